@@ -1,0 +1,159 @@
+"""The data sets of script/bench.
+
+Each set is a folder with two versions, "old" and "new", made once and kept.  Everything but
+the kernel comes from fixed seeds, so every machine measures the same bytes.
+"""
+
+import glob
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+
+ROWS_PER_BLOCK = 1000
+DUMP_HEAD = """--
+-- PostgreSQL database dump
+--
+
+SET statement_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+
+CREATE TABLE public.orders (
+    id bigint NOT NULL,
+    created timestamp with time zone NOT NULL,
+    customer integer NOT NULL,
+    status text NOT NULL,
+    amount numeric(10,2) NOT NULL,
+    city text NOT NULL,
+    note text
+);
+
+COPY public.orders (id, created, customer, status, amount, city, note) FROM stdin;
+"""
+DUMP_TAIL = """\\.
+
+ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+"""
+STATUS = ["new", "paid", "packed", "shipped", "delivered", "delivered", "delivered", "returned"]
+
+
+def run(*argv, **options):
+    subprocess.run(argv, check=True, **options)
+
+
+def vocabulary(count, letters, seed):
+    rng = random.Random(seed)
+    return ["".join(rng.choices("etaoinshrdlucmfw", k=rng.randint(*letters))) for _ in range(count)]
+
+
+WORDS = vocabulary(400, (3, 9), "words")
+CITIES = vocabulary(300, (5, 11), "cities")
+NOTES = [" ".join(random.Random(f"note {i}").choices(WORDS, k=5)) for i in range(500)]
+
+
+def dump_block(job):
+    """The rows of one block; a changed block keeps its keys and gets other contents."""
+    block, is_changed = job
+    rng = random.Random(f"block {block} {'new' if is_changed else ''}")
+    first = block * ROWS_PER_BLOCK
+    fields = zip(range(first, first + ROWS_PER_BLOCK),
+                 rng.choices(range(60000), k=ROWS_PER_BLOCK),
+                 rng.choices(STATUS, k=ROWS_PER_BLOCK),
+                 rng.choices(range(100, 20000), k=ROWS_PER_BLOCK),
+                 rng.choices(CITIES, k=ROWS_PER_BLOCK),
+                 rng.choices(NOTES, k=ROWS_PER_BLOCK),
+                 rng.choices(NOTES, k=ROWS_PER_BLOCK),
+                 rng.choices(NOTES, k=ROWS_PER_BLOCK))
+    lines = []
+    for i, customer, status, cents, city, a, b, c in fields:
+        minute = i // 40
+        lines.append(f"{i}\t2026-{minute // 40320 % 12 + 1:02}-{minute // 1440 % 28 + 1:02} "
+                     f"{minute // 60 % 24:02}:{minute % 60:02}:{i % 40:02}+00\t{customer}\t{status}\t"
+                     f"{cents / 100:.2f}\t{city}\t{a} {b} {c}\n")
+    return "".join(lines).encode()
+
+
+def make_dump(folder, size):
+    """A table as pg_dump writes it; in the new version 1 % of the rows, in runs, are updated."""
+    blocks = max(1, size // len(dump_block((0, False))))
+    changed = set(random.Random("changed").sample(range(blocks), max(1, blocks // 100)))
+    for version, altered in (("old", set()), ("new", changed)):
+        os.makedirs(f"{folder}/{version}")
+        with open(f"{folder}/{version}/shop.sql", "wb") as out, multiprocessing.Pool() as pool:
+            out.write(DUMP_HEAD.encode())
+            for rows in pool.imap(dump_block, ((b, b in altered) for b in range(blocks)), 16):
+                out.write(rows)
+            out.write(DUMP_TAIL.encode())
+
+
+def make_random(folder, size):
+    """Incompressible bytes; in the new version 1 % of them, in 150 places, are others."""
+    os.makedirs(f"{folder}/old")
+    old, new = f"{folder}/old/disk.img", f"{folder}/new/disk.img"
+    run("sh", "-c", f"head -c {size} /dev/zero | openssl enc -aes-256-ctr -nosalt -out '{old}' "
+        f"-K {'6b' * 32} -iv {'00' * 16}")
+    shutil.copytree(f"{folder}/old", f"{folder}/new")
+    rng = random.Random("places")
+    length = size // 100 // 150
+    with open(new, "r+b") as file:
+        for _ in range(150):
+            file.seek(rng.randrange(size - length))
+            file.write(rng.randbytes(length))
+
+
+def kernel_versions():
+    """(oldest, newest) version of linux-source-6.1 that apt offers."""
+    text = subprocess.check_output(["apt-cache", "madison", "linux-source-6.1"], text=True)
+    versions = [line.split("|")[1].strip() for line in text.splitlines() if "Packages" in line]
+    if len(set(versions)) < 2:
+        raise SystemExit("bench: apt offers fewer than two versions of linux-source-6.1; "
+                         "try apt-get update, or leave the kernel out with --sets")
+    return versions[-1], versions[0]
+
+
+def make_kernel(folder, parts, downloads):
+    """The Linux source as Debian ships it, and a later release of it."""
+    os.makedirs(downloads, exist_ok=True)
+    for name, version in zip(("old", "new"), kernel_versions()):
+        pattern = f"{downloads}/linux-source-6.1_{version.replace(':', '%3a')}_*.deb"
+        if not glob.glob(pattern):
+            run("apt-get", "-q", "download", f"linux-source-6.1={version}", cwd=downloads,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.makedirs(f"{folder}/{name}")
+        wanted = " ".join(f"linux-source-6.1/{part}" for part in parts)
+        run("sh", "-c", f"dpkg-deb --fsys-tarfile {glob.glob(pattern)[0]} | "
+            "tar xOf - ./usr/src/linux-source-6.1.tar.xz | xz -dcT0 | "
+            f"tar xf - -C '{folder}/{name}' --strip-components=1 {wanted}")
+        with open(f"{folder}/version-{name}", "w") as file:
+            file.write(version)
+
+
+def make_tree(folder, source):
+    """A small tree for a run that only asks whether everything works."""
+    for version in ("old", "new"):
+        shutil.copytree(source, f"{folder}/{version}", symlinks=True)
+    with open(f"{folder}/new/added", "w") as file:
+        file.write("a file that the first backup did not see\n")
+
+
+def ensure(folder, make, *args):
+    """Make a set unless it stands already; a set half made by an interrupted run goes first."""
+    if os.path.exists(folder):
+        return
+    shutil.rmtree(folder + ".part", ignore_errors=True)
+    os.makedirs(folder + ".part")
+    print(f"making {folder}", flush=True)
+    make(folder + ".part", *args)
+    os.rename(folder + ".part", folder)
+
+
+def place(folder, version):
+    """Bring one version to folder/current, the path that is backed up."""
+    current = f"{folder}/current"
+    if os.path.exists(current):
+        away = "old" if not os.path.exists(f"{folder}/old") else "new"
+        os.rename(current, f"{folder}/{away}")
+    if version:
+        os.rename(f"{folder}/{version}", current)

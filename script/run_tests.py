@@ -1,0 +1,284 @@
+#!/usr/bin/python3
+"""Run the stages of script/test.
+
+A stage names the build it needs and yields cases; a case is one program.  All builds come
+first, since each keeps every core busy; then the cases of all stages share one pool with as
+many places as there are cores.  A program may hold many tests: the numbers that Check and
+unittest print are added up, any other program counts as one.
+"""
+
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PYTHON = "/usr/bin/python3"
+HOLDFAST = TOP + "/build/release/src/holdfast"
+PLACES = max(2, os.cpu_count() or 2)
+SKIPPED = 77  # exit status of an e2e case that cannot run here
+
+# Threads meet in these; the other programs would only repeat what asan says.
+TSAN_FOLDERS = ("repo/", "job/", "base/queue", "base/thread", "base/cancel")
+TSAN_SKIP = ()  # names of tests; each needs its reason here
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "CK_TIMEOUT_MULTIPLIER": "4",
+}
+
+
+running = set()  # process groups of the cases under way, ended when the user interrupts
+
+
+class Case:
+    def __init__(self, name, argv, limit_s=120, env=None, may_skip=False):
+        self.name = name
+        self.argv = argv
+        self.limit_s = limit_s
+        self.env = env or {}
+        self.may_skip = may_skip
+
+
+def meson_cases(stage, build, wanted, slower=1, prefix=()):
+    """The test programs meson knows in build/<build> whose names wanted() accepts."""
+    text = subprocess.check_output(["/usr/bin/meson", "introspect", "--tests", "build/" + build])
+    env = SANITIZER_ENV if slower > 1 else {}
+    for test in json.loads(text):
+        if wanted(test["name"]):
+            yield Case(f"{stage}: {test['name']}", [*prefix, *test["cmd"]],
+                       test["timeout"] * slower, {**test["env"], **env})
+
+
+def no_aslr():
+    """ThreadSanitizer of gcc 12 cannot map its shadow under the ASLR of newer kernels."""
+    prefix = ["/usr/bin/setarch", os.uname().machine, "-R"]
+    works = subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    return prefix if works else []
+
+
+def unit_cases():
+    return meson_cases("unit", "release", lambda name: not name.startswith("crash/"))
+
+
+def crash_cases():
+    return meson_cases("crash", "release", lambda name: name.startswith("crash/"), 1)
+
+
+def asan_cases():
+    return meson_cases("asan", "asan", lambda name: True, 5)
+
+
+def tsan_cases():
+    return meson_cases("tsan", "tsan", lambda name: name.startswith(TSAN_FOLDERS)
+                       and name not in TSAN_SKIP, 10, no_aslr())
+
+
+def program_cases(stage, pattern, argv, limit_s):
+    """One case for each file tests/<stage>/<pattern>."""
+    listed = set()
+    if os.path.exists(f"tests/{stage}/may-skip"):
+        with open(f"tests/{stage}/may-skip") as lines:
+            listed = {line.split()[0] for line in lines if line.strip() and line[0] != "#"}
+    for path in sorted(glob.glob(f"tests/{stage}/{pattern}")):
+        name = os.path.basename(path)
+        yield Case(f"{stage}: {name}", [*argv, path], limit_s, may_skip=name in listed)
+
+
+def e2e_cases():
+    return program_cases("e2e", "[0-9][0-9]-*.sh", ["/bin/sh"], 300)
+
+
+def golden_cases():
+    return program_cases("golden", "*_test.sh", ["/bin/sh"], 120)
+
+
+def model_cases():
+    return program_cases("model", "*_test.py", [PYTHON], 600)
+
+
+def reader_cases():
+    return program_cases("reader", "*_test.py", [PYTHON], 300)
+
+
+def fuzz_cases():
+    seconds = int(os.environ.get("FUZZ_SECONDS", "60"))
+    os.makedirs("build/fuzz-found", exist_ok=True)
+    for path in sorted(glob.glob("build/fuzz/tests/fuzz/fuzz_*")):
+        if os.path.isdir(path):
+            continue
+        name = os.path.basename(path)
+        corpus = "tests/fuzz/corpus/" + name.removeprefix("fuzz_")
+        # The first folder receives new inputs, so it is the case's own and goes with it.
+        script = 'mkdir "$TMPDIR/new"; exec "$@" "$TMPDIR/new" ' + \
+            (corpus if os.path.isdir(corpus) else "")
+        yield Case(f"fuzz: {name} for {seconds} s",
+                   ["/bin/sh", "-c", script, "sh", path, f"-max_total_time={seconds}",
+                    "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                    f"-artifact_prefix=build/fuzz-found/{name}-"],
+                   seconds + 120, SANITIZER_ENV)
+
+
+def lint_cases():
+    for name in subprocess.check_output(["script/lint", "--list"], text=True).split():
+        yield Case("lint: " + name, ["script/lint", name], 900)
+
+
+def bench_cases():
+    yield Case("bench-smoke: script/bench --smoke", [PYTHON, "script/bench", "--smoke"], 300)
+
+
+# name: (build types, cases); in the order they are started, long programs first.
+STAGES = {
+    "lint": (["clang"], lint_cases),
+    "crash": (["release"], crash_cases),
+    "asan": (["asan"], asan_cases),
+    "tsan": (["tsan"], tsan_cases),
+    "model": ([], model_cases),
+    "e2e": (["release"], e2e_cases),
+    "reader": (["release"], reader_cases),
+    "golden": (["release"], golden_cases),
+    "bench-smoke": (["release"], bench_cases),
+    "fuzz": (["fuzz"], fuzz_cases),
+    "unit": (["release"], unit_cases),
+}
+
+
+def run(case):
+    """Run one case in a process group of its own; returns (seconds, status, output)."""
+    started = time.monotonic()
+    scratch = tempfile.mkdtemp(prefix="holdfast-test-")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+    env.update(case.env, TMPDIR=scratch, HOME=scratch, HOLDFAST=HOLDFAST, LC_ALL="C.UTF-8",
+               PYTHON=PYTHON, PATH="/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
+    # A file, since a pipe would wait for whatever the case leaves running in the background.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(case.argv, env=env, stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(process.pid)
+        try:
+            process.wait(case.limit_s)
+        except subprocess.TimeoutExpired:
+            output.write(f"\nkilled after {case.limit_s} s\n".encode())
+        finally:
+            kill_group(process.pid)
+            process.wait()
+            running.discard(process.pid)
+            shutil.rmtree(scratch, ignore_errors=True)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    return time.monotonic() - started, process.returncode, text
+
+
+def kill_group(group):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def count(status, output):
+    """(passed, failed) of one program from its exit status and what it printed."""
+    passed = failed = 0
+    check_lines = re.findall(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", output, re.M)
+    for checks, failures, errors in check_lines:
+        bad = int(failures) + int(errors)
+        passed, failed = passed + int(checks) - bad, failed + bad
+    ran = re.search(r"^Ran (\d+) tests? in ", output, re.M)
+    if ran:
+        numbers = re.search(r"^FAILED \((.*)\)$", output, re.M)
+        failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", numbers[1]))) if numbers else 0
+        passed = int(ran[1]) - failed
+    if not check_lines and not ran:
+        return (1, 0) if status == 0 else (0, 1)
+    if failed == 0 and (status != 0 or passed == 0):
+        failed = 1
+    return passed, failed
+
+
+class Totals:
+    """What the run came to; shared by the places of the pool under its lock."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = 0
+
+    def add(self, name, passed, failed, output, seconds):
+        with self.lock:
+            self.passed += passed
+            self.failed += failed
+            number = f" ({passed + failed} tests)" if passed + failed > 1 else ""
+            if failed:
+                print(output.rstrip("\n"))
+            print(f"{'FAILED' if failed else 'ok'} {name}{number} {seconds:.1f} s", flush=True)
+
+    def skip(self, name, output):
+        with self.lock:
+            print(f"skipped {name}: {output.strip().splitlines()[-1] if output.strip() else ''}",
+                  flush=True)
+
+
+def run_and_add(case, totals):
+    seconds, status, output = run(case)
+    if status == SKIPPED and case.may_skip:
+        totals.skip(case.name, output)
+        return
+    totals.add(case.name, *count(status, output), output, seconds)
+
+
+def build(types, totals):
+    """Build each type; returns those that can be used."""
+    good = set()
+    for kind in types:
+        started = time.monotonic()
+        done = subprocess.run(["script/build", kind], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        seconds = time.monotonic() - started
+        if done.returncode == 0:
+            good.add(kind)
+            print(f"built {kind} {seconds:.1f} s", flush=True)
+        else:
+            totals.add(f"build {kind}", 0, 1, done.stdout, seconds)
+    return good
+
+
+def main(argv):
+    stage = argv[1] if len(argv) > 1 else "all"
+    pattern = argv[2] if len(argv) > 2 else ""
+    if stage != "all" and stage not in STAGES or len(argv) > 3:
+        print("usage: script/test [all|" + "|".join(STAGES) + " [PATTERN]]", file=sys.stderr)
+        return 2
+    os.chdir(TOP)
+    if stage == "all":
+        os.environ.setdefault("FUZZ_SECONDS", "5")
+
+    chosen = STAGES if stage == "all" else {stage: STAGES[stage]}
+    totals = Totals()
+    good = build(dict.fromkeys(t for types, _ in chosen.values() for t in types), totals)
+    cases = [case for types, cases in chosen.values() if good.issuperset(types)
+             for case in cases() if pattern in case.name]
+    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
+        try:
+            for done in [pool.submit(run_and_add, case, totals) for case in cases]:
+                done.result()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for group in list(running):
+                kill_group(group)
+            return 130
+    print(f"{totals.passed} passed, {totals.failed} failed")
+    return 0 if totals.failed == 0 and totals.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

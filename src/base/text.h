@@ -1,0 +1,46 @@
+/*
+ * Text forms of bytes, numbers and times, and the parsers that read them back.  All
+ * parsers take the whole string or fail with ERR_USAGE and a sentence naming it.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/buf.h"
+
+/* Lower-case hexadecimal with a NUL; out has room for 2 * in.size + 1 bytes. */
+void hex_encode(struct slice in, char *out);
+
+/* Decode exactly size bytes from 2 * size digits of either case; false otherwise. */
+MUST_CHECK bool hex_decode(const char *text, uint8_t *out, size_t size);
+
+/* RFC 4648 base64 with padding, appended to *out. */
+void base64_encode(struct slice in, struct buf *out);
+
+/*
+ * Bytes of a file name as text that reads back without loss: valid UTF-8 stays as it is,
+ * except that backslash becomes "\\" and control characters, DEL and bytes that are not
+ * valid UTF-8 become "\xHH".  Appends.
+ */
+void path_escape(struct slice path, struct buf *out);
+
+/* The inverse of path_escape(); false when text is no such form. */
+MUST_CHECK bool path_unescape(const char *text, struct buf *out);
+
+bool utf8_is_valid(struct slice s);
+
+MUST_CHECK bool parse_u64(const char *text, uint64_t *out, struct err *e);
+
+/* "512", "64K", "32M", "1.5G", "2T": powers of 1024; suffixes B, iB and lower case too. */
+MUST_CHECK bool parse_size(const char *text, uint64_t *out, struct err *e);
+
+/* "2y5m7d3h": years, months, days, hours, each at most once, in this order. */
+struct duration {
+    uint32_t years, months, days, hours;
+};
+MUST_CHECK bool parse_duration(const char *text, struct duration *out, struct err *e);
+
+/* "1.234 GiB", "17 B"; out has room for TEXT_SIZE_MAX bytes. */
+#define TEXT_SIZE_MAX 24
+void size_format(uint64_t bytes, char *out);
+
+#endif

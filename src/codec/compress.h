@@ -1,0 +1,26 @@
+/*
+ * Zstandard frames of known size.
+ */
+#ifndef CODEC_COMPRESS_H
+#define CODEC_COMPRESS_H
+
+#include "base/buf.h"
+
+/* One per thread; keeps its contexts. */
+struct compressor;
+struct compressor *compressor_new(int level);
+void compressor_free(struct compressor *c);
+void compressor_auto(struct compressor **c);
+
+/*
+ * Append the compressed form of in to *out and return true, or return false with *out as it
+ * was when that saves less than 3 %: the caller stores in as it is.  A sample decides first,
+ * so incompressible input costs little.
+ */
+MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, struct buf *out);
+
+/* Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was. */
+MUST_CHECK bool compressor_expand(struct compressor *c, struct slice in, size_t plain_size,
+                                  struct buf *out, struct err *e);
+
+#endif

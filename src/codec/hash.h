@@ -1,0 +1,46 @@
+/*
+ * SHA-256 and the keyed hash that names chunks, from OpenSSL with contexts reused.
+ */
+#ifndef CODEC_HASH_H
+#define CODEC_HASH_H
+
+#include "base/buf.h"
+
+#define HASH_SIZE 32
+
+struct hash {
+    uint8_t bytes[HASH_SIZE];
+};
+
+static inline bool hash_is_equal(const struct hash *a, const struct hash *b)
+{
+    return __builtin_memcmp(a->bytes, b->bytes, HASH_SIZE) == 0;
+}
+
+void sha256(struct slice in, struct hash *out);
+
+/* SHA-256 of a run of bytes that arrives in parts. */
+struct sha256_stream;
+struct sha256_stream *sha256_stream_new(void);
+void sha256_stream_add(struct sha256_stream *s, struct slice in);
+void sha256_stream_finish(struct sha256_stream *s, struct hash *out); /* once */
+void sha256_stream_free(struct sha256_stream *s);
+void sha256_stream_auto(struct sha256_stream **s);
+
+/*
+ * HMAC-SHA-256 with one key for many messages of one type byte each: the id of a chunk is
+ * HMAC(key, type byte | bytes).  One object per thread.
+ */
+struct mac;
+struct mac *mac_new(const uint8_t key[HASH_SIZE]);
+void mac_free(struct mac *m);
+void mac_auto(struct mac **m);
+void mac_sum(struct mac *m, uint8_t type, struct slice in, struct hash *out);
+
+/* HKDF-SHA-256 (RFC 5869); out_size <= 64.  extract may have an empty salt. */
+void hkdf(struct slice ikm, struct slice salt, struct slice info, uint8_t *out, size_t out_size);
+
+/* Compare secrets or MACs in constant time. */
+bool equal_ct(const void *a, const void *b, size_t size);
+
+#endif

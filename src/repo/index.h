@@ -1,0 +1,109 @@
+/*
+ * Private to src/repo: where every chunk stands, in memory.
+ *
+ * Open addressing over the first 16 bytes of ids: an id is a keyed hash, so two chunks that
+ * share 128 bits do not happen, and readers recompute the whole id anyway.  A chunk may have
+ * copies in several packs; lookups prefer one in a pack that is not condemned.
+ *
+ * Filled by one thread; then shared: find, claim and fill lock inside.
+ */
+#ifndef REPO_INDEX_H
+#define REPO_INDEX_H
+
+#include "repo/pack.h"
+
+/* State of a pack as far as this process knows. */
+enum pack_state {
+    PACK_LIVE,
+    PACK_CONDEMNED, /* on somebody's list: readable as long as it lasts, no base for dedup */
+    PACK_MISSING,   /* named by an index, not in the store */
+};
+
+struct index_pack {
+    struct hash id;
+    enum object_class class;
+    enum pack_state state;
+    uint64_t size;
+    uint32_t first_frame, frame_count; /* numbers of its frames */
+    uint32_t chunk_count;
+};
+
+struct index_frame {
+    uint32_t pack;
+    uint32_t offset; /* in the pack */
+    uint32_t sealed_size;
+    uint32_t plain_size;
+    uint8_t compression;
+};
+
+struct index;
+struct index *index_new(void);
+void index_free(struct index *ix); /* accepts NULL */
+void index_auto(struct index **ix);
+
+/* Add a pack; a pack that is there already is skipped and *number is its old number. */
+MUST_CHECK bool index_add_pack(struct index *ix, const struct hash *id, enum object_class class,
+                               enum pack_state state, struct slice directory, uint32_t *number,
+                               struct err *e);
+MUST_CHECK bool index_has_pack(const struct index *ix, const struct hash *id, uint32_t *number);
+size_t index_pack_count(const struct index *ix);
+const struct index_pack *index_pack_at(const struct index *ix, uint32_t number);
+void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state state);
+const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame);
+size_t index_chunk_count(const struct index *ix);
+
+/* Any readable copy, a live one first; false when there is none (missing packs do not count). */
+MUST_CHECK bool index_find(struct index *ix, const struct hash *id, struct place *out);
+
+/*
+ * For writers, under one lock: true when a live copy exists (*out is its place, or frame
+ * INDEX_PENDING when another thread is storing it just now); false when there is none, and the
+ * id is pending from now on: the caller stores it.  A pending chunk gets no place in this
+ * index; the next index_load() has it.
+ */
+#define INDEX_PENDING UINT32_MAX
+MUST_CHECK bool index_find_or_claim(struct index *ix, const struct hash *id, uint32_t size,
+                                    struct place *out);
+
+/* The same lookup for a run of ids with one lock; found[i] says what the single call returns. */
+void index_claim_all(struct index *ix, const struct hash *ids, const uint32_t *sizes,
+                     size_t count, bool *found, struct place *places);
+
+/* Call fn for each chunk entry (every copy) with its place; ids are the first 16 bytes. */
+typedef void index_entry_fn(void *arg, const uint8_t prefix[16], struct place place);
+void index_each(const struct index *ix, index_entry_fn *fn, void *arg);
+
+/* All copies of one chunk, at most room places; returns how many there are. */
+size_t index_copies(struct index *ix, const struct hash *id, struct place *out, size_t room);
+
+/*
+ * Load index objects into a new index, ask the store which packs exist and read the condemned
+ * lists, so that every pack has its state.  An index object that vanishes while this runs makes
+ * it list again.  damaged, when given, is told of unreadable index objects, which are skipped.
+ */
+MUST_CHECK bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out,
+                           struct err *e);
+
+/* Encoder of an index document. */
+struct index_document {
+    struct buf body;
+    uint32_t packs;
+};
+void index_document_add(struct index_document *d, const struct hash *id, enum object_class class,
+                        uint64_t pack_size, struct slice directory);
+/* Publish what was added as one or more index objects (at most 16 MiB each) and empty it. */
+MUST_CHECK bool index_document_put(struct repo *r, struct index_document *d, struct err *e);
+void index_document_done(struct index_document *d);
+void index_document_auto(struct index_document *d);
+/* Walk the packs of an index document. */
+struct index_row {
+    struct hash id;
+    enum object_class class;
+    uint64_t pack_size;
+    struct slice directory;
+};
+MUST_CHECK bool index_document_next(struct slice *body, struct index_row *out, struct err *e);
+MUST_CHECK bool index_document_open(struct slice plain, uint32_t *count, struct slice *body,
+                                    struct err *e);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * Private to src/repo: the open repository and sealed documents.
+ */
+#ifndef REPO_OBJECT_H
+#define REPO_OBJECT_H
+
+#include <jansson.h>
+
+#include "codec/seal.h"
+#include "repo/repo.h"
+
+/* Lives in secret memory. */
+struct repo_keys {
+    uint8_t master[SEAL_KEY_SIZE];
+    uint8_t content[SEAL_KEY_SIZE];
+    uint8_t meta[SEAL_KEY_SIZE];
+    uint8_t index[SEAL_KEY_SIZE];
+    uint8_t config[SEAL_KEY_SIZE];
+    uint8_t chunk_id[SEAL_KEY_SIZE]; /* K_id */
+    uint8_t cut[SEAL_KEY_SIZE];      /* K_chunk */
+};
+
+struct repo {
+    struct store *store; /* borrowed */
+    uint8_t id[SEAL_ID_SIZE];
+    uint32_t epoch;
+    enum seal_suite suite;
+    uint8_t writer[SEAL_ID_SIZE]; /* this host's, see snapshot.c */
+    int64_t created_ns;
+    char slot[KEY_SLOT_ID_MAX]; /* that opened it */
+    struct repo_keys *keys;
+    struct cutter *cutter;
+    struct index *index; /* NULL until loaded */
+};
+
+#define DOCUMENT_MAX ((size_t)64 << 20)
+
+/* The class key and the header identity of a class. */
+const uint8_t *repo_class_key(const struct repo *r, enum object_class class);
+struct seal_identity repo_identity(const struct repo *r, enum object_class class);
+
+/* The class that a key's first folder stands for; false for keys that are none. */
+bool object_class_of(const char *key, enum object_class *out);
+
+/*
+ * Seal a document (compressed when that gains) and append the whole object to *out.
+ */
+void document_seal(struct repo *r, enum object_class class, struct slice plain, struct buf *out);
+
+/* Open the bytes of a document object.  The error does not name the object. */
+MUST_CHECK bool document_open(struct repo *r, enum object_class class, struct slice object,
+                              struct buf *plain, struct err *e);
+
+/* Read an object by key and open it; errors name the key.  For keys named by hash
+ * (index/, snapshots/) the hash is compared first. */
+MUST_CHECK bool document_get(struct repo *r, enum object_class class, const char *key,
+                             struct buf *plain, struct err *e);
+
+/* Seal and put under "<folder>/<SHA-256 hex>"; *id is the hash. */
+MUST_CHECK bool document_put_hashed(struct repo *r, enum object_class class, const char *folder,
+                                    struct slice plain, struct hash *id, struct err *e);
+
+/* Seal and put under the given key; ERR_EXISTS when taken. */
+MUST_CHECK bool document_put(struct repo *r, enum object_class class, const char *key,
+                             struct slice plain, struct err *e);
+
+/* JSON text to object and back; strict (duplicates refused, depth bounded by jansson). */
+MUST_CHECK bool document_parse(struct slice plain, json_t **out, struct err *e);
+void document_print(const json_t *j, struct buf *out);
+void json_auto(json_t **j);
+
+/* Members; ERR_CORRUPT naming the member when missing or of another kind. */
+MUST_CHECK bool json_take_hex(const json_t *j, const char *name, uint8_t *out, size_t size,
+                              struct err *e);
+MUST_CHECK bool json_take_time(const json_t *j, const char *name, int64_t *out, struct err *e);
+/* Owned copy; NULL member value yields NULL only when optional. */
+MUST_CHECK bool json_take_text(const json_t *j, const char *name, bool optional, char **out,
+                               struct err *e);
+MUST_CHECK bool json_take_u64(const json_t *j, const char *name, uint64_t *out, struct err *e);
+
+/* Keys in a folder ("packs/"), as a list. */
+struct key_list {
+    char **items;
+    uint64_t *sizes;
+    int64_t *mtimes;
+    size_t count, room;
+};
+void key_list_done(struct key_list *l);
+void key_list_auto(struct key_list *l);
+MUST_CHECK bool key_list_read(struct repo *r, const char *prefix, struct key_list *out,
+                              struct err *e);
+
+/* "packs/<xx>/<id>". */
+#define PACK_KEY_MAX 80
+void pack_key(const struct hash *id, char out[PACK_KEY_MAX]);
+/* "<folder>/<id>" for the other folders. */
+#define OBJECT_KEY_MAX 96
+void object_key(const char *folder, const struct hash *id, char out[OBJECT_KEY_MAX]);
+/* The id at the end of a key: 64 hex digits behind the last '/'. */
+MUST_CHECK bool key_hash(const char *key, struct hash *out);
+
+/* Condemned lists (condemned.c): all packs that any published list names. */
+struct hash_set; /* base for marking, see hash_set.h */
+struct condemned {
+    struct hash *packs; /* sorted, unique */
+    size_t count;
+    char **lists; /* keys of the lists */
+    size_t list_count;
+};
+void condemned_done(struct condemned *c);
+void condemned_auto(struct condemned *c);
+/* except: key of a list to leave out (the caller's own), or NULL. */
+MUST_CHECK bool condemned_read(struct repo *r, const char *except, struct condemned *out,
+                               struct err *e);
+bool condemned_has(const struct condemned *c, const struct hash *pack);
+
+#endif

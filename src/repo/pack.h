@@ -1,0 +1,71 @@
+/*
+ * Private to src/repo: packs.  docs/FORMAT.md, "Packs".
+ */
+#ifndef REPO_PACK_H
+#define REPO_PACK_H
+
+#include "repo/object.h"
+
+#define PACK_SIZE_DEFAULT ((size_t)32 << 20)
+#define PACK_TRAILER_SIZE 16
+#define FRAME_PLAIN_MAX   ((size_t)8 << 20)
+
+struct pack_frame {
+    uint32_t offset;      /* of the sealed bytes in the pack; derived */
+    uint32_t sealed_size; /* with the tag */
+    uint32_t plain_size;
+    enum compression compression;
+    uint32_t first_chunk; /* index into chunks; derived */
+    uint32_t chunk_count;
+};
+
+struct pack_chunk {
+    struct hash id;
+    enum chunk_type type;
+    uint32_t size;
+    uint32_t offset; /* in the plain frame; derived */
+};
+
+/* A directory, decoded. */
+struct pack_directory {
+    struct pack_frame *frames;
+    size_t frame_count;
+    struct pack_chunk *chunks;
+    size_t chunk_count;
+};
+void pack_directory_done(struct pack_directory *d);
+void pack_directory_auto(struct pack_directory *d);
+/* ERR_CORRUPT for anything FORMAT.md does not allow; checks all sums. */
+MUST_CHECK bool pack_directory_decode(struct slice bytes, enum object_class class,
+                                      struct pack_directory *out, struct err *e);
+/* The stored size of a pack with this directory of directory_size plain bytes. */
+uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size);
+
+/* A pack under construction.  One thread at a time. */
+struct pack_builder;
+struct pack_builder *pack_builder_new(struct repo *r, enum object_class class);
+void pack_builder_free(struct pack_builder *b); /* accepts NULL */
+void pack_builder_auto(struct pack_builder **b);
+/* Add a frame; chunks (size and id set) stand in it in this order.  Returns its number. */
+uint32_t pack_builder_add(struct pack_builder *b, struct slice stored,
+                          enum compression compression, uint32_t plain_size,
+                          const struct pack_chunk *chunks, size_t chunk_count);
+/* Stored bytes so far. */
+size_t pack_builder_size(const struct pack_builder *b);
+size_t pack_builder_frames(const struct pack_builder *b);
+/* Seal the directory and write the trailer.  *object and *directory (plain) are owned by the
+ * builder until it is freed. */
+void pack_builder_finish(struct pack_builder *b, struct slice *object, struct slice *directory);
+
+/*
+ * Reading a pack whose bytes are in memory (check, repair, repack).
+ */
+/* Size and place of the directory from the last PACK_TRAILER_SIZE bytes of the pack. */
+MUST_CHECK bool pack_trailer_read(struct slice trailer, uint64_t pack_size, uint32_t *sealed_size,
+                                  uint32_t *frame_count, struct err *e);
+/* Fetch and open the directory of a pack in the store: plain bytes to *plain, class from the
+ * header.  pack_size from the listing. */
+MUST_CHECK bool pack_directory_get(struct repo *r, const struct hash *id, uint64_t pack_size,
+                                   enum object_class *class, struct buf *plain, struct err *e);
+
+#endif

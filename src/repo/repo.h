@@ -1,0 +1,447 @@
+/*
+ * The repository: everything outside src/repo includes this header only.
+ *
+ * It keeps chunks (deduplicated, compressed, sealed) in packs, directories as trees of
+ * chunks, and one snapshot object per backup.  The format is docs/FORMAT.md.
+ *
+ * Codes that callers act on: ERR_NOT_FOUND (no repository, snapshot or path), ERR_DENIED
+ * (wrong password or key file), ERR_CORRUPT (damage found; the sentence names the object),
+ * ERR_EXISTS, ERR_TRANSIENT, ERR_CANCELLED, ERR_USAGE (newer format, bad selector).
+ *
+ * Threads: a struct repo may be shared once repo_load_index() has returned; readers and
+ * batches belong to one thread each.
+ */
+#ifndef REPO_REPO_H
+#define REPO_REPO_H
+
+#include "base/buf.h"
+#include "codec/chunker.h"
+#include "codec/entry.h"
+#include "codec/hash.h"
+#include "store/store.h"
+
+struct repo;
+
+/* Opening and keys (repo.c, keys.c) */
+
+enum unlock_kind {
+    UNLOCK_PASSPHRASE = 1,
+    UNLOCK_KEY_FILE = 2,
+};
+
+/* What opens a repository: the bytes of a passphrase, or the 32 bytes of a key file. */
+struct unlock {
+    enum unlock_kind kind;
+    struct slice secret;
+};
+
+#define KEY_SLOT_MAX    16
+#define KEY_SLOT_ID_MAX 33 /* 32 hex digits and a NUL */
+#define KEY_LABEL_MAX   64
+
+struct key_slot {
+    char id[KEY_SLOT_ID_MAX];
+    enum unlock_kind kind;
+    int64_t created_ns;
+    char label[KEY_LABEL_MAX + 1];
+    bool is_current; /* the slot that opened this handle */
+};
+
+/*
+ * Make a repository in an empty store and open it.  The store is borrowed until
+ * repo_close().  ERR_EXISTS when a config or key is there already.  The config object is
+ * written last, so a crash leaves no half repository that opens.
+ */
+MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const char *label,
+                            struct repo **out, struct err *e);
+
+/*
+ * Open.  ERR_NOT_FOUND when the store holds no config, ERR_DENIED when no slot of this kind
+ * opens with the secret, ERR_CORRUPT for damaged or hostile slots or config (a slot with
+ * parameters beyond FORMAT.md is refused before anything is computed with them; other slots
+ * are still tried), ERR_USAGE for a newer version.
+ */
+MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct repo **out,
+                          struct err *e);
+void repo_close(struct repo *r); /* accepts NULL */
+void repo_auto(struct repo **r);
+
+/* 32 hex digits and a NUL. */
+void repo_id_text(const struct repo *r, char out[33]);
+struct store *repo_store(struct repo *r);
+const struct cutter *repo_cutter(const struct repo *r);
+void repo_created(const struct repo *r, int64_t *created_ns);
+
+/* Slots sorted by creation; the array is released with mem_free(). */
+MUST_CHECK bool key_list(struct repo *r, struct key_slot **out, size_t *count, struct err *e);
+MUST_CHECK bool key_add(struct repo *r, const struct unlock *with, const char *label,
+                        struct key_slot *out, struct err *e);
+/* By id or unique prefix.  ERR_USAGE for the last slot or for the current one. */
+MUST_CHECK bool key_remove(struct repo *r, const char *id, struct err *e);
+/* Add a slot for the new secret, then remove the current one; the handle stays open. */
+MUST_CHECK bool key_passwd(struct repo *r, const struct unlock *with, struct err *e);
+
+/* Key files: 64 hex digits and a newline (keys.c). */
+MUST_CHECK bool key_file_read(const char *path, uint8_t out[32], struct err *e);
+/* Make one with mode 0600 from random bytes.  ERR_EXISTS when the path is taken. */
+MUST_CHECK bool key_file_make(const char *path, uint8_t out[32], struct err *e);
+
+/* Snapshots (snapshot.c) */
+
+struct snapshot_counts {
+    uint64_t files_new, files_changed, files_unmodified;
+    uint64_t dirs_new, dirs_changed, dirs_unmodified;
+    uint64_t data_chunks, tree_chunks;      /* new ones stored by this run */
+    uint64_t bytes_added, bytes_stored;     /* new plain bytes; the same as stored in packs */
+    uint64_t total_files, total_bytes;      /* seen in the source */
+    int64_t started_ns, ended_ns;
+};
+
+struct incomplete {
+    char *path; /* path text */
+    char *error;
+};
+
+/* Text members are UTF-8; paths are path text (base/text.h). */
+struct snapshot {
+    struct hash id; /* of the object; zero before snapshot_put() */
+    int64_t time_ns, scan_started_ns;
+    struct hash tree;
+    char *host, *user;
+    uint32_t uid, gid;
+    char **paths;
+    size_t path_count;
+    char *set; /* NULL: ad hoc */
+    char **tags;
+    size_t tag_count;
+    bool has_parent, has_prev, has_original;
+    struct hash parent, prev, original; /* original: what `tag` made this one from */
+    uint8_t writer[16];
+    uint64_t seq;
+    char *program;
+    struct incomplete *incomplete;
+    size_t incomplete_count;
+    struct snapshot_counts counts;
+};
+
+struct snapshot *snapshot_new(void);
+void snapshot_free(struct snapshot *s); /* accepts NULL */
+void snapshot_auto(struct snapshot **s);
+void snapshot_add_path(struct snapshot *s, const char *path);
+void snapshot_add_tag(struct snapshot *s, const char *tag);
+void snapshot_add_incomplete(struct snapshot *s, const char *path, const char *error);
+bool snapshot_has_tag(const struct snapshot *s, const char *tag);
+
+enum snapshot_state {
+    SNAPSHOT_COMMITTED, /* a commit and no tombstone */
+    SNAPSHOT_PREPARED,  /* no commit */
+    SNAPSHOT_FORGOTTEN, /* a commit and a tombstone */
+};
+
+struct snapshot_list {
+    struct snapshot **items; /* oldest first */
+    enum snapshot_state *states;
+    size_t count;
+};
+void snapshot_list_done(struct snapshot_list *l);
+void snapshot_list_auto(struct snapshot_list *l);
+
+/*
+ * Read the snapshots in the states of the mask (1 << enum snapshot_state, or'ed).  Objects
+ * that vanish meanwhile are skipped.  A damaged one: ERR_CORRUPT naming it, unless damaged is
+ * given; then it is told (id, sentence) and skipped.  A commit without its snapshot object is
+ * damage.
+ */
+typedef void damaged_fn(void *arg, const char *key, const struct err *why);
+MUST_CHECK bool snapshot_load_all(struct repo *r, unsigned mask, damaged_fn *damaged, void *arg,
+                                  struct snapshot_list *out, struct err *e);
+
+/* Read one object by its id, whatever its state. */
+MUST_CHECK bool snapshot_load(struct repo *r, const struct hash *id, struct snapshot **out,
+                              struct err *e);
+
+/* Which snapshots a command means; NULL or empty members match all. */
+struct snapshot_filter {
+    const char *host;
+    const char *const *tags;  /* each "a,b": all of these tags; any of the array matches */
+    size_t tag_count;
+    const char *const *paths; /* path text; the snapshot has all of them */
+    size_t path_count;
+};
+bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f);
+
+/*
+ * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
+ * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only
+ * committed snapshots.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
+ */
+MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
+                                 const struct snapshot_filter *f, struct snapshot **out,
+                                 char **sub, struct err *e);
+
+/* Write the object; fills in s->id, writer, seq and prev.  It is prepared, not committed. */
+MUST_CHECK bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e);
+MUST_CHECK bool snapshot_commit(struct repo *r, const struct hash *id, struct err *e);
+/* Remove a prepared snapshot that will not be committed. */
+MUST_CHECK bool snapshot_withdraw(struct repo *r, const struct hash *id, struct err *e);
+/* Write a tombstone; it may exist already. */
+MUST_CHECK bool snapshot_forget(struct repo *r, const struct hash *id, const char *reason,
+                                struct err *e);
+/*
+ * Remove the tombstone, by id or unique prefix among forgotten ones.  ERR_NOT_FOUND when
+ * there is none; ERR_TRANSIENT (tombstone left in place) while a prune is running.
+ */
+MUST_CHECK bool snapshot_unforget(struct repo *r, const char *id, struct hash *done,
+                                  struct err *e);
+void snapshot_id_text(const struct hash *id, char out[65]);
+
+/* Retention (retention.c): pure */
+
+struct retention {
+    /* -1: keep all in this rule; 0: rule off. */
+    int last, hourly, daily, weekly, monthly, yearly;
+    struct duration within, within_hourly, within_daily, within_weekly, within_monthly,
+        within_yearly; /* all zero: rule off */
+    const char *const *keep_tags;
+    size_t keep_tag_count;
+};
+
+struct keep_reasons {
+    bool is_kept;
+    char text[200]; /* "last snapshot, daily snapshot"; empty when not kept */
+};
+
+/*
+ * Apply the rules to one group, newest first.  reasons has count members.  Semantics are
+ * restic's: rules are or'ed, each keeps the newest snapshot of a period in the process's time
+ * zone, periods without a snapshot do not count, "within" is measured back from the newest
+ * snapshot.  The first (oldest) snapshot fills a calendar rule that is not used up.
+ */
+void retention_apply(const struct retention *rules, struct snapshot *const *newest_first,
+                     size_t count, struct keep_reasons *reasons);
+bool retention_is_empty(const struct retention *rules);
+
+/* Reading (index.c, reader.c, tree.c) */
+
+/* Load the index once; later calls do nothing.  Needed before readers and writers. */
+MUST_CHECK bool repo_load_index(struct repo *r, struct err *e);
+
+enum chunk_type {
+    CHUNK_DATA = 1,
+    CHUNK_TREE = 2,
+    CHUNK_LIST = 3,
+};
+
+/* Where a chunk stands.  Frames are numbered across the packs of the loaded index, the
+ * frames of one pack in ascending order. */
+struct place {
+    uint32_t frame;
+    uint32_t offset; /* in the plain frame */
+    uint32_t size;
+};
+MUST_CHECK bool repo_find(struct repo *r, const struct hash *id, struct place *out);
+/* Size of a frame when decoded. */
+uint32_t repo_frame_size(struct repo *r, uint32_t frame);
+
+struct reader;
+struct reader *reader_new(struct repo *r);
+void reader_free(struct reader *rd);
+void reader_auto(struct reader **rd);
+
+/*
+ * The plain bytes of a frame, valid until the next call with this reader.  Authentic, but
+ * the ids of its chunks are not recomputed: reader_verify() does that for one chunk.
+ */
+MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out,
+                             struct err *e);
+MUST_CHECK bool reader_verify(struct reader *rd, enum chunk_type type, struct slice bytes,
+                              const struct hash *id, struct err *e);
+
+/* Append one chunk, verified. ERR_CORRUPT also when the index does not know it. */
+MUST_CHECK bool reader_chunk(struct reader *rd, enum chunk_type type, const struct hash *id,
+                             struct buf *out, struct err *e);
+
+/* Append the 32-byte ids of a file's data chunks, following lists. */
+MUST_CHECK bool reader_content(struct reader *rd, const struct entry *file, struct buf *ids,
+                               struct err *e);
+
+/* The entries of a directory, one page in memory at a time. */
+struct tree_cursor;
+MUST_CHECK bool tree_open(struct reader *rd, const struct hash *tree, struct tree_cursor **out,
+                          struct err *e);
+/* *more = false at the end.  The entry's slices are valid until the next call. */
+MUST_CHECK bool tree_next(struct tree_cursor *c, struct entry *out, bool *more, struct err *e);
+void tree_close(struct tree_cursor *c); /* accepts NULL */
+void tree_cursor_auto(struct tree_cursor **c);
+
+/*
+ * Find a path ("a/b/c" or "/a/b/c"; "" and "/" are the root) below a tree.  *keep owns what
+ * the slices of *out point at.  The root comes out as a directory with an empty name.
+ */
+MUST_CHECK bool tree_find(struct reader *rd, const struct hash *root, const char *path,
+                          struct buf *keep, struct entry *out, struct err *e);
+
+/* Writing (writer.c) */
+
+struct piece {
+    size_t offset, size; /* in the batch's bytes */
+    enum chunk_type type;
+    void *cookie;   /* the caller's */
+    struct hash id; /* set before done() */
+    bool is_new;    /* set before done(): not in the repository before */
+};
+
+/* Bytes of some chunks on their way to the repository. */
+struct batch {
+    struct buf bytes;
+    struct piece *pieces;
+    size_t count, room;
+    void *cookie; /* the caller's */
+};
+
+/* Close a chunk over the last size bytes of b->bytes. */
+void batch_add(struct batch *b, size_t size, enum chunk_type type, void *cookie);
+
+/* A batch is worth submitting from this many bytes on. */
+#define BATCH_BYTES ((size_t)512 << 10)
+
+/* Called on a worker thread when all ids of a batch are known; it then owns the batch and
+ * gives it back with writer_release(). */
+typedef void batch_done_fn(void *arg, struct batch *b);
+
+struct writer_options {
+    int workers;      /* 0: one per processor */
+    int level;        /* zstd level; 0: default; -1: store raw */
+    size_t pack_size; /* 0: 32 MiB */
+    bool is_dry_run;  /* hash and look up, store nothing */
+    batch_done_fn *done;
+    void *arg;
+};
+
+struct writer_stats {
+    uint64_t data_chunks, tree_chunks; /* new */
+    uint64_t bytes_added, bytes_stored;
+    uint64_t frames, frames_verified; /* read back and compared before upload */
+    uint64_t packs;
+};
+
+struct writer;
+MUST_CHECK bool writer_open(struct repo *r, const struct writer_options *o, struct writer **out,
+                            struct err *e);
+
+/* An empty batch; waits while too many are under way. */
+struct batch *writer_batch(struct writer *w);
+void writer_release(struct writer *w, struct batch *b);
+
+/*
+ * Hand over a batch.  Takes it in any case; when the writer has failed the batch is
+ * released without done() and the first failure is reported.
+ */
+MUST_CHECK bool writer_submit(struct writer *w, struct batch *b, struct err *e);
+
+/* Store one tree or list chunk; the id is known on return.  Any thread, one at a time. */
+MUST_CHECK bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes,
+                                struct hash *id, struct err *e);
+
+/* Wait until all submitted batches have been done(), without flushing. */
+MUST_CHECK bool writer_drain(struct writer *w, struct err *e);
+
+/* Make everything durable: last frames, packs, then the index. */
+MUST_CHECK bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e);
+
+/* Moment's figures for progress. */
+void writer_progress(struct writer *w, struct writer_stats *out);
+
+/*
+ * The check between snapshot and commit (FORMAT.md, "Order of writes", 3).  parent is the
+ * snapshot that content was taken from unseen, or NULL.  *is_safe = false: what was
+ * deduplicated against is going away; withdraw the snapshot, repo_drop_index(), and run
+ * the backup again without parent.
+ */
+MUST_CHECK bool writer_confirm(struct writer *w, const struct hash *tree,
+                               const struct hash *parent, bool *is_safe, struct err *e);
+
+/* Free; a writer that was not finished leaves only unreferenced packs behind. */
+void writer_free(struct writer *w); /* accepts NULL */
+void writer_auto(struct writer **w);
+
+/* Forget the loaded index, so that the next repo_load_index() sees the present state. */
+void repo_drop_index(struct repo *r);
+
+/* Collecting (prune.c), checking (check.c), repairing (repair.c) */
+
+struct prune_options {
+    bool is_dry_run;
+    uint64_t max_unused_percent; /* packs less than this much used are repacked; 50 default */
+    uint64_t max_repack_bytes;   /* 0: no limit */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct prune_stats {
+    uint64_t packs_before, packs_kept, packs_repacked, packs_removed, packs_rescued;
+    uint64_t bytes_before, bytes_removed, bytes_repacked, bytes_used;
+    uint64_t chunks_used, chunks_unused;
+    uint64_t snapshots_removed; /* forgotten ones whose objects are gone now */
+};
+
+/* Remove what no snapshot needs.  docs/decisions/0003.  Refuses (ERR_CORRUPT) when any
+ * snapshot or tree cannot be read. */
+MUST_CHECK bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
+                          struct err *e);
+
+enum check_fault_kind {
+    CHECK_DAMAGED,   /* an object's bytes are wrong, or it is missing: data is lost */
+    CHECK_LITTER,    /* harmless leftover of an interrupted run */
+    CHECK_AFFECTED,  /* a file or directory of a snapshot that damage reaches */
+};
+
+struct check_fault {
+    enum check_fault_kind kind;
+    const char *object;   /* key, or the snapshot's id for CHECK_AFFECTED */
+    const char *path;     /* path text, CHECK_AFFECTED only, else NULL */
+    const char *sentence;
+};
+
+struct check_options {
+    bool read_data;
+    /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
+    uint32_t subset_n, subset_t;
+    double subset_percent;  /* > 0: this share of packs, chosen at random */
+    uint64_t subset_bytes;  /* > 0: about this many bytes, chosen at random */
+    void (*fault)(void *arg, const struct check_fault *f); /* one thread at a time */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct check_stats {
+    uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;
+    uint64_t damaged_objects, affected_files, litter;
+    bool suggest_repair_index, suggest_prune;
+};
+
+/* True with out->damaged_objects > 0 when damage was found and told; false only when the
+ * check itself could not be carried out. */
+MUST_CHECK bool check_run(struct repo *r, const struct check_options *o, struct check_stats *out,
+                          struct err *e);
+
+struct repair_stats {
+    uint64_t packs, packs_damaged, indexes_before, indexes_after;
+};
+/* Make the index again from the packs themselves. */
+MUST_CHECK bool repair_index(struct repo *r, damaged_fn *damaged, void *arg,
+                             struct repair_stats *out, struct err *e);
+
+struct repo_sizes {
+    uint64_t packs, pack_bytes;
+    uint64_t index_objects, index_bytes;
+    uint64_t chunks, data_chunks, tree_chunks, chunk_bytes; /* each chunk once, plain */
+    uint64_t snapshots;
+};
+MUST_CHECK bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e);
+
+/* Append what an object holds as readable text (JSON): documents whole, packs and index
+ * parts as their directories, key slots without secrets; config without its keys. */
+MUST_CHECK bool repo_inspect(struct repo *r, const char *key, struct buf *out, struct err *e);
+
+#endif

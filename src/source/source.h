@@ -1,0 +1,216 @@
+/*
+ * Sources: things that can be backed up and brought back.
+ *
+ * A source knows one kind of thing and nothing of repositories: it pushes directories and
+ * the bytes of files into a sink.  The sink belongs to src/job.  The other way round, a
+ * target is a directory that restored entries are written into.
+ */
+#ifndef SOURCE_SOURCE_H
+#define SOURCE_SOURCE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "codec/entry.h"
+
+/* The entries of one directory, in ascending order of the bytes of their names. */
+struct listing {
+    struct entry *entries;
+    bool *wanted; /* set by sink->enter(): the source has to send this file's bytes */
+    size_t count;
+    struct arena arena; /* what the entries' slices point into */
+};
+struct listing *listing_new(void);
+void listing_free(struct listing *l); /* accepts NULL */
+void listing_auto(struct listing **l);
+/* A new zeroed entry at the end; pointers to earlier ones become invalid. */
+struct entry *listing_add(struct listing *l);
+/* Sort by name; asserts that names are unique. */
+void listing_sort(struct listing *l);
+
+/*
+ * Where a backup goes.  Each thread of a source opens one lane and uses it alone; lanes work
+ * side by side.  Any failure of these calls is the repository's and ends the source's work:
+ * the source returns it unchanged.  What goes wrong in the source itself is told with skip()
+ * or note() and never ends it.
+ */
+struct sink;
+struct sink_dir;
+struct lane;
+
+struct sink_ops {
+    MUST_CHECK bool (*lane_open)(struct sink *k, struct lane **out, struct err *e);
+    void (*lane_close)(struct lane *n); /* after the last end(); accepts NULL */
+
+    /*
+     * Announce a directory with all its entries.  parent and slot say which entry it is
+     * (NULL: the root).  Takes the listing in any case.  Afterwards each regular file with
+     * wanted[] set gets begin() .. end() or skip(), and each directory gets enter() or
+     * skip(), in any order and from any lane; *out (borrowed, as are its entries) lives until
+     * the last of them.
+     */
+    MUST_CHECK bool (*enter)(struct lane *n, struct sink_dir *parent, size_t slot,
+                             struct listing *l, struct sink_dir **out, struct err *e);
+
+    /* The bytes of one file: begin, any number of writes, end.  One file at a time per lane.
+     * expected is the announced size; the amount written may differ. */
+    MUST_CHECK bool (*begin)(struct lane *n, struct sink_dir *d, size_t slot, struct err *e);
+    MUST_CHECK bool (*write)(struct lane *n, struct slice bytes, struct err *e);
+
+    /*
+     * Close the file.  final holds the metadata that belongs to the bytes read (its slices are
+     * copied; name must be equal; size is what was read plus the holes).
+     */
+    MUST_CHECK bool (*end)(struct lane *n, const struct entry *final, struct err *e);
+
+    /* Start the file at begin() again: what was written since is dropped. */
+    MUST_CHECK bool (*restart)(struct lane *n, struct err *e);
+
+    /*
+     * Leave an entry out of the backup and name it in the report.  path is the whole path.
+     * Also ends a file that was begun.
+     */
+    MUST_CHECK bool (*skip)(struct lane *n, struct sink_dir *d, size_t slot, const char *path,
+                            const struct err *why, struct err *e);
+
+    /* Name something that is stored although not as it should be (changed while read). */
+    MUST_CHECK bool (*note)(struct lane *n, const char *path, const struct err *why,
+                            struct err *e);
+};
+
+struct sink {
+    const struct sink_ops *ops;
+};
+
+/* File trees (files.c, walk.c, exclude.c) */
+
+struct exclude; /* patterns */
+struct exclude *exclude_new(void);
+void exclude_free(struct exclude *x); /* accepts NULL */
+void exclude_auto(struct exclude **x);
+/*
+ * Add a pattern as restic and gitignore users expect: "*" and "?" and "[...]" within one
+ * component, "**" across; a pattern without '/' matches at any depth, one that begins with '/'
+ * from the root, others ("foo/bar") at any depth as a run of components; a leading '!' takes back;
+ * a match of a directory covers what is below.  ERR_USAGE for a malformed one.
+ */
+MUST_CHECK bool exclude_add(struct exclude *x, const char *pattern, struct err *e);
+/* One pattern per line; empty lines and lines that begin with '#' are skipped. */
+MUST_CHECK bool exclude_add_file(struct exclude *x, const char *path, struct err *e);
+/* path without leading '/'. The last matching pattern decides. */
+bool exclude_matches(const struct exclude *x, const char *path, bool is_dir);
+/* For includes: could something below this directory match? */
+bool exclude_may_match_below(const struct exclude *x, const char *path);
+
+struct files_options {
+    const char *const *paths; /* absolute, normalised, none inside another */
+    size_t path_count;
+    const struct exclude *exclude;      /* or NULL */
+    const char *const *exclude_if_present; /* names, or "name:first bytes" */
+    size_t exclude_if_present_count;
+    bool exclude_caches; /* directories with a valid CACHEDIR.TAG */
+    bool one_file_system;
+    bool no_xattrs;
+    int threads;            /* 0: one per processor */
+    int64_t scan_started_ns; /* entries changed 2 s before this or later are ENTRY_UNTRUSTED_TIME */
+};
+
+/*
+ * Push the trees below paths, with the directories that lead to them, as one tree whose root
+ * is "/".  Fails at once (ERR_NOT_FOUND, ERR_DENIED) when none of the paths can be read; a path
+ * among several that is missing is told by skip().  ERR_CANCELLED after cancel_request().
+ */
+MUST_CHECK bool files_backup(const struct files_options *o, struct sink *k, struct err *e);
+
+/*
+ * Push one stream as the only file of a backup, "/name": from a descriptor to its end.  The
+ * caller finds out whether the stream was whole before it commits.
+ */
+MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k,
+                              struct err *e);
+
+/* Targets (target.c) */
+
+enum overwrite {
+    OVERWRITE_ALWAYS,
+    OVERWRITE_IF_CHANGED, /* size or mtime differ */
+    OVERWRITE_IF_NEWER,   /* the backup's mtime is newer */
+    OVERWRITE_NEVER,
+};
+
+struct target_options {
+    enum overwrite overwrite;
+    bool keep_owner;  /* set uid and gid (by name when the name exists here); root only */
+    bool numeric_ids; /* use the numbers even when names exist */
+};
+
+struct target;
+/* Open, and make unless it exists, the directory to restore into. */
+MUST_CHECK bool target_open(const char *path, const struct target_options *o,
+                            struct target **out, struct err *e);
+void target_close(struct target *t); /* accepts NULL */
+void target_auto(struct target **t);
+
+enum target_action {
+    TARGET_CREATE,    /* nothing is there */
+    TARGET_REPLACE,   /* something is there and gives way */
+    TARGET_UPDATE,    /* the content is right, metadata is not (if-changed) */
+    TARGET_SKIP,      /* stays as it is */
+};
+
+/*
+ * All paths are relative to the target, without leading '/'; nothing outside it is ever
+ * touched, whatever links are in it (ERR_DENIED naming the path).  Paths longer than PATH_MAX
+ * work.  Any thread.
+ *
+ * What would be done with this entry: looks only.  A non-empty directory in the way of a
+ * non-directory: ERR_EXISTS.
+ */
+MUST_CHECK bool target_decide(struct target *t, const char *path, const struct entry *en,
+                              enum target_action *out, struct err *e);
+
+/* Make a directory with mode 0700 unless there is one (a non-directory is replaced unless
+ * OVERWRITE_NEVER: ERR_EXISTS). */
+MUST_CHECK bool target_mkdir(struct target *t, const char *path, struct err *e);
+
+/* A regular file being written.  Replaced files are written under a temporary name beside
+ * the old one and renamed in target_file_finish(). */
+struct target_file {
+    int fd;
+    char temporary[40]; /* name; empty: written in place */
+};
+MUST_CHECK bool target_file_begin(struct target *t, const char *path, enum target_action action,
+                                  struct target_file *out, struct err *e);
+/* Set size, owner, mode, xattrs, times; rename; close. Problems with owner or xattrs alone go
+ * to *warning (its code is ERR_NONE otherwise) and do not fail the file. */
+MUST_CHECK bool target_file_finish(struct target *t, const char *path, const struct entry *en,
+                                   struct target_file *f, struct err *warning, struct err *e);
+/* Close and remove what was begun. */
+void target_file_abort(struct target *t, const char *path, struct target_file *f);
+
+/* Symlinks, FIFOs, sockets, devices, with their metadata. */
+MUST_CHECK bool target_special(struct target *t, const char *path, const struct entry *en,
+                               enum target_action action, struct err *warning, struct err *e);
+/* Hard link path to a file restored earlier in this run. */
+MUST_CHECK bool target_link(struct target *t, const char *earlier, const char *path,
+                            enum target_action action, struct err *e);
+/* Metadata of a directory, after everything in it. */
+MUST_CHECK bool target_directory_finish(struct target *t, const char *path,
+                                        const struct entry *en, struct err *warning,
+                                        struct err *e);
+/* Set only metadata of an existing file (TARGET_UPDATE). */
+MUST_CHECK bool target_update(struct target *t, const char *path, const struct entry *en,
+                              struct err *warning, struct err *e);
+/* Read a restored file back: open for reading beneath the target. */
+MUST_CHECK bool target_open_read(struct target *t, const char *path, int *fd, struct err *e);
+
+/*
+ * Call fn for each name in a directory of the target that is not in names (sorted): for
+ * --delete.  A missing directory has none.
+ */
+typedef bool target_extra_fn(void *arg, const char *path, struct err *e);
+MUST_CHECK bool target_extras(struct target *t, const char *path, const struct slice *names,
+                              size_t count, target_extra_fn *fn, void *arg, struct err *e);
+/* Remove a file or a whole tree, never following links. */
+MUST_CHECK bool target_remove(struct target *t, const char *path, struct err *e);
+
+#endif

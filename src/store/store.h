@@ -1,0 +1,162 @@
+/*
+ * Object storage: named, immutable runs of bytes.
+ *
+ * The repository keeps everything it knows in objects, and this is all it asks of
+ * the place that holds them.  A driver (file, s3, sftp, memory) implements
+ * struct store_ops; a wrapper (retry, throttle, cache) implements the same struct
+ * around another store.  Callers use the store_*() functions and never the table.
+ *
+ * Promises every store makes, and which tests/store/conformance.c checks:
+ *  - An object is seen whole or not at all, also after a crash or a lost connection.
+ *  - Once put() has returned true the object survives power loss, and get() and
+ *    list() from any client see it.
+ *  - Any operation may be called from several threads at once.
+ *  - A failed operation may be repeated.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Longest object, in bytes.  Objects therefore fit in memory and no call streams. */
+#define STORE_OBJECT_MAX ((size_t)64 << 20)
+
+struct store {
+    const struct store_ops *ops;
+};
+
+/* What list() and stat() tell about an object. */
+struct object_info {
+    const char *key; /* "packs/3f/3f9a..."; borrowed, valid during the call only */
+    uint64_t size;   /* bytes */
+    int64_t mtime;   /* seconds since 1970 by the storage's own clock */
+};
+
+/* Called once per object; returning false ends the listing with *e as its error. */
+typedef bool object_fn(void *arg, const struct object_info *info, struct err *e);
+
+enum put_mode {
+    PUT_NEW,     /* ERR_EXISTS if the key is taken, decided atomically */
+    PUT_REPLACE, /* last writer wins */
+};
+
+/*
+ * What a driver supplies.  All members are set.  Keys are relative, '/'-separated,
+ * and made of [a-z0-9._/-] only.  Codes not named below mean what err.h says.
+ */
+struct store_ops {
+    const char *scheme; /* "s3", as in the s3://bucket/path that selects it */
+
+    /*
+     * Append bytes [offset, offset + size) of an object to *out.  ERR_NOT_FOUND if
+     * there is no such object, ERR_CORRUPT if it is shorter than the range.
+     */
+    bool (*get)(struct store *s, const char *key, uint64_t offset, size_t size, struct buf *out,
+                struct err *e);
+
+    /* Store an object durably.  data is borrowed for the length of the call. */
+    bool (*put)(struct store *s, const char *key, struct slice data, enum put_mode mode,
+                struct err *e);
+
+    /* Describe one object; info->key points at the key passed in. */
+    bool (*stat)(struct store *s, const char *key, struct object_info *info, struct err *e);
+
+    /* Call fn for every object whose key starts with prefix, in no special order. */
+    bool (*list)(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e);
+
+    /* Remove an object.  An object that is already gone counts as removed. */
+    bool (*remove)(struct store *s, const char *key, struct err *e);
+
+    /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
+    void (*close)(struct store *s);
+};
+
+/*
+ * Open the store named by a URL: a path or "local:PATH", with retries around it.  It must
+ * exist (ERR_NOT_FOUND otherwise; ERR_USAGE for an unknown scheme, ERR_DENIED for a
+ * directory that may not be read, ERR_FATAL for a file in its place).  The caller owns
+ * *out and passes it to store_close().
+ */
+MUST_CHECK bool store_open(const char *url, struct store **out, struct err *e);
+
+/*
+ * Make the place that a URL names, with its parent directories, and open it.  ERR_EXISTS
+ * when it is there and not empty.
+ */
+MUST_CHECK bool store_create(const char *url, struct store **out, struct err *e);
+
+/* Accepts NULL. */
+void store_close(struct store *s);
+void store_auto(struct store **s);
+
+/*
+ * Objects in memory, for tests and dry runs.  It outlives store_close() while references
+ * remain: store_memory_share() yields another handle on the same objects.
+ */
+struct store *store_memory_new(void);
+struct store *store_memory_share(struct store *s);
+
+/*
+ * Wrapper that repeats what failed with ERR_TRANSIENT, at most attempts times in all, with
+ * waits that double from 100 ms and full jitter.  Owns next.  A put() whose earlier attempt
+ * may have been applied and that now meets ERR_EXISTS compares the bytes: equal is success.
+ */
+struct store *store_retry_new(struct store *next, int attempts);
+
+/*
+ * Wrapper that fails on purpose, for tests.  Does not own next.  Calls count from 0.
+ */
+enum fault_mode {
+    FAULT_ONCE,      /* call at fails, later ones work */
+    FAULT_FROM,      /* call at and all later ones fail */
+    FAULT_LOST_REPLY /* call at is carried out, but its answer is an error (put, remove) */
+};
+struct fault_plan {
+    int at;
+    enum fault_mode mode;
+    enum err_code code; /* of the failure, ERR_FATAL or ERR_TRANSIENT */
+    bool writes_only;   /* count and fail put() and remove() only */
+};
+struct store *store_fault_new(struct store *next, struct fault_plan plan);
+
+/* Calls seen so far (those the plan counts). */
+int store_fault_calls(struct store *s);
+
+MUST_CHECK static inline bool store_put(struct store *s, const char *key, struct slice data,
+                                        enum put_mode mode, struct err *e)
+{
+    return s->ops->put(s, key, data, mode, e);
+}
+
+MUST_CHECK static inline bool store_get(struct store *s, const char *key, uint64_t offset,
+                                        size_t size, struct buf *out, struct err *e)
+{
+    return s->ops->get(s, key, offset, size, out, e);
+}
+
+MUST_CHECK static inline bool store_stat(struct store *s, const char *key,
+                                         struct object_info *info, struct err *e)
+{
+    return s->ops->stat(s, key, info, e);
+}
+
+MUST_CHECK static inline bool store_list(struct store *s, const char *prefix, object_fn *fn,
+                                         void *arg, struct err *e)
+{
+    return s->ops->list(s, prefix, fn, arg, e);
+}
+
+MUST_CHECK static inline bool store_remove(struct store *s, const char *key, struct err *e)
+{
+    return s->ops->remove(s, key, e);
+}
+
+/* Append a whole object to *out: stat, then get.  ERR_CORRUPT above STORE_OBJECT_MAX. */
+MUST_CHECK bool store_get_all(struct store *s, const char *key, struct buf *out, struct err *e);
+
+#endif
