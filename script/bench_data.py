@@ -89,16 +89,17 @@ def make_dump(folder, size):
 
 
 def make_random(folder, size):
-    """Incompressible bytes; in the new version 1 % of them, in 150 places, are others."""
+    """Incompressible bytes; in the new version 1 % of them, in a place every 10 MB or so, are others."""
     os.makedirs(f"{folder}/old")
     old, new = f"{folder}/old/disk.img", f"{folder}/new/disk.img"
     run("sh", "-c", f"head -c {size} /dev/zero | openssl enc -aes-256-ctr -nosalt -out '{old}' "
         f"-K {'6b' * 32} -iv {'00' * 16}")
     shutil.copytree(f"{folder}/old", f"{folder}/new")
     rng = random.Random("places")
-    length = size // 100 // 150
+    places = max(1, size // 10_000_000)
+    length = size // 100 // places
     with open(new, "r+b") as file:
-        for _ in range(150):
+        for _ in range(places):
             file.seek(rng.randrange(size - length))
             file.write(rng.randbytes(length))
 
@@ -119,8 +120,8 @@ def make_kernel(folder, parts, downloads):
     for name, version in zip(("old", "new"), kernel_versions()):
         pattern = f"{downloads}/linux-source-6.1_{version.replace(':', '%3a')}_*.deb"
         if not glob.glob(pattern):
-            run("apt-get", "-q", "download", f"linux-source-6.1={version}", cwd=downloads,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download",
+                f"linux-source-6.1={version}", cwd=downloads, stdout=subprocess.DEVNULL)
         os.makedirs(f"{folder}/{name}")
         wanted = " ".join(f"linux-source-6.1/{part}" for part in parts)
         run("sh", "-c", f"dpkg-deb --fsys-tarfile {glob.glob(pattern)[0]} | "

@@ -32,18 +32,19 @@ RULES = [
      "remove rmdir mkdir mkdirat symlink symlinkat mknod mknodat fsync fdatasync sync syncfs "
      "truncate ftruncate fallocate posix_fallocate copy_file_range sendfile "
      "chmod fchmod fchmodat chown fchown lchown fchownat utimensat futimens setxattr lsetxattr "
-     "fsetxattr mkstemp mkdtemp", ("base/file.c",), "base/file.h"),
+     "fsetxattr mkstemp mkdtemp", ("base/file.c", "base/beneath.c"), "base/file.h"),
     # Pipes, and the last words of a process out of memory.
     ("write pwrite writev pwritev", ("base/file.c", "base/process.c", "base/mem.c"), "base/file.h"),
 ]
 
-# open() and openat() for reading are fine where files are read; elsewhere base/file.h does it.
-OPEN_ANY = ("base/file.c",)
+# open() and openat() for reading are fine where files are read; the passphrase is asked at /dev/tty.
+OPEN_ANY = ("base/file.c", "base/beneath.c", "cli/terminal.c")
 OPEN_READ = ("source/", "store/local.c", "job/")
 OPEN_WRITES = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
 
-# Files that compare secrets.
-SECRETS = re.compile(r"(codec/(seal|hash)|repo/key)[a-z_]*\.c$")
+# Where secrets live, and what they are called there.
+SECRET_FILES = ("codec/", "repo/")
+SECRET_NAMES = re.compile(r"\b\w*(key|kek|mac|tag|secret|commitment|password)\w*\b")
 
 BLANK = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -78,8 +79,8 @@ def faults(path, text):
                 yield m.start(), f"{m[1]}() is not for this file; use base/file.h"
             elif OPEN_WRITES.search(arguments(text, m.end() - 1)):
                 yield m.start(), f"{m[1]}() for writing; use base/file.h"
-    if SECRETS.search(path):
-        for m in calls("memcmp", text):
+    for m in calls("memcmp", text) if path.startswith(SECRET_FILES) else ():
+        if SECRET_NAMES.search(arguments(text, m.end() - 1)):
             yield m.start(), "memcmp() on secrets; compare in constant time"
     for m in re.finditer(r"^\s*typedef\s+(?:struct|enum|union)\b[^;(]*[;{]", text, re.M):
         yield m.start(), "typedef of a struct, enum or union; write its name in full"

@@ -22,7 +22,8 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"
-HOLDFAST = TOP + "/build/release/src/holdfast"
+BUILD = TOP + "/build/release"
+HOLDFAST = BUILD + "/src/holdfast"
 PLACES = max(2, os.cpu_count() or 2)
 SKIPPED = 77  # exit status of an e2e case that cannot run here
 
@@ -115,7 +116,7 @@ def fuzz_cases():
     seconds = int(os.environ.get("FUZZ_SECONDS", "60"))
     os.makedirs("build/fuzz-found", exist_ok=True)
     for path in sorted(glob.glob("build/fuzz/tests/fuzz/fuzz_*")):
-        if os.path.isdir(path):
+        if os.path.isdir(path) or not os.access(path, os.X_OK):
             continue
         name = os.path.basename(path)
         corpus = "tests/fuzz/corpus/" + name.removeprefix("fuzz_")
@@ -159,8 +160,8 @@ def run(case):
     started = time.monotonic()
     scratch = tempfile.mkdtemp(prefix="holdfast-test-")
     env = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
-    env.update(case.env, TMPDIR=scratch, HOME=scratch, HOLDFAST=HOLDFAST, LC_ALL="C.UTF-8",
-               PYTHON=PYTHON, PATH="/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
+    env.update(case.env, TMPDIR=scratch, HOME=scratch, HOLDFAST=HOLDFAST, BUILD=BUILD, PYTHON=PYTHON,
+               LC_ALL="C.UTF-8", PATH="/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
     # A file, since a pipe would wait for whatever the case leaves running in the background.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(case.argv, env=env, stdin=subprocess.DEVNULL, stdout=output,
@@ -229,7 +230,10 @@ class Totals:
 
 
 def run_and_add(case, totals):
-    seconds, status, output = run(case)
+    try:
+        seconds, status, output = run(case)
+    except OSError as error:  # the program itself is missing
+        seconds, status, output = 0, 127, str(error)
     if status == SKIPPED and case.may_skip:
         totals.skip(case.name, output)
         return

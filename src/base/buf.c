@@ -82,18 +82,21 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list args;
 
+    buf_reserve(b, BUF_ROOM_MIN);
     va_start(args, fmt);
-    const int length = vsnprintf(NULL, 0, fmt, args);
+    const int wanted = vsnprintf((char *)b->data + b->size, b->room - b->size, fmt, args);
     va_end(args);
-    assert(length >= 0);
+    assert(wanted >= 0);
 
-    const size_t room = (size_t)length + 1;
+    const size_t length = (size_t)wanted;
 
-    buf_reserve(b, room);
-    va_start(args, fmt);
-    (void)vsnprintf((char *)b->data + b->size, room, fmt, args); /* measured above */
-    va_end(args);
-    b->size += (size_t)length;
+    if (length >= b->room - b->size) {
+        buf_reserve(b, length + 1);
+        va_start(args, fmt);
+        (void)vsnprintf((char *)b->data + b->size, length + 1, fmt, args); /* measured above */
+        va_end(args);
+    }
+    b->size += length;
 }
 
 const char *buf_string(struct buf *b)

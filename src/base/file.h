@@ -71,6 +71,8 @@ MUST_CHECK bool dir_sync(int dirfd, const char *name, struct err *e);
  */
 MUST_CHECK bool beneath_open_dir(int root, const char *path, int *fd, struct err *e);
 MUST_CHECK bool beneath_create(int dirfd, const char *name, int *fd, struct err *e);
+/* Open an existing file for reading and writing; the caller checks which one it is. */
+MUST_CHECK bool beneath_reopen(int dirfd, const char *name, int *fd, struct err *e);
 MUST_CHECK bool beneath_mkdir(int dirfd, const char *name, mode_t mode, struct err *e);
 MUST_CHECK bool beneath_symlink(int dirfd, const char *name, const char *target, struct err *e);
 MUST_CHECK bool beneath_mknod(int dirfd, const char *name, mode_t mode, dev_t rdev, struct err *e);

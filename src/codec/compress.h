@@ -6,6 +6,9 @@
 
 #include "base/buf.h"
 
+/* Nothing longer is compressed or expanded. */
+#define COMPRESS_PLAIN_MAX ((size_t)64 << 20)
+
 /* One per thread; keeps its contexts. */
 struct compressor;
 struct compressor *compressor_new(int level);
@@ -19,7 +22,10 @@ void compressor_auto(struct compressor **c);
  */
 MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, struct buf *out);
 
-/* Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was. */
+/*
+ * Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was: in is
+ * not a single frame that names this size and ends where in does.
+ */
 MUST_CHECK bool compressor_expand(struct compressor *c, struct slice in, size_t plain_size,
                                   struct buf *out, struct err *e);
 

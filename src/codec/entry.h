@@ -20,14 +20,15 @@ enum entry_type {
 };
 
 enum entry_flag {
-    ENTRY_FUZZY = 1,    /* changed while it was read: content may mix two states */
-    ENTRY_INDIRECT = 2, /* content names chunks of type list, which name the data chunks */
+    ENTRY_FUZZY = 1,          /* changed while it was read: content may mix two states */
+    ENTRY_INDIRECT = 2,       /* content names chunks of type list, which name the data chunks */
     ENTRY_UNTRUSTED_TIME = 4, /* changed too close to the scan: read again next time */
 };
 
 #define ENTRY_NAME_MAX   255
 #define ENTRY_TARGET_MAX 65536
-#define ENTRY_XATTR_MAX  65536 /* encoded xattrs of one entry, as buf_put_bytes pairs */
+#define ENTRY_XATTR_MAX  65536             /* encoded xattrs of one entry, as buf_put_bytes pairs */
+#define ENTRY_HOLES_MAX  ((size_t)1 << 20) /* encoded holes of one file */
 /* Content with more chunks than this is stored as lists; bounds the size of an entry. */
 #define ENTRY_DIRECT_MAX 256
 #define LIST_CHUNK_IDS   32768 /* ids in a full list chunk: 1 MiB */
@@ -44,9 +45,9 @@ struct entry {
     struct slice user, group; /* names; empty when unknown */
     int64_t mtime_ns, ctime_ns;
     uint64_t device, inode;
-    uint64_t links; /* st_nlink */
-    uint64_t size;  /* file: bytes including holes; symlink: length of target */
-    uint64_t rdev;  /* devices */
+    uint64_t links;       /* st_nlink */
+    uint64_t size;        /* file: bytes including holes; symlink: length of target */
+    uint64_t rdev;        /* devices */
     struct slice target;  /* symlink */
     struct slice xattrs;  /* pairs name, value, each as by buf_put_bytes(); sorted by name */
     struct slice holes;   /* pairs varint offset, varint length; ascending, not touching */

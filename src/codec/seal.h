@@ -17,6 +17,9 @@
 #define SEAL_KEY_SIZE    32
 #define SEAL_ID_SIZE     16
 
+/* No section stores more bytes than this, nor does an object. */
+#define SEAL_SECTION_MAX ((size_t)64 << 20)
+
 /* What an object is; part of key derivation, so no object can stand in for another kind. */
 enum object_class {
     CLASS_CONFIG = 1,
@@ -86,11 +89,17 @@ MUST_CHECK bool seal_open(struct seal_box *b, struct slice header,
                           const struct seal_identity *expected,
                           const uint8_t class_key[SEAL_KEY_SIZE], struct err *e);
 
-/* Append the sealed bytes (stored.size + SEAL_TAG_SIZE) of a section to out. */
+/*
+ * Append the sealed bytes (stored.size + SEAL_TAG_SIZE) of a section to out.  Section numbers
+ * ascend; stored does not lie in *out.
+ */
 void seal_section(struct seal_box *b, const struct section *s, struct slice stored,
                   struct buf *out);
 
-/* Append the bytes of a sealed section to out; ERR_CORRUPT when it is not authentic. */
+/*
+ * Append the bytes of a sealed section to out; ERR_CORRUPT, with *out as it was, when it is
+ * not authentic.  sealed does not lie in *out.
+ */
 MUST_CHECK bool unseal_section(struct seal_box *b, const struct section *s, struct slice sealed,
                                struct buf *out, struct err *e);
 
@@ -101,8 +110,8 @@ MUST_CHECK bool seal_peek(struct slice header, struct seal_identity *out, uint8_
  * Wrap a key for a key slot: AEAD with a key used once (nonce zero).  out has
  * SEAL_KEY_SIZE + SEAL_TAG_SIZE bytes.  Opening fails with ERR_DENIED.
  */
-void key_wrap(const uint8_t kek[SEAL_KEY_SIZE], struct slice ad,
-              const uint8_t key[SEAL_KEY_SIZE], uint8_t *out);
+void key_wrap(const uint8_t kek[SEAL_KEY_SIZE], struct slice ad, const uint8_t key[SEAL_KEY_SIZE],
+              uint8_t *out);
 MUST_CHECK bool key_unwrap(const uint8_t kek[SEAL_KEY_SIZE], struct slice ad,
                            const uint8_t *wrapped, uint8_t key[SEAL_KEY_SIZE], struct err *e);
 

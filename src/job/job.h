@@ -32,22 +32,22 @@ struct report {
 /* Backup (backup.c) */
 
 struct backup_options {
-    struct files_options files;  /* paths, excludes ...; threads and times are filled in */
-    int stream_fd;               /* >= 0: store this stream instead of paths */
-    const char *stream_name;     /* its name in the backup, "stdin" by default */
+    struct files_options files; /* paths, excludes ...; threads and times are filled in */
+    int stream_fd;              /* >= 0: store this stream instead of paths */
+    const char *stream_name;    /* its name in the backup, "stdin" by default */
     /* Asked after the end of the stream; false fails the backup before anything is committed. */
     bool (*stream_is_whole)(void *arg, struct err *e);
     void *stream_arg;
-    const char *host;            /* NULL: this machine's name */
+    const char *host; /* NULL: this machine's name */
     const char *const *tags;
     size_t tag_count;
-    const char *parent;          /* selector; NULL: the latest of same host and paths */
-    bool force;                  /* no parent: read everything */
+    const char *parent; /* selector; NULL: the latest of same host and paths */
+    bool force;         /* no parent: read everything */
     bool is_dry_run;
     bool skip_if_unchanged;
-    int level;                   /* as in writer_options */
+    int level; /* as in writer_options */
     size_t pack_size;
-    int64_t time_ns;             /* 0: now */
+    int64_t time_ns; /* 0: now */
 };
 
 struct backup_result {
@@ -65,21 +65,20 @@ struct backup_result {
  * errors are in the result, repository errors fail it.
  */
 MUST_CHECK bool backup_run(struct repo *r, const struct backup_options *o,
-                           const struct report *report, struct backup_result *out,
-                           struct err *e);
+                           const struct report *report, struct backup_result *out, struct err *e);
 
 /* Restore (restore.c) */
 
 struct restore_options {
     const struct snapshot *snapshot;
-    const char *sub;      /* path inside the snapshot that becomes the root of the target, or NULL */
-    const char *target;   /* directory */
+    const char *sub;    /* path inside the snapshot that becomes the root of the target, or NULL */
+    const char *target; /* directory */
     struct target_options how;
     const struct exclude *include; /* only what matches, or NULL */
     const struct exclude *exclude; /* or NULL */
-    bool delete_extra;    /* remove what the snapshot does not have (inside restored directories) */
+    bool delete_extra; /* remove what the snapshot does not have (inside restored directories) */
     bool is_dry_run;
-    bool verify;          /* read everything back and compare */
+    bool verify; /* read everything back and compare */
 };
 
 struct restore_result {
@@ -94,8 +93,7 @@ struct restore_result {
  * Damage of the repository: the files it touches are named, the rest is restored, and the
  * result is false with ERR_CORRUPT at the end. */
 MUST_CHECK bool restore_run(struct repo *r, const struct restore_options *o,
-                            const struct report *report, struct restore_result *out,
-                            struct err *e);
+                            const struct report *report, struct restore_result *out, struct err *e);
 
 /* Looking (browse.c, diff.c) */
 
@@ -104,8 +102,11 @@ MUST_CHECK bool restore_run(struct repo *r, const struct restore_options *o,
 typedef bool visit_fn(void *arg, const char *path, const struct entry *en, bool *descend,
                       struct err *e);
 /* Visit what is below path (the entry itself first unless it is the root). */
-MUST_CHECK bool browse_walk(struct repo *r, const struct hash *tree, const char *path,
-                            visit_fn *fn, void *arg, struct err *e);
+MUST_CHECK bool browse_walk(struct repo *r, const struct hash *tree, const char *path, visit_fn *fn,
+                            void *arg, struct err *e);
+
+/* Length of a path in the form in which browse_walk() tells paths. */
+size_t browse_path_size(const char *path);
 
 enum diff_kind {
     DIFF_ADDED,
@@ -120,11 +121,10 @@ struct diff_stats {
         uint64_t files, dirs, others, bytes;
     } added, removed;
 };
-typedef bool diff_fn(void *arg, enum diff_kind kind, const char *path, bool is_dir,
-                     struct err *e);
+typedef bool diff_fn(void *arg, enum diff_kind kind, const char *path, bool is_dir, struct err *e);
 MUST_CHECK bool diff_run(struct repo *r, const struct hash *a, const char *a_path,
-                         const struct hash *b, const char *b_path, bool with_metadata,
-                         diff_fn *fn, void *arg, struct diff_stats *out, struct err *e);
+                         const struct hash *b, const char *b_path, bool with_metadata, diff_fn *fn,
+                         void *arg, struct diff_stats *out, struct err *e);
 
 /* Write the content of a file, or a directory as a tar (pax) stream, to fd. */
 MUST_CHECK bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,
@@ -139,7 +139,7 @@ struct forget_options {
     bool is_dry_run;
 };
 struct forget_group {
-    const char *host; /* NULL when not grouped by it */
+    const char *host;              /* NULL when not grouped by it */
     const struct snapshot *sample; /* its tags and paths name the group */
     struct snapshot *const *newest_first;
     const struct keep_reasons *reasons;

@@ -55,6 +55,9 @@ size_t index_chunk_count(const struct index *ix);
 /* Any readable copy, a live one first; false when there is none (missing packs do not count). */
 MUST_CHECK bool index_find(struct index *ix, const struct hash *id, struct place *out);
 
+/* The same, but only in a pack that is not condemned. */
+MUST_CHECK bool index_find_live(struct index *ix, const struct hash *id, struct place *out);
+
 /*
  * For writers, under one lock: true when a live copy exists (*out is its place, or frame
  * INDEX_PENDING when another thread is storing it just now); false when there is none, and the
@@ -65,9 +68,14 @@ MUST_CHECK bool index_find(struct index *ix, const struct hash *id, struct place
 MUST_CHECK bool index_find_or_claim(struct index *ix, const struct hash *id, uint32_t size,
                                     struct place *out);
 
-/* The same lookup for a run of ids with one lock; found[i] says what the single call returns. */
-void index_claim_all(struct index *ix, const struct hash *ids, const uint32_t *sizes,
-                     size_t count, bool *found, struct place *places);
+/* The same for many ids with one lock; is_found is what the single call returns. */
+struct claim {
+    struct hash id;
+    uint32_t size;
+    bool is_found;
+    struct place place; /* when it was found */
+};
+void index_claim_all(struct index *ix, struct claim *claims, size_t count);
 
 /* Call fn for each chunk entry (every copy) with its place; ids are the first 16 bytes. */
 typedef void index_entry_fn(void *arg, const uint8_t prefix[16], struct place place);
@@ -75,6 +83,20 @@ void index_each(const struct index *ix, index_entry_fn *fn, void *arg);
 
 /* All copies of one chunk, at most room places; returns how many there are. */
 size_t index_copies(struct index *ix, const struct hash *id, struct place *out, size_t room);
+
+/*
+ * Entries by number, for whoever keeps a bit per entry.  Numbers lie below index_entry_room()
+ * and stay what they are while nothing is added or claimed; no lock is taken.
+ */
+size_t index_entry_room(const struct index *ix);
+/* False when no entry has this number. */
+MUST_CHECK bool index_entry_at(const struct index *ix, size_t number, uint8_t prefix[16],
+                               struct place *out);
+/* The copies of one chunk, one with each call, missing packs included; *number is
+ * INDEX_NO_ENTRY before the first.  False when there are no more. */
+#define INDEX_NO_ENTRY SIZE_MAX
+MUST_CHECK bool index_entry_next(const struct index *ix, const uint8_t prefix[16], size_t *number,
+                                 struct place *out);
 
 /*
  * Load index objects into a new index, ask the store which packs exist and read the condemned

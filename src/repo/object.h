@@ -39,8 +39,13 @@ struct repo {
 const uint8_t *repo_class_key(const struct repo *r, enum object_class class);
 struct seal_identity repo_identity(const struct repo *r, enum object_class class);
 
-/* The class that a key's first folder stands for; false for keys that are none. */
+/* The class of the document that a key names.  False for keys/ and packs/, which are no
+ * documents, and for keys that FORMAT.md does not know. */
 bool object_class_of(const char *key, enum object_class *out);
+
+/* AUTO(secret_buf) is AUTO(buf) for bytes that are to be wiped.  Reserve their room at once: a
+ * buffer that grows leaves copies behind. */
+void secret_buf_auto(struct buf *b);
 
 /*
  * Seal a document (compressed when that gains) and append the whole object to *out.
@@ -56,7 +61,8 @@ MUST_CHECK bool document_open(struct repo *r, enum object_class class, struct sl
 MUST_CHECK bool document_get(struct repo *r, enum object_class class, const char *key,
                              struct buf *plain, struct err *e);
 
-/* Seal and put under "<folder>/<SHA-256 hex>"; *id is the hash. */
+/* Seal and put under "<folder>/<SHA-256 hex>"; *id is the hash.  ERR_USAGE for what is longer
+ * than an object may be, here and below. */
 MUST_CHECK bool document_put_hashed(struct repo *r, enum object_class class, const char *folder,
                                     struct slice plain, struct hash *id, struct err *e);
 
@@ -64,7 +70,8 @@ MUST_CHECK bool document_put_hashed(struct repo *r, enum object_class class, con
 MUST_CHECK bool document_put(struct repo *r, enum object_class class, const char *key,
                              struct slice plain, struct err *e);
 
-/* JSON text to object and back; strict (duplicates refused, depth bounded by jansson). */
+/* JSON (json.c).  Its memory is wiped when it is released.
+ * Text to object and back; strict (duplicates refused, depth bounded by jansson). */
 MUST_CHECK bool document_parse(struct slice plain, json_t **out, struct err *e);
 void document_print(const json_t *j, struct buf *out);
 void json_auto(json_t **j);
@@ -76,6 +83,8 @@ MUST_CHECK bool json_take_time(const json_t *j, const char *name, int64_t *out, 
 /* Owned copy; NULL member value yields NULL only when optional. */
 MUST_CHECK bool json_take_text(const json_t *j, const char *name, bool optional, char **out,
                                struct err *e);
+/* Owned copy of a value; false when it is no text of at most 64 KiB. */
+MUST_CHECK bool json_text(const json_t *value, char **out);
 MUST_CHECK bool json_take_u64(const json_t *j, const char *name, uint64_t *out, struct err *e);
 
 /* Keys in a folder ("packs/"), as a list. */
@@ -98,9 +107,14 @@ void pack_key(const struct hash *id, char out[PACK_KEY_MAX]);
 void object_key(const char *folder, const struct hash *id, char out[OBJECT_KEY_MAX]);
 /* The id at the end of a key: 64 hex digits behind the last '/'. */
 MUST_CHECK bool key_hash(const char *key, struct hash *out);
+MUST_CHECK bool object_exists(struct repo *r, const char *folder, const struct hash *id,
+                              bool *exists, struct err *e);
+/* For qsort() and bsearch() over struct hash. */
+int hash_order(const void *a, const void *b);
 
-/* Condemned lists (condemned.c): all packs that any published list names. */
-struct hash_set; /* base for marking, see hash_set.h */
+/* Condemned lists (condemned.c): all packs that any published list names.  A list names at
+ * most CONDEMNED_MAX. */
+#define CONDEMNED_MAX ((size_t)500000)
 struct condemned {
     struct hash *packs; /* sorted, unique */
     size_t count;

@@ -41,18 +41,21 @@ MUST_CHECK bool pack_directory_decode(struct slice bytes, enum object_class clas
 /* The stored size of a pack with this directory of directory_size plain bytes. */
 uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size);
 
-/* A pack under construction.  One thread at a time. */
+/* A pack under construction, expected to reach room bytes.  One thread at a time. */
 struct pack_builder;
-struct pack_builder *pack_builder_new(struct repo *r, enum object_class class);
+struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, size_t room);
 void pack_builder_free(struct pack_builder *b); /* accepts NULL */
 void pack_builder_auto(struct pack_builder **b);
 /* Add a frame; chunks (size and id set) stand in it in this order.  Returns its number. */
-uint32_t pack_builder_add(struct pack_builder *b, struct slice stored,
-                          enum compression compression, uint32_t plain_size,
-                          const struct pack_chunk *chunks, size_t chunk_count);
+uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum compression compression,
+                          uint32_t plain_size, const struct pack_chunk *chunks, size_t chunk_count);
 /* Stored bytes so far. */
 size_t pack_builder_size(const struct pack_builder *b);
+/* Size of the finished pack if one more frame of stored_size bytes, before sealing, with so many
+ * chunks were its last. */
+size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count);
 size_t pack_builder_frames(const struct pack_builder *b);
+enum object_class pack_builder_class(const struct pack_builder *b);
 /* Seal the directory and write the trailer.  *object and *directory (plain) are owned by the
  * builder until it is freed. */
 void pack_builder_finish(struct pack_builder *b, struct slice *object, struct slice *directory);
@@ -63,9 +66,36 @@ void pack_builder_finish(struct pack_builder *b, struct slice *object, struct sl
 /* Size and place of the directory from the last PACK_TRAILER_SIZE bytes of the pack. */
 MUST_CHECK bool pack_trailer_read(struct slice trailer, uint64_t pack_size, uint32_t *sealed_size,
                                   uint32_t *frame_count, struct err *e);
+/* Open the directory of a pack whose bytes are all in memory; errors do not name it. */
+MUST_CHECK bool pack_directory_open(struct repo *r, struct slice pack, enum object_class *class,
+                                    struct buf *plain, struct err *e);
 /* Fetch and open the directory of a pack in the store: plain bytes to *plain, class from the
  * header.  pack_size from the listing. */
 MUST_CHECK bool pack_directory_get(struct repo *r, const struct hash *id, uint64_t pack_size,
                                    enum object_class *class, struct buf *plain, struct err *e);
+
+/*
+ * Scanning a whole pack in memory: for checks before upload, for check --read-data, repack.
+ * One thread at a time; open() may be called again for the next pack.
+ */
+struct pack_scan;
+struct pack_scan *pack_scan_new(struct repo *r);
+void pack_scan_free(struct pack_scan *s); /* accepts NULL */
+void pack_scan_auto(struct pack_scan **s);
+/* Header, trailer and directory; object is borrowed until the next open. */
+MUST_CHECK bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e);
+/* Valid until the next open. */
+const struct pack_directory *pack_scan_directory(const struct pack_scan *s);
+enum object_class pack_scan_class(const struct pack_scan *s);
+/* The plain bytes of the directory, as an index repeats them. */
+struct slice pack_scan_directory_bytes(const struct pack_scan *s);
+/* Open and expand a frame; *plain is valid until the next call. */
+MUST_CHECK bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain,
+                                struct err *e);
+/* Recompute the id of a chunk (number in the directory) of the frame that *plain is. */
+MUST_CHECK bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain,
+                                struct err *e);
+/* All frames and all ids. */
+MUST_CHECK bool pack_scan_all(struct pack_scan *s, struct err *e);
 
 #endif

@@ -15,6 +15,7 @@
 #define REPO_REPO_H
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "codec/chunker.h"
 #include "codec/entry.h"
 #include "codec/hash.h"
@@ -45,6 +46,7 @@ struct key_slot {
     int64_t created_ns;
     char label[KEY_LABEL_MAX + 1];
     bool is_current; /* the slot that opened this handle */
+    bool is_damaged; /* it opens with no secret; only id is set, and it can be removed */
 };
 
 /*
@@ -286,7 +288,8 @@ MUST_CHECK bool tree_find(struct reader *rd, const struct hash *root, const char
 struct piece {
     size_t offset, size; /* in the batch's bytes */
     enum chunk_type type;
-    void *cookie;   /* the caller's */
+    void *cookie;    /* the caller's */
+    uint64_t number; /* the caller's */
     struct hash id; /* set before done() */
     bool is_new;    /* set before done(): not in the repository before */
 };
@@ -299,8 +302,11 @@ struct batch {
     void *cookie; /* the caller's */
 };
 
-/* Close a chunk over the last size bytes of b->bytes. */
-void batch_add(struct batch *b, size_t size, enum chunk_type type, void *cookie);
+/*
+ * Add a chunk over bytes that b->bytes holds already.  Pieces follow each other without gaps,
+ * and when the batch is submitted they cover all of b->bytes.
+ */
+void batch_add(struct batch *b, const struct piece *p);
 
 /* A batch is worth submitting from this many bytes on. */
 #define BATCH_BYTES ((size_t)512 << 10)
@@ -353,17 +359,24 @@ MUST_CHECK bool writer_finish(struct writer *w, struct writer_stats *out, struct
 void writer_progress(struct writer *w, struct writer_stats *out);
 
 /*
- * The check between snapshot and commit (FORMAT.md, "Order of writes", 3).  parent is the
- * snapshot that content was taken from unseen, or NULL.  *is_safe = false: what was
- * deduplicated against is going away; withdraw the snapshot, repo_drop_index(), and run
- * the backup again without parent.
+ * Take over content that the parent snapshot has: true when every chunk (32-byte ids) has a
+ * live copy; the packs then count as deduplicated against.  False: read the file.
  */
-MUST_CHECK bool writer_confirm(struct writer *w, const struct hash *tree,
-                               const struct hash *parent, bool *is_safe, struct err *e);
+bool writer_keep(struct writer *w, struct slice ids);
+
+/*
+ * The check between snapshot and commit (FORMAT.md, "Order of writes", 3).  *is_safe = false:
+ * a pack that the snapshot needs is going away; withdraw the snapshot,
+ * repo_drop_index(), and run the backup again.
+ */
+MUST_CHECK bool writer_confirm(struct writer *w, bool *is_safe, struct err *e);
 
 /* Free; a writer that was not finished leaves only unreferenced packs behind. */
 void writer_free(struct writer *w); /* accepts NULL */
 void writer_auto(struct writer **w);
+
+/* Whether a collector has announced packs that it is about to remove, or has died doing so. */
+MUST_CHECK bool repo_is_collecting(struct repo *r, bool *out, struct err *e);
 
 /* Forget the loaded index, so that the next repo_load_index() sees the present state. */
 void repo_drop_index(struct repo *r);

@@ -17,6 +17,7 @@ struct listing {
     struct entry *entries;
     bool *wanted; /* set by sink->enter(): the source has to send this file's bytes */
     size_t count;
+    size_t room;
     struct arena arena; /* what the entries' slices point into */
 };
 struct listing *listing_new(void);
@@ -45,8 +46,9 @@ struct sink_ops {
      * Announce a directory with all its entries.  parent and slot say which entry it is
      * (NULL: the root).  Takes the listing in any case.  Afterwards each regular file with
      * wanted[] set gets begin() .. end() or skip(), and each directory gets enter() or
-     * skip(), in any order and from any lane; *out (borrowed, as are its entries) lives until
-     * the last of them.
+     * skip(), in any order and from any lane; *out (borrowed, as is the listing with its
+     * entries where they were) lives until the last of them.  *out is NULL when nothing of
+     * that kind is to come: then the listing may be gone already.
      */
     MUST_CHECK bool (*enter)(struct lane *n, struct sink_dir *parent, size_t slot,
                              struct listing *l, struct sink_dir **out, struct err *e);
@@ -67,14 +69,14 @@ struct sink_ops {
 
     /*
      * Leave an entry out of the backup and name it in the report.  path is the whole path.
-     * Also ends a file that was begun.
+     * Also ends a file that was begun.  d is NULL (and slot means nothing) for what never
+     * became an entry, such as a path that is missing: then there is only the report to write.
      */
     MUST_CHECK bool (*skip)(struct lane *n, struct sink_dir *d, size_t slot, const char *path,
                             const struct err *why, struct err *e);
 
     /* Name something that is stored although not as it should be (changed while read). */
-    MUST_CHECK bool (*note)(struct lane *n, const char *path, const struct err *why,
-                            struct err *e);
+    MUST_CHECK bool (*note)(struct lane *n, const char *path, const struct err *why, struct err *e);
 };
 
 struct sink {
@@ -104,13 +106,13 @@ bool exclude_may_match_below(const struct exclude *x, const char *path);
 struct files_options {
     const char *const *paths; /* absolute, normalised, none inside another */
     size_t path_count;
-    const struct exclude *exclude;      /* or NULL */
+    const struct exclude *exclude;         /* or NULL */
     const char *const *exclude_if_present; /* names, or "name:first bytes" */
     size_t exclude_if_present_count;
     bool exclude_caches; /* directories with a valid CACHEDIR.TAG */
     bool one_file_system;
     bool no_xattrs;
-    int threads;            /* 0: one per processor */
+    int threads;             /* 0: one per processor */
     int64_t scan_started_ns; /* entries changed 2 s before this or later are ENTRY_UNTRUSTED_TIME */
 };
 
@@ -145,16 +147,16 @@ struct target_options {
 
 struct target;
 /* Open, and make unless it exists, the directory to restore into. */
-MUST_CHECK bool target_open(const char *path, const struct target_options *o,
-                            struct target **out, struct err *e);
+MUST_CHECK bool target_open(const char *path, const struct target_options *o, struct target **out,
+                            struct err *e);
 void target_close(struct target *t); /* accepts NULL */
 void target_auto(struct target **t);
 
 enum target_action {
-    TARGET_CREATE,    /* nothing is there */
-    TARGET_REPLACE,   /* something is there and gives way */
-    TARGET_UPDATE,    /* the content is right, metadata is not (if-changed) */
-    TARGET_SKIP,      /* stays as it is */
+    TARGET_CREATE,  /* nothing is there */
+    TARGET_REPLACE, /* something is there and gives way */
+    TARGET_UPDATE,  /* the content is right, metadata is not (if-changed) */
+    TARGET_SKIP,    /* stays as it is */
 };
 
 /*
@@ -176,7 +178,8 @@ MUST_CHECK bool target_mkdir(struct target *t, const char *path, struct err *e);
  * the old one and renamed in target_file_finish(). */
 struct target_file {
     int fd;
-    char temporary[40]; /* name; empty: written in place */
+    char temporary[40];     /* name; empty: written in place */
+    uint64_t device, inode; /* while parked: what to find again */
 };
 MUST_CHECK bool target_file_begin(struct target *t, const char *path, enum target_action action,
                                   struct target_file *out, struct err *e);
@@ -184,6 +187,13 @@ MUST_CHECK bool target_file_begin(struct target *t, const char *path, enum targe
  * to *warning (its code is ERR_NONE otherwise) and do not fail the file. */
 MUST_CHECK bool target_file_finish(struct target *t, const char *path, const struct entry *en,
                                    struct target_file *f, struct err *warning, struct err *e);
+/*
+ * Close the descriptor of a file that is not finished, and open it again later: ERR_DENIED
+ * when another file has taken its place meanwhile.
+ */
+MUST_CHECK bool target_file_park(struct target_file *f, struct err *e);
+MUST_CHECK bool target_file_resume(struct target *t, const char *path, struct target_file *f,
+                                   struct err *e);
 /* Close and remove what was begun. */
 void target_file_abort(struct target *t, const char *path, struct target_file *f);
 
@@ -194,9 +204,8 @@ MUST_CHECK bool target_special(struct target *t, const char *path, const struct 
 MUST_CHECK bool target_link(struct target *t, const char *earlier, const char *path,
                             enum target_action action, struct err *e);
 /* Metadata of a directory, after everything in it. */
-MUST_CHECK bool target_directory_finish(struct target *t, const char *path,
-                                        const struct entry *en, struct err *warning,
-                                        struct err *e);
+MUST_CHECK bool target_directory_finish(struct target *t, const char *path, const struct entry *en,
+                                        struct err *warning, struct err *e);
 /* Set only metadata of an existing file (TARGET_UPDATE). */
 MUST_CHECK bool target_update(struct target *t, const char *path, const struct entry *en,
                               struct err *warning, struct err *e);

@@ -36,9 +36,9 @@ static bool driver_is_unknown(const char *url, size_t length, struct err *e)
                    url, (int)length, url, buf_string(&known), url);
 }
 
-/* Split a URL into the driver and the place it understands. */
-static bool driver_select(const char *url, const struct driver **driver, const char **place,
-                          struct err *e)
+/* Split a URL into the driver and the place that it understands. */
+static bool url_split(const char *url, const struct driver **driver, const char **place,
+                      struct err *e)
 {
     const size_t length = strcspn(url, ":/");
 
@@ -59,13 +59,22 @@ static bool driver_select(const char *url, const struct driver **driver, const c
     return driver_is_unknown(url, length, e);
 }
 
+/* The same, and the place is not empty. */
+static bool url_parse(const char *url, const struct driver **driver, const char **place,
+                      struct err *e)
+{
+    if (!url_split(url, driver, place, e))
+        return false;
+    return (*place)[0] != '\0' || err_set(e, ERR_USAGE, "store \"%s\": the path is empty", url);
+}
+
 bool store_open(const char *url, struct store **out, struct err *e)
 {
-    const struct driver *driver = NULL;
-    const char *place = NULL;
+    const struct driver *driver = drivers;
+    const char *place = "";
     struct store *s = NULL;
 
-    if (!driver_select(url, &driver, &place, e) || !driver->open(place, &s, e))
+    if (!url_parse(url, &driver, &place, e) || !driver->open(place, &s, e))
         return false;
     *out = store_retry_new(s, ATTEMPTS_MAX);
     return true;
@@ -73,11 +82,11 @@ bool store_open(const char *url, struct store **out, struct err *e)
 
 bool store_create(const char *url, struct store **out, struct err *e)
 {
-    const struct driver *driver = NULL;
-    const char *place = NULL;
+    const struct driver *driver = drivers;
+    const char *place = "";
     struct store *s = NULL;
 
-    if (!driver_select(url, &driver, &place, e) || !driver->create(place, &s, e))
+    if (!url_parse(url, &driver, &place, e) || !driver->create(place, &s, e))
         return false;
     *out = store_retry_new(s, ATTEMPTS_MAX);
     return true;

@@ -69,8 +69,7 @@ static bool fault_stat(struct store *s, const char *key, struct object_info *inf
     return store_stat(f->next, key, info, e);
 }
 
-static bool fault_list(struct store *s, const char *prefix, object_fn *fn, void *arg,
-                       struct err *e)
+static bool fault_list(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e)
 {
     struct fault *f = fault_of(s);
 

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "store/key.h"
-#include "store/listing.h"
+#include "store/object_key.h"
+#include "store/object_list.h"
 
 struct object {
     char *key;
@@ -121,7 +121,7 @@ static bool memory_get(struct store *s, const char *key, uint64_t offset, size_t
 static bool memory_put(struct store *s, const char *key, struct slice data, enum put_mode mode,
                        struct err *e)
 {
-    assert(key_is_valid(key));
+    assert(object_key_is_valid(key));
     assert(data.size <= STORE_OBJECT_MAX);
 
     uint8_t *bytes = mem_dup(data.size == 0 ? (const uint8_t *)"" : data.data, data.size);
@@ -143,8 +143,7 @@ static bool memory_put(struct store *s, const char *key, struct slice data, enum
     return true;
 }
 
-static bool memory_stat(struct store *s, const char *key, struct object_info *info,
-                        struct err *e)
+static bool memory_stat(struct store *s, const char *key, struct object_info *info, struct err *e)
 {
     struct shelf *sh = shelf_locked(s);
     const struct object *o = shelf_find(sh, key);
@@ -161,7 +160,7 @@ static bool memory_stat(struct store *s, const char *key, struct object_info *in
 static bool memory_list(struct store *s, const char *prefix, object_fn *fn, void *arg,
                         struct err *e)
 {
-    AUTO(listing) struct listing found = {0};
+    AUTO(object_list) struct object_list found = {0};
     struct shelf *sh = shelf_locked(s);
     const size_t length = strlen(prefix);
 
@@ -171,10 +170,10 @@ static bool memory_list(struct store *s, const char *prefix, object_fn *fn, void
 
         const struct object_info info = object_describe(&sh->objects[i]);
 
-        (void)listing_add(&found, &info, e); /* cannot fail */
+        (void)object_list_add(&found, &info, e); /* cannot fail */
     }
     shelf_unlock(sh);
-    return listing_tell(&found, fn, arg, e);
+    return object_list_tell(&found, fn, arg, e);
 }
 
 static bool memory_remove(struct store *s, const char *key, struct err *e)

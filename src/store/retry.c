@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/random.h"
-#include "store/listing.h"
+#include "store/object_list.h"
 
 enum {
     DOUBLINGS_MAX = 8, /* waits grow up to 25.6 s */
@@ -51,8 +51,8 @@ static bool retry_wait(int n, struct err *e)
         if (left_ns <= 0)
             return true;
 
-        const struct timespec t = {
-            .tv_nsec = (long)(left_ns < CANCEL_POLL_NS ? left_ns : CANCEL_POLL_NS)};
+        const struct timespec t = {.tv_nsec =
+                                       (long)(left_ns < CANCEL_POLL_NS ? left_ns : CANCEL_POLL_NS)};
 
         (void)ppoll(NULL, 0, &t, NULL); /* interrupted or not, the loop looks at the clock */
     }
@@ -120,18 +120,17 @@ static bool retry_stat(struct store *s, const char *key, struct object_info *inf
 }
 
 /* Nothing is told before the listing is complete, so that no object is told twice. */
-static bool retry_list(struct store *s, const char *prefix, object_fn *fn, void *arg,
-                       struct err *e)
+static bool retry_list(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e)
 {
     struct retry *r = retry_of(s);
-    AUTO(listing) struct listing found = {0};
+    AUTO(object_list) struct object_list found = {0};
 
-    for (int n = 1; !store_list(r->next, prefix, listing_add, &found, e); n++) {
+    for (int n = 1; !store_list(r->next, prefix, object_list_add, &found, e); n++) {
         if (!retry_again(r, n, e))
             return false;
         buf_clear(&found.rows);
     }
-    return listing_tell(&found, fn, arg, e);
+    return object_list_tell(&found, fn, arg, e);
 }
 
 static bool retry_remove(struct store *s, const char *key, struct err *e)

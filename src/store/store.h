@@ -2,9 +2,9 @@
  * Object storage: named, immutable runs of bytes.
  *
  * The repository keeps everything it knows in objects, and this is all it asks of
- * the place that holds them.  A driver (file, s3, sftp, memory) implements
- * struct store_ops; a wrapper (retry, throttle, cache) implements the same struct
- * around another store.  Callers use the store_*() functions and never the table.
+ * the place that holds them.  A driver (local, memory) implements struct store_ops; a
+ * wrapper (retry, fault) implements the same struct around another store.  Callers use the
+ * store_*() functions and never the table.
  *
  * Promises every store makes, and which tests/store/conformance.c checks:
  *  - An object is seen whole or not at all, also after a crash or a lost connection.
@@ -47,10 +47,11 @@ enum put_mode {
 
 /*
  * What a driver supplies.  All members are set.  Keys are relative, '/'-separated,
- * and made of [a-z0-9._/-] only.  Codes not named below mean what err.h says.
+ * and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the first
+ * is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h says.
  */
 struct store_ops {
-    const char *scheme; /* "s3", as in the s3://bucket/path that selects it */
+    const char *scheme; /* "local", as in the local:PATH that selects it */
 
     /*
      * Append bytes [offset, offset + size) of an object to *out.  ERR_NOT_FOUND if
@@ -69,7 +70,7 @@ struct store_ops {
     /* Call fn for every object whose key starts with prefix, in no special order. */
     bool (*list)(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e);
 
-    /* Remove an object.  An object that is already gone counts as removed. */
+    /* Remove an object durably.  An object that is already gone counts as removed. */
     bool (*remove)(struct store *s, const char *key, struct err *e);
 
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
@@ -139,8 +140,8 @@ MUST_CHECK static inline bool store_get(struct store *s, const char *key, uint64
     return s->ops->get(s, key, offset, size, out, e);
 }
 
-MUST_CHECK static inline bool store_stat(struct store *s, const char *key,
-                                         struct object_info *info, struct err *e)
+MUST_CHECK static inline bool store_stat(struct store *s, const char *key, struct object_info *info,
+                                         struct err *e)
 {
     return s->ops->stat(s, key, info, e);
 }

@@ -34,6 +34,7 @@ class Result:
     trace: list[str] = field(default_factory=list)
     stores: list[Hashable] = field(default_factory=list)
     privates: dict[str, set] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)  # every step that some actor took
 
     @property
     def is_safe(self) -> bool:
@@ -61,6 +62,7 @@ class Search:
         self.stores = Numbering()
         self.privates = [Numbering() for _ in actors]
         self.differences: list[dict[int, tuple[int, ...]]] = [{} for _ in actors]
+        self.texts: list[set[str]] = [set() for _ in actors]
         self.store_shift = PRIVATE_BITS * len(actors)
         self.stores.of(store)
         for actor, numbers in zip(actors, self.privates):
@@ -74,6 +76,7 @@ class Search:
             broken = None if store_after in self.stores.number else self.invariant(store_after)
             p = self.privates[a].of(private_after)
             assert p <= PRIVATE_MASK, f"{self.actors[a].name} has too many private states"
+            self.texts[a].add(text)
             moved = p - (key & PRIVATE_MASK) << PRIVATE_BITS * a
             yield text, moved + (self.stores.of(store_after) - (key >> PRIVATE_BITS) << self.store_shift), broken
 
@@ -107,7 +110,8 @@ class Search:
 
     def result(self, states: int) -> Result:
         reached = {actor.name: set(numbers.value) for actor, numbers in zip(self.actors, self.privates)}
-        return Result(states, stores=self.stores.value, privates=reached)
+        texts = {f"{actor.name} {text}" for actor, taken in zip(self.actors, self.texts) for text in taken}
+        return Result(states, stores=self.stores.value, privates=reached, texts=texts)
 
     def failure(self, levels: list[list[int]], last: int, broken: str, states: int) -> Result:
         """Walk back from the broken state: some state of each earlier level leads to the one we came from."""

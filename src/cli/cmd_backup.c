@@ -1,0 +1,315 @@
+/*
+ * backup: from options to struct backup_options, and its summary.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/backup_paths.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+struct backup_args {
+    struct common common;
+    struct backup_paths_args paths;
+    struct strings exclude_if_present, tags;
+    bool exclude_caches, one_file_system, no_xattrs;
+    bool force, dry_run, skip_if_unchanged, from_stdin, from_command;
+    char *host, *parent, *stdin_name, *compression;
+    uint64_t pack_size;
+    int64_t time_ns;
+};
+
+#define AT(member) offsetof(struct backup_args, member)
+
+static const struct option backup_options[] = {
+    {"exclude", 'e', OPTION_LIST, AT(paths.exclude), "PATTERN", "Leave out what matches PATTERN",
+     NULL, NULL},
+    {"exclude-file", 0, OPTION_LIST, AT(paths.exclude_files), "FILE",
+     "Leave out what matches a line of FILE", NULL, NULL},
+    {"exclude-caches", 0, OPTION_FLAG, AT(exclude_caches), NULL,
+     "Leave out directories with a CACHEDIR.TAG", NULL, NULL},
+    {"exclude-if-present", 0, OPTION_LIST, AT(exclude_if_present), "NAME[:HEADER]",
+     "Leave out directories that hold a file NAME", NULL, NULL},
+    {"one-file-system", 'x', OPTION_FLAG, AT(one_file_system), NULL,
+     "Do not enter other file systems", NULL, NULL},
+    {"files-from", 0, OPTION_LIST, AT(paths.files_from), "FILE",
+     "Read further paths from FILE, one a line; - is standard input", NULL, NULL},
+    {"tag", 0, OPTION_LIST, AT(tags), "TAG[,TAG]", "Give the snapshot a tag", NULL, NULL},
+    {"host", 'H', OPTION_TEXT, AT(host), "HOST", "Note HOST instead of this machine's name",
+     "HOLDFAST_HOST", NULL},
+    {"parent", 0, OPTION_TEXT, AT(parent), "SNAPSHOT",
+     "Compare with SNAPSHOT instead of the latest of the same host and paths", NULL, "parent"},
+    {"force", 'f', OPTION_FLAG, AT(force), NULL, "Read every file again", NULL, "parent"},
+    {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Store nothing, tell what would be stored",
+     NULL, NULL},
+    {"skip-if-unchanged", 0, OPTION_FLAG, AT(skip_if_unchanged), NULL,
+     "Make no snapshot when nothing has changed", NULL, NULL},
+    {"time", 0, OPTION_TIME, AT(time_ns), "TIME", "Note TIME as the time of the backup", NULL,
+     NULL},
+    {"stdin", 0, OPTION_FLAG, AT(from_stdin), NULL, "Back up standard input as one file", NULL,
+     "stdin"},
+    {"stdin-from-command", 0, OPTION_FLAG, AT(from_command), NULL,
+     "Back up the output of a command; it fails when the command does", NULL, "stdin"},
+    {"stdin-filename", 0, OPTION_TEXT, AT(stdin_name), "NAME",
+     "Call the file of --stdin or of the command NAME", NULL, NULL},
+    {"compression", 0, OPTION_TEXT, AT(compression), "auto|off|max|LEVEL",
+     "Compress more or less; LEVEL is one of zstd's", "HOLDFAST_COMPRESSION", NULL},
+    {"pack-size", 0, OPTION_SIZE, AT(pack_size), "SIZE", "Make packs of about SIZE",
+     "HOLDFAST_PACK_SIZE", NULL},
+    {"no-xattrs", 0, OPTION_FLAG, AT(no_xattrs), NULL, "Leave out extended attributes and ACLs",
+     NULL, NULL},
+    {0},
+};
+
+enum {
+    LEVEL_MAX = 19, /* the highest of zstd that keeps its memory small */
+    LEVEL_RAW = -1,
+};
+#define PACK_SIZE_MIN ((uint64_t)1 << 20)
+#define PACK_SIZE_MAX ((uint64_t)64 << 20) /* STORE_OBJECT_MAX */
+
+static bool level_parse(const char *text, int *out, struct err *e)
+{
+    uint64_t level = 0;
+
+    if (text == NULL || strcmp(text, "auto") == 0) {
+        *out = 0;
+        return true;
+    }
+    if (strcmp(text, "off") == 0 || strcmp(text, "max") == 0) {
+        *out = *text == 'o' ? LEVEL_RAW : LEVEL_MAX;
+        return true;
+    }
+    struct err ignored = {0};
+
+    if (!parse_u64(text, &level, &ignored) || level < 1 || level > LEVEL_MAX)
+        return err_set(e, ERR_USAGE, "--compression: \"%.40s\" is not auto, off, max or 1 to %d",
+                       text, LEVEL_MAX);
+    *out = (int)level;
+    return true;
+}
+
+static bool is_stream(const struct backup_args *args)
+{
+    return args->from_stdin || args->from_command;
+}
+
+static bool check_args(const struct backup_args *args, struct err *e)
+{
+    const size_t words = args->common.words.count;
+
+    if (args->from_stdin && (words > 0 || args->paths.files_from.count > 0))
+        return err_set(e, ERR_USAGE, "--stdin and paths exclude each other");
+    if (args->from_command && words == 0)
+        return err_set(e, ERR_USAGE, "--stdin-from-command needs a command behind --");
+    if (args->from_command && args->paths.files_from.count > 0)
+        return err_set(e, ERR_USAGE, "--stdin-from-command and --files-from exclude each other");
+    if (!is_stream(args) && args->stdin_name != NULL)
+        return err_set(e, ERR_USAGE, "--stdin-filename needs --stdin or --stdin-from-command");
+    if (args->stdin_name != NULL &&
+        (strchr(args->stdin_name, '/') != NULL || strcmp(args->stdin_name, ".") == 0 ||
+         strcmp(args->stdin_name, "..") == 0 || strlen(args->stdin_name) > ENTRY_NAME_MAX))
+        return err_set(e, ERR_USAGE, "--stdin-filename: %.60s is not the name of a file",
+                       args->stdin_name);
+    if (args->pack_size != 0 &&
+        (args->pack_size < PACK_SIZE_MIN || args->pack_size > PACK_SIZE_MAX))
+        return err_set(e, ERR_USAGE, "--pack-size must be from 1M to 64M");
+    return true;
+}
+
+/* Tags one by one from "a,b" "c". */
+static void split_tags(struct call *call, const struct strings *given, struct strings *out)
+{
+    for (size_t i = 0; i < given->count; i++)
+        for (const char *at = given->items[i]; *at != '\0';) {
+            const size_t size = strcspn(at, ",");
+
+            if (size > 0)
+                strings_add(out, arena_string(&call->arena, SLICE_OF(at, size)));
+            at += size + (at[size] == ',');
+        }
+}
+
+static bool command_is_whole(void *arg, struct err *e)
+{
+    struct child *c = arg;
+
+    return child_wait(c, e) || err_wrap(e, "the command whose output was read");
+}
+
+/* Standard input or the output of a command. */
+static bool open_stream(struct call *call, const struct backup_args *args, struct child *child,
+                        struct backup_options *o, struct err *e)
+{
+    const struct strings *words = &args->common.words;
+
+    o->stream_name = args->stdin_name == NULL ? "stdin" : args->stdin_name;
+    if (args->from_stdin) {
+        o->stream_fd = 0;
+        return true;
+    }
+
+    char **argv = arena_take(&call->arena, (words->count + 1) * sizeof(*argv));
+
+    memcpy(argv, words->items, words->count * sizeof(*argv));
+    argv[words->count] = NULL;
+    if (!child_start(argv, child, e))
+        return false;
+    o->stream_fd = child->out_fd;
+    o->stream_is_whole = command_is_whole;
+    o->stream_arg = child;
+    return true;
+}
+
+static void tell_counts(struct call *call, const struct backup_result *r)
+{
+    const struct snapshot_counts *c = &r->counts;
+    char added[TEXT_SIZE_MAX];
+    char stored[TEXT_SIZE_MAX];
+    char total[TEXT_SIZE_MAX];
+    char elapsed[ELAPSED_TEXT_MAX];
+
+    size_format(c->bytes_added, added);
+    size_format(c->bytes_stored, stored);
+    size_format(c->total_bytes, total);
+    elapsed_format(c->ended_ns - c->started_ns, elapsed);
+    output_note(call->out, "Files:       %llu new, %llu changed, %llu unmodified",
+                (unsigned long long)c->files_new, (unsigned long long)c->files_changed,
+                (unsigned long long)c->files_unmodified);
+    output_note(call->out, "Directories: %llu new, %llu changed, %llu unmodified",
+                (unsigned long long)c->dirs_new, (unsigned long long)c->dirs_changed,
+                (unsigned long long)c->dirs_unmodified);
+    output_note(call->out, "Added:       %s, %s stored", added, stored);
+    output_note(call->out, "Processed:   %llu files, %s in %s", (unsigned long long)c->total_files,
+                total, elapsed);
+}
+
+static void tell_json(struct call *call, const struct backup_args *args,
+                      const struct backup_result *r)
+{
+    const struct snapshot_counts *c = &r->counts;
+    json_t *line = json_message("summary");
+    json_t *counts = json_counts(c);
+
+    (void)json_object_update(line, counts); /* cannot fail on objects */
+    json_decref(counts);
+    json_set(line, "dry_run", json_boolean(args->dry_run));
+    json_set(line, "total_duration",
+             json_real((double)(c->ended_ns - c->started_ns) / (double)NS_PER_S));
+    json_set_u64(line, "error_count", r->errors);
+    if (r->has_parent)
+        json_set_hash(line, "parent", &r->parent);
+    if (r->is_committed)
+        json_set_hash(line, "snapshot_id", &r->snapshot);
+    output_json(call->out, line);
+}
+
+static void tell(struct call *call, const struct backup_args *args, const struct backup_result *r)
+{
+    char id[SHORT_ID_MAX];
+
+    if (call->out->json) {
+        tell_json(call, args, r);
+        return;
+    }
+    short_id(&r->snapshot, id);
+    tell_counts(call, r);
+    if (r->is_committed)
+        output_note(call->out, "Snapshot %s saved.", id);
+    else if (args->dry_run)
+        output_note(call->out, "Dry run: nothing was stored.");
+    else
+        output_note(call->out, "Nothing has changed: no snapshot was made.");
+    if (r->errors > 0)
+        output_note(call->out, "Incomplete: %llu item%s could not be read as it should be.",
+                    (unsigned long long)r->errors, plural(r->errors));
+}
+
+static void fill_options(struct call *call, const struct backup_args *args,
+                         const struct strings *paths, struct exclude *exclude,
+                         struct backup_options *o)
+{
+    struct strings tags = {0};
+
+    split_tags(call, &args->tags, &tags);
+
+    char **kept = arena_take(&call->arena, tags.count * sizeof(*kept));
+
+    if (tags.count > 0)
+        memcpy(kept, tags.items, tags.count * sizeof(*kept));
+    o->tags = (const char *const *)kept;
+    o->tag_count = tags.count;
+    strings_done(&tags);
+    o->files = (struct files_options){
+        .paths = strings_items(paths),
+        .path_count = paths->count,
+        .exclude = exclude,
+        .exclude_if_present = strings_items(&args->exclude_if_present),
+        .exclude_if_present_count = args->exclude_if_present.count,
+        .exclude_caches = args->exclude_caches,
+        .one_file_system = args->one_file_system,
+        .no_xattrs = args->no_xattrs,
+    };
+    o->stream_fd = -1;
+    o->host = args->host;
+    o->parent = args->parent;
+    o->force = args->force;
+    o->is_dry_run = args->dry_run;
+    o->skip_if_unchanged = args->skip_if_unchanged;
+    o->pack_size = (size_t)args->pack_size;
+    o->time_ns = args->time_ns;
+}
+
+static bool run_backup(struct call *call, struct err *e)
+{
+    const struct backup_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(child) struct child child = {0, -1};
+    AUTO(strings) struct strings paths = {0};
+    AUTO(exclude) struct exclude *exclude = exclude_new();
+    struct backup_options o = {0};
+    struct backup_result result = {0};
+    struct progress_view view;
+
+    if (!check_args(args, e) || !level_parse(args->compression, &o.level, e) ||
+        !backup_excludes(&args->paths, exclude, e) ||
+        (!is_stream(args) && !backup_paths(call, &args->paths, &paths, e)) ||
+        !progress_init(&view, call->out, PROGRESS_BACKUP, e))
+        return false;
+    fill_options(call, args, &paths, exclude, &o);
+
+    const struct report report = progress_report(&view);
+
+    if (!session_open_indexed(call, &s, e) ||
+        (is_stream(args) && !open_stream(call, args, &child, &o, e)))
+        return false;
+    if (!backup_run(s.repo, &o, &report, &result, e))
+        return err_wrap(e, "backup");
+    progress_end(&view);
+    tell(call, args, &result);
+    if (result.errors > 0)
+        call->status = EXIT_INCOMPLETE;
+    return true;
+}
+
+const struct command command_backup = {
+    .name = "backup",
+    .summary = "Back up files, or one stream of data",
+    .details =
+        "Unchanged files of the latest snapshot of the same host and paths are not read again.\n"
+        "Exit status 3: the snapshot was made, but it lacks what could not be read.",
+    .examples = "holdfast backup /home /etc --exclude '*.cache'\n"
+                "holdfast backup -x / --exclude-caches --tag nightly\n"
+                "holdfast backup --stdin-from-command --stdin-filename shop.sql -- pg_dump shop",
+    .words = "PATH...",
+    .words_max = WORDS_ANY,
+    .has_files = true,
+    .options = backup_options,
+    .args_size = sizeof(struct backup_args),
+    .run = run_backup,
+};

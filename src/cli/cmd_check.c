@@ -1,0 +1,191 @@
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+struct check_args {
+    struct common common;
+    bool read_data;
+    char *subset;
+};
+
+static const struct option check_options[] = {
+    {"read-data", 0, OPTION_FLAG, offsetof(struct check_args, read_data), NULL,
+     "Read all data too and compare it with its checksums", NULL, "data"},
+    {"read-data-subset", 0, OPTION_TEXT, offsetof(struct check_args, subset), "n/t|x%|SIZE",
+     "Read part n of t, x percent of the packs, or about SIZE, chosen at random", NULL, "data"},
+    {0},
+};
+
+struct check_view {
+    struct progress_view progress;
+    json_t *broken_packs;
+};
+
+/* "3/7", with is_fine = false when text has no slash. */
+static bool parse_part(struct call *call, const char *text, uint32_t *n, uint32_t *t, struct err *e)
+{
+    const char *slash = strchr(text, '/');
+    uint64_t part = 0;
+    uint64_t parts = 0;
+
+    if (!parse_u64(arena_string(&call->arena, SLICE_OF(text, (size_t)(slash - text))), &part, e) ||
+        !parse_u64(slash + 1, &parts, e))
+        return false;
+    if (part < 1 || part > parts || parts > UINT32_MAX)
+        return err_set(e, ERR_USAGE, "%s: the part must be from 1 to the number of parts", text);
+    *n = (uint32_t)part;
+    *t = (uint32_t)parts;
+    return true;
+}
+
+static bool parse_subset(struct call *call, const char *text, struct check_options *o,
+                         struct err *e)
+{
+    const size_t size = strlen(text);
+
+    o->read_data = true;
+    if (strchr(text, '/') != NULL)
+        return parse_part(call, text, &o->subset_n, &o->subset_t, e);
+    if (text[size - 1] != '%')
+        return parse_size(text, &o->subset_bytes, e) &&
+               (o->subset_bytes > 0 || err_set(e, ERR_USAGE, "the size must be above 0"));
+    if (!decimal_parse(arena_string(&call->arena, SLICE_OF(text, size - 1)), &o->subset_percent, e))
+        return false;
+    return (o->subset_percent > 0 && o->subset_percent <= 100) ||
+           err_set(e, ERR_USAGE, "%s is not above 0%% and up to 100%%", text);
+}
+
+static const char *fault_word(enum check_fault_kind kind)
+{
+    switch (kind) {
+    case CHECK_DAMAGED:
+        return "damaged";
+    case CHECK_LITTER:
+        return "litter";
+    case CHECK_AFFECTED:
+        return "affected";
+    }
+    return "unknown";
+}
+
+static void note_pack(struct check_view *v, const struct check_fault *f)
+{
+    const char *id = strrchr(f->object, '/');
+
+    if (f->kind == CHECK_DAMAGED && strncmp(f->object, "packs/", 6) == 0 && id != NULL)
+        json_array_append_new(v->broken_packs, json_from_text(id + 1));
+}
+
+static void on_fault(void *arg, const struct check_fault *f)
+{
+    struct check_view *v = arg;
+    struct output *out = v->progress.out;
+
+    note_pack(v, f);
+    if (out->json) {
+        json_t *line = json_message("error");
+
+        json_set_text(line, "kind", fault_word(f->kind));
+        json_set_text(line, "message", f->sentence);
+        json_set_text(line, "object", f->object);
+        if (f->path != NULL)
+            json_set_path_text(line, "item", f->path);
+        output_json_err(out, line);
+        return;
+    }
+    if (f->kind == CHECK_DAMAGED)
+        output_item_error(out, "check", NULL, f->sentence);
+    else if (f->kind == CHECK_AFFECTED)
+        output_line(out, "affected: snapshot %.8s: %s", f->object, f->path == NULL ? "" : f->path);
+    else if (out->verbose)
+        output_line(out, "litter: %s", f->sentence);
+}
+
+static void on_progress(void *arg, const char *step, uint64_t done, uint64_t total)
+{
+    struct check_view *v = arg;
+
+    progress_step(&v->progress, step, done, total);
+}
+
+static void tell(struct call *call, const struct check_view *v, const struct check_stats *s)
+{
+    char read[TEXT_SIZE_MAX];
+
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_u64(line, "num_errors", s->damaged_objects);
+        json_set(line, "broken_packs", json_incref(v->broken_packs));
+        json_set(line, "suggest_repair_index", json_boolean(s->suggest_repair_index));
+        json_set(line, "suggest_prune", json_boolean(s->suggest_prune));
+        json_set_u64(line, "affected_files", s->affected_files);
+        json_set_u64(line, "litter", s->litter);
+        json_set_u64(line, "snapshots", s->snapshots);
+        json_set_u64(line, "trees", s->trees);
+        json_set_u64(line, "chunks", s->chunks);
+        json_set_u64(line, "packs", s->packs);
+        json_set_u64(line, "packs_read", s->packs_read);
+        json_set_u64(line, "bytes_read", s->bytes_read);
+        output_json(call->out, line);
+        return;
+    }
+    size_format(s->bytes_read, read);
+    output_note(call->out,
+                "Checked %llu snapshots, %llu trees, %llu chunks, %llu packs; read %llu "
+                "packs, %s",
+                (unsigned long long)s->snapshots, (unsigned long long)s->trees,
+                (unsigned long long)s->chunks, (unsigned long long)s->packs,
+                (unsigned long long)s->packs_read, read);
+    if (s->litter > 0)
+        output_note(call->out,
+                    "%llu leftovers of interrupted runs, harmless: \"holdfast prune\" "
+                    "removes them",
+                    (unsigned long long)s->litter);
+    if (s->damaged_objects == 0)
+        output_note(call->out, "No damage found.");
+}
+
+static bool run_check(struct call *call, struct err *e)
+{
+    const struct check_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(json) json_t *broken = json_array();
+    struct check_view view = {.broken_packs = broken};
+    struct check_options o = {
+        .read_data = args->read_data, .fault = on_fault, .progress = on_progress, .arg = &view};
+    struct check_stats stats = {0};
+
+    if (args->subset != NULL && !parse_subset(call, args->subset, &o, e))
+        return err_wrap(e, "--read-data-subset");
+    if (!progress_init(&view.progress, call->out, PROGRESS_BACKUP, e) ||
+        !session_open(call, &s, e) || !check_run(s.repo, &o, &stats, e))
+        return false;
+    progress_end(&view.progress);
+    tell(call, &view, &stats);
+    if (stats.damaged_objects == 0)
+        return true;
+    return err_set(e, ERR_CORRUPT, "check: %llu damaged object%s, %llu affected file%s%s",
+                   (unsigned long long)stats.damaged_objects, plural(stats.damaged_objects),
+                   (unsigned long long)stats.affected_files, plural(stats.affected_files),
+                   stats.suggest_repair_index ? "; \"holdfast repair index\" may help" : "");
+}
+
+const struct command command_check = {
+    .name = "check",
+    .summary = "Look for damage in the repository",
+    .details = "Without --read-data everything but the content of files is read.  Exit status 13: "
+               "damage\nwas found.",
+    .examples = "holdfast check\n"
+                "holdfast check --read-data\n"
+                "holdfast check --read-data-subset 1/7",
+    .words = "",
+    .options = check_options,
+    .args_size = sizeof(struct check_args),
+    .run = run_check,
+};

@@ -1,0 +1,286 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/group.h"
+#include "cli/prune.h"
+#include "cli/render.h"
+#include "cli/session.h"
+#include "job/job.h"
+
+struct forget_args {
+    struct common common;
+    struct filter_args filter;
+    struct retention rules;
+    struct strings keep_tags, undo;
+    char *group_by;
+    bool prune, dry_run;
+};
+
+#define AT(member) offsetof(struct forget_args, member)
+
+static const struct option forget_options[] = {
+    {"keep-last", 0, OPTION_COUNT, AT(rules.last), "N", "Keep the N newest", NULL, NULL},
+    {"keep-hourly", 0, OPTION_COUNT, AT(rules.hourly), "N", "Keep one of each of N hours", NULL,
+     NULL},
+    {"keep-daily", 0, OPTION_COUNT, AT(rules.daily), "N", "Keep one of each of N days", NULL, NULL},
+    {"keep-weekly", 0, OPTION_COUNT, AT(rules.weekly), "N", "Keep one of each of N weeks", NULL,
+     NULL},
+    {"keep-monthly", 0, OPTION_COUNT, AT(rules.monthly), "N", "Keep one of each of N months", NULL,
+     NULL},
+    {"keep-yearly", 0, OPTION_COUNT, AT(rules.yearly), "N", "Keep one of each of N years", NULL,
+     NULL},
+    {"keep-within", 0, OPTION_DURATION, AT(rules.within), "DURATION",
+     "Keep all made within DURATION (2y5m7d3h) of the newest", NULL, NULL},
+    {"keep-within-hourly", 0, OPTION_DURATION, AT(rules.within_hourly), "DURATION",
+     "Keep one an hour within DURATION", NULL, NULL},
+    {"keep-within-daily", 0, OPTION_DURATION, AT(rules.within_daily), "DURATION",
+     "Keep one a day within DURATION", NULL, NULL},
+    {"keep-within-weekly", 0, OPTION_DURATION, AT(rules.within_weekly), "DURATION",
+     "Keep one a week within DURATION", NULL, NULL},
+    {"keep-within-monthly", 0, OPTION_DURATION, AT(rules.within_monthly), "DURATION",
+     "Keep one a month within DURATION", NULL, NULL},
+    {"keep-within-yearly", 0, OPTION_DURATION, AT(rules.within_yearly), "DURATION",
+     "Keep one a year within DURATION", NULL, NULL},
+    {"keep-tag", 0, OPTION_LIST, AT(keep_tags), "TAG[,TAG]", "Keep all with these tags", NULL,
+     NULL},
+    {"group-by", 'g', OPTION_ANY_TEXT, AT(group_by), "host,paths,tags",
+     "Apply the rules to each group; host,paths by default, \"\" makes one group", NULL, NULL},
+    {"undo", 0, OPTION_LIST, AT(undo), "SNAPSHOT", "Bring a forgotten snapshot back", NULL, NULL},
+    {"prune", 0, OPTION_FLAG, AT(prune), NULL, "Remove at once what no snapshot needs", NULL, NULL},
+    {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
+     NULL, NULL},
+    FILTER_OPTIONS(forget_args, filter),
+    {0},
+};
+
+/* What goes on while groups are told. */
+struct forget_view {
+    struct call *call;
+    struct grouping by;
+    json_t *groups;
+    bool is_dry_run;
+};
+
+static json_t *reason_list(const char *text)
+{
+    json_t *list = json_array();
+
+    while (*text != '\0') {
+        const size_t size = strcspn(text, ",");
+
+        json_array_append_new(list, json_stringn(text, size));
+        text += size + strspn(text + size, ", ");
+    }
+    return list;
+}
+
+static json_t *forget_group_json(const struct forget_view *v, const struct forget_group *g)
+{
+    json_t *o = group_json(&v->by, g->sample);
+    json_t *keep = json_array();
+    json_t *remove = json_array();
+    json_t *reasons = json_array();
+
+    json_set(o, "host", json_incref(json_object_get(o, "hostname")));
+    (void)json_object_del(o, "hostname"); /* it is there */
+    for (size_t i = 0; i < g->count; i++) {
+        if (!g->reasons[i].is_kept) {
+            json_array_append_new(remove, json_snapshot(g->newest_first[i]));
+            continue;
+        }
+
+        json_t *why = json_object();
+
+        json_array_append_new(keep, json_snapshot(g->newest_first[i]));
+        json_set(why, "snapshot", json_snapshot(g->newest_first[i]));
+        json_set(why, "matches", reason_list(g->reasons[i].text));
+        json_array_append_new(reasons, why);
+    }
+    json_set(o, "keep", keep);
+    json_set(o, "remove", remove);
+    json_set(o, "reasons", reasons);
+    return o;
+}
+
+static void add_rows(struct table *t, const struct forget_group *g, bool is_dry_run)
+{
+    table_add(t, "ID");
+    table_add(t, "Time");
+    table_add(t, "Host");
+    table_add(t, "Tags");
+    table_add(t, "What, and why");
+    for (size_t i = 0; i < g->count; i++) {
+        const struct snapshot *s = g->newest_first[i];
+        AUTO(buf) struct buf text = {0};
+        char id[SHORT_ID_MAX];
+        char time[CLOCK_TEXT_MAX];
+
+        short_id(&s->id, id);
+        clock_format_local(s->time_ns, time);
+        table_add(t, id);
+        table_add(t, time);
+        path_escape(slice_string(s->host), &text);
+        table_add(t, buf_string(&text));
+        buf_clear(&text);
+        texts_join(s->tags, s->tag_count, &text);
+        table_add(t, buf_string(&text));
+        buf_clear(&text);
+        if (g->reasons[i].is_kept)
+            buf_printf(&text, "keep: %s", g->reasons[i].text);
+        else
+            buf_printf(&text, "%s", is_dry_run ? "would be forgotten" : "forgotten");
+        table_add(t, buf_string(&text));
+    }
+}
+
+static bool on_group(void *arg, const struct forget_group *g, struct err *e)
+{
+    struct forget_view *v = arg;
+    AUTO(table) struct table t;
+    AUTO(buf) struct buf text = {0};
+
+    table_init(&t, 5);
+    if (v->call->out->json) {
+        json_array_append_new(v->groups, forget_group_json(v, g));
+        return true;
+    }
+    if (v->call->out->quiet)
+        return true;
+    buf_printf(&text, "snapshots of ");
+    group_format(&v->by, g->sample, &text);
+    output_line(v->call->out, "%s:", buf_string(&text));
+    buf_clear(&text);
+    add_rows(&t, g, v->is_dry_run);
+    table_print(&t, &text);
+    buf_append(&text, "\n", 1);
+    output_raw(v->call->out, buf_slice(&text));
+    return output_is_good(v->call->out, e);
+}
+
+static bool forget_by_rules(struct forget_view *v, struct session *s,
+                            const struct forget_args *args, struct err *e)
+{
+    struct forget_options o = {.rules = args->rules,
+                               .group_by_host = v->by.by_host,
+                               .group_by_paths = v->by.by_paths,
+                               .group_by_tags = v->by.by_tags,
+                               .is_dry_run = args->dry_run};
+    uint64_t removed = 0;
+
+    o.rules.keep_tags = strings_items(&args->keep_tags);
+    o.rules.keep_tag_count = args->keep_tags.count;
+    if (!filter_make(v->call, &args->filter, &o.filter, e) ||
+        !forget_run(s->repo, &o, on_group, v, &removed, e))
+        return false;
+    output_note(v->call->out, "%llu snapshot%s %s", (unsigned long long)removed, plural(removed),
+                args->dry_run ? "would be forgotten" : "forgotten");
+    return true;
+}
+
+static bool forget_named(struct forget_view *v, struct session *s, const struct forget_args *args,
+                         struct err *e)
+{
+    AUTO(snapshot_list) struct snapshot_list list = {0};
+    AUTO(json) json_t *removed = json_array();
+
+    if (!session_select(v->call, s, &args->common.words, &args->filter, &list, e))
+        return false;
+    for (size_t i = 0; i < list.count; i++) {
+        char id[SHORT_ID_MAX];
+
+        short_id(&list.items[i]->id, id);
+        if (!args->dry_run && !snapshot_forget(s->repo, &list.items[i]->id, "forget", e))
+            return err_wrap(e, "forget %s", id);
+        json_array_append_new(removed, json_snapshot(list.items[i]));
+        output_note(v->call->out, "%s %s", id, args->dry_run ? "would be forgotten" : "forgotten");
+    }
+    json_array_append_new(v->groups, json_pack("{s:n, s:s, s:n, s:[], s:O, s:[]}", "tags", "host",
+                                               "", "paths", "keep", "remove", removed, "reasons"));
+    return true;
+}
+
+static bool recall(struct call *call, struct session *s, const struct strings *undo, struct err *e)
+{
+    for (size_t i = 0; i < undo->count; i++) {
+        struct hash id;
+        char brief[SHORT_ID_MAX];
+
+        if (!snapshot_unforget(s->repo, undo->items[i], &id, e))
+            return err_wrap(e, "bring %s back", undo->items[i]);
+        short_id(&id, brief);
+        if (call->out->json) {
+            json_t *line = json_message("undone");
+
+            json_set_hash(line, "id", &id);
+            output_json(call->out, line);
+        }
+        output_note(call->out, "%s is back", brief);
+    }
+    return true;
+}
+
+static bool check_args(const struct forget_args *args, struct err *e)
+{
+    struct retention rules = args->rules;
+    const bool has_words = args->common.words.count > 0;
+
+    rules.keep_tag_count = args->keep_tags.count;
+
+    const bool has_rules = !retention_is_empty(&rules);
+
+    if (args->undo.count > 0)
+        return (!has_words && !has_rules && !args->prune && !args->dry_run) ||
+               err_set(e, ERR_USAGE, "--undo goes with no other rule or argument");
+    if (has_words && has_rules)
+        return err_set(e, ERR_USAGE, "snapshots and rules to keep some exclude each other");
+    if (!has_words && !has_rules)
+        return err_set(e, ERR_USAGE,
+                       "forget needs snapshots, a rule such as --keep-daily 7, or "
+                       "--undo");
+    return true;
+}
+
+static bool run_forget(struct call *call, struct err *e)
+{
+    const struct forget_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(json) json_t *groups = json_array();
+    struct forget_view view = {.call = call, .groups = groups, .is_dry_run = args->dry_run};
+
+    if (!check_args(args, e) ||
+        !grouping_parse(args->group_by == NULL ? "host,paths" : args->group_by, &view.by, e) ||
+        !session_open(call, &s, e))
+        return false;
+    if (args->undo.count > 0)
+        return recall(call, &s, &args->undo, e);
+    if (!(args->common.words.count > 0 ? forget_named(&view, &s, args, e)
+                                       : forget_by_rules(&view, &s, args, e)))
+        return false;
+    if (call->out->json)
+        output_json(call->out, json_incref(groups));
+    if (!args->prune)
+        return true;
+    if (!args->dry_run)
+        return prune_and_tell(call, s.repo, &(struct prune_choice){0}, e);
+    output_note(call->out, "Dry run: prune would come next.");
+    return true;
+}
+
+const struct command command_forget = {
+    .name = "forget",
+    .summary = "Forget snapshots, by name or by rules",
+    .details = "A snapshot is kept when any rule wants it.  N may be \"unlimited\".  What is "
+               "forgotten can\nbe brought back with --undo until prune has removed its data.",
+    .examples = "holdfast forget --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run\n"
+                "holdfast forget --keep-last 10 --host web1 --prune\n"
+                "holdfast forget 1a2b3c4d\n"
+                "holdfast forget --undo 1a2b3c4d",
+    .words = "[SNAPSHOT]...",
+    .words_max = WORDS_ANY,
+    .options = forget_options,
+    .args_size = sizeof(struct forget_args),
+    .run = run_forget,
+};

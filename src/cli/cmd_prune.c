@@ -1,0 +1,132 @@
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/prune.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+enum { MAX_UNUSED_DEFAULT = 50 };
+
+struct prune_args {
+    struct common common;
+    struct prune_choice choice;
+};
+
+#define AT(member) offsetof(struct prune_args, member)
+
+static const struct option prune_options[] = {
+    {"dry-run", 'n', OPTION_FLAG, AT(choice.is_dry_run), NULL,
+     "Remove nothing, tell what would be removed", NULL, NULL},
+    {"max-unused", 0, OPTION_TEXT, AT(choice.max_unused), "PERCENT",
+     "Pack again what is unused by more than PERCENT; 50 by default", NULL, NULL},
+    {"max-repack-size", 0, OPTION_SIZE, AT(choice.max_repack_bytes), "SIZE",
+     "Pack at most SIZE again", NULL, NULL},
+    {0},
+};
+
+static void tell_json(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
+{
+    json_t *line = json_message("summary");
+
+    json_set(line, "dry_run", json_boolean(c->is_dry_run));
+    json_set_u64(line, "packs_before", s->packs_before);
+    json_set_u64(line, "packs_kept", s->packs_kept);
+    json_set_u64(line, "packs_repacked", s->packs_repacked);
+    json_set_u64(line, "packs_removed", s->packs_removed);
+    json_set_u64(line, "packs_rescued", s->packs_rescued);
+    json_set_u64(line, "bytes_before", s->bytes_before);
+    json_set_u64(line, "bytes_removed", s->bytes_removed);
+    json_set_u64(line, "bytes_repacked", s->bytes_repacked);
+    json_set_u64(line, "bytes_used", s->bytes_used);
+    json_set_u64(line, "chunks_used", s->chunks_used);
+    json_set_u64(line, "chunks_unused", s->chunks_unused);
+    json_set_u64(line, "snapshots_removed", s->snapshots_removed);
+    output_json(call->out, line);
+}
+
+static void tell(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
+{
+    char before[TEXT_SIZE_MAX];
+    char removed[TEXT_SIZE_MAX];
+    char repacked[TEXT_SIZE_MAX];
+
+    if (call->out->json) {
+        tell_json(call, c, s);
+        return;
+    }
+    size_format(s->bytes_before, before);
+    size_format(s->bytes_removed, removed);
+    size_format(s->bytes_repacked, repacked);
+    output_note(call->out, "Chunks:  %llu used, %llu unused", (unsigned long long)s->chunks_used,
+                (unsigned long long)s->chunks_unused);
+    output_note(call->out, "Packs:   %llu, %s; %llu kept, %llu packed again (%s)",
+                (unsigned long long)s->packs_before, before, (unsigned long long)s->packs_kept,
+                (unsigned long long)s->packs_repacked, repacked);
+    output_note(call->out, "%s %llu packs, %s, and %llu forgotten snapshots",
+                c->is_dry_run ? "Would remove" : "Removed", (unsigned long long)s->packs_removed,
+                removed, (unsigned long long)s->snapshots_removed);
+    if (s->packs_rescued > 0)
+        output_note(call->out, "%llu pack%s stay: a backup made meanwhile uses them",
+                    (unsigned long long)s->packs_rescued, plural(s->packs_rescued));
+}
+
+/* "50" or "50%". */
+static bool parse_percent(struct call *call, const char *text, uint64_t *out, struct err *e)
+{
+    size_t size = strlen(text);
+    uint64_t n = 0;
+
+    if (text[size - 1] == '%')
+        size--;
+    if (!parse_u64(arena_string(&call->arena, SLICE_OF(text, size)), &n, e))
+        return err_wrap(e, "--max-unused");
+    if (n > 100)
+        return err_set(e, ERR_USAGE, "--max-unused: %s is more than 100 percent", text);
+    *out = n;
+    return true;
+}
+
+bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice *c, struct err *e)
+{
+    struct progress_view view;
+    struct prune_options o = {.is_dry_run = c->is_dry_run,
+                              .max_unused_percent = MAX_UNUSED_DEFAULT,
+                              .max_repack_bytes = c->max_repack_bytes,
+                              .progress = progress_step,
+                              .arg = &view};
+    struct prune_stats stats = {0};
+
+    if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
+        return false;
+    if (!progress_init(&view, call->out, PROGRESS_BACKUP, e))
+        return false;
+    if (!prune_run(r, &o, &stats, e))
+        return err_wrap(e, "prune");
+    progress_end(&view);
+    tell(call, c, &stats);
+    return true;
+}
+
+static bool run_prune(struct call *call, struct err *e)
+{
+    const struct prune_args *args = call->args;
+    AUTO(session) struct session s = {0};
+
+    return session_open(call, &s, e) && prune_and_tell(call, s.repo, &args->choice, e);
+}
+
+const struct command command_prune = {
+    .name = "prune",
+    .summary = "Remove data that no snapshot needs",
+    .details = "Backups may run at the same time.  What was forgotten cannot be brought back "
+               "afterwards.",
+    .examples = "holdfast prune --dry-run\n"
+                "holdfast prune\n"
+                "holdfast prune --max-unused 10%",
+    .words = "",
+    .options = prune_options,
+    .args_size = sizeof(struct prune_args),
+    .run = run_prune,
+};

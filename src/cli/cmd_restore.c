@@ -1,0 +1,189 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+struct restore_args {
+    struct common common;
+    struct filter_args filter;
+    char *target;
+    struct strings include, include_files, exclude, exclude_files;
+    int overwrite; /* enum overwrite */
+    bool delete_extra, dry_run, verify, numeric_ids, no_owner;
+};
+
+#define AT(member) offsetof(struct restore_args, member)
+
+/* In the order of enum overwrite. */
+static const char *const overwrite_words[] = {"always", "if-changed", "if-newer", "never", NULL};
+
+static const struct option restore_options[] = {
+    {"target", 't', OPTION_TEXT, AT(target), "DIR", "Restore into DIR, which is made if need be",
+     NULL, NULL},
+    {"include", 'i', OPTION_LIST, AT(include), "PATTERN", "Restore only what matches PATTERN", NULL,
+     NULL},
+    {"include-file", 0, OPTION_LIST, AT(include_files), "FILE",
+     "Restore only what matches a line of FILE", NULL, NULL},
+    {"exclude", 'e', OPTION_LIST, AT(exclude), "PATTERN", "Leave out what matches PATTERN", NULL,
+     NULL},
+    {"exclude-file", 0, OPTION_LIST, AT(exclude_files), "FILE",
+     "Leave out what matches a line of FILE", NULL, NULL},
+    {"overwrite", 0, OPTION_CHOICE, AT(overwrite), "WHEN",
+     "Replace what is there: always (default), if-changed, if-newer, never", NULL, NULL,
+     overwrite_words},
+    {"delete", 0, OPTION_FLAG, AT(delete_extra), NULL,
+     "Remove from restored directories what the snapshot does not have", NULL, NULL},
+    {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Change nothing, tell what would be done",
+     NULL, NULL},
+    {"verify", 0, OPTION_FLAG, AT(verify), NULL, "Read everything back and compare", NULL, NULL},
+    {"numeric-ids", 0, OPTION_FLAG, AT(numeric_ids), NULL,
+     "Set owners by number, even where their names exist here", NULL, NULL},
+    {"no-owner", 0, OPTION_FLAG, AT(no_owner), NULL, "Do not set owners, even as root", NULL, NULL},
+    FILTER_OPTIONS(restore_args, filter),
+    {0},
+};
+
+static bool make_patterns(const struct strings *patterns, const struct strings *files,
+                          struct exclude **out, struct err *e)
+{
+    AUTO(exclude) struct exclude *x = exclude_new();
+
+    for (size_t i = 0; i < patterns->count; i++)
+        if (!exclude_add(x, patterns->items[i], e))
+            return false;
+    for (size_t i = 0; i < files->count; i++)
+        if (!exclude_add_file(x, files->items[i], e))
+            return false;
+    if (patterns->count + files->count > 0)
+        *out = TAKE(x);
+    return true;
+}
+
+static bool check_args(const struct restore_args *args, struct err *e)
+{
+    const bool has_include = args->include.count + args->include_files.count > 0;
+
+    if (args->target == NULL)
+        return err_set(e, ERR_USAGE, "restore needs --target");
+    if (args->delete_extra && path_is_root(args->target) && !has_include)
+        return err_set(e, ERR_USAGE,
+                       "--delete with --target / would remove whatever is not in the snapshot: say "
+                       "with --include what it may touch");
+    return true;
+}
+
+static void tell_json(struct call *call, const struct restore_args *args,
+                      const struct restore_result *r, int64_t elapsed_ns)
+{
+    json_t *line = json_message("summary");
+
+    json_set(line, "dry_run", json_boolean(args->dry_run));
+    json_set_u64(line, "seconds_elapsed", (uint64_t)(elapsed_ns / NS_PER_S));
+    json_set_u64(line, "total_files", r->files_total);
+    json_set_u64(line, "files_restored", r->files_restored);
+    json_set_u64(line, "files_updated", r->files_updated);
+    json_set_u64(line, "files_skipped", r->files_skipped);
+    json_set_u64(line, "files_deleted", r->files_deleted);
+    json_set_u64(line, "files_verified", r->files_verified);
+    json_set_u64(line, "total_bytes", r->bytes_total);
+    json_set_u64(line, "bytes_restored", r->bytes_restored);
+    json_set_u64(line, "bytes_skipped", r->bytes_skipped);
+    json_set_u64(line, "error_count", r->errors);
+    json_set_u64(line, "warning_count", r->warnings);
+    output_json(call->out, line);
+}
+
+static void tell(struct call *call, const struct restore_args *args, const struct restore_result *r,
+                 int64_t elapsed_ns)
+{
+    char restored[TEXT_SIZE_MAX];
+    char elapsed[ELAPSED_TEXT_MAX];
+
+    if (call->out->json) {
+        tell_json(call, args, r, elapsed_ns);
+        return;
+    }
+    size_format(r->bytes_restored, restored);
+    elapsed_format(elapsed_ns, elapsed);
+    output_note(call->out, "%s %llu of %llu files, %s, to %s in %s",
+                args->dry_run ? "Would restore" : "Restored", (unsigned long long)r->files_restored,
+                (unsigned long long)r->files_total, restored, args->target, elapsed);
+    if (r->files_updated + r->files_skipped + r->files_deleted > 0)
+        output_note(call->out, "%llu only got their metadata, %llu stayed as they are, %llu %s",
+                    (unsigned long long)r->files_updated, (unsigned long long)r->files_skipped,
+                    (unsigned long long)r->files_deleted,
+                    args->dry_run ? "would be deleted" : "were deleted");
+    if (args->verify)
+        output_note(call->out, "Read back and right: %llu file%s",
+                    (unsigned long long)r->files_verified, plural(r->files_verified));
+    if (r->warnings > 0)
+        output_note(call->out, "%llu warning%s", (unsigned long long)r->warnings,
+                    plural(r->warnings));
+}
+
+static bool run_restore(struct call *call, struct err *e)
+{
+    const struct restore_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(exclude) struct exclude *include = NULL;
+    AUTO(exclude) struct exclude *exclude = NULL;
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(mem) char *sub = NULL;
+    struct restore_result result = {0};
+    struct progress_view view;
+
+    if (!check_args(args, e) || !make_patterns(&args->include, &args->include_files, &include, e) ||
+        !make_patterns(&args->exclude, &args->exclude_files, &exclude, e) ||
+        !progress_init(&view, call->out, PROGRESS_RESTORE, e) ||
+        !session_open_indexed(call, &s, e) ||
+        !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
+        return false;
+
+    const struct restore_options o = {
+        .snapshot = snapshot,
+        .sub = sub,
+        .target = args->target,
+        .how = {.overwrite = (enum overwrite)args->overwrite,
+                .keep_owner = geteuid() == 0 && !args->no_owner,
+                .numeric_ids = args->numeric_ids},
+        .include = include,
+        .exclude = exclude,
+        .delete_extra = args->delete_extra,
+        .is_dry_run = args->dry_run,
+        .verify = args->verify,
+    };
+    const struct report report = progress_report(&view);
+
+    if (!restore_run(s.repo, &o, &report, &result, e))
+        return err_wrap(e, "restore");
+    progress_end(&view);
+    tell(call, args, &result, clock_monotonic_ns() - view.started_ns);
+    if (result.errors > 0)
+        return err_set(e, ERR_FATAL, "restore: %llu item%s could not be restored",
+                       (unsigned long long)result.errors, plural(result.errors));
+    return true;
+}
+
+const struct command command_restore = {
+    .name = "restore",
+    .summary = "Bring back a snapshot or a part of it",
+    .details =
+        "SNAPSHOT is \"latest\", an id or the beginning of one; \":DIR\" behind it takes only "
+        "DIR of it.\nAs root owners are restored, otherwise everything belongs to you.",
+    .examples = "holdfast restore latest --target /tmp/restored\n"
+                "holdfast restore 1a2b3c4d:/home/ann --target /home/ann --overwrite if-changed\n"
+                "holdfast restore latest --target / --include /etc/nginx --verify",
+    .words = "SNAPSHOT[:DIR]",
+    .words_min = 1,
+    .words_max = 1,
+    .options = restore_options,
+    .args_size = sizeof(struct restore_args),
+    .run = run_restore,
+};

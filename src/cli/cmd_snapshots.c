@@ -1,0 +1,250 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/group.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+struct snapshots_args {
+    struct common common;
+    struct filter_args filter;
+    int latest;
+    char *group_by;
+    bool all;
+};
+
+#define AT(member) offsetof(struct snapshots_args, member)
+
+static const struct option snapshots_options[] = {
+    {"latest", 0, OPTION_COUNT, AT(latest), "N", "Show only the N newest of each host and paths",
+     NULL, NULL},
+    {"group-by", 'g', OPTION_ANY_TEXT, AT(group_by), "host,paths,tags",
+     "Show snapshots in groups of the same host, paths or tags", NULL, NULL},
+    {"all", 0, OPTION_FLAG, AT(all), NULL,
+     "Show forgotten snapshots and unfinished ones too, with their state", NULL, NULL},
+    FILTER_OPTIONS(snapshots_args, filter),
+    {0},
+};
+
+static const char *state_name(enum snapshot_state state)
+{
+    switch (state) {
+    case SNAPSHOT_COMMITTED:
+        return "committed";
+    case SNAPSHOT_PREPARED:
+        return "unfinished";
+    case SNAPSHOT_FORGOTTEN:
+        return "forgotten";
+    }
+    return "unknown";
+}
+
+static void on_damaged(void *arg, const char *key, const struct err *why)
+{
+    output_item_error(arg, "read", key, why->text);
+}
+
+/* All states at once; the words choose among them by the beginnings of ids. */
+static bool load_all_states(struct call *call, struct session *s, const struct snapshots_args *args,
+                            struct snapshot_list *out, struct err *e)
+{
+    const unsigned mask =
+        1U << SNAPSHOT_COMMITTED | 1U << SNAPSHOT_PREPARED | 1U << SNAPSHOT_FORGOTTEN;
+    AUTO(snapshot_list) struct snapshot_list all = {0};
+    struct snapshot_filter filter = {0};
+    size_t kept = 0;
+
+    if (!filter_make(call, &args->filter, &filter, e) ||
+        !snapshot_load_all(s->repo, mask, on_damaged, call->out, &all, e))
+        return false;
+    for (size_t i = 0; i < all.count; i++) {
+        char id[65];
+        bool is_wanted = args->common.words.count == 0;
+
+        snapshot_id_text(&all.items[i]->id, id);
+        for (size_t n = 0; n < args->common.words.count; n++) {
+            const char *word = args->common.words.items[n];
+
+            is_wanted = is_wanted || strncmp(id, word, strlen(word)) == 0;
+        }
+        if (!is_wanted || !snapshot_matches(all.items[i], &filter)) {
+            snapshot_free(all.items[i]);
+            continue;
+        }
+        all.items[kept] = all.items[i];
+        all.states[kept++] = all.states[i];
+    }
+    all.count = kept;
+    *out = all;
+    all = (struct snapshot_list){0};
+    return true;
+}
+
+/* Mark what --latest leaves: of each host and paths the newest. */
+static void choose_latest(const struct snapshot_list *l, int latest, bool *is_shown)
+{
+    const struct grouping same = {.by_host = true, .by_paths = true};
+
+    for (size_t i = 0; i < l->count; i++) {
+        int newer = 0;
+
+        for (size_t j = i + 1; j < l->count; j++)
+            newer += group_is_same(&same, l->items[i], l->items[j]) ? 1 : 0;
+        is_shown[i] = latest <= 0 || newer < latest;
+    }
+}
+
+static void add_row(struct table *t, const struct snapshot *s, enum snapshot_state state, bool all)
+{
+    AUTO(buf) struct buf text = {0};
+    char id[SHORT_ID_MAX];
+    char size[TEXT_SIZE_MAX];
+    char time[CLOCK_TEXT_MAX];
+
+    short_id(&s->id, id);
+    clock_format_local(s->time_ns, time);
+    size_format(s->counts.total_bytes, size);
+    table_add(t, id);
+    table_add(t, time);
+    path_escape(slice_string(s->host), &text);
+    table_add(t, buf_string(&text));
+    buf_clear(&text);
+    texts_join(s->tags, s->tag_count, &text);
+    table_add(t, buf_string(&text));
+    table_add(t, size);
+    if (all)
+        table_add(t, state_name(state));
+    buf_clear(&text);
+    for (size_t i = 0; i < s->path_count; i++)
+        buf_printf(&text, "%s%s", i == 0 ? "" : "\n", s->paths[i]);
+    if (s->incomplete_count > 0)
+        buf_printf(&text, "\n(incomplete: %zu item%s)", s->incomplete_count,
+                   plural(s->incomplete_count));
+    table_add(t, buf_string(&text));
+}
+
+static void print_table(struct call *call, const struct snapshot_list *l, const bool *is_shown,
+                        bool all)
+{
+    static const char *const heads[] = {"ID", "Time", "Host", "Tags", "Size", "State", "Paths"};
+    AUTO(table) struct table t;
+    AUTO(buf) struct buf text = {0};
+    size_t count = 0;
+
+    table_init(&t, all ? 7 : 6);
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+        if (all || strcmp(heads[i], "State") != 0)
+            table_add(&t, heads[i]);
+    for (size_t i = 0; i < l->count; i++)
+        if (is_shown[i]) {
+            add_row(&t, l->items[i], l->states[i], all);
+            count++;
+        }
+    if (count > 0)
+        table_print(&t, &text);
+    output_raw(call->out, buf_slice(&text));
+    output_line(call->out, "%zu snapshot%s", count, plural(count));
+}
+
+static json_t *list_json(const struct snapshot_list *l, const bool *is_shown, bool all)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (!is_shown[i])
+            continue;
+
+        json_t *one = json_snapshot(l->items[i]);
+
+        if (all)
+            json_set_text(one, "state", state_name(l->states[i]));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+/* The rows of the group that starts at first; they leave is_left. */
+static void take_group(const struct grouping *g, const struct snapshot_list *l, size_t first,
+                       bool *is_left, bool *is_taken)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        is_taken[i] = is_left[i] && group_is_same(g, l->items[first], l->items[i]);
+        is_left[i] = is_left[i] && !is_taken[i];
+    }
+}
+
+static void print_groups(struct call *call, const struct grouping *g, const struct snapshot_list *l,
+                         bool *is_left, bool all)
+{
+    AUTO(mem) bool *is_taken = mem_array(l->count, sizeof(*is_taken));
+    json_t *groups = json_array();
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (!is_left[i])
+            continue;
+        take_group(g, l, i, is_left, is_taken);
+        if (call->out->json) {
+            json_t *one = json_object();
+
+            json_set(one, "group_key", group_json(g, l->items[i]));
+            json_set(one, "snapshots", list_json(l, is_taken, all));
+            json_array_append_new(groups, one);
+            continue;
+        }
+
+        AUTO(buf) struct buf title = {0};
+
+        group_format(g, l->items[i], &title);
+        output_line(call->out, "snapshots of %s:", buf_string(&title));
+        print_table(call, l, is_taken, all);
+        output_line(call->out, "%s", "");
+    }
+    if (call->out->json)
+        output_json(call->out, groups);
+    else
+        json_decref(groups);
+}
+
+static bool run_snapshots(struct call *call, struct err *e)
+{
+    const struct snapshots_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(snapshot_list) struct snapshot_list list = {0};
+    struct grouping g = {0};
+
+    if (args->group_by != NULL && !grouping_parse(args->group_by, &g, e))
+        return false;
+    if (!session_open(call, &s, e))
+        return false;
+    if (args->all ? !load_all_states(call, &s, args, &list, e)
+                  : !session_select(call, &s, &args->common.words, &args->filter, &list, e))
+        return false;
+
+    AUTO(mem) bool *is_shown = mem_array(list.count, sizeof(*is_shown));
+
+    choose_latest(&list, args->latest, is_shown);
+    if (args->group_by != NULL)
+        print_groups(call, &g, &list, is_shown, args->all);
+    else if (call->out->json)
+        output_json(call->out, list_json(&list, is_shown, args->all));
+    else
+        print_table(call, &list, is_shown, args->all);
+    return true;
+}
+
+const struct command command_snapshots = {
+    .name = "snapshots",
+    .summary = "List snapshots",
+    .examples = "holdfast snapshots\n"
+                "holdfast snapshots --host web1 --latest 3\n"
+                "holdfast snapshots --json | jq -r '.[].id'",
+    .words = "[SNAPSHOT]...",
+    .words_max = WORDS_ANY,
+    .options = snapshots_options,
+    .args_size = sizeof(struct snapshots_args),
+    .run = run_snapshots,
+};

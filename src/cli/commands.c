@@ -1,0 +1,47 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+const struct command *const commands[] = {
+    &command_init,
+    &command_backup,
+    &command_restore,
+    &command_snapshots,
+    &command_ls,
+    &command_find,
+    &command_diff,
+    &command_dump,
+    &command_check,
+    &command_forget,
+    &command_prune,
+    &command_key_list,
+    &command_key_add,
+    &command_key_remove,
+    &command_key_passwd,
+    &command_tag,
+    &command_stats,
+    &command_repair_index,
+    &command_inspect,
+    &command_version,
+    &command_completion,
+    &command_help,
+    NULL,
+};
+
+const struct command *command_by_name(const char *name)
+{
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+bool command_is_family(const char *name)
+{
+    const size_t size = strlen(name);
+
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (strncmp(commands[i]->name, name, size) == 0 && commands[i]->name[size] == ' ')
+            return true;
+    return false;
+}

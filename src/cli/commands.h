@@ -1,0 +1,25 @@
+/*
+ * The table of commands.
+ */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+/* In the order of help; ends with NULL. */
+extern const struct command *const commands[];
+
+/* The command of this name, "key list" with one blank; NULL when there is none. */
+const struct command *command_by_name(const char *name);
+
+/* Whether name is the first word of commands with two words. */
+bool command_is_family(const char *name);
+
+/* One each in cmd_*.c. */
+extern const struct command command_init, command_backup, command_restore, command_snapshots,
+    command_ls, command_find, command_diff, command_dump, command_check, command_forget,
+    command_prune, command_key_list, command_key_add, command_key_remove, command_key_passwd,
+    command_tag, command_stats, command_repair_index, command_inspect, command_version,
+    command_completion, command_help;
+
+#endif

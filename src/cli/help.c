@@ -1,0 +1,84 @@
+#include "cli/help.h"
+
+#include <string.h>
+
+#include "cli/commands.h"
+
+enum { OPTION_COLUMN = 36 };
+
+/* "  -n, --dry-run" or "      --exclude PATTERN"; the width. */
+static size_t format_left(const struct option *o, struct buf *out)
+{
+    const size_t start = out->size;
+
+    if (o->letter != 0)
+        buf_printf(out, "  -%c, --%s", o->letter, o->name);
+    else
+        buf_printf(out, "      --%s", o->name);
+    if (option_has_value(o))
+        buf_printf(out, " %s", o->value);
+    return out->size - start;
+}
+
+static void format_option(const struct option *o, struct buf *out)
+{
+    const size_t width = format_left(o, out);
+
+    if (width + 2 > OPTION_COLUMN)
+        buf_printf(out, "\n%*s", OPTION_COLUMN, "");
+    else
+        buf_printf(out, "%*s", (int)(OPTION_COLUMN - width), "");
+    buf_printf(out, "%s", o->help);
+    if (o->variable != NULL)
+        buf_printf(out, " [%s]", o->variable);
+    buf_append(out, "\n", 1);
+}
+
+static void format_table(const char *title, const struct option *table, struct buf *out)
+{
+    if (table == NULL || table->name == NULL)
+        return;
+    buf_printf(out, "\n%s:\n", title);
+    for (const struct option *o = table; o->name != NULL; o++)
+        format_option(o, out);
+}
+
+void help_overview_format(struct buf *out)
+{
+    buf_printf(out, "Usage: holdfast COMMAND [OPTION]... [ARGUMENT]...\n"
+                    "\nBack up files and bring them back.\n\nCommands:\n");
+    for (size_t i = 0; commands[i] != NULL; i++)
+        buf_printf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
+    format_table("Options of every command", common_options, out);
+    buf_printf(out, "\nExit status:\n"
+                    "  0 done, 1 failed, 2 usage or configuration, 3 incomplete: some source could "
+                    "not be read,\n"
+                    "  10 no repository, 11 conflict, 12 wrong password or key file, 13 damage "
+                    "found, 130 interrupted\n"
+                    "\n\"holdfast help COMMAND\" tells more about a command.\n");
+}
+
+void help_command_format(const struct command *c, struct buf *out)
+{
+    buf_printf(out, "Usage: holdfast %s [OPTION]...%s%s\n\n%s.\n", c->name,
+               *c->words == '\0' ? "" : " ", c->words, c->summary);
+    if (c->details != NULL)
+        buf_printf(out, "%s\n", c->details);
+    buf_printf(out, "\nExamples:\n");
+    for (const char *line = c->examples; *line != '\0';) {
+        const size_t size = strcspn(line, "\n");
+
+        buf_printf(out, "  %.*s\n", (int)size, line);
+        line += size + (line[size] == '\n');
+    }
+    format_table("Options", c->options, out);
+    format_table("Options of every command", common_options, out);
+}
+
+void help_command(struct output *out, const struct command *c)
+{
+    AUTO(buf) struct buf text = {0};
+
+    help_command_format(c, &text);
+    output_raw(out, buf_slice(&text));
+}

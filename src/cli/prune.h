@@ -1,0 +1,20 @@
+/*
+ * Pruning from commands: prune, and forget --prune.
+ */
+#ifndef CLI_PRUNE_H
+#define CLI_PRUNE_H
+
+#include "cli/call.h"
+#include "repo/repo.h"
+
+struct prune_choice {
+    bool is_dry_run;
+    char *max_unused; /* percent, or NULL */
+    uint64_t max_repack_bytes;
+};
+
+/* Prune and print what came of it. */
+MUST_CHECK bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice *c,
+                               struct err *e);
+
+#endif

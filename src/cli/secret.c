@@ -1,0 +1,200 @@
+#include "cli/secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "cli/terminal.h"
+#include "codec/hash.h"
+
+#define PASSWORD_VARIABLE "HOLDFAST_PASSWORD"
+
+enum {
+    PASSWORD_MAX = 4096,
+    KEY_SIZE = 32,
+};
+
+void secret_auto(struct secret *s)
+{
+    mem_secret_free(s->bytes);
+}
+
+struct unlock secret_unlock(const struct secret *s)
+{
+    return (struct unlock){s->kind, SLICE_OF(s->bytes, s->size)};
+}
+
+char *secret_take_variable(void)
+{
+    char *value = getenv(PASSWORD_VARIABLE);
+
+    if (value == NULL)
+        return NULL;
+
+    const size_t size = strlen(value);
+    char *copy = mem_secret_new(size + 1);
+
+    memcpy(copy, value, size);
+    mem_wipe(value, size); /* these bytes are what /proc/PID/environ shows */
+    unsetenv(PASSWORD_VARIABLE);
+    if (size > 0)
+        return copy;
+    mem_secret_free(copy);
+    return NULL;
+}
+
+/* Take over a password without the end of its line. */
+static bool set_password(struct slice text, struct secret *out, struct err *e)
+{
+    if (text.size > 0 && text.data[text.size - 1] == '\n')
+        text.size--;
+    if (text.size > 0 && text.data[text.size - 1] == '\r')
+        text.size--;
+    if (text.size == 0)
+        return err_set(e, ERR_USAGE, "the password is empty");
+    if (memchr(text.data, '\n', text.size) != NULL)
+        return err_set(e, ERR_USAGE, "the password has more than one line");
+
+    char *bytes = mem_secret_new(text.size);
+
+    memcpy(bytes, text.data, text.size);
+    *out = (struct secret){UNLOCK_PASSPHRASE, bytes, text.size, false};
+    return true;
+}
+
+static bool from_password_file(const char *path, struct secret *out, struct err *e)
+{
+    AUTO(buf) struct buf text = {0};
+
+    buf_reserve(&text, PASSWORD_MAX + 2); /* one piece of memory to wipe */
+
+    bool is_set = file_read(path, PASSWORD_MAX + 2, &text, e);
+
+    is_set =
+        is_set && (set_password(buf_slice(&text), out, e) || err_wrap(e, "password file %s", path));
+    mem_wipe(text.data, text.room);
+    return is_set;
+}
+
+static bool from_password_command(struct call *call, const char *command, struct secret *out,
+                                  struct err *e)
+{
+    AUTO(buf) struct buf text = {0};
+    char **argv = NULL;
+
+    buf_reserve(&text, PASSWORD_MAX + 2);
+
+    bool is_set = command_split(command, &call->arena, &argv, e) &&
+                  child_capture(argv, PASSWORD_MAX + 2, &text, e) &&
+                  set_password(buf_slice(&text), out, e);
+
+    mem_wipe(text.data, text.room);
+    return is_set || err_wrap(e, "password command");
+}
+
+static bool from_key_file(const char *path, bool may_make, struct secret *out, struct err *e)
+{
+    uint8_t *bytes = mem_secret_new(KEY_SIZE);
+    bool is_new = false;
+    bool is_read = key_file_read(path, bytes, e);
+
+    if (!is_read && may_make && e->code == ERR_NOT_FOUND) {
+        is_read = key_file_make(path, bytes, e);
+        is_new = is_read;
+    }
+    if (!is_read) {
+        mem_secret_free(bytes);
+        return false;
+    }
+    *out = (struct secret){UNLOCK_KEY_FILE, (char *)bytes, KEY_SIZE, is_new};
+    return true;
+}
+
+static bool from_prompt(const char *prompt, struct secret *out, struct err *e)
+{
+    AUTO(mem_secret) char *answer = mem_secret_new(PASSWORD_MAX + 1);
+
+    return terminal_ask(prompt, answer, PASSWORD_MAX + 1, e) &&
+           set_password(slice_string(answer), out, e);
+}
+
+static bool from_prompt_twice(struct secret *out, struct err *e)
+{
+    AUTO(secret) struct secret first = {0};
+    AUTO(secret) struct secret second = {0};
+
+    if (!from_prompt("new password: ", &first, e) || !from_prompt("once more: ", &second, e))
+        return false;
+    if (first.size != second.size || !equal_ct(first.bytes, second.bytes, first.size))
+        return err_set(e, ERR_USAGE, "the two passwords differ");
+    *out = first;
+    first.bytes = NULL;
+    return true;
+}
+
+/* What to write where there is nobody to ask. */
+static bool explain_missing(struct err *e)
+{
+    if (e->code != ERR_NOT_FOUND)
+        return false;
+    return err_set(e, ERR_USAGE,
+                   "no password or key file given, and there is no terminal to ask for one");
+}
+
+/* From what the options and variables of the call name; *is_named says whether they do. */
+static bool from_options(struct call *call, bool may_make, bool *is_named, struct secret *out,
+                         struct err *e)
+{
+    const struct common *c = call->common;
+
+    *is_named = true;
+    if (c->key_file != NULL)
+        return from_key_file(c->key_file, may_make, out, e);
+    if (c->password_file != NULL)
+        return from_password_file(c->password_file, out, e);
+    if (c->password_command != NULL)
+        return from_password_command(call, c->password_command, out, e);
+    if (call->password != NULL)
+        return set_password(slice_string(call->password), out, e) || err_wrap(e, PASSWORD_VARIABLE);
+    *is_named = false;
+    return true;
+}
+
+bool secret_get(struct call *call, struct secret *out, struct err *e)
+{
+    bool is_named = false;
+
+    call->stage = STAGE_SECRET;
+    if (!from_options(call, false, &is_named, out, e))
+        return false;
+    return is_named || from_prompt("password: ", out, e) || explain_missing(e);
+}
+
+bool secret_get_first(struct call *call, struct secret *out, struct err *e)
+{
+    bool is_named = false;
+
+    call->stage = STAGE_SECRET;
+    if (!from_options(call, true, &is_named, out, e))
+        return false;
+    return is_named || from_prompt_twice(out, e) || explain_missing(e);
+}
+
+bool secret_get_new(struct call *call, const struct new_secret *from, struct secret *out,
+                    struct err *e)
+{
+    call->stage = STAGE_SECRET;
+    if (from->key_file != NULL)
+        return from_key_file(from->key_file, true, out, e);
+    if (from->password_file != NULL)
+        return from_password_file(from->password_file, out, e);
+    return from_prompt_twice(out, e) || explain_missing(e);
+}
+
+void secret_tell(struct call *call, const char *key_file)
+{
+    output_note(call->out, "Made the key file %s; keep a copy of it in a safe place.", key_file);
+}

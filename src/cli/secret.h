@@ -1,0 +1,52 @@
+/*
+ * Passwords and key files: where they come from.  They live in memory that is wiped.
+ */
+#ifndef CLI_SECRET_H
+#define CLI_SECRET_H
+
+#include "cli/call.h"
+#include "repo/repo.h"
+
+struct secret {
+    enum unlock_kind kind;
+    char *bytes; /* secret memory */
+    size_t size;
+    bool is_new_file; /* a key file was made */
+};
+void secret_auto(struct secret *s);
+struct unlock secret_unlock(const struct secret *s);
+
+/* What a new key slot is made of; all members may be NULL. */
+struct new_secret {
+    const char *key_file; /* made when it is not there */
+    const char *password_file;
+};
+
+/* Copy HOLDFAST_PASSWORD into secret memory and remove it from the environment; NULL: unset. */
+char *secret_take_variable(void);
+
+/*
+ * The secret that opens the repository: key file, password file, password command,
+ * HOLDFAST_PASSWORD, or a prompt.  Fails with call->stage STAGE_SECRET.
+ */
+MUST_CHECK bool secret_get(struct call *call, struct secret *out, struct err *e);
+
+/* The same for a repository about to be made: a key file is made when it is not there, and a
+ * prompt asks twice. */
+MUST_CHECK bool secret_get_first(struct call *call, struct secret *out, struct err *e);
+
+/* For a further key slot: from the files, or else from a prompt that asks twice. */
+MUST_CHECK bool secret_get_new(struct call *call, const struct new_secret *from, struct secret *out,
+                               struct err *e);
+
+/* Tell people what to do with a key file that was made. */
+void secret_tell(struct call *call, const char *key_file);
+
+/*
+ * Split a command line at blanks into arguments: '...' and "..." keep blanks, a backslash
+ * outside '...' keeps the next character.  Nothing else is special.  The strings and the array
+ * that ends with NULL live in the arena.  ERR_USAGE for an open quote or an empty command.
+ */
+MUST_CHECK bool command_split(const char *text, struct arena *a, char ***argv, struct err *e);
+
+#endif

@@ -1,0 +1,170 @@
+#include "cli/session.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/paths.h"
+#include "cli/secret.h"
+
+enum { PLACE_MAX = 64 << 10 };
+
+void session_auto(struct session *s)
+{
+    repo_close(s->repo);
+    store_close(s->store);
+}
+
+bool session_place(struct call *call, const char **url, struct err *e)
+{
+    const struct common *c = call->common;
+    AUTO(buf) struct buf text = {0};
+
+    call->stage = STAGE_SECRET; /* a file that cannot be read is a matter of configuration */
+    if (c->repository != NULL) {
+        *url = c->repository;
+        return true;
+    }
+    if (c->repository_file == NULL)
+        return err_set(e, ERR_USAGE, "no repository given: use -r or HOLDFAST_REPOSITORY");
+    if (!file_read(c->repository_file, PLACE_MAX, &text, e))
+        return false;
+
+    const struct slice line = SLICE_OF(buf_string(&text), strcspn(buf_string(&text), "\r\n"));
+
+    if (line.size == 0)
+        return err_set(e, ERR_USAGE, "repository file %s is empty", c->repository_file);
+    *url = arena_string(&call->arena, line);
+    return true;
+}
+
+bool session_open(struct call *call, struct session *out, struct err *e)
+{
+    AUTO(session) struct session s = {0};
+    AUTO(secret) struct secret secret = {0};
+    const char *url = NULL;
+
+    if (!session_place(call, &url, e))
+        return false;
+    /* Before the password: nobody should type one for a repository that is not there. */
+    call->stage = STAGE_STORE;
+    if (!store_open(url, &s.store, e))
+        return err_wrap(e, "open repository %s", url);
+    if (!secret_get(call, &secret, e))
+        return false;
+    call->stage = STAGE_UNLOCK;
+
+    const struct unlock unlock = secret_unlock(&secret);
+
+    if (!repo_open(s.store, &unlock, &s.repo, e))
+        return err_wrap(e, "open repository %s", url);
+    call->stage = STAGE_WORK;
+    out->repo = TAKE(s.repo);
+    out->store = TAKE(s.store);
+    return true;
+}
+
+bool session_open_indexed(struct call *call, struct session *out, struct err *e)
+{
+    return session_open(call, out, e) && repo_load_index(out->repo, e);
+}
+
+bool filter_make(struct call *call, const struct filter_args *args, struct snapshot_filter *out,
+                 struct err *e)
+{
+    char **paths = arena_take(&call->arena, args->paths.count * sizeof(*paths));
+
+    for (size_t i = 0; i < args->paths.count; i++) {
+        AUTO(buf) struct buf raw = {0};
+        AUTO(buf) struct buf text = {0};
+
+        if (!path_absolute(args->paths.items[i], &raw, e))
+            return false;
+        path_escape(buf_slice(&raw), &text);
+        paths[i] = arena_string(&call->arena, buf_slice(&text));
+    }
+    *out = (struct snapshot_filter){.host = args->host,
+                                    .tags = strings_items(&args->tags),
+                                    .tag_count = args->tags.count,
+                                    .paths = (const char *const *)paths,
+                                    .path_count = args->paths.count};
+    return true;
+}
+
+bool session_resolve(struct call *call, struct session *s, const char *selector,
+                     const struct filter_args *args, struct snapshot **out, char **sub,
+                     struct err *e)
+{
+    struct snapshot_filter filter = {0};
+
+    return filter_make(call, args, &filter, e) &&
+           snapshot_resolve(s->repo, selector, &filter, out, sub, e);
+}
+
+/* Keep of the list what the filter accepts. */
+static void list_filter(struct snapshot_list *l, const struct snapshot_filter *f)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (!snapshot_matches(l->items[i], f)) {
+            snapshot_free(l->items[i]);
+            continue;
+        }
+        l->items[kept] = l->items[i];
+        l->states[kept++] = l->states[i];
+    }
+    l->count = kept;
+}
+
+static bool is_listed(const struct snapshot_list *l, const struct hash *id)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (hash_is_equal(&l->items[i]->id, id))
+            return true;
+    return false;
+}
+
+static bool select_words(struct session *s, const struct strings *words,
+                         const struct snapshot_filter *f, struct snapshot_list *out, struct err *e)
+{
+    out->items = mem_array(words->count, sizeof(struct snapshot *));
+    out->states = mem_array(words->count, sizeof(*out->states));
+    for (size_t i = 0; i < words->count; i++) {
+        AUTO(snapshot) struct snapshot *one = NULL;
+        AUTO(mem) char *sub = NULL;
+
+        if (!snapshot_resolve(s->repo, words->items[i], f, &one, &sub, e))
+            return false;
+        if (sub != NULL)
+            return err_set(e, ERR_USAGE, "%s names a path, but a whole snapshot is wanted",
+                           words->items[i]);
+        if (is_listed(out, &one->id))
+            continue;
+        out->states[out->count] = SNAPSHOT_COMMITTED;
+        out->items[out->count++] = TAKE(one);
+    }
+    return true;
+}
+
+bool session_select(struct call *call, struct session *s, const struct strings *words,
+                    const struct filter_args *args, struct snapshot_list *out, struct err *e)
+{
+    AUTO(snapshot_list) struct snapshot_list list = {0};
+    struct snapshot_filter filter = {0};
+
+    if (!filter_make(call, args, &filter, e))
+        return false;
+    if (words->count > 0) {
+        if (!select_words(s, words, &filter, &list, e))
+            return false;
+    } else {
+        if (!snapshot_load_all(s->repo, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &list, e))
+            return false;
+        list_filter(&list, &filter);
+    }
+    *out = list;
+    list = (struct snapshot_list){0};
+    return true;
+}

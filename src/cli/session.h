@@ -1,0 +1,58 @@
+/*
+ * An open repository, and which snapshots a command means.
+ */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "cli/call.h"
+#include "repo/repo.h"
+
+struct session {
+    struct store *store;
+    struct repo *repo;
+};
+void session_auto(struct session *s);
+
+/* The repository that the call names; ERR_USAGE when it names none.  Lives in the arena. */
+MUST_CHECK bool session_place(struct call *call, const char **url, struct err *e);
+
+/* Open it with the call's secret.  Keeps call->stage, which is STAGE_WORK afterwards. */
+MUST_CHECK bool session_open(struct call *call, struct session *out, struct err *e);
+
+/* The same, and load the index, which everything that looks into trees needs. */
+MUST_CHECK bool session_open_indexed(struct call *call, struct session *out, struct err *e);
+
+/* --host, --tag and --path as options of a command. */
+struct filter_args {
+    char *host;
+    struct strings tags, paths;
+};
+/* clang-format off */
+#define FILTER_OPTIONS(type, member)                                                               \
+    {"host", 'H', OPTION_TEXT, offsetof(struct type, member.host), "HOST",                         \
+     "Only snapshots of HOST", NULL, NULL, NULL},                                                  \
+    {"tag", 0, OPTION_LIST, offsetof(struct type, member.tags), "TAG[,TAG]",                       \
+     "Only snapshots with all these tags; repeat for alternatives", NULL, NULL, NULL},             \
+    {"path", 0, OPTION_LIST, offsetof(struct type, member.paths), "PATH",                          \
+     "Only snapshots of PATH; repeat for all of several", NULL, NULL, NULL}
+/* clang-format on */
+
+/* What the options say; borrows from args and from the call's arena. */
+MUST_CHECK bool filter_make(struct call *call, const struct filter_args *args,
+                            struct snapshot_filter *out, struct err *e);
+
+/*
+ * The committed snapshots that words name ("latest", ids, prefixes), or without words all that
+ * the filter accepts; oldest first where the filter decides.  Released with
+ * snapshot_list_auto().
+ */
+MUST_CHECK bool session_select(struct call *call, struct session *s, const struct strings *words,
+                               const struct filter_args *args, struct snapshot_list *out,
+                               struct err *e);
+
+/* One snapshot by its selector; *sub is released with mem_free(). */
+MUST_CHECK bool session_resolve(struct call *call, struct session *s, const char *selector,
+                                const struct filter_args *args, struct snapshot **out, char **sub,
+                                struct err *e);
+
+#endif

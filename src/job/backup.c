@@ -1,0 +1,281 @@
+/*
+ * A backup from beginning to end: parent, source, trees, snapshot, confirmation, commit.
+ *
+ * The only success is a durable commit.  When a collector is about to remove a pack that was
+ * deduplicated against, the whole run is repeated with a fresh index: what was stored already
+ * is found then, so only what is going away is stored again.
+ */
+#include <assert.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/backup_run.h"
+#include "job/ticker.h"
+
+/* Each round needs another collector that condemns a pack just then. */
+#define BACKUP_ROUNDS 4
+
+#define MESSAGES_ROOM 1024
+
+static void tick(void *arg)
+{
+    struct backup_run *run = arg;
+    const struct backup_counters *c = &run->counters;
+    struct progress p = {.elapsed_ns = clock_now_ns() - run->snapshot->counts.started_ns,
+                         .files_done = atomic_load(&c->done_files),
+                         .files_total = atomic_load(&c->total_files),
+                         .bytes_done = atomic_load(&c->done_bytes),
+                         .bytes_total = atomic_load(&c->total_bytes),
+                         .errors = atomic_load(&c->errors)};
+
+    pthread_mutex_lock(&run->lock);
+    run->report->progress(run->report->arg, &p);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static char *user_name(void)
+{
+    struct passwd entry, *found = NULL;
+    char text[4096];
+
+    if (getpwuid_r(geteuid(), &entry, text, sizeof(text), &found) != 0 || found == NULL)
+        return mem_string("");
+    return mem_string(found->pw_name);
+}
+
+static void set_origin(struct snapshot *s, const struct backup_options *o)
+{
+    char host[256] = "localhost";
+
+    (void)gethostname(host, sizeof(host) - 1); /* keeps the default when it fails */
+    s->host = mem_string(o->host != NULL ? o->host : host);
+    s->user = user_name();
+    s->uid = geteuid();
+    s->gid = getegid();
+    s->program = mem_string("holdfast " HOLDFAST_VERSION);
+    for (size_t i = 0; i < o->tag_count; i++)
+        snapshot_add_tag(s, o->tags[i]);
+}
+
+static struct snapshot *describe(const struct backup_options *o, int64_t started_ns)
+{
+    struct snapshot *s = snapshot_new();
+
+    set_origin(s, o);
+    s->time_ns = o->time_ns != 0 ? o->time_ns : started_ns;
+    s->scan_started_ns = started_ns;
+    s->counts.started_ns = started_ns;
+    if (o->stream_fd >= 0) {
+        AUTO(buf) struct buf path = {0};
+
+        buf_put_u8(&path, '/');
+        path_escape(slice_string(o->stream_name), &path);
+        snapshot_add_path(s, buf_string(&path));
+    }
+    for (size_t i = 0; o->stream_fd < 0 && i < o->files.path_count; i++) {
+        AUTO(buf) struct buf path = {0};
+
+        path_escape(slice_string(o->files.paths[i]), &path);
+        snapshot_add_path(s, buf_string(&path));
+    }
+    return s;
+}
+
+static bool has_same_paths(const struct snapshot *a, const struct snapshot *b)
+{
+    if (a->path_count != b->path_count)
+        return false;
+    for (size_t i = 0; i < a->path_count; i++)
+        if (strcmp(a->paths[i], b->paths[i]) != 0)
+            return false;
+    return true;
+}
+
+/* The snapshot that unchanged files are taken from; *out stays NULL when there is none. */
+static bool find_parent(struct repo *r, const struct backup_options *o, const struct snapshot *now,
+                        struct snapshot **out, struct err *e)
+{
+    AUTO(snapshot_list) struct snapshot_list all = {0};
+
+    if (o->force || o->stream_fd >= 0)
+        return true;
+    if (o->parent != NULL)
+        return snapshot_resolve(r, o->parent, &(struct snapshot_filter){0}, out, NULL, e);
+    if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, NULL, NULL, &all, e))
+        return false;
+    for (size_t i = all.count; i-- > 0;)
+        if (strcmp(all.items[i]->host, now->host) == 0 && has_same_paths(all.items[i], now)) {
+            *out = TAKE(all.items[i]);
+            return true;
+        }
+    return true;
+}
+
+static bool run_source(struct backup_run *run, const struct backup_options *o, struct err *e)
+{
+    if (o->stream_fd >= 0)
+        return stream_backup(o->stream_fd, o->stream_name, run->snapshot->time_ns, &run->sink, e) &&
+               (o->stream_is_whole == NULL || o->stream_is_whole(o->stream_arg, e));
+
+    struct files_options files = o->files;
+
+    files.scan_started_ns = run->snapshot->scan_started_ns;
+    return files_backup(&files, &run->sink, e);
+}
+
+static void take_counts(struct backup_run *run, const struct writer_stats *w)
+{
+    const struct backup_counters *c = &run->counters;
+    struct snapshot_counts *s = &run->snapshot->counts;
+
+    s->files_new = atomic_load(&c->files_new);
+    s->files_changed = atomic_load(&c->files_changed);
+    s->files_unmodified = atomic_load(&c->files_unmodified);
+    s->dirs_new = atomic_load(&c->dirs_new);
+    s->dirs_changed = atomic_load(&c->dirs_changed);
+    s->dirs_unmodified = atomic_load(&c->dirs_unmodified);
+    s->total_files = s->files_new + s->files_changed + s->files_unmodified;
+    s->total_bytes = atomic_load(&c->done_bytes);
+    s->data_chunks = w->data_chunks;
+    s->tree_chunks = w->tree_chunks;
+    s->bytes_added = w->bytes_added;
+    s->bytes_stored = w->bytes_stored;
+    s->ended_ns = clock_now_ns();
+}
+
+/* Push the source through sink, workers and assembler until everything is durable. */
+static bool store_all(struct backup_run *run, const struct backup_options *o,
+                      struct writer_stats *stats, struct err *e)
+{
+    struct err drained = {0};
+
+    run->messages = queue_new(MESSAGES_ROOM);
+    assembler_start(run);
+
+    bool ok = run_source(run, o, e);
+    const bool is_drained = writer_drain(run->writer, &drained);
+
+    assembler_finish(run);
+    queue_free(TAKE(run->messages));
+    /* What went wrong below is the cause; the source only saw its consequence. */
+    if (!is_drained)
+        *e = drained;
+    else if (atomic_load(&run->has_failed))
+        *e = run->failure;
+    else if (ok)
+        assert(run->is_complete);
+    ok = ok && is_drained && !atomic_load(&run->has_failed);
+    return ok && writer_finish(run->writer, stats, e);
+}
+
+static bool commit(struct backup_run *run, bool *is_safe, struct err *e)
+{
+    struct snapshot *s = run->snapshot;
+
+    s->tree = run->root;
+    if (!snapshot_put(run->repo, s, e))
+        return false;
+    if (!writer_confirm(run->writer, is_safe, e))
+        return false;
+    if (!*is_safe)
+        return snapshot_withdraw(run->repo, &s->id, e);
+    if (cancel_is_requested())
+        return cancel_err(e);
+    return snapshot_commit(run->repo, &s->id, e);
+}
+
+static void fill_result(struct backup_run *run, const struct writer_stats *stats,
+                        struct backup_result *out)
+{
+    *out = (struct backup_result){.counts = run->snapshot->counts,
+                                  .errors = atomic_load(&run->counters.errors),
+                                  .frames = stats->frames,
+                                  .frames_verified = stats->frames_verified};
+    if (run->before != NULL) {
+        out->has_parent = true;
+        out->parent = run->before->id;
+    }
+}
+
+/* One attempt.  *is_safe = false: nothing was committed, and another attempt may succeed. */
+static bool attempt(struct backup_run *run, const struct backup_options *o,
+                    struct backup_result *out, bool *is_safe, struct err *e)
+{
+    const struct writer_options options = {.level = o->level,
+                                           .pack_size = o->pack_size,
+                                           .is_dry_run = o->is_dry_run,
+                                           .done = backup_run_done_batch,
+                                           .arg = run};
+    AUTO(writer) struct writer *w = NULL;
+    struct writer_stats stats;
+
+    *is_safe = true;
+    if (!writer_open(run->repo, &options, &w, e))
+        return false;
+    run->writer = w;
+    {
+        AUTO(ticker)
+        struct ticker *ticker = ticker_start(run->report->progress != NULL ? tick : NULL, run);
+
+        if (!store_all(run, o, &stats, e))
+            return false;
+        (void)ticker;
+    }
+    take_counts(run, &stats);
+    fill_result(run, &stats, out);
+    if (o->is_dry_run || (o->skip_if_unchanged && run->before != NULL &&
+                          hash_is_equal(&run->root, &run->before->tree)))
+        return true;
+    if (!commit(run, is_safe, e))
+        return false;
+    out->snapshot = run->snapshot->id;
+    out->is_committed = *is_safe;
+    return true;
+}
+
+bool backup_run(struct repo *r, const struct backup_options *o, const struct report *report,
+                struct backup_result *out, struct err *e)
+{
+    const int64_t started_ns = clock_now_ns();
+
+    for (int round = 0; round < BACKUP_ROUNDS; round++) {
+        AUTO(snapshot) struct snapshot *now = describe(o, started_ns);
+        AUTO(snapshot) struct snapshot *before = NULL;
+        struct backup_result result = {0};
+        bool is_safe;
+
+        if (!find_parent(r, o, now, &before, e))
+            return false;
+        if (before != NULL) {
+            now->has_parent = true;
+            now->parent = before->id;
+        }
+
+        struct backup_run run = {.sink = {&backup_sink_ops},
+                                 .repo = r,
+                                 .report = report,
+                                 .before = before,
+                                 .snapshot = now,
+                                 .lock = PTHREAD_MUTEX_INITIALIZER};
+
+        const bool ok = attempt(&run, o, &result, &is_safe, e);
+
+        /* It holds claims of this attempt. */
+        repo_drop_index(r);
+        if (!ok)
+            return false;
+        if (is_safe) {
+            *out = result;
+            return true;
+        }
+        if (o->stream_fd >= 0)
+            break;
+    }
+    return err_set(e, ERR_TRANSIENT,
+                   "a prune is removing what this backup relies on; nothing was committed");
+}

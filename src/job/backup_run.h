@@ -1,0 +1,114 @@
+/*
+ * Private to src/job: one attempt at a backup, shared by the sink (which sources push into)
+ * and the assembler (which makes trees of what has arrived).
+ *
+ *     source threads: lanes cut files into chunks and fill batches
+ *     writer workers: name and store the chunks, then post the batch to the assembler
+ *     assembler thread: puts ids into entries, writes the tree of each directory that is
+ *                       complete, up to the root
+ *
+ * A directory and everything in it belongs to the assembler from the moment that nothing in
+ * it is expected from the source any more; pending is the assembler's alone.
+ */
+#ifndef JOB_BACKUP_RUN_H
+#define JOB_BACKUP_RUN_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "job/job.h"
+
+/* What the assembler's queue carries; the first member of each tells which. */
+enum message_kind {
+    MESSAGE_DIRECTORY, /* struct sink_dir: complete as it is */
+    MESSAGE_BATCH,     /* struct lane_batch: ids are known */
+    MESSAGE_SKIP,      /* struct skip: leave an entry out */
+};
+
+enum slot_state {
+    SLOT_READY,   /* the entry is complete */
+    SLOT_WAITING, /* a file to be sent, a directory to be entered */
+    SLOT_LEFT_OUT,
+};
+
+struct sink_dir {
+    enum message_kind kind;
+    struct sink_dir *parent;
+    size_t parent_slot;
+    struct listing *listing;
+    uint8_t *states;                /* enum slot_state */
+    bool *had_before;               /* the previous backup has an entry of this name and type */
+    size_t pending;                 /* slots that are waiting */
+    struct sink_dir *newer, *older; /* all directories alive */
+};
+
+/* A file between begin() and the moment when all its chunks have ids. */
+struct file_record {
+    struct sink_dir *dir;
+    size_t slot;
+    struct buf ids;
+    struct buf final;                  /* the entry as end() gave it, encoded; empty: dropped */
+    uint64_t chunk_count;              /* cut so far; final once it has ended */
+    uint64_t known;                    /* chunks that have ids; assembler's */
+    bool has_ended;                    /* assembler's */
+    struct file_record *next_ended;    /* in the same batch */
+    struct file_record *newer, *older; /* all records alive */
+};
+
+struct lane_batch {
+    enum message_kind kind;
+    struct batch *batch;
+    struct file_record *ended; /* files whose last byte is in this batch or before */
+    size_t ended_count;
+};
+
+struct skip {
+    enum message_kind kind;
+    struct sink_dir *dir;
+    size_t slot;
+};
+
+struct backup_counters {
+    _Atomic uint64_t files_new, files_changed, files_unmodified;
+    _Atomic uint64_t dirs_new, dirs_changed, dirs_unmodified;
+    _Atomic uint64_t total_files, total_bytes; /* announced by the source */
+    _Atomic uint64_t done_files, done_bytes;   /* read, or kept */
+    _Atomic uint64_t errors;
+};
+
+struct backup_run {
+    struct sink sink; /* first: sources hold a pointer to it */
+    struct repo *repo;
+    struct writer *writer;
+    const struct report *report;
+    const struct snapshot *before; /* or NULL */
+    struct snapshot *snapshot;     /* receives the names of what is incomplete */
+    struct backup_counters counters;
+    struct queue *messages;
+    pthread_t assembler;
+
+    pthread_mutex_t lock; /* guards what follows, and the report's item callbacks */
+    struct sink_dir *dirs;
+    struct file_record *records;
+    struct err failure;
+    atomic_bool has_failed;
+
+    struct hash root; /* once is_complete */
+    bool is_complete;
+};
+
+/* sink.c */
+extern const struct sink_ops backup_sink_ops;
+void backup_run_done_batch(void *arg, struct batch *b); /* a batch_done_fn */
+/* "/a/b" of an entry as path text, into *out. */
+void sink_path(const struct sink_dir *d, size_t slot, struct buf *out);
+void sink_dir_free(struct backup_run *run, struct sink_dir *d);
+void file_record_free(struct backup_run *run, struct file_record *f);
+void backup_run_fail(struct backup_run *run, const struct err *e);
+
+/* assembler.c */
+void assembler_start(struct backup_run *run);
+/* After the source has ended and the writer was drained: take what is left and end. */
+void assembler_finish(struct backup_run *run);
+
+#endif

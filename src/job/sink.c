@@ -1,0 +1,471 @@
+/*
+ * The sink of a backup: compares what a source announces with the previous snapshot, cuts
+ * the bytes of files into chunks, and fills batches for the writer.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/backup_run.h"
+
+/* Bytes are taken in steps this long, so little has to move when a batch is full. */
+#define TAKE_STEP ((size_t)128 << 10)
+
+/* Files that end in one batch at most: bounds what waits when files are tiny or empty. */
+#define ENDED_MAX 512
+
+struct lane {
+    struct backup_run *run;
+    struct reader *reader; /* of the previous snapshot's trees */
+    struct batch *batch;   /* being filled, or NULL */
+    struct lane_batch *wrap;
+    struct file_record *file; /* begun and not ended, or NULL */
+    size_t chunk_start;       /* of the unfinished chunk, in batch->bytes */
+    size_t scanned;           /* cutter's position in it */
+    uint64_t file_bytes;
+};
+
+void backup_run_fail(struct backup_run *run, const struct err *e)
+{
+    pthread_mutex_lock(&run->lock);
+    if (!atomic_load(&run->has_failed)) {
+        run->failure = *e;
+        atomic_store(&run->has_failed, true);
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+static bool failed(struct backup_run *run, struct err *e)
+{
+    if (!atomic_load(&run->has_failed))
+        return false;
+    *e = run->failure;
+    return true;
+}
+
+void sink_path(const struct sink_dir *d, size_t slot, struct buf *out)
+{
+    if (d->parent != NULL)
+        sink_path(d->parent, d->parent_slot, out);
+    buf_put_u8(out, '/');
+    path_escape(d->listing->entries[slot].name, out);
+}
+
+static void report_item(struct backup_run *run, const char *action, const struct sink_dir *d,
+                        size_t slot)
+{
+    AUTO(buf) struct buf path = {0};
+
+    if (run->report->item == NULL)
+        return;
+    sink_path(d, slot, &path);
+    pthread_mutex_lock(&run->lock);
+    run->report->item(run->report->arg, action, buf_string(&path), d->listing->entries[slot].size);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void report_error(struct backup_run *run, const char *path, const struct err *why)
+{
+    AUTO(buf) struct buf text = {0};
+
+    path_escape(slice_string(path), &text);
+    atomic_fetch_add(&run->counters.errors, 1);
+    pthread_mutex_lock(&run->lock);
+    snapshot_add_incomplete(run->snapshot, buf_string(&text), why->text);
+    if (run->report->item_error != NULL)
+        run->report->item_error(run->report->arg, "read", buf_string(&text), why);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* Lanes and batches */
+
+static bool lane_open(struct sink *k, struct lane **out, struct err *e)
+{
+    struct backup_run *run = (struct backup_run *)k;
+
+    if (failed(run, e))
+        return false;
+
+    struct lane *n = mem_new(sizeof(*n));
+
+    n->run = run;
+    n->reader = reader_new(run->repo);
+    *out = n;
+    return true;
+}
+
+void backup_run_done_batch(void *arg, struct batch *b)
+{
+    struct backup_run *run = arg;
+    const bool is_queued = queue_put(run->messages, b->cookie);
+
+    assert(is_queued);
+}
+
+static void need_batch(struct lane *n)
+{
+    if (n->batch != NULL)
+        return;
+    n->batch = writer_batch(n->run->writer);
+    n->wrap = mem_new(sizeof(*n->wrap));
+    *n->wrap = (struct lane_batch){.kind = MESSAGE_BATCH, .batch = n->batch};
+    n->batch->cookie = n->wrap;
+    n->chunk_start = 0;
+}
+
+/* Send the batch; the bytes of an unfinished chunk move to the next one. */
+static bool submit(struct lane *n, struct err *e)
+{
+    struct batch *b = n->batch;
+    AUTO(buf) struct buf rest = {0};
+
+    if (b == NULL)
+        return true;
+    buf_append(&rest, b->bytes.data + n->chunk_start, b->bytes.size - n->chunk_start);
+    b->bytes.size = n->chunk_start;
+
+    struct lane_batch *wrap = n->wrap;
+
+    n->batch = NULL;
+    n->wrap = NULL;
+    if (!writer_submit(n->run->writer, b, e)) {
+        mem_free(wrap);
+        return false;
+    }
+    if (rest.size > 0) {
+        need_batch(n);
+        buf_append_slice(&n->batch->bytes, buf_slice(&rest));
+    }
+    return true;
+}
+
+static void lane_close(struct lane *n)
+{
+    struct err e = {0};
+
+    if (n == NULL)
+        return;
+    if (n->batch != NULL && !submit(n, &e))
+        backup_run_fail(n->run, &e);
+    reader_free(n->reader);
+    mem_free(n);
+}
+
+/* Entering directories */
+
+/* The previous content counts only when every chunk of it is still there. */
+static bool keep_content(struct lane *n, struct listing *l, struct entry *now,
+                         const struct entry *before)
+{
+    AUTO(buf) struct buf ids = {0};
+    struct err unreadable = {0};
+
+    if ((before->flags & ENTRY_INDIRECT) != 0) {
+        /* A list that cannot be read is no reason to fail: the file is read again. */
+        if (!writer_keep(n->run->writer, before->content) ||
+            !reader_content(n->reader, before, &ids, &unreadable))
+            return false;
+    }
+    if (!writer_keep(n->run->writer, ids.size > 0 ? buf_slice(&ids) : before->content))
+        return false;
+    now->flags |= before->flags;
+    now->cut = before->cut;
+    now->content = arena_copy(&l->arena, before->content);
+    now->holes = arena_copy(&l->arena, before->holes);
+    now->xattrs = arena_copy(&l->arena, before->xattrs);
+    return true;
+}
+
+static void compare(struct lane *n, struct sink_dir *d, size_t slot, const struct entry *before)
+{
+    struct entry *now = &d->listing->entries[slot];
+
+    if (now->type != before->type)
+        return;
+    d->had_before[slot] = true;
+    if (now->type == ENTRY_DIRECTORY)
+        now->subtree = before->subtree;
+    else if (now->type == ENTRY_FILE && entry_is_unchanged(now, before) &&
+             keep_content(n, d->listing, now, before))
+        d->states[slot] = SLOT_READY;
+}
+
+/* Both sides are sorted by name.  A tree that cannot be read ends the comparison: what it
+ * would have told is read from the source again, and `check` is there to report damage. */
+static void compare_with_before(struct lane *n, struct sink_dir *d, const struct hash *tree)
+{
+    AUTO(tree_cursor) struct tree_cursor *c = NULL;
+    struct err unreadable = {0};
+    struct entry before;
+    bool more = true;
+    size_t slot = 0;
+
+    if (!tree_open(n->reader, tree, &c, &unreadable))
+        return;
+    while (slot < d->listing->count && tree_next(c, &before, &more, &unreadable) && more) {
+        while (slot < d->listing->count &&
+               slice_compare(d->listing->entries[slot].name, before.name) < 0)
+            slot++;
+        if (slot < d->listing->count && slice_is_equal(d->listing->entries[slot].name, before.name))
+            compare(n, d, slot++, &before);
+    }
+}
+
+static void count_entries(struct backup_run *run, struct sink_dir *d)
+{
+    for (size_t i = 0; i < d->listing->count; i++) {
+        const struct entry *en = &d->listing->entries[i];
+        const bool is_waiting = d->states[i] == SLOT_WAITING;
+
+        d->listing->wanted[i] = is_waiting && en->type == ENTRY_FILE;
+        d->pending += is_waiting ? 1 : 0;
+        if (en->type != ENTRY_FILE)
+            continue;
+        atomic_fetch_add(&run->counters.total_files, 1);
+        atomic_fetch_add(&run->counters.total_bytes, en->size);
+        if (is_waiting)
+            continue;
+        atomic_fetch_add(&run->counters.files_unmodified, 1);
+        atomic_fetch_add(&run->counters.done_files, 1);
+        atomic_fetch_add(&run->counters.done_bytes, en->size);
+        report_item(run, "unchanged", d, i);
+    }
+}
+
+static const struct hash *tree_before(const struct backup_run *run, const struct sink_dir *parent,
+                                      size_t slot)
+{
+    if (parent == NULL)
+        return run->before != NULL ? &run->before->tree : NULL;
+    return parent->had_before[slot] ? &parent->listing->entries[slot].subtree : NULL;
+}
+
+static bool enter(struct lane *n, struct sink_dir *parent, size_t slot, struct listing *l,
+                  struct sink_dir **out, struct err *e)
+{
+    struct backup_run *run = n->run;
+    const struct hash *before = tree_before(run, parent, slot);
+
+    if (failed(run, e)) {
+        listing_free(l);
+        return false;
+    }
+
+    struct sink_dir *d = mem_new(sizeof(*d));
+
+    *d = (struct sink_dir){
+        .kind = MESSAGE_DIRECTORY, .parent = parent, .parent_slot = slot, .listing = l};
+    d->states = mem_array(l->count, sizeof(*d->states));
+    d->had_before = mem_array(l->count, sizeof(*d->had_before));
+    for (size_t i = 0; i < l->count; i++)
+        if (l->entries[i].type == ENTRY_FILE || l->entries[i].type == ENTRY_DIRECTORY)
+            d->states[i] = SLOT_WAITING;
+    if (before != NULL)
+        compare_with_before(n, d, before);
+    count_entries(run, d);
+
+    pthread_mutex_lock(&run->lock);
+    d->older = run->dirs;
+    if (run->dirs != NULL)
+        run->dirs->newer = d;
+    run->dirs = d;
+    pthread_mutex_unlock(&run->lock);
+
+    *out = d->pending > 0 ? d : NULL;
+    if (d->pending == 0 && !queue_put(run->messages, d))
+        assert(false);
+    return true;
+}
+
+void sink_dir_free(struct backup_run *run, struct sink_dir *d)
+{
+    pthread_mutex_lock(&run->lock);
+    if (d->newer != NULL)
+        d->newer->older = d->older;
+    else
+        run->dirs = d->older;
+    if (d->older != NULL)
+        d->older->newer = d->newer;
+    pthread_mutex_unlock(&run->lock);
+    listing_free(d->listing);
+    mem_free(d->states);
+    mem_free(d->had_before);
+    mem_free(d);
+}
+
+/* Files */
+
+static struct file_record *record_new(struct backup_run *run, struct sink_dir *d, size_t slot)
+{
+    struct file_record *f = mem_new(sizeof(*f));
+
+    f->dir = d;
+    f->slot = slot;
+    pthread_mutex_lock(&run->lock);
+    f->older = run->records;
+    if (run->records != NULL)
+        run->records->newer = f;
+    run->records = f;
+    pthread_mutex_unlock(&run->lock);
+    return f;
+}
+
+void file_record_free(struct backup_run *run, struct file_record *f)
+{
+    pthread_mutex_lock(&run->lock);
+    if (f->newer != NULL)
+        f->newer->older = f->older;
+    else
+        run->records = f->older;
+    if (f->older != NULL)
+        f->older->newer = f->newer;
+    pthread_mutex_unlock(&run->lock);
+    buf_done(&f->ids);
+    buf_done(&f->final);
+    mem_free(f);
+}
+
+static bool begin(struct lane *n, struct sink_dir *d, size_t slot, struct err *e)
+{
+    assert(n->file == NULL);
+    if (failed(n->run, e))
+        return false;
+    n->file = record_new(n->run, d, slot);
+    n->scanned = 0;
+    n->file_bytes = 0;
+    return true;
+}
+
+/* Close a chunk of this size at chunk_start; send the batch when it is worth it. */
+static bool close_chunk(struct lane *n, size_t size, struct err *e)
+{
+    const struct piece p = {.offset = n->chunk_start,
+                            .size = size,
+                            .type = CHUNK_DATA,
+                            .cookie = n->file,
+                            .number = n->file->chunk_count++};
+
+    batch_add(n->batch, &p);
+    n->chunk_start += size;
+    n->scanned = 0;
+    return n->chunk_start < BATCH_BYTES || submit(n, e);
+}
+
+static bool cut(struct lane *n, bool at_end, struct err *e)
+{
+    while (n->batch != NULL && n->batch->bytes.size > n->chunk_start) {
+        const struct buf *b = &n->batch->bytes;
+        const size_t size = cutter_cut(repo_cutter(n->run->repo), CUT_GENERAL,
+                                       SLICE_OF(b->data + n->chunk_start, b->size - n->chunk_start),
+                                       at_end, &n->scanned);
+
+        if (size == 0)
+            return true;
+        if (!close_chunk(n, size, e))
+            return false;
+    }
+    return true;
+}
+
+static bool write_bytes(struct lane *n, struct slice bytes, struct err *e)
+{
+    n->file_bytes += bytes.size;
+    atomic_fetch_add(&n->run->counters.done_bytes, bytes.size);
+    while (bytes.size > 0) {
+        const size_t step = bytes.size < TAKE_STEP ? bytes.size : TAKE_STEP;
+
+        need_batch(n);
+        buf_append(&n->batch->bytes, bytes.data, step);
+        bytes = SLICE_OF(bytes.data + step, bytes.size - step);
+        if (!cut(n, false, e))
+            return false;
+    }
+    return true;
+}
+
+/* The record travels with the batch, so the assembler hears of it after all earlier bytes of
+ * this lane were submitted. */
+static bool end_record(struct lane *n, struct err *e)
+{
+    need_batch(n);
+    n->file->next_ended = n->wrap->ended;
+    n->wrap->ended = n->file;
+    n->file = NULL;
+    return ++n->wrap->ended_count < ENDED_MAX || submit(n, e);
+}
+
+static bool drop_record(struct lane *n, struct err *e)
+{
+    if (n->file == NULL)
+        return true;
+    if (n->batch != NULL)
+        n->batch->bytes.size = n->chunk_start;
+    atomic_fetch_sub(&n->run->counters.done_bytes, n->file_bytes);
+    n->scanned = 0;
+    n->file_bytes = 0;
+    return end_record(n, e);
+}
+
+static bool end(struct lane *n, const struct entry *final, struct err *e)
+{
+    struct backup_run *run = n->run;
+    struct sink_dir *d = n->file->dir;
+    const size_t slot = n->file->slot;
+    struct entry en = *final;
+
+    if (!cut(n, true, e))
+        return false;
+    en.content = (struct slice){0};
+    en.cut = n->file_bytes < CUT_WHOLE_MAX ? CUT_WHOLE : CUT_GENERAL;
+    entry_encode(&en, &n->file->final);
+    atomic_fetch_add(&run->counters.done_files, 1);
+    atomic_fetch_add(d->had_before[slot] ? &run->counters.files_changed : &run->counters.files_new,
+                     1);
+    report_item(run, d->had_before[slot] ? "changed" : "new", d, slot);
+    return end_record(n, e) && !failed(run, e);
+}
+
+static bool restart(struct lane *n, struct err *e)
+{
+    struct sink_dir *d = n->file->dir;
+    const size_t slot = n->file->slot;
+
+    return drop_record(n, e) && begin(n, d, slot, e);
+}
+
+static bool skip(struct lane *n, struct sink_dir *d, size_t slot, const char *path,
+                 const struct err *why, struct err *e)
+{
+    if (!drop_record(n, e))
+        return false;
+
+    report_error(n->run, path, why);
+    if (d == NULL)
+        return !failed(n->run, e);
+
+    struct skip *s = mem_new(sizeof(*s));
+
+    *s = (struct skip){.kind = MESSAGE_SKIP, .dir = d, .slot = slot};
+    if (!queue_put(n->run->messages, s))
+        assert(false);
+    return !failed(n->run, e);
+}
+
+static bool note(struct lane *n, const char *path, const struct err *why, struct err *e)
+{
+    report_error(n->run, path, why);
+    return !failed(n->run, e);
+}
+
+const struct sink_ops backup_sink_ops = {
+    .lane_open = lane_open,
+    .lane_close = lane_close,
+    .enter = enter,
+    .begin = begin,
+    .write = write_bytes,
+    .end = end,
+    .restart = restart,
+    .skip = skip,
+    .note = note,
+};

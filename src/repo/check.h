@@ -1,0 +1,58 @@
+/*
+ * Private to src/repo: a check at work.  check.c goes through documents and trees,
+ * check_index.c through index and packs, check_packs.c reads packs whole, check_affected.c
+ * finds the files that damage reaches.
+ */
+#ifndef REPO_CHECK_H
+#define REPO_CHECK_H
+
+#include <pthread.h>
+
+#include "repo/mark.h"
+#include "repo/snapshot.h"
+
+struct check {
+    struct repo *repo;
+    const struct check_options *options;
+    struct check_stats stats;
+    struct snapshot_list snapshots; /* in all states */
+    struct marks *marks;
+    uint32_t indexed;     /* packs of the index with lower numbers are named by index objects */
+    bool *is_suspect;     /* by number: the pack is read in any case */
+    uint64_t *bad_frames; /* one bit per frame of the index */
+    char **told;          /* keys of damaged objects */
+    size_t told_count;
+    pthread_mutex_t lock; /* guards stats, bad_frames and told while threads read packs */
+};
+
+/* Tell of damage, of each object once. */
+void check_damage(struct check *c, const char *key, const struct err *why);
+bool check_was_told(const struct check *c, const char *key);
+void check_pack_damage(struct check *c, uint32_t pack, const struct err *why);
+void check_litter(struct check *c, const char *key, const char *sentence);
+void check_progress(const struct check *c, const char *step, uint64_t done, uint64_t total);
+
+/* Whether a failure to read an object is a fault of that object: damage does not end a check,
+ * a network that is down does. */
+bool check_is_damage(const struct err *why);
+
+/*
+ * Load into the repository what can be read of its index, and compare it with the packs that
+ * there are.  Packs that no index object names are added from their own directories, as
+ * condemned, so that copies elsewhere are preferred.
+ */
+MUST_CHECK bool check_index(struct check *c, struct err *e);
+
+/* With all marks made: packs that are missing without need, and packs that no index names. */
+void check_index_rest(struct check *c);
+
+/* Read packs whole: those that the options choose, and the suspects. */
+MUST_CHECK bool check_packs(struct check *c, struct err *e);
+
+/* Whether readers get this chunk, as far as the check has seen. */
+bool check_chunk_is_sound(const struct check *c, const struct hash *id);
+
+/* Tell of each path in a committed snapshot that cannot be restored. */
+MUST_CHECK bool check_affected(struct check *c, struct err *e);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Private to the writer: from new chunks to frames, and from frames to packs.
+ *
+ * A framer belongs to one thread; an open pack is shared by the framers of one class.
+ */
+#ifndef REPO_FRAMER_H
+#define REPO_FRAMER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "codec/compress.h"
+#include "repo/pack.h"
+
+/* The pack of one class that frames go into. */
+struct open_pack {
+    struct repo *repo;
+    enum object_class class;
+    size_t size_max;              /* a finished pack is not longer, unless one frame is */
+    struct queue *full;           /* receives finished pack builders */
+    pthread_mutex_t lock;         /* guards builder */
+    struct pack_builder *builder; /* NULL until the first frame */
+    _Atomic uint64_t frames;      /* added so far */
+};
+void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
+                    struct queue *full);
+void open_pack_done(struct open_pack *p);
+/* Hand over what has been collected, if anything. */
+void open_pack_flush(struct open_pack *p);
+
+/* Collects new chunks until they are worth a frame. */
+struct framer {
+    struct open_pack *pack;
+    struct compressor *compressor; /* NULL: store raw */
+    struct buf gather;
+    struct pack_chunk *chunks; /* of gather */
+    size_t count, room;
+    struct buf packed;
+};
+/* level as in writer_options, but 0 is no level. */
+void framer_init(struct framer *f, struct open_pack *pack, int level);
+void framer_done(struct framer *f);
+
+/* Add one chunk to those that wait for others. */
+void framer_gather(struct framer *f, const struct piece *p, struct slice bytes);
+
+/* Store what waits when it is worth a frame, or in any case. */
+void framer_settle(struct framer *f);
+void framer_flush(struct framer *f);
+
+/* Store the bytes of a batch, all of whose pieces are new, as a frame of its own. */
+void framer_batch(struct framer *f, const struct batch *b);
+
+#endif

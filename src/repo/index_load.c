@@ -1,0 +1,224 @@
+/*
+ * Index objects: writing them, and reading all of them into one table.
+ *
+ * An index document is a count of packs and then their directories (docs/FORMAT.md, "Packs").
+ * Index objects are read before packs are listed: a pack that an index names is durable before
+ * the index is, so a pack missing from the later listing is really gone.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/index.h"
+
+/* An index object this long holds the directories of some 400,000 chunks. */
+#define INDEX_OBJECT_SIZE ((size_t)16 << 20)
+
+/* A collector that rewrites the index may outrun a reader this many times in a row. */
+#define INDEX_LOAD_ROUNDS 8
+
+void index_document_add(struct index_document *d, const struct hash *id, enum object_class class,
+                        uint64_t pack_size, struct slice directory)
+{
+    buf_append(&d->body, id->bytes, HASH_SIZE);
+    buf_put_u8(&d->body, (uint8_t) class);
+    buf_put_u64(&d->body, pack_size);
+    buf_put_u32(&d->body, (uint32_t)directory.size);
+    buf_append_slice(&d->body, directory);
+    d->packs++;
+}
+
+void index_document_done(struct index_document *d)
+{
+    buf_done(&d->body);
+    *d = (struct index_document){0};
+}
+
+void index_document_auto(struct index_document *d)
+{
+    index_document_done(d);
+}
+
+bool index_document_open(struct slice plain, uint32_t *count, struct slice *body, struct err *e)
+{
+    if (!take_u32(&plain, count))
+        return err_set(e, ERR_CORRUPT, "it is too short");
+    *body = plain;
+    return true;
+}
+
+bool index_document_next(struct slice *body, struct index_row *out, struct err *e)
+{
+    struct slice rest = *body, id;
+    uint32_t size;
+    uint8_t class;
+
+    if (!take_slice(&rest, HASH_SIZE, &id) || !take_u8(&rest, &class) ||
+        !take_u64(&rest, &out->pack_size) || !take_u32(&rest, &size) ||
+        !take_slice(&rest, size, &out->directory))
+        return err_set(e, ERR_CORRUPT, "its rows are cut short");
+    if (class != CLASS_CONTENT && class != CLASS_TREE)
+        return err_set(e, ERR_CORRUPT, "it names an object of class %u as a pack", class);
+    memcpy(out->id.bytes, id.data, HASH_SIZE);
+    out->class = (enum object_class) class;
+    *body = rest;
+    return true;
+}
+
+static bool put_part(struct repo *r, uint32_t packs, struct slice rows, struct err *e)
+{
+    AUTO(buf) struct buf plain = {0};
+    struct hash id;
+
+    buf_put_u32(&plain, packs);
+    buf_append_slice(&plain, rows);
+    return document_put_hashed(r, CLASS_INDEX, "index", buf_slice(&plain), &id, e);
+}
+
+bool index_document_put(struct repo *r, struct index_document *d, struct err *e)
+{
+    struct slice rest = buf_slice(&d->body);
+    const uint8_t *start = rest.data;
+    uint32_t packs = 0;
+
+    for (uint32_t i = 0; i < d->packs; i++) {
+        struct index_row row;
+
+        if (!index_document_next(&rest, &row, e))
+            return false;
+        packs++;
+        const size_t size = (size_t)(rest.data - start);
+
+        if (size >= INDEX_OBJECT_SIZE || i + 1 == d->packs) {
+            if (!put_part(r, packs, SLICE_OF(start, size), e))
+                return false;
+            packs = 0;
+            start = rest.data;
+        }
+    }
+    index_document_done(d);
+    return true;
+}
+
+static bool add_rows(struct index *ix, struct slice plain, struct err *e)
+{
+    struct slice body;
+    uint32_t count, number;
+
+    if (!index_document_open(plain, &count, &body, e))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct index_row row;
+
+        if (!index_document_next(&body, &row, e) ||
+            !index_add_pack(ix, &row.id, row.class, PACK_MISSING, row.directory, &number, e))
+            return false;
+    }
+    return body.size == 0 ? true : err_set(e, ERR_CORRUPT, "bytes behind its last row");
+}
+
+static bool load_object(struct repo *r, struct index *ix, const char *key, struct err *e)
+{
+    AUTO(buf) struct buf plain = {0};
+
+    if (!document_get(r, CLASS_INDEX, key, &plain, e))
+        return false;
+    if (!add_rows(ix, buf_slice(&plain), e))
+        return err_wrap(e, "%s", key);
+    return true;
+}
+
+/* One pass over the index objects; *is_stale when one of them vanished meanwhile. */
+static bool load_objects(struct repo *r, struct index *ix, damaged_fn *damaged, void *arg,
+                         bool *is_stale, struct err *e)
+{
+    AUTO(key_list) struct key_list keys = {0};
+
+    *is_stale = false;
+    if (!key_list_read(r, "index/", &keys, e))
+        return false;
+    for (size_t i = 0; i < keys.count; i++) {
+        struct err why = {0};
+
+        if (load_object(r, ix, keys.items[i], &why))
+            continue;
+        if (why.code == ERR_NOT_FOUND) {
+            *is_stale = true;
+        } else if (why.code == ERR_CORRUPT && damaged != NULL) {
+            damaged(arg, keys.items[i], &why);
+        } else {
+            *e = why;
+            return err_wrap(e, "load the index");
+        }
+    }
+    return true;
+}
+
+/* Packs begin as missing; those that the store has become live, or condemned. */
+static bool set_states(struct repo *r, struct index *ix, struct err *e)
+{
+    AUTO(condemned) struct condemned doomed = {0};
+    AUTO(key_list) struct key_list packs = {0};
+
+    if (!condemned_read(r, NULL, &doomed, e) || !key_list_read(r, "packs/", &packs, e))
+        return false;
+    for (size_t i = 0; i < packs.count; i++) {
+        struct hash id;
+        uint32_t number;
+
+        if (!key_hash(packs.items[i], &id) || !index_has_pack(ix, &id, &number))
+            continue;
+        index_set_pack_state(ix, number, condemned_has(&doomed, &id) ? PACK_CONDEMNED : PACK_LIVE);
+    }
+    return true;
+}
+
+bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out, struct err *e)
+{
+    AUTO(index) struct index *ix = index_new();
+    bool is_stale = true;
+
+    for (int round = 0; is_stale; round++) {
+        if (round == INDEX_LOAD_ROUNDS)
+            return err_set(e, ERR_TRANSIENT, "the index keeps changing while it is read");
+        if (!load_objects(r, ix, damaged, arg, &is_stale, e))
+            return false;
+    }
+    if (!set_states(r, ix, e))
+        return false;
+    *out = TAKE(ix);
+    return true;
+}
+
+bool repo_load_index(struct repo *r, struct err *e)
+{
+    if (r->index != NULL)
+        return true;
+    return index_load(r, NULL, NULL, &r->index, e);
+}
+
+void repo_drop_index(struct repo *r)
+{
+    index_free(r->index);
+    r->index = NULL;
+}
+
+bool repo_find(struct repo *r, const struct hash *id, struct place *out)
+{
+    return index_find(r->index, id, out);
+}
+
+uint32_t repo_frame_size(struct repo *r, uint32_t frame)
+{
+    return index_frame_at(r->index, frame)->plain_size;
+}
+
+bool repo_is_collecting(struct repo *r, bool *out, struct err *e)
+{
+    AUTO(key_list) struct key_list lists = {0};
+
+    if (!key_list_read(r, "condemned/", &lists, e))
+        return false;
+    *out = lists.count > 0;
+    return true;
+}

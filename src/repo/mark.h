@@ -1,0 +1,38 @@
+/*
+ * Private to src/repo: which chunks some snapshots need.
+ */
+#ifndef REPO_MARK_H
+#define REPO_MARK_H
+
+#include "repo/index.h"
+
+enum mark_fault {
+    MARK_MISSING,    /* no pack that exists holds the chunk */
+    MARK_UNREADABLE, /* its bytes cannot be had, or are not what they should be */
+};
+
+/* Told of a chunk that is needed.  True: the walk goes on without it; false: it ends with *why
+ * as its error. */
+typedef bool mark_fault_fn(void *arg, enum mark_fault kind, const struct hash *chunk,
+                           struct err *why);
+
+/*
+ * Marks over the entries of the loaded index, to which nothing may be added meanwhile.  Of the
+ * copies of a chunk one is marked, always the same: in a live pack rather than a condemned one,
+ * then in the pack with the lowest id.
+ */
+struct marks;
+struct marks *marks_new(struct repo *r);
+void marks_free(struct marks *m); /* accepts NULL */
+void marks_auto(struct marks **m);
+
+/* Mark a tree and all that it needs: pages, lists, content, the trees below.  What is marked
+ * already is not walked again. */
+MUST_CHECK bool marks_add(struct marks *m, const struct hash *tree, mark_fault_fn *fault, void *arg,
+                          struct err *e);
+
+bool marks_has(const struct marks *m, size_t entry);
+uint64_t marks_count(const struct marks *m); /* chunks */
+uint64_t marks_trees(const struct marks *m); /* directories, or pages of them, among these */
+
+#endif

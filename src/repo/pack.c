@@ -1,0 +1,329 @@
+/*
+ * Packs: building one in memory and reading the directory of a stored one.
+ *
+ * The bytes of a pack are those of docs/FORMAT.md, "Packs": header, sealed frames, sealed
+ * directory, trailer, without a gap, so that every byte is either authenticated or implied.
+ */
+#include "repo/pack.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define DIRECTORY_HEAD_SIZE 8  /* count of frames, count of chunks */
+#define FRAME_ROW_SIZE      13 /* sealed size, plain size, compression, count of chunks */
+#define CHUNK_ROW_SIZE      38 /* id, type, encoding, size */
+
+static const char trailer_magic[8] = {'H', 'F', 'P', 'A', 'C', 'K', 'N', 'D'};
+
+void pack_directory_done(struct pack_directory *d)
+{
+    mem_free(d->frames);
+    mem_free(d->chunks);
+    *d = (struct pack_directory){0};
+}
+
+void pack_directory_auto(struct pack_directory *d)
+{
+    pack_directory_done(d);
+}
+
+uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size)
+{
+    uint64_t size = SEAL_HEADER_SIZE + directory_size + SEAL_TAG_SIZE + PACK_TRAILER_SIZE;
+
+    for (size_t i = 0; i < d->frame_count; i++)
+        size += d->frames[i].sealed_size;
+    return size;
+}
+
+static bool corrupt(struct err *e, const char *what)
+{
+    return err_set(e, ERR_CORRUPT, "pack directory: %s", what);
+}
+
+/* Frames follow the header and each other, so offsets are sums of sizes. */
+static bool decode_frames(struct slice *s, struct pack_directory *d, struct err *e)
+{
+    uint64_t offset = SEAL_HEADER_SIZE;
+    uint64_t chunks = 0;
+
+    for (size_t i = 0; i < d->frame_count; i++) {
+        struct pack_frame *f = &d->frames[i];
+        uint8_t compression;
+
+        if (!take_u32(s, &f->sealed_size) || !take_u32(s, &f->plain_size) ||
+            !take_u8(s, &compression) || !take_u32(s, &f->chunk_count))
+            return corrupt(e, "cut short");
+        if (compression > COMPRESSION_ZSTD)
+            return err_set(e, ERR_CORRUPT, "pack directory: unknown compression %u", compression);
+        if (f->plain_size == 0 || f->plain_size > FRAME_PLAIN_MAX)
+            return corrupt(e, "impossible frame size");
+        if (f->sealed_size <= SEAL_TAG_SIZE || f->sealed_size > STORE_OBJECT_MAX)
+            return corrupt(e, "impossible sealed size");
+        if (compression == COMPRESSION_NONE && f->sealed_size != f->plain_size + SEAL_TAG_SIZE)
+            return corrupt(e, "sizes of a raw frame disagree");
+        f->compression = (enum compression)compression;
+        f->offset = (uint32_t)offset;
+        f->first_chunk = (uint32_t)chunks;
+        offset += f->sealed_size;
+        chunks += f->chunk_count;
+        if (offset > STORE_OBJECT_MAX || chunks > d->chunk_count)
+            return corrupt(e, "frames run over the end");
+    }
+    return chunks == d->chunk_count ? true : corrupt(e, "chunk counts disagree");
+}
+
+static bool is_type_of_class(uint8_t type, enum object_class class)
+{
+    return class == CLASS_CONTENT ? type == CHUNK_DATA : type == CHUNK_TREE || type == CHUNK_LIST;
+}
+
+static bool decode_chunks(struct slice *s, enum object_class class, struct pack_directory *d,
+                          const struct pack_frame *f, struct err *e)
+{
+    uint64_t offset = 0;
+
+    for (size_t i = f->first_chunk; i < (size_t)f->first_chunk + f->chunk_count; i++) {
+        struct pack_chunk *c = &d->chunks[i];
+        struct slice id;
+        uint8_t type, encoding;
+
+        if (!take_slice(s, HASH_SIZE, &id) || !take_u8(s, &type) || !take_u8(s, &encoding) ||
+            !take_u32(s, &c->size))
+            return corrupt(e, "cut short");
+        if (encoding != 0)
+            return err_set(e, ERR_CORRUPT, "pack directory: unknown chunk encoding %u", encoding);
+        if (!is_type_of_class(type, class))
+            return err_set(e, ERR_CORRUPT, "pack directory: chunk type %u does not belong here",
+                           type);
+        if (c->size == 0 || c->size > CHUNK_MAX)
+            return corrupt(e, "impossible chunk size");
+        memcpy(c->id.bytes, id.data, HASH_SIZE);
+        c->type = (enum chunk_type)type;
+        c->offset = (uint32_t)offset;
+        offset += c->size;
+    }
+    return offset == f->plain_size ? true : corrupt(e, "chunks do not fill their frame");
+}
+
+bool pack_directory_decode(struct slice bytes, enum object_class class, struct pack_directory *out,
+                           struct err *e)
+{
+    AUTO(pack_directory) struct pack_directory d = {0};
+    uint32_t frames, chunks;
+
+    if (class != CLASS_CONTENT && class != CLASS_TREE)
+        return corrupt(e, "object is no pack");
+    if (!take_u32(&bytes, &frames) || !take_u32(&bytes, &chunks) ||
+        bytes.size != (uint64_t)frames * FRAME_ROW_SIZE + (uint64_t)chunks * CHUNK_ROW_SIZE)
+        return corrupt(e, "its size and its counts disagree");
+    d.frame_count = frames;
+    d.chunk_count = chunks;
+    d.frames = mem_array(frames, sizeof(*d.frames));
+    d.chunks = mem_array(chunks, sizeof(*d.chunks));
+    if (!decode_frames(&bytes, &d, e))
+        return false;
+    for (size_t i = 0; i < frames; i++)
+        if (!decode_chunks(&bytes, class, &d, &d.frames[i], e))
+            return false;
+    *out = d;
+    d = (struct pack_directory){0};
+    return true;
+}
+
+struct pack_builder {
+    enum object_class class;
+    struct seal_box *box;
+    struct buf object;
+    struct buf frames, chunks; /* rows of the directory */
+    struct buf directory;
+    uint32_t frame_count, chunk_count;
+};
+
+struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, size_t room)
+{
+    const struct seal_identity id = repo_identity(r, class);
+    struct pack_builder *b = mem_new(sizeof(*b));
+
+    b->class = class;
+    b->box = seal_box_new();
+    buf_reserve(&b->object, room);
+    seal_begin(b->box, &id, repo_class_key(r, class), buf_extend(&b->object, SEAL_HEADER_SIZE));
+    return b;
+}
+
+void pack_builder_free(struct pack_builder *b)
+{
+    if (b == NULL)
+        return;
+    seal_box_free(b->box);
+    buf_done(&b->object);
+    buf_done(&b->frames);
+    buf_done(&b->chunks);
+    buf_done(&b->directory);
+    mem_free(b);
+}
+
+void pack_builder_auto(struct pack_builder **b)
+{
+    pack_builder_free(*b);
+}
+
+uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum compression compression,
+                          uint32_t plain_size, const struct pack_chunk *chunks, size_t chunk_count)
+{
+    const struct section s = {.number = b->frame_count,
+                              .kind = SECTION_FRAME,
+                              .compression = compression,
+                              .plain_size = plain_size};
+    uint64_t sum = 0;
+
+    seal_section(b->box, &s, stored, &b->object);
+    buf_put_u32(&b->frames, (uint32_t)(stored.size + SEAL_TAG_SIZE));
+    buf_put_u32(&b->frames, plain_size);
+    buf_put_u8(&b->frames, (uint8_t)compression);
+    buf_put_u32(&b->frames, (uint32_t)chunk_count);
+    for (size_t i = 0; i < chunk_count; i++) {
+        buf_append(&b->chunks, chunks[i].id.bytes, HASH_SIZE);
+        buf_put_u8(&b->chunks, (uint8_t)chunks[i].type);
+        buf_put_u8(&b->chunks, 0);
+        buf_put_u32(&b->chunks, chunks[i].size);
+        sum += chunks[i].size;
+    }
+    assert(sum == plain_size);
+    b->chunk_count += (uint32_t)chunk_count;
+    return b->frame_count++;
+}
+
+size_t pack_builder_size(const struct pack_builder *b)
+{
+    return b->object.size + b->frames.size + b->chunks.size;
+}
+
+size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count)
+{
+    const size_t frame = stored_size + SEAL_TAG_SIZE;
+    const size_t rows =
+        b->frames.size + FRAME_ROW_SIZE + b->chunks.size + chunk_count * CHUNK_ROW_SIZE;
+
+    return b->object.size + frame + DIRECTORY_HEAD_SIZE + rows + SEAL_TAG_SIZE + PACK_TRAILER_SIZE;
+}
+
+size_t pack_builder_frames(const struct pack_builder *b)
+{
+    return b->frame_count;
+}
+
+enum object_class pack_builder_class(const struct pack_builder *b)
+{
+    return b->class;
+}
+
+void pack_builder_finish(struct pack_builder *b, struct slice *object, struct slice *directory)
+{
+    buf_put_u32(&b->directory, b->frame_count);
+    buf_put_u32(&b->directory, b->chunk_count);
+    buf_append_slice(&b->directory, buf_slice(&b->frames));
+    buf_append_slice(&b->directory, buf_slice(&b->chunks));
+
+    const struct section s = {.number = b->frame_count,
+                              .kind = SECTION_DIRECTORY,
+                              .compression = COMPRESSION_NONE,
+                              .plain_size = (uint32_t)b->directory.size};
+
+    seal_section(b->box, &s, buf_slice(&b->directory), &b->object);
+    buf_put_u32(&b->object, (uint32_t)(b->directory.size + SEAL_TAG_SIZE));
+    buf_put_u32(&b->object, b->frame_count);
+    buf_append(&b->object, trailer_magic, sizeof(trailer_magic));
+    *object = buf_slice(&b->object);
+    *directory = buf_slice(&b->directory);
+}
+
+bool pack_trailer_read(struct slice trailer, uint64_t pack_size, uint32_t *sealed_size,
+                       uint32_t *frame_count, struct err *e)
+{
+    uint32_t size, frames;
+
+    if (trailer.size != PACK_TRAILER_SIZE || !take_u32(&trailer, &size) ||
+        !take_u32(&trailer, &frames) ||
+        memcmp(trailer.data, trailer_magic, sizeof(trailer_magic)) != 0)
+        return err_set(e, ERR_CORRUPT, "its end is not that of a pack");
+    if (size < SEAL_TAG_SIZE || pack_size > STORE_OBJECT_MAX ||
+        size > pack_size - SEAL_HEADER_SIZE - PACK_TRAILER_SIZE)
+        return err_set(e, ERR_CORRUPT, "impossible size of its directory");
+    *sealed_size = size;
+    *frame_count = frames;
+    return true;
+}
+
+/* The class is what the header says; opening proves it. */
+static bool directory_open(struct repo *r, struct slice header, uint32_t frame_count,
+                           struct slice sealed, enum object_class *class, struct buf *plain,
+                           struct err *e)
+{
+    AUTO(seal_box) struct seal_box *box = seal_box_new();
+    struct seal_identity id;
+    uint8_t version;
+
+    if (!seal_peek(header, &id, &version))
+        return err_set(e, ERR_CORRUPT, "it has no header");
+    if (id.class != CLASS_CONTENT && id.class != CLASS_TREE)
+        return err_set(e, ERR_CORRUPT, "it is not a pack");
+
+    const struct seal_identity expected = repo_identity(r, id.class);
+    const struct section s = {.number = frame_count,
+                              .kind = SECTION_DIRECTORY,
+                              .compression = COMPRESSION_NONE,
+                              .plain_size = (uint32_t)(sealed.size - SEAL_TAG_SIZE)};
+
+    if (!seal_open(box, header, &expected, repo_class_key(r, id.class), e) ||
+        !unseal_section(box, &s, sealed, plain, e))
+        return false;
+    *class = id.class;
+    return true;
+}
+
+bool pack_directory_open(struct repo *r, struct slice pack, enum object_class *class,
+                         struct buf *plain, struct err *e)
+{
+    uint32_t sealed_size, frame_count;
+
+    if (pack.size < SEAL_HEADER_SIZE + SEAL_TAG_SIZE + PACK_TRAILER_SIZE)
+        return err_set(e, ERR_CORRUPT, "it is too short");
+
+    const struct slice trailer =
+        SLICE_OF(pack.data + pack.size - PACK_TRAILER_SIZE, PACK_TRAILER_SIZE);
+
+    if (!pack_trailer_read(trailer, pack.size, &sealed_size, &frame_count, e))
+        return false;
+    return directory_open(r, SLICE_OF(pack.data, SEAL_HEADER_SIZE), frame_count,
+                          SLICE_OF(trailer.data - sealed_size, sealed_size), class, plain, e);
+}
+
+bool pack_directory_get(struct repo *r, const struct hash *id, uint64_t pack_size,
+                        enum object_class *class, struct buf *plain, struct err *e)
+{
+    AUTO(buf) struct buf bytes = {0};
+    char key[PACK_KEY_MAX];
+    uint32_t sealed_size, frame_count;
+
+    pack_key(id, key);
+    if (pack_size < SEAL_HEADER_SIZE + SEAL_TAG_SIZE + PACK_TRAILER_SIZE)
+        return err_set(e, ERR_CORRUPT, "%s: it is too short", key);
+    if (!store_get(r->store, key, 0, SEAL_HEADER_SIZE, &bytes, e) ||
+        !store_get(r->store, key, pack_size - PACK_TRAILER_SIZE, PACK_TRAILER_SIZE, &bytes, e))
+        return err_wrap(e, "%s", key);
+    if (!pack_trailer_read(SLICE_OF(bytes.data + SEAL_HEADER_SIZE, PACK_TRAILER_SIZE), pack_size,
+                           &sealed_size, &frame_count, e))
+        return err_wrap(e, "%s", key);
+    if (!store_get(r->store, key, pack_size - PACK_TRAILER_SIZE - sealed_size, sealed_size, &bytes,
+                   e))
+        return err_wrap(e, "%s", key);
+    if (!directory_open(r, SLICE_OF(bytes.data, SEAL_HEADER_SIZE), frame_count,
+                        SLICE_OF(bytes.data + bytes.size - sealed_size, sealed_size), class, plain,
+                        e))
+        return err_wrap(e, "%s", key);
+    return true;
+}

@@ -1,0 +1,143 @@
+/*
+ * Reading a whole pack that is in memory: every frame opened and expanded, every chunk's id
+ * computed again.
+ */
+#include <assert.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "codec/compress.h"
+#include "repo/pack.h"
+
+struct pack_scan {
+    struct repo *repo;
+    struct seal_box *box;
+    struct compressor *compressor;
+    struct mac *mac;
+    struct slice object;
+    enum object_class class;
+    struct pack_directory directory;
+    struct buf directory_bytes;
+    struct buf stored, plain;
+};
+
+struct pack_scan *pack_scan_new(struct repo *r)
+{
+    struct pack_scan *s = mem_new(sizeof(*s));
+
+    s->repo = r;
+    s->box = seal_box_new();
+    s->compressor = compressor_new(1);
+    s->mac = mac_new(r->keys->chunk_id);
+    return s;
+}
+
+void pack_scan_free(struct pack_scan *s)
+{
+    if (s == NULL)
+        return;
+    seal_box_free(s->box);
+    compressor_free(s->compressor);
+    mac_free(s->mac);
+    pack_directory_done(&s->directory);
+    buf_done(&s->directory_bytes);
+    buf_done(&s->stored);
+    buf_done(&s->plain);
+    mem_free(s);
+}
+
+void pack_scan_auto(struct pack_scan **s)
+{
+    pack_scan_free(*s);
+}
+
+bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e)
+{
+    AUTO(pack_directory) struct pack_directory d = {0};
+    enum object_class class;
+
+    buf_clear(&s->directory_bytes);
+    if (!pack_directory_open(s->repo, object, &class, &s->directory_bytes, e) ||
+        !pack_directory_decode(buf_slice(&s->directory_bytes), class, &d, e))
+        return false;
+    if (pack_size_of(&d, s->directory_bytes.size) != object.size)
+        return err_set(e, ERR_CORRUPT, "its size and its directory disagree");
+
+    const struct seal_identity expected = repo_identity(s->repo, class);
+
+    if (!seal_open(s->box, SLICE_OF(object.data, SEAL_HEADER_SIZE), &expected,
+                   repo_class_key(s->repo, class), e))
+        return false;
+    pack_directory_done(&s->directory);
+    s->directory = d;
+    d = (struct pack_directory){0};
+    s->class = class;
+    s->object = object;
+    return true;
+}
+
+const struct pack_directory *pack_scan_directory(const struct pack_scan *s)
+{
+    return &s->directory;
+}
+
+enum object_class pack_scan_class(const struct pack_scan *s)
+{
+    return s->class;
+}
+
+struct slice pack_scan_directory_bytes(const struct pack_scan *s)
+{
+    return buf_slice(&s->directory_bytes);
+}
+
+bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, struct err *e)
+{
+    assert(frame < s->directory.frame_count);
+    const struct pack_frame *f = &s->directory.frames[frame];
+    const struct section section = {.number = frame,
+                                    .kind = SECTION_FRAME,
+                                    .compression = f->compression,
+                                    .plain_size = f->plain_size};
+    struct buf *opened = f->compression == COMPRESSION_NONE ? &s->plain : &s->stored;
+
+    buf_clear(&s->plain);
+    buf_clear(&s->stored);
+    if (!unseal_section(s->box, &section, SLICE_OF(s->object.data + f->offset, f->sealed_size),
+                        opened, e))
+        return err_wrap(e, "frame %zu", frame);
+    if (f->compression != COMPRESSION_NONE &&
+        !compressor_expand(s->compressor, buf_slice(&s->stored), f->plain_size, &s->plain, e))
+        return err_wrap(e, "frame %zu", frame);
+    *plain = buf_slice(&s->plain);
+    return true;
+}
+
+bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain, struct err *e)
+{
+    assert(chunk < s->directory.chunk_count);
+    const struct pack_chunk *c = &s->directory.chunks[chunk];
+    struct hash id;
+    char text[65];
+
+    mac_sum(s->mac, (uint8_t)c->type, SLICE_OF(plain.data + c->offset, c->size), &id);
+    if (hash_is_equal(&id, &c->id))
+        return true;
+    hex_encode(SLICE_OF(c->id.bytes, HASH_SIZE), text);
+    return err_set(e, ERR_CORRUPT, "chunk %.16s holds other bytes than its id says", text);
+}
+
+bool pack_scan_all(struct pack_scan *s, struct err *e)
+{
+    for (size_t i = 0; i < s->directory.frame_count; i++) {
+        const struct pack_frame *f = &s->directory.frames[i];
+        struct slice plain;
+
+        if (!pack_scan_frame(s, i, &plain, e))
+            return false;
+        for (size_t n = 0; n < f->chunk_count; n++)
+            if (!pack_scan_chunk(s, f->first_chunk + n, plain, e))
+                return false;
+    }
+    return true;
+}

@@ -1,0 +1,465 @@
+/*
+ * The collector: it removes what no snapshot needs, without a lock, beside writers and other
+ * collectors.  docs/decisions/0003 has the reasons, tests/model searches the protocol.
+ *
+ *     look at snapshots, packs and condemned lists; mark; choose packs to condemn
+ *     store copies of what is needed in packs that are to be repacked
+ *     publish a list of the condemned packs, and of the forgotten snapshots seen
+ *     look again: first at the lists of others, then at packs and snapshots
+ *     take back what a snapshot needs that is new, or whose other copy others condemned
+ *     remove snapshots, rows of the index, packs, tombstones, and the list last
+ *
+ * A writer puts its snapshot before it reads the lists, and a collector publishes its list
+ * before it looks for snapshots, so one of the two sees the other.  Every snapshot object is a
+ * root, committed or not, but for those that were forgotten and that the list names.
+ *
+ * Whatever fails before the first removal takes the list back.  Afterwards the list stays, as
+ * after a crash: rows of the index are gone then whose packs are still there, and only the list
+ * keeps writers from relying on them.  The next collector finishes the work.
+ */
+#include "repo/prune.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+
+void look_auto(struct look *l)
+{
+    condemned_done(&l->others);
+    key_list_done(&l->packs);
+    mem_free(l->pack_ids);
+    mem_free(l->snapshots);
+    *l = (struct look){0};
+}
+
+static void prune_auto(struct prune *p)
+{
+    key_list_done(&p->index_keys);
+    look_auto(&p->first);
+    marks_free(p->marks);
+    mem_free(p->uses);
+    mem_free(p->doomed);
+    mem_free(p->is_rescued);
+    mem_free(p->forgotten);
+    mem_free(p->list_key);
+    index_free(p->moved);
+    /* Others must not work with an index from before. */
+    repo_drop_index(p->repo);
+}
+
+void prune_progress(const struct prune *p, const char *step, uint64_t done, uint64_t total)
+{
+    if (p->options->progress != NULL)
+        p->options->progress(p->options->arg, step, done, total);
+}
+
+static const struct hash *find_id(const struct hash *ids, size_t count, const struct hash *id)
+{
+    return count == 0 ? NULL : bsearch(id, ids, count, sizeof(*ids), hash_order);
+}
+
+bool look_has_pack(const struct look *l, const struct hash *id, size_t *number)
+{
+    const struct hash *found = find_id(l->pack_ids, l->packs.count, id);
+
+    if (found == NULL)
+        return false;
+    *number = (size_t)(found - l->pack_ids);
+    return true;
+}
+
+bool prune_is_doomed(const struct prune *p, const struct hash *pack)
+{
+    const struct hash *found = find_id(p->doomed, p->doomed_count, pack);
+
+    return found != NULL && !p->is_rescued[found - p->doomed];
+}
+
+/* Looking */
+
+struct listed_pack {
+    struct hash id;
+    char *key;
+    uint64_t size;
+    int64_t mtime;
+};
+
+static int listed_pack_compare(const void *a, const void *b)
+{
+    return hash_order(&((const struct listed_pack *)a)->id, &((const struct listed_pack *)b)->id);
+}
+
+/* Keep what are keys of packs, in the order of ids. */
+static void sort_packs(struct look *l)
+{
+    AUTO(mem) struct listed_pack *rows = mem_array(l->packs.count, sizeof(*rows));
+    struct key_list *k = &l->packs;
+    size_t count = 0;
+
+    for (size_t i = 0; i < k->count; i++) {
+        struct listed_pack row = {.key = k->items[i], .size = k->sizes[i], .mtime = k->mtimes[i]};
+        char key[PACK_KEY_MAX];
+
+        if (key_hash(row.key, &row.id)) {
+            pack_key(&row.id, key);
+            if (strcmp(key, row.key) == 0) {
+                rows[count++] = row;
+                continue;
+            }
+        }
+        mem_free(row.key);
+    }
+    if (count > 0)
+        qsort(rows, count, sizeof(*rows), listed_pack_compare);
+    l->pack_ids = mem_array(count, sizeof(*l->pack_ids));
+    k->count = count;
+    for (size_t i = 0; i < count; i++) {
+        k->items[i] = rows[i].key;
+        k->sizes[i] = rows[i].size;
+        k->mtimes[i] = rows[i].mtime;
+        l->pack_ids[i] = rows[i].id;
+    }
+}
+
+/* The lists before the packs: a list goes after its packs, so a pack that is there although its
+ * list was missed has not been condemned by the time that the lists were read. */
+static bool look_take(struct repo *r, const char *own_list, struct look *l, struct err *e)
+{
+    if (!condemned_read(r, own_list, &l->others, e) || !key_list_read(r, "packs/", &l->packs, e))
+        return false;
+    sort_packs(l);
+    return snapshot_scan(r, "", NULL, NULL, &l->snapshots, &l->snapshot_count, e);
+}
+
+/* A store that shows packs and no sign of any snapshot is believed to be half there. */
+static bool look_is_plausible(struct repo *r, const struct look *l, struct err *e)
+{
+    AUTO(key_list) struct key_list trash = {0};
+
+    if (l->packs.count == 0 || l->snapshot_count > 0)
+        return true;
+    if (!key_list_read(r, "trash/", &trash, e))
+        return false;
+    return trash.count > 0 ||
+           err_set(e, ERR_CORRUPT,
+                   "there are %zu packs, but neither a snapshot nor a forgotten one; nothing is "
+                   "removed on such grounds",
+                   l->packs.count);
+}
+
+/* Marking */
+
+/*
+ * A prepared snapshot may lack chunks: its writer has not checked them yet, or is putting them
+ * back.  It cannot be committed before they are there.
+ */
+static bool forgive_prepared(void *arg, enum mark_fault kind, const struct hash *chunk,
+                             struct err *why)
+{
+    const struct snapshot_standing *s = arg;
+
+    (void)chunk;
+    if (kind == MARK_MISSING && s->state == SNAPSHOT_PREPARED)
+        return true;
+    if (why->code == ERR_NOT_FOUND)
+        (void)err_set(why, ERR_TRANSIENT, "a pack vanished, another prune seems to be at work");
+    return false;
+}
+
+static bool mark_root(struct prune *p, struct snapshot_standing *s, struct err *e)
+{
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    char text[65];
+
+    /* Withdrawn meanwhile, or collected by another; the scan proved that it is not lost. */
+    if (!snapshot_load(p->repo, &s->id, &snapshot, e))
+        return e->code == ERR_NOT_FOUND;
+    if (marks_add(p->marks, &snapshot->tree, forgive_prepared, s, e))
+        return true;
+    snapshot_id_text(&s->id, text);
+    return err_wrap(e, "snapshot %.16s", text);
+}
+
+static bool is_named(const struct prune *p, const struct snapshot_standing *s)
+{
+    return s->state == SNAPSHOT_FORGOTTEN &&
+           find_id(p->forgotten, p->forgotten_count, &s->id) != NULL;
+}
+
+/*
+ * Prepared snapshots come last: where they may lack chunks others may not, and what is marked
+ * is not walked again.  In the second look what was forgotten too late to be named is a root.
+ */
+static bool mark_all(struct prune *p, const struct look *l, bool is_second, struct err *e)
+{
+    static const enum snapshot_state order[] = {SNAPSHOT_COMMITTED, SNAPSHOT_FORGOTTEN,
+                                                SNAPSHOT_PREPARED};
+    uint64_t done = 0;
+
+    p->marks = marks_new(p->repo);
+    for (size_t n = 0; n < sizeof(order) / sizeof(order[0]); n++)
+        for (size_t i = 0; i < l->snapshot_count; i++) {
+            struct snapshot_standing *s = &l->snapshots[i];
+
+            if (s->state != order[n])
+                continue;
+            prune_progress(p, "read trees", done++, l->snapshot_count);
+            if (s->state == SNAPSHOT_FORGOTTEN && (!is_second || is_named(p, s)))
+                continue;
+            if (!mark_root(p, s, e))
+                return false;
+        }
+    return true;
+}
+
+/* The index is loaded after the snapshots were listed, so it has all that they need. */
+static bool first_look(struct prune *p, struct err *e)
+{
+    repo_drop_index(p->repo);
+    return key_list_read(p->repo, "index/", &p->index_keys, e) &&
+           look_take(p->repo, NULL, &p->first, e) && look_is_plausible(p->repo, &p->first, e) &&
+           index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, &p->first, false, e);
+}
+
+/* Deciding */
+
+static bool was_root(const struct prune *p, const struct snapshot_standing *s)
+{
+    for (size_t i = 0; i < p->first.snapshot_count; i++)
+        if (hash_is_equal(&p->first.snapshots[i].id, &s->id))
+            return p->first.snapshots[i].state != SNAPSHOT_FORGOTTEN;
+    return false;
+}
+
+static bool has_new_roots(const struct prune *p, const struct look *now)
+{
+    for (size_t i = 0; i < now->snapshot_count; i++)
+        if (!is_named(p, &now->snapshots[i]) && !was_root(p, &now->snapshots[i]))
+            return true;
+    return false;
+}
+
+/* With new roots there are new packs; everything is marked anew. */
+static bool mark_again(struct prune *p, const struct look *now, struct err *e)
+{
+    marks_free(TAKE(p->marks));
+    index_free(TAKE(p->moved));
+    repo_drop_index(p->repo);
+    return index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, now, true, e);
+}
+
+/* What the second look says of the packs of one index, by their numbers. */
+struct standing {
+    bool exists;   /* in the store */
+    bool counts;   /* and on nobody else's list */
+    size_t doomed; /* position in the own list, plus 1; 0: not on it */
+};
+
+static struct standing *standings_of(const struct prune *p, const struct index *ix,
+                                     const struct look *now)
+{
+    const size_t count = ix == NULL ? 0 : index_pack_count(ix);
+    struct standing *s = mem_array(count, sizeof(*s));
+
+    for (uint32_t n = 0; n < count; n++) {
+        const struct hash *id = &index_pack_at(ix, n)->id;
+        const struct hash *own = find_id(p->doomed, p->doomed_count, id);
+        size_t number;
+
+        s[n].exists = look_has_pack(now, id, &number);
+        s[n].counts = s[n].exists && !condemned_has(&now->others, id);
+        s[n].doomed = own == NULL ? 0 : (size_t)(own - p->doomed) + 1;
+    }
+    return s;
+}
+
+/* Whether a copy stays for sure; otherwise rescues all that the own list holds. */
+static bool settle_chunk(struct prune *p, const struct index *ix, const struct standing *s,
+                         const uint8_t prefix[16], bool *is_there)
+{
+    size_t number = INDEX_NO_ENTRY;
+    struct place at;
+
+    while (index_entry_next(ix, prefix, &number, &at)) {
+        const struct standing *pack = &s[index_frame_at(ix, at.frame)->pack];
+
+        *is_there = *is_there || pack->exists;
+        if (pack->counts && (pack->doomed == 0 || p->is_rescued[pack->doomed - 1]))
+            return true;
+    }
+    return false;
+}
+
+static void rescue_copies(struct prune *p, const struct index *ix, const struct standing *s,
+                          const uint8_t prefix[16])
+{
+    size_t number = INDEX_NO_ENTRY;
+    struct place at;
+
+    while (index_entry_next(ix, prefix, &number, &at)) {
+        const size_t doomed = s[index_frame_at(ix, at.frame)->pack].doomed;
+
+        if (doomed > 0)
+            p->is_rescued[doomed - 1] = true;
+    }
+}
+
+/*
+ * Every chunk that was marked keeps a copy that exists and that nobody else condemned.  One on
+ * the own list counts when it is rescued; where others condemned all of them too, none of them
+ * may be removed here.
+ */
+static bool rescue(struct prune *p, const struct look *now, struct err *e)
+{
+    const struct index *ix = p->repo->index;
+    AUTO(mem) struct standing *old = standings_of(p, ix, now);
+    AUTO(mem) struct standing *new = standings_of(p, p->moved, now);
+
+    for (size_t i = 0; i < index_entry_room(ix); i++) {
+        bool is_there = false;
+        uint8_t prefix[16];
+        struct place at;
+
+        if (!marks_has(p->marks, i) || !index_entry_at(ix, i, prefix, &at) ||
+            settle_chunk(p, ix, old, prefix, &is_there) ||
+            (p->moved != NULL && settle_chunk(p, p->moved, new, prefix, &is_there)))
+            continue;
+        if (!is_there)
+            return err_set(e, ERR_TRANSIENT, "packs vanished, another prune seems to be at work");
+        rescue_copies(p, ix, old, prefix);
+    }
+    return true;
+}
+
+static bool decide(struct prune *p, struct look *now, struct err *e)
+{
+    return look_take(p->repo, p->list_key, now, e) &&
+           (!has_new_roots(p, now) || mark_again(p, now, e)) && rescue(p, now, e);
+}
+
+/* Removing */
+
+static bool remove_key(struct prune *p, const char *folder, const struct hash *id, struct err *e)
+{
+    char key[OBJECT_KEY_MAX];
+
+    object_key(folder, id, key);
+    return store_remove(p->repo->store, key, e);
+}
+
+static bool remove_snapshots(struct prune *p, const struct look *now, struct err *e)
+{
+    p->stats.snapshots_removed = 0;
+    for (size_t i = 0; i < now->snapshot_count; i++) {
+        if (!is_named(p, &now->snapshots[i]))
+            continue;
+        if (!remove_key(p, "commits", &now->snapshots[i].id, e) ||
+            !remove_key(p, "snapshots", &now->snapshots[i].id, e))
+            return false;
+        p->stats.snapshots_removed++;
+    }
+    return true;
+}
+
+static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
+{
+    p->stats.packs_removed = 0;
+    p->stats.bytes_removed = 0;
+    for (size_t i = 0; i < p->doomed_count; i++) {
+        size_t number;
+        char key[PACK_KEY_MAX];
+
+        if (p->is_rescued[i]) {
+            p->stats.packs_rescued++;
+            continue;
+        }
+        if (!look_has_pack(now, &p->doomed[i], &number))
+            continue;
+        if (cancel_is_requested())
+            return cancel_err(e);
+        prune_progress(p, "remove packs", i, p->doomed_count);
+        pack_key(&p->doomed[i], key);
+        if (!store_remove(p->repo->store, key, e))
+            return false;
+        p->stats.packs_removed++;
+        p->stats.bytes_removed += now->packs.sizes[number];
+    }
+    p->stats.packs_kept = p->stats.packs_before - p->stats.packs_removed;
+    return true;
+}
+
+/* Of snapshots whose object is gone, by this collector or by one that did not get to here. */
+static bool remove_tombstones(struct prune *p, struct err *e)
+{
+    AUTO(key_list) struct key_list trash = {0};
+
+    if (!key_list_read(p->repo, "trash/", &trash, e))
+        return false;
+    for (size_t i = 0; i < trash.count; i++) {
+        struct hash id;
+        bool exists = true;
+
+        if (!key_hash(trash.items[i], &id))
+            continue;
+        if (!object_exists(p->repo, "snapshots", &id, &exists, e))
+            return false;
+        /* A commit without tombstone and snapshot would look like a loss. */
+        if (!exists && (!remove_key(p, "commits", &id, e) || !remove_key(p, "trash", &id, e)))
+            return false;
+    }
+    return true;
+}
+
+static bool remove_all(struct prune *p, const struct look *now, struct err *e)
+{
+    return remove_snapshots(p, now, e) && prune_index(p, now, e) && remove_packs(p, now, e) &&
+           remove_tombstones(p, e);
+}
+
+/* Nothing was removed, and with the list nothing will be. */
+static void take_list_back(struct prune *p)
+{
+    struct err ignored;
+
+    /* A list that stays is cleared away by the next collector. */
+    (void)!store_remove(p->repo->store, p->list_key, &ignored);
+}
+
+static bool collect(struct prune *p, struct err *e)
+{
+    const struct condemned_list list = {.packs = p->doomed,
+                                        .pack_count = p->doomed_count,
+                                        .snapshots = p->forgotten,
+                                        .snapshot_count = p->forgotten_count};
+    AUTO(look) struct look now = {0};
+
+    if (!prune_repack(p, e) || !condemned_list_put(p->repo, &list, &p->list_key, e))
+        return false;
+    if (!decide(p, &now, e)) {
+        take_list_back(p);
+        return false;
+    }
+    return remove_all(p, &now, e) && store_remove(p->repo->store, p->list_key, e);
+}
+
+bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
+               struct err *e)
+{
+    AUTO(prune) struct prune p = {.repo = r, .options = o};
+
+    if (!first_look(&p, e))
+        return false;
+    prune_plan(&p);
+    if (!o->is_dry_run) {
+        const bool has_work = p.doomed_count > 0 || p.forgotten_count > 0;
+
+        if (has_work ? !collect(&p, e) : !prune_index(&p, &p.first, e) || !remove_tombstones(&p, e))
+            return false;
+        if (!condemned_list_sweep(r, e))
+            return false;
+    }
+    *out = p.stats;
+    return true;
+}

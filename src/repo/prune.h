@@ -1,0 +1,96 @@
+/*
+ * Private to src/repo: a collector at work.  prune.c has the protocol, prune_plan.c chooses,
+ * prune_repack.c copies, prune_index.c writes the index without what went.
+ */
+#ifndef REPO_PRUNE_H
+#define REPO_PRUNE_H
+
+#include "repo/mark.h"
+#include "repo/snapshot.h"
+
+/* What a collector sees of the world of others, read in this order. */
+struct look {
+    struct condemned others; /* without its own list */
+    struct key_list packs;   /* only keys that are packs' */
+    struct hash *pack_ids;   /* of packs, in the same order: ascending */
+    struct snapshot_standing *snapshots;
+    size_t snapshot_count;
+};
+void look_auto(struct look *l);
+/* Number of a pack among those that exist. */
+MUST_CHECK bool look_has_pack(const struct look *l, const struct hash *id, size_t *number);
+
+enum pack_fate {
+    FATE_KEEP,
+    FATE_REPACK, /* its needed chunks go to new packs, then it is removed */
+    FATE_REMOVE,
+};
+
+/* A pack of the index, by its number there. */
+struct pack_use {
+    enum pack_fate fate;
+    uint64_t size;        /* stored; 0: not there when the collector began */
+    uint64_t plain, used; /* bytes of its chunks, and of those marked in it */
+};
+
+struct prune {
+    struct repo *repo;
+    const struct prune_options *options;
+    struct prune_stats stats;
+
+    struct key_list index_keys; /* objects of the index before anything else was read */
+    struct look first;
+    struct marks *marks;
+    struct pack_use *uses;
+    size_t use_count;
+
+    /* The own list: what it condemns, and its key once it is published. */
+    struct hash *doomed;
+    bool *is_rescued; /* by position in doomed */
+    size_t doomed_count;
+    struct hash *forgotten; /* snapshots */
+    size_t forgotten_count;
+    char *list_key;
+
+    struct index *moved; /* the packs that repacking made; NULL when the loaded index has them */
+};
+
+/* Choose what to condemn and what to repack, from marks and the first look; fills in stats. */
+void prune_plan(struct prune *p);
+
+/* Copy the needed chunks of packs with FATE_REPACK to new packs, durable and in the index. */
+MUST_CHECK bool prune_repack(struct prune *p, struct err *e);
+
+/*
+ * Write the rows of index objects with a pack that is going or gone, and of many small objects,
+ * anew, then remove these objects.  now says which packs exist.  Objects that appeared after
+ * the collector began are left alone.
+ */
+MUST_CHECK bool prune_index(struct prune *p, const struct look *now, struct err *e);
+
+/* True for a pack that is condemned and was not rescued. */
+bool prune_is_doomed(const struct prune *p, const struct hash *pack);
+
+void prune_progress(const struct prune *p, const char *step, uint64_t done, uint64_t total);
+
+/* Condemned lists as a collector uses them (condemned_list.c) */
+
+/* One list, decoded. */
+struct condemned_list {
+    struct hash *packs;
+    size_t pack_count;
+    struct hash *snapshots; /* forgotten ones that the collector may remove */
+    size_t snapshot_count;
+};
+void condemned_list_auto(struct condemned_list *l);
+MUST_CHECK bool condemned_list_decode(struct slice plain, struct condemned_list *out,
+                                      struct err *e);
+MUST_CHECK bool condemned_list_get(struct repo *r, const char *key, struct condemned_list *out,
+                                   struct err *e);
+/* Publish; *key_out is released with mem_free().  At most CONDEMNED_MAX packs and snapshots. */
+MUST_CHECK bool condemned_list_put(struct repo *r, const struct condemned_list *l, char **key_out,
+                                   struct err *e);
+/* Remove the lists of which nothing is left to remove: no pack exists, no snapshot does. */
+MUST_CHECK bool condemned_list_sweep(struct repo *r, struct err *e);
+
+#endif

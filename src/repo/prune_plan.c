@@ -1,0 +1,220 @@
+/*
+ * What a collector does with each pack.
+ *
+ * A pack without a needed chunk goes.  Needed chunks are copied out of packs that somebody
+ * else condemned, that are mostly unused, or that are small while there are others to join.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "repo/prune.h"
+
+/* Joined with others: a backup of little leaves a pack of little. */
+#define SMALL_PACK (PACK_SIZE_DEFAULT / 4)
+
+/*
+ * A pack that no index names is often that of a backup at work.  Taking it away is safe, the
+ * backup notices before it commits, but costs it another run; so it stays this long.
+ */
+#define UNINDEXED_STAYS_S (24 * 60 * 60)
+
+static void sum_uses(struct prune *p)
+{
+    const struct index *ix = p->repo->index;
+
+    for (size_t i = 0; i < index_entry_room(ix); i++) {
+        uint8_t prefix[16];
+        struct place at;
+
+        if (!index_entry_at(ix, i, prefix, &at))
+            continue;
+
+        const uint32_t pack = index_frame_at(ix, at.frame)->pack;
+        struct pack_use *use = &p->uses[pack];
+
+        use->plain += at.size;
+        if (marks_has(p->marks, i))
+            use->used += at.size;
+        else if (index_pack_at(ix, pack)->state != PACK_MISSING)
+            p->stats.chunks_unused++;
+    }
+    p->stats.chunks_used = marks_count(p->marks);
+}
+
+static void choose_fates(struct prune *p)
+{
+    for (size_t i = 0; i < p->first.packs.count; i++) {
+        uint32_t number;
+
+        p->stats.packs_before++;
+        p->stats.bytes_before += p->first.packs.sizes[i];
+        if (!index_has_pack(p->repo->index, &p->first.pack_ids[i], &number))
+            continue;
+
+        struct pack_use *use = &p->uses[number];
+
+        use->size = p->first.packs.sizes[i];
+        if (use->used == 0)
+            use->fate = FATE_REMOVE;
+        else if (condemned_has(&p->first.others, &p->first.pack_ids[i]))
+            use->fate = FATE_REPACK;
+        if (use->plain > 0)
+            p->stats.bytes_used +=
+                (uint64_t)((double)use->size * (double)use->used / (double)use->plain);
+    }
+}
+
+/* A pack that would be worth repacking. */
+struct offer {
+    uint32_t pack;
+    uint64_t size;
+    uint64_t rank; /* highest first */
+};
+
+static int offer_compare(const void *a, const void *b)
+{
+    const struct offer *left = a;
+    const struct offer *right = b;
+
+    if (left->rank != right->rank)
+        return left->rank > right->rank ? -1 : 1;
+    return left->pack < right->pack ? -1 : 1;
+}
+
+/* Take what the budget allows, or nothing when that is less than least packs. */
+static void accept(struct prune *p, struct offer *offers, size_t count, size_t least,
+                   uint64_t *budget)
+{
+    uint64_t left = *budget;
+    size_t taken = 0;
+
+    if (count > 0)
+        qsort(offers, count, sizeof(*offers), offer_compare);
+    for (size_t i = 0; i < count; i++)
+        if (offers[i].size <= left) {
+            left -= offers[i].size;
+            offers[taken++] = offers[i];
+        }
+    if (taken < least)
+        return;
+    for (size_t i = 0; i < taken; i++)
+        p->uses[offers[i].pack].fate = FATE_REPACK;
+    *budget = left;
+}
+
+static void repack_wasteful(struct prune *p, struct offer *offers, uint64_t *budget)
+{
+    size_t count = 0;
+
+    for (uint32_t n = 0; n < p->use_count; n++) {
+        const struct pack_use *use = &p->uses[n];
+        const uint64_t unused = use->plain - use->used;
+
+        if (use->size > 0 && use->fate == FATE_KEEP &&
+            (double)unused * 100 > (double)use->plain * (double)p->options->max_unused_percent)
+            offers[count++] = (struct offer){n, use->size, unused};
+    }
+    accept(p, offers, count, 0, budget);
+}
+
+/* One small pack alone would only be written again as it is. */
+static void join_small(struct prune *p, enum object_class class, struct offer *offers,
+                       uint64_t *budget)
+{
+    size_t count = 0;
+    size_t least = 2;
+
+    for (uint32_t n = 0; n < p->use_count; n++) {
+        const struct pack_use *use = &p->uses[n];
+
+        if (use->size == 0 || index_pack_at(p->repo->index, n)->class != class)
+            continue;
+        if (use->fate == FATE_REPACK)
+            least = 1;
+        else if (use->fate == FATE_KEEP && use->size < SMALL_PACK)
+            offers[count++] = (struct offer){n, use->size, SMALL_PACK - use->size};
+    }
+    accept(p, offers, count, least, budget);
+}
+
+static bool is_old(int64_t mtime, int64_t now)
+{
+    return now - mtime >= UNINDEXED_STAYS_S;
+}
+
+/* Now, by the store's clock as far as it shows. */
+static int64_t now_of(const struct key_list *packs)
+{
+    int64_t now = clock_now_ns() / NS_PER_S;
+
+    for (size_t i = 0; i < packs->count; i++)
+        now = packs->mtimes[i] > now ? packs->mtimes[i] : now;
+    return now;
+}
+
+/* Packs beyond what one list holds wait for the next time. */
+static void condemn(struct prune *p)
+{
+    const struct look *l = &p->first;
+    const int64_t now = now_of(&l->packs);
+
+    p->doomed = mem_array(l->packs.count, sizeof(*p->doomed));
+    p->is_rescued = mem_array(l->packs.count, sizeof(*p->is_rescued));
+    for (size_t i = 0; i < l->packs.count; i++) {
+        const struct hash *id = &l->pack_ids[i];
+        uint32_t number;
+        struct pack_use *use =
+            index_has_pack(p->repo->index, id, &number) ? &p->uses[number] : NULL;
+        const bool goes = use != NULL
+                              ? use->fate != FATE_KEEP
+                              : condemned_has(&l->others, id) || is_old(l->packs.mtimes[i], now);
+
+        if (!goes)
+            continue;
+        if (p->doomed_count + p->forgotten_count >= CONDEMNED_MAX) {
+            if (use != NULL)
+                use->fate = FATE_KEEP;
+            continue;
+        }
+        p->doomed[p->doomed_count++] = *id;
+        p->stats.packs_removed++;
+        p->stats.bytes_removed += l->packs.sizes[i];
+        if (use != NULL && use->fate == FATE_REPACK) {
+            p->stats.packs_repacked++;
+            p->stats.bytes_repacked +=
+                (uint64_t)((double)use->size * (double)use->used / (double)use->plain);
+        }
+    }
+    p->stats.packs_kept = p->stats.packs_before - p->stats.packs_removed;
+}
+
+static void name_forgotten(struct prune *p)
+{
+    p->forgotten = mem_array(p->first.snapshot_count, sizeof(*p->forgotten));
+    for (size_t i = 0; i < p->first.snapshot_count && p->forgotten_count < CONDEMNED_MAX; i++)
+        if (p->first.snapshots[i].state == SNAPSHOT_FORGOTTEN)
+            p->forgotten[p->forgotten_count++] = p->first.snapshots[i].id;
+    if (p->forgotten_count > 0)
+        qsort(p->forgotten, p->forgotten_count, sizeof(*p->forgotten), hash_order);
+    p->stats.snapshots_removed = p->forgotten_count;
+}
+
+void prune_plan(struct prune *p)
+{
+    uint64_t budget = p->options->max_repack_bytes == 0 ? UINT64_MAX : p->options->max_repack_bytes;
+
+    p->use_count = index_pack_count(p->repo->index);
+    p->uses = mem_array(p->use_count, sizeof(*p->uses));
+    sum_uses(p);
+    choose_fates(p);
+
+    AUTO(mem) struct offer *offers = mem_array(p->use_count, sizeof(*offers));
+
+    repack_wasteful(p, offers, &budget);
+    join_small(p, CLASS_CONTENT, offers, &budget);
+    join_small(p, CLASS_TREE, offers, &budget);
+    name_forgotten(p);
+    condemn(p);
+}

@@ -1,0 +1,269 @@
+/*
+ * The open repository, and its config:
+ *
+ *     {"version": 1, "id": hex 32, "created": time, "id_key": hex 64, "chunk_key": hex 64, "suite":
+ * 1}
+ *
+ * A repository exists when its config does, so that is written last.
+ */
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "codec/random.h"
+#include "repo/index.h"
+#include "repo/slot.h"
+
+enum {
+    VERSION = 1,
+    EPOCH = 1,
+    HOST_TYPE = 0xFF, /* no chunk has it */
+};
+
+static struct repo *repo_new(struct store *s)
+{
+    struct repo *r = mem_new(sizeof(*r));
+
+    r->store = s;
+    r->epoch = EPOCH;
+    r->suite = SUITE_AES_256_GCM;
+    r->keys = mem_secret_new(sizeof(*r->keys));
+    return r;
+}
+
+void repo_close(struct repo *r)
+{
+    if (r == NULL)
+        return;
+    index_free(r->index);
+    cutter_free(r->cutter);
+    mem_secret_free(r->keys);
+    mem_free(r);
+}
+
+void repo_auto(struct repo **r)
+{
+    repo_close(*r);
+}
+
+static void class_keys_derive(struct repo_keys *k)
+{
+    const struct {
+        const char *info;
+        uint8_t *key;
+    } classes[] = {
+        {"holdfast content", k->content},
+        {"holdfast meta", k->meta},
+        {"holdfast index", k->index},
+        {"holdfast config", k->config},
+    };
+
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        hkdf(SLICE_OF(k->master, SEAL_KEY_SIZE), SLICE_OF(NULL, 0), slice_string(classes[i].info),
+             classes[i].key, SEAL_KEY_SIZE);
+}
+
+/* What follows from the keys in the config.  One host is one writer, whatever runs on it. */
+static void repo_finish(struct repo *r)
+{
+    AUTO(mac) struct mac *m = mac_new(r->keys->chunk_id);
+    struct hash sum = {0};
+    char host[HOST_NAME_MAX + 1] = {0};
+
+    /* It fails for names that are longer than Linux allows. */
+    (void)gethostname(host, sizeof(host) - 1);
+    mac_sum(m, HOST_TYPE, slice_string(host), &sum);
+    memcpy(r->writer, sum.bytes, sizeof(r->writer));
+    r->cutter = cutter_new(r->keys->cut);
+}
+
+/* Making */
+
+static void config_encode(const struct repo *r, struct buf *out)
+{
+    char id[2 * SEAL_ID_SIZE + 1];
+    char created[CLOCK_TEXT_MAX];
+    char id_key[2 * SEAL_KEY_SIZE + 1];
+    char chunk_key[2 * SEAL_KEY_SIZE + 1];
+
+    repo_id_text(r, id);
+    clock_format(r->created_ns, created);
+    hex_encode(SLICE_OF(r->keys->chunk_id, SEAL_KEY_SIZE), id_key);
+    hex_encode(SLICE_OF(r->keys->cut, SEAL_KEY_SIZE), chunk_key);
+
+    AUTO(json)
+    json_t *j =
+        json_pack("{s:i, s:s, s:s, s:s, s:s, s:i}", "version", VERSION, "id", id, "created",
+                  created, "id_key", id_key, "chunk_key", chunk_key, "suite", (int)r->suite);
+
+    /* Growing would leave copies behind. */
+    buf_reserve(out, 1024);
+    document_print(j, out);
+    mem_wipe(id_key, sizeof(id_key));
+    mem_wipe(chunk_key, sizeof(chunk_key));
+}
+
+static bool place_is_free(struct repo *r, struct err *e)
+{
+    AUTO(key_list) struct key_list names = {0};
+    struct object_info info = {0};
+
+    if (store_stat(r->store, "config", &info, e))
+        return err_set(e, ERR_EXISTS, "there is a repository at this place already");
+    if (e->code != ERR_NOT_FOUND || !keys_names(r, &names, e))
+        return false;
+    if (names.count > 0)
+        return err_set(e, ERR_EXISTS,
+                       "object %s is there already, left by a repository that was not made "
+                       "completely; remove it or choose another place",
+                       names.items[0]);
+    return true;
+}
+
+/* The slot of a repository whose place another one took meanwhile. */
+static void own_slot_remove(struct repo *r)
+{
+    AUTO(buf) struct buf key = {0};
+    struct err ignored = {0};
+
+    buf_printf(&key, "keys/%s", r->slot);
+    /* It opens nothing in the repository that is there; leaving it does no harm. */
+    (void)!store_remove(r->store, buf_string(&key), &ignored);
+}
+
+static bool config_put(struct repo *r, struct err *e)
+{
+    AUTO(secret_buf) struct buf plain = {0};
+
+    config_encode(r, &plain);
+    if (document_put(r, CLASS_CONFIG, "config", buf_slice(&plain), e))
+        return true;
+    if (e->code != ERR_EXISTS)
+        return false;
+    own_slot_remove(r);
+    return err_set(e, ERR_EXISTS, "another repository was made at this place at the same moment");
+}
+
+bool repo_create(struct store *s, const struct unlock *with, const char *label, struct repo **out,
+                 struct err *e)
+{
+    AUTO(repo) struct repo *r = repo_new(s);
+    struct key_slot slot = {0};
+
+    if (!place_is_free(r, e))
+        return false;
+    r->created_ns = clock_now_ns();
+    random_bytes(r->id, sizeof(r->id));
+    random_bytes(r->keys->master, SEAL_KEY_SIZE);
+    random_bytes(r->keys->chunk_id, SEAL_KEY_SIZE);
+    random_bytes(r->keys->cut, SEAL_KEY_SIZE);
+    class_keys_derive(r->keys);
+    repo_finish(r);
+
+    if (!keys_put(r, with, label, &slot, e))
+        return false;
+    memcpy(r->slot, slot.id, sizeof(r->slot));
+    if (!config_put(r, e))
+        return false;
+    *out = TAKE(r);
+    return true;
+}
+
+/* Opening */
+
+/* Learn from the config's header, not yet authentic, which repository this claims to be. */
+static bool header_read(struct repo *r, struct slice object, struct err *e)
+{
+    struct seal_identity id = {0};
+    uint8_t version = 0;
+
+    if (!seal_peek(object, &id, &version))
+        return err_set(e, ERR_CORRUPT, "the config at this place is not that of a repository");
+    if (version > VERSION)
+        return err_set(e, ERR_USAGE,
+                       "the repository has format version %u and needs a newer program", version);
+    if (id.suite != SUITE_AES_256_GCM && id.suite != SUITE_CHACHA20_POLY1305)
+        return err_set(e, ERR_CORRUPT, "the config is sealed with suite %d, which does not exist",
+                       (int)id.suite);
+    r->suite = id.suite;
+    memcpy(r->id, id.repository, sizeof(r->id));
+    return true;
+}
+
+static bool config_decode(struct repo *r, struct slice plain, struct err *e)
+{
+    AUTO(json) json_t *j = NULL;
+    uint8_t id[SEAL_ID_SIZE];
+    uint64_t version = 0;
+    uint64_t suite = 0;
+
+    if (!document_parse(plain, &j, e) || !json_take_u64(j, "version", &version, e))
+        return false;
+    if (version > VERSION)
+        return err_set(e, ERR_USAGE, "it has version %llu and needs a newer program",
+                       (unsigned long long)version);
+    if (!json_take_hex(j, "id", id, sizeof(id), e) ||
+        !json_take_time(j, "created", &r->created_ns, e) ||
+        !json_take_hex(j, "id_key", r->keys->chunk_id, SEAL_KEY_SIZE, e) ||
+        !json_take_hex(j, "chunk_key", r->keys->cut, SEAL_KEY_SIZE, e) ||
+        !json_take_u64(j, "suite", &suite, e))
+        return false;
+    if (version != VERSION || suite != r->suite || memcmp(id, r->id, sizeof(id)) != 0)
+        return err_set(e, ERR_CORRUPT, "what it says of itself differs from its header");
+    return true;
+}
+
+static bool config_open(struct repo *r, struct slice object, struct err *e)
+{
+    AUTO(secret_buf) struct buf plain = {0};
+
+    if (!document_open(r, CLASS_CONFIG, object, &plain, e) ||
+        !config_decode(r, buf_slice(&plain), e))
+        return err_wrap(e, "object config");
+    return true;
+}
+
+bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
+{
+    AUTO(repo) struct repo *r = repo_new(s);
+    AUTO(buf) struct buf object = {0};
+
+    if (!store_get_all(s, "config", &object, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND, "there is no repository at this place")
+                   : false;
+    if (!header_read(r, buf_slice(&object), e) || !keys_unlock(r, with, e))
+        return false;
+    class_keys_derive(r->keys);
+    if (!config_open(r, buf_slice(&object), e))
+        return false;
+    repo_finish(r);
+    *out = TAKE(r);
+    return true;
+}
+
+/* Asking */
+
+void repo_id_text(const struct repo *r, char out[33])
+{
+    hex_encode(SLICE_OF(r->id, sizeof(r->id)), out);
+}
+
+struct store *repo_store(struct repo *r)
+{
+    return r->store;
+}
+
+const struct cutter *repo_cutter(const struct repo *r)
+{
+    return r->cutter;
+}
+
+void repo_created(const struct repo *r, int64_t *created_ns)
+{
+    *created_ns = r->created_ns;
+}

@@ -1,0 +1,56 @@
+/*
+ * Private to src/repo: one key slot, the master key wrapped for one secret.
+ * docs/FORMAT.md, "Keys".
+ */
+#ifndef REPO_SLOT_H
+#define REPO_SLOT_H
+
+#include "repo/object.h"
+
+#define SLOT_SIZE     248
+#define KEY_FILE_SIZE 32 /* bytes of secret in a key file */
+
+/* A slot taken apart; bytes are the whole. */
+struct slot {
+    uint8_t bytes[SLOT_SIZE];
+    enum unlock_kind kind;
+    uint32_t epoch;
+    uint8_t repository[SEAL_ID_SIZE], id[SEAL_ID_SIZE];
+    int64_t created_ns;
+    uint32_t memory_kib, passes; /* of Argon2id; 0 for key files */
+    uint8_t salt[32];
+    char label[KEY_LABEL_MAX + 1];
+    uint8_t commitment[32];
+    uint8_t wrapped[SEAL_KEY_SIZE + SEAL_TAG_SIZE];
+};
+
+/*
+ * Take bytes apart that come from anywhere.  ERR_CORRUPT for what FORMAT.md does not allow,
+ * costly parameters among it; ERR_USAGE for a newer version.
+ */
+MUST_CHECK bool slot_decode(struct slice bytes, struct slot *out, struct err *e);
+
+/* Wrap the master key of r for a secret in a slot with a new id.  ERR_USAGE for an empty
+ * passphrase or a label that is too long or no printable UTF-8. */
+MUST_CHECK bool slot_seal(const struct repo *r, const struct unlock *with, const char *label,
+                          struct slot *out, struct err *e);
+
+/*
+ * Unwrap the master key.  with is of the slot's kind.  ERR_DENIED for another secret,
+ * ERR_CORRUPT when the secret is the right one and the slot was changed.
+ */
+MUST_CHECK bool slot_open(const struct slot *s, const struct unlock *with,
+                          uint8_t master[SEAL_KEY_SIZE], struct err *e);
+
+/* The key that opens r, written to the store in a new slot. */
+MUST_CHECK bool keys_put(struct repo *r, const struct unlock *with, const char *label,
+                         struct key_slot *out, struct err *e);
+
+/* Find the slot that with opens; fills in the master key and the slot of r, whose store, id
+ * and epoch are set. */
+MUST_CHECK bool keys_unlock(struct repo *r, const struct unlock *with, struct err *e);
+
+/* Keys of all slots, sorted; out has neither sizes nor times. */
+MUST_CHECK bool keys_names(struct repo *r, struct key_list *out, struct err *e);
+
+#endif

@@ -1,0 +1,104 @@
+#include "repo/uploader.h"
+
+#include "base/mem.h"
+
+/* The last packs of a run are read back before upload when that takes no time to speak of. */
+#define VERIFY_LAST_MAX ((size_t)8 << 20)
+
+void first_failure_set(struct first_failure *f, const struct err *e)
+{
+    pthread_mutex_lock(&f->lock);
+    if (!atomic_load(&f->is_set)) {
+        f->err = *e;
+        atomic_store(&f->is_set, true);
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+bool first_failure_is_set(struct first_failure *f)
+{
+    return atomic_load(&f->is_set);
+}
+
+bool first_failure_get(struct first_failure *f, struct err *e)
+{
+    if (!atomic_load(&f->is_set))
+        return false;
+    *e = f->err;
+    return true;
+}
+
+/* Read a pack back before it goes: always when it is one of the last and small, otherwise
+ * when the workers wait for input, so that it costs no time. */
+static bool verify(struct uploader *u, struct pack_scan *scan, struct slice object, size_t frames,
+                   struct err *e)
+{
+    const bool is_idle =
+        atomic_load(&u->is_finishing) ? object.size <= VERIFY_LAST_MAX : queue_count(u->work) == 0;
+
+    if (!is_idle)
+        return true;
+    if (!pack_scan_open(scan, object, e) || !pack_scan_all(scan, e)) {
+        e->code = ERR_FATAL;
+        return err_wrap(e, "a pack does not read back before upload (faulty memory or library)");
+    }
+    atomic_fetch_add(&u->frames_verified, frames);
+    return true;
+}
+
+static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_builder *b,
+                   struct err *e)
+{
+    struct slice object, directory;
+    struct hash id;
+    char key[PACK_KEY_MAX];
+
+    pack_builder_finish(b, &object, &directory);
+    if (!verify(u, scan, object, pack_builder_frames(b), e))
+        return false;
+    sha256(object, &id);
+    pack_key(&id, key);
+    if (!store_put(u->repo->store, key, object, PUT_NEW, e))
+        return err_wrap(e, "store pack");
+    index_document_add(&u->index, &id, pack_builder_class(b), object.size, directory);
+    needed_packs_written(u->needed, &id);
+    atomic_fetch_add(&u->stored, 1);
+    atomic_fetch_add(&u->bytes_stored, object.size);
+    return true;
+}
+
+static void *uploader_main(void *arg)
+{
+    struct uploader *u = arg;
+    AUTO(pack_scan) struct pack_scan *scan = pack_scan_new(u->repo);
+    struct pack_builder *b;
+
+    while ((b = queue_take(u->packs)) != NULL) {
+        struct err e = {0};
+
+        if (!first_failure_is_set(u->failure) && !upload(u, scan, b, &e))
+            first_failure_set(u->failure, &e);
+        pack_builder_free(b);
+    }
+    return NULL;
+}
+
+void uploader_start(struct uploader *u)
+{
+    thread_start(&u->thread, uploader_main, u, "uploader");
+    u->is_running = true;
+}
+
+void uploader_stop(struct uploader *u)
+{
+    if (!u->is_running)
+        return;
+    queue_close(u->packs);
+    thread_join(u->thread);
+    u->is_running = false;
+}
+
+void uploader_done(struct uploader *u)
+{
+    index_document_done(&u->index);
+}

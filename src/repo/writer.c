@@ -1,0 +1,394 @@
+/*
+ * Storing chunks: workers hash, look up and compress, one open pack per class collects the
+ * frames (framer.c), one thread uploads full packs (uploader.c).
+ *
+ *     writer_submit() -> work queue -> workers -> open content pack -> full queue -> uploader
+ *     writer_put_tree() --------------------------> open tree pack ---^
+ *
+ * Every wait is a queue with a bound, so memory is: batches (WRITER_BATCHES_PER_WORKER per
+ * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with the
+ * uploader.  The first failure is kept; everything after it drains without effect.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/framer.h"
+#include "repo/uploader.h"
+
+#define WRITER_BATCHES_PER_WORKER 2
+#define WRITER_BATCHES_MORE       4
+#define WRITER_WORKERS_MAX        64
+
+/* Level 1: with two cores and a local disk the processor is the limit. */
+#define WRITER_LEVEL 1
+
+/* Names the chunks of batches and stores the new ones; one thread each. */
+struct worker {
+    struct writer *writer;
+    pthread_t thread;
+    struct framer framer;
+    struct mac *mac;
+    struct claim *claims; /* of the chunks of one batch */
+    size_t room;
+};
+
+struct writer {
+    struct repo *repo;
+    struct writer_options options;
+
+    struct queue *idle; /* empty batches */
+    struct queue *work; /* submitted batches */
+    struct queue *full; /* pack builders to upload */
+    struct worker *workers;
+    int worker_count;
+    bool workers_run;
+
+    struct open_pack content, tree;
+    struct framer tree_framer;
+    struct mac *tree_mac;
+    struct uploader uploader;
+    struct needed_packs needed;
+    _Atomic uint64_t data_chunks, tree_chunks, bytes_added;
+
+    struct first_failure failure;
+    pthread_mutex_t lock; /* guards under_way */
+    pthread_cond_t drained;
+    size_t under_way; /* batches submitted and not done */
+};
+
+/* Batches */
+
+void batch_add(struct batch *b, const struct piece *p)
+{
+    assert(p->size > 0 && p->size <= CHUNK_MAX && p->offset + p->size <= b->bytes.size);
+    if (b->count == b->room) {
+        b->room = b->room == 0 ? 64 : b->room * 2;
+        b->pieces = mem_resize(b->pieces, b->room, sizeof(*b->pieces));
+    }
+    b->pieces[b->count++] = *p;
+}
+
+static void batch_free(struct batch *b)
+{
+    buf_done(&b->bytes);
+    mem_free(b->pieces);
+    mem_free(b);
+}
+
+struct batch *writer_batch(struct writer *w)
+{
+    return queue_take(w->idle);
+}
+
+void writer_release(struct writer *w, struct batch *b)
+{
+    buf_clear(&b->bytes);
+    b->count = 0;
+    b->cookie = NULL;
+    if (!queue_put(w->idle, b))
+        batch_free(b);
+}
+
+static void batch_is_done(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    if (--w->under_way == 0)
+        pthread_cond_broadcast(&w->drained);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool writer_submit(struct writer *w, struct batch *b, struct err *e)
+{
+    if (first_failure_get(&w->failure, e)) {
+        writer_release(w, b);
+        return false;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->under_way++;
+    pthread_mutex_unlock(&w->lock);
+
+    const bool is_queued = queue_put(w->work, b);
+
+    assert(is_queued);
+    return true;
+}
+
+bool writer_drain(struct writer *w, struct err *e)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->under_way > 0)
+        pthread_cond_wait(&w->drained, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    return !first_failure_get(&w->failure, e);
+}
+
+/* Workers */
+
+static void count_new(struct writer *w, enum chunk_type type, size_t size)
+{
+    atomic_fetch_add(type == CHUNK_DATA ? &w->data_chunks : &w->tree_chunks, 1);
+    atomic_fetch_add(&w->bytes_added, size);
+}
+
+static void worker_init(struct worker *k, struct writer *w, int level)
+{
+    k->writer = w;
+    framer_init(&k->framer, &w->content, level);
+    k->mac = mac_new(w->repo->keys->chunk_id);
+}
+
+static void worker_done(struct worker *k)
+{
+    framer_done(&k->framer);
+    mac_free(k->mac);
+    mem_free(k->claims);
+}
+
+/* Ids of all pieces, and which of them are new; returns how many are. */
+static size_t name_pieces(struct worker *k, struct batch *b)
+{
+    struct writer *w = k->writer;
+    size_t count = 0;
+
+    if (b->count > k->room) {
+        k->room = b->count * 2;
+        k->claims = mem_resize(k->claims, k->room, sizeof(*k->claims));
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        struct piece *p = &b->pieces[i];
+
+        mac_sum(k->mac, (uint8_t)p->type, SLICE_OF(b->bytes.data + p->offset, p->size), &p->id);
+        k->claims[i] = (struct claim){.id = p->id, .size = (uint32_t)p->size};
+    }
+    index_claim_all(w->repo->index, k->claims, b->count);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct claim *c = &k->claims[i];
+
+        b->pieces[i].is_new = !c->is_found;
+        if (c->is_found) {
+            needed_packs_found(&w->needed, &c->place);
+        } else {
+            count_new(w, b->pieces[i].type, b->pieces[i].size);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* A batch of new chunks only is a frame as it is; others leave their new ones to be gathered. */
+static void store_pieces(struct worker *k, const struct batch *b, size_t new_count)
+{
+    if (new_count == b->count && b->bytes.size >= BATCH_BYTES && b->bytes.size <= FRAME_PLAIN_MAX) {
+        framer_batch(&k->framer, b);
+        return;
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        const struct piece *p = &b->pieces[i];
+
+        if (p->is_new)
+            framer_gather(&k->framer, p, SLICE_OF(b->bytes.data + p->offset, p->size));
+    }
+    framer_settle(&k->framer);
+}
+
+/* After a failure batches are still named and done(), so that their owners get them back. */
+static void *worker_main(void *arg)
+{
+    struct worker *k = arg;
+    struct writer *w = k->writer;
+    struct batch *b;
+
+    while ((b = queue_take(w->work)) != NULL) {
+        const size_t new_count = name_pieces(k, b);
+
+        if (new_count > 0 && !w->options.is_dry_run && !first_failure_is_set(&w->failure))
+            store_pieces(k, b, new_count);
+        w->options.done(w->options.arg, b);
+        batch_is_done(w);
+    }
+    return NULL;
+}
+
+/* The writer as a whole */
+
+static void open_queues(struct writer *w)
+{
+    const size_t batches =
+        (size_t)w->worker_count * WRITER_BATCHES_PER_WORKER + WRITER_BATCHES_MORE;
+
+    w->idle = queue_new(batches);
+    w->work = queue_new(batches);
+    w->full = queue_new(1);
+    for (size_t i = 0; i < batches; i++)
+        writer_release(w, mem_new(sizeof(struct batch)));
+}
+
+static void start_threads(struct writer *w, int level)
+{
+    w->workers = mem_array((size_t)w->worker_count, sizeof(*w->workers));
+    for (int i = 0; i < w->worker_count; i++) {
+        worker_init(&w->workers[i], w, level);
+        thread_start(&w->workers[i].thread, worker_main, &w->workers[i], "worker");
+    }
+    w->workers_run = true;
+    w->uploader.repo = w->repo;
+    w->uploader.packs = w->full;
+    w->uploader.work = w->work;
+    w->uploader.failure = &w->failure;
+    w->uploader.needed = &w->needed;
+    uploader_start(&w->uploader);
+}
+
+bool writer_open(struct repo *r, const struct writer_options *o, struct writer **out, struct err *e)
+{
+    if (!repo_load_index(r, e))
+        return false;
+
+    struct writer *w = mem_new(sizeof(*w));
+    const int workers = o->workers > 0 ? o->workers : thread_processors();
+    const int level = o->level == 0 ? WRITER_LEVEL : o->level;
+    const size_t wanted = o->pack_size > 0 ? o->pack_size : PACK_SIZE_DEFAULT;
+    const size_t pack_size = wanted < STORE_OBJECT_MAX ? wanted : STORE_OBJECT_MAX;
+
+    w->repo = r;
+    w->options = *o;
+    w->worker_count = workers < WRITER_WORKERS_MAX ? workers : WRITER_WORKERS_MAX;
+    pthread_mutex_init(&w->failure.lock, NULL);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->drained, NULL);
+    needed_packs_init(&w->needed, r);
+    open_queues(w);
+    open_pack_init(&w->content, r, CLASS_CONTENT, pack_size, w->full);
+    open_pack_init(&w->tree, r, CLASS_TREE, pack_size, w->full);
+    framer_init(&w->tree_framer, &w->tree, level);
+    w->tree_mac = mac_new(r->keys->chunk_id);
+    start_threads(w, level);
+    *out = w;
+    return true;
+}
+
+bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes, struct hash *id,
+                     struct err *e)
+{
+    struct piece p = {.size = bytes.size, .type = type};
+    struct place at;
+
+    assert(bytes.size > 0 && bytes.size <= CHUNK_MAX);
+    if (first_failure_get(&w->failure, e))
+        return false;
+    mac_sum(w->tree_mac, (uint8_t)type, bytes, &p.id);
+    *id = p.id;
+    if (index_find_or_claim(w->repo->index, id, (uint32_t)bytes.size, &at)) {
+        needed_packs_found(&w->needed, &at);
+        return true;
+    }
+    count_new(w, type, bytes.size);
+    if (w->options.is_dry_run)
+        return true;
+    framer_gather(&w->tree_framer, &p, bytes);
+    framer_settle(&w->tree_framer);
+    return true;
+}
+
+bool writer_keep(struct writer *w, struct slice ids)
+{
+    struct place at;
+    struct hash id;
+
+    /* Looked up first, marked afterwards: a file that must be read again marks nothing. */
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i + HASH_SIZE <= ids.size; i += HASH_SIZE) {
+            memcpy(id.bytes, ids.data + i, HASH_SIZE);
+            if (!index_find_live(w->repo->index, &id, &at))
+                return false;
+            if (pass == 1)
+                needed_packs_found(&w->needed, &at);
+        }
+    return true;
+}
+
+static void stop_workers(struct writer *w)
+{
+    if (!w->workers_run)
+        return;
+    queue_close(w->work);
+    for (int i = 0; i < w->worker_count; i++)
+        thread_join(w->workers[i].thread);
+    w->workers_run = false;
+}
+
+bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e)
+{
+    stop_workers(w);
+    for (int i = 0; i < w->worker_count; i++)
+        framer_flush(&w->workers[i].framer);
+    framer_flush(&w->tree_framer);
+    atomic_store(&w->uploader.is_finishing, true);
+    open_pack_flush(&w->content);
+    open_pack_flush(&w->tree);
+    uploader_stop(&w->uploader);
+    if (first_failure_get(&w->failure, e))
+        return false;
+    if (w->uploader.index.packs > 0 && !index_document_put(w->repo, &w->uploader.index, e))
+        return err_wrap(e, "store index");
+    writer_progress(w, out);
+    return true;
+}
+
+void writer_progress(struct writer *w, struct writer_stats *out)
+{
+    const struct uploader *u = &w->uploader;
+
+    *out = (struct writer_stats){.data_chunks = atomic_load(&w->data_chunks),
+                                 .tree_chunks = atomic_load(&w->tree_chunks),
+                                 .bytes_added = atomic_load(&w->bytes_added),
+                                 .bytes_stored = atomic_load(&u->bytes_stored),
+                                 .frames =
+                                     atomic_load(&w->content.frames) + atomic_load(&w->tree.frames),
+                                 .frames_verified = atomic_load(&u->frames_verified),
+                                 .packs = atomic_load(&u->stored)};
+}
+
+bool writer_confirm(struct writer *w, bool *is_safe, struct err *e)
+{
+    return needed_packs_check(&w->needed, is_safe, e) || err_wrap(e, "confirm the snapshot");
+}
+
+void writer_free(struct writer *w)
+{
+    if (w == NULL)
+        return;
+    if (w->workers_run || w->uploader.is_running) {
+        const struct err abandoned = {.code = ERR_CANCELLED, .text = "the run was given up"};
+
+        first_failure_set(&w->failure, &abandoned);
+    }
+    stop_workers(w);
+    uploader_stop(&w->uploader);
+    for (int i = 0; i < w->worker_count; i++)
+        worker_done(&w->workers[i]);
+    mem_free(w->workers);
+    framer_done(&w->tree_framer);
+    mac_free(w->tree_mac);
+    open_pack_done(&w->content);
+    open_pack_done(&w->tree);
+    uploader_done(&w->uploader);
+    needed_packs_done(&w->needed);
+
+    queue_close(w->idle);
+    for (struct batch *b; (b = queue_take(w->idle)) != NULL;)
+        batch_free(b);
+    queue_free(w->idle);
+    queue_free(w->work);
+    queue_free(w->full);
+    pthread_cond_destroy(&w->drained);
+    pthread_mutex_destroy(&w->lock);
+    pthread_mutex_destroy(&w->failure.lock);
+    mem_free(w);
+}
+
+void writer_auto(struct writer **w)
+{
+    writer_free(*w);
+}

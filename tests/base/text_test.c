@@ -1,0 +1,225 @@
+#include "support/test.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+TEST(hex_reads_back_and_is_lower_case)
+{
+    uint8_t bytes[256];
+    uint8_t again[256] = {0};
+    char text[2 * sizeof(bytes) + 1];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    hex_encode(SLICE_OF(bytes, sizeof(bytes)), text);
+    CHECK(strncmp(text, "000102", 6) == 0 && strcmp(text + 508, "feff") == 0);
+    CHECK(hex_decode(text, again, sizeof(again)));
+    CHECK(memcmp(bytes, again, sizeof(bytes)) == 0);
+    CHECK(hex_decode("aBCd", again, 2) && again[0] == 0xAB && again[1] == 0xCD);
+}
+
+TEST(hex_of_another_length_or_with_other_characters_is_refused)
+{
+    static const char *const bad[] = {"", "a", "abc", "abcde", "abcg", "ab d", "0x12", "ab-1"};
+    uint8_t out[2] = {7, 7};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!hex_decode(bad[i], out, sizeof(out)));
+    CHECK(out[0] == 7 && out[1] == 7);
+}
+
+TEST(base64_matches_the_examples_of_rfc_4648)
+{
+    static const char *const rows[][2] = {{"", ""},
+                                          {"f", "Zg=="},
+                                          {"fo", "Zm8="},
+                                          {"foo", "Zm9v"},
+                                          {"foob", "Zm9vYg=="},
+                                          {"fooba", "Zm9vYmE="},
+                                          {"foobar", "Zm9vYmFy"},
+                                          {"\xFB\xFF", "+/8="}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(buf) struct buf b = {0};
+
+        base64_encode(slice_string(rows[i][0]), &b);
+        ck_assert_str_eq(buf_string(&b), rows[i][1]);
+    }
+}
+
+TEST(utf8_is_valid_only_in_its_shortest_form_and_range)
+{
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xC2\x80",
+                                       "\xE0\xA0\x80",
+                                       "\xED\x9F\xBF",
+                                       "\xF0\x90\x80\x80",
+                                       "\xF4\x8F\xBF\xBF"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC1\xBF",
+                                      "\xC3",
+                                      "\xE0\x9F\xBF",
+                                      "\xED\xA0\x80",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xE2\x82",
+                                      "\xE2\x82g",
+                                      "\xFF"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        CHECK(utf8_is_valid(slice_string(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!utf8_is_valid(slice_string(bad[i])));
+}
+
+TEST(path_escape_leaves_readable_names_and_hides_the_rest)
+{
+    AUTO(buf) struct buf b = {0};
+
+    path_escape(slice_string("gr\xC3\xBC\xC3\x9F"
+                             "e\\a\n\x1b[\x7f\xFFz\xC2\x9B"),
+                &b);
+    ck_assert_str_eq(buf_string(&b), "gr\xC3\xBC\xC3\x9F"
+                                     "e\\\\a\\x0a\\x1b[\\x7f\\xffz\\xc2\\x9b");
+}
+
+TEST(every_pair_of_bytes_escapes_to_valid_text_and_back)
+{
+    for (unsigned pair = 0; pair < 65536; pair++) {
+        const uint8_t bytes[] = {(uint8_t)(pair >> 8), (uint8_t)pair, 'x'};
+        AUTO(buf) struct buf text = {0};
+        AUTO(buf) struct buf again = {0};
+
+        path_escape(SLICE_OF(bytes, sizeof(bytes)), &text);
+        if (!utf8_is_valid(buf_slice(&text)) || !path_unescape(buf_string(&text), &again) ||
+            !slice_is_equal(buf_slice(&again), SLICE_OF(bytes, sizeof(bytes))))
+            ck_abort_msg("pair %04x does not read back", pair);
+    }
+}
+
+TEST(path_unescape_refuses_what_path_escape_never_writes)
+{
+    static const char *const bad[] = {"\\",    "a\\", "\\x",  "\\x1",  "\\xg0",      "\\n", "\\x41",
+                                      "\\xFF", "\n",  "\xFF", "\\x5c", "\\xc3\\xbc", "\x7f"};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        AUTO(buf) struct buf b = {0};
+
+        buf_append(&b, "kept", 4);
+        ck_assert_msg(!path_unescape(bad[i], &b), "row %zu", i);
+        ck_assert_str_eq(buf_string(&b), "kept");
+    }
+}
+
+TEST(parse_u64_takes_the_whole_string_or_fails)
+{
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "-1",
+                                      "+1",
+                                      "0x1",
+                                      "1.0",
+                                      "18446744073709551616",
+                                      "99999999999999999999999"};
+    uint64_t v = 7;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(parse_u64(bad[i], &v, e), ERR_USAGE);
+    CHECK(v == 7);
+    CHECK_OK(parse_u64("18446744073709551615", &v, e));
+    CHECK(v == UINT64_MAX);
+    CHECK_OK(parse_u64("0", &v, e));
+    CHECK(v == 0);
+}
+
+TEST(parse_size_counts_in_powers_of_1024)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } rows[] = {
+        {"512", 512},
+        {"512B", 512},
+        {"64K", 65536},
+        {"64k", 65536},
+        {"32MiB", 33554432},
+        {"32mb", 33554432},
+        {"1.5G", 1610612736},
+        {"0.5k", 512},
+        {"2T", 2199023255552},
+        {"1.000001T", 1099512727287},
+        {"0", 0},
+        {"16777215T", UINT64_C(16777215) << 40},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t v = 0;
+
+        CHECK_OK(parse_size(rows[i].text, &v, e));
+        ck_assert_uint_eq(v, rows[i].bytes);
+    }
+}
+
+TEST(parse_size_refuses_other_text_and_too_large_numbers)
+{
+    static const char *const bad[] = {"",           "K",    "1.5",       "1.5B", "1.",   "1.K",
+                                      "1.1234567K", "1 K",  "1KK",       "1Ki",  "1iB",  "-1K",
+                                      "1P",         "1KBx", "16777216T", "1@",   "1\x8b"};
+    uint64_t v = 7;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(parse_size(bad[i], &v, e), ERR_USAGE);
+    CHECK(v == 7);
+}
+
+TEST(parse_duration_takes_each_unit_once_and_in_order)
+{
+    static const char *const bad[] = {"",      "5",  "d",   "5d3y",        "5d5d", "5w",
+                                      "1y 2d", "5D", "-1d", "4294967296d", "1d2"};
+    struct duration d = {9, 9, 9, 9};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(parse_duration(bad[i], &d, e), ERR_USAGE);
+    CHECK(d.years == 9 && d.hours == 9);
+    CHECK_OK(parse_duration("2y5m7d3h", &d, e));
+    CHECK(d.years == 2 && d.months == 5 && d.days == 7 && d.hours == 3);
+    CHECK_OK(parse_duration("4294967295d", &d, e));
+    CHECK(d.years == 0 && d.months == 0 && d.days == UINT32_MAX && d.hours == 0);
+}
+
+TEST(size_format_shows_three_decimals_rounded_down)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } rows[] = {
+        {0, "0 B"},
+        {1023, "1023 B"},
+        {1024, "1.000 KiB"},
+        {1048575, "1023.999 KiB"},
+        {1325395968, "1.234 GiB"},
+        {UINT64_C(1) << 40, "1.000 TiB"},
+        {UINT64_MAX, "15.999 EiB"},
+    };
+    char text[TEXT_SIZE_MAX];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_format(rows[i].bytes, text);
+        ck_assert_str_eq(text, rows[i].text);
+    }
+}
+
+TESTS("text", hex_reads_back_and_is_lower_case,
+      hex_of_another_length_or_with_other_characters_is_refused,
+      base64_matches_the_examples_of_rfc_4648, utf8_is_valid_only_in_its_shortest_form_and_range,
+      path_escape_leaves_readable_names_and_hides_the_rest,
+      every_pair_of_bytes_escapes_to_valid_text_and_back,
+      path_unescape_refuses_what_path_escape_never_writes,
+      parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
+      parse_size_refuses_other_text_and_too_large_numbers,
+      parse_duration_takes_each_unit_once_and_in_order,
+      size_format_shows_three_decimals_rounded_down)

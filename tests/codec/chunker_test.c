@@ -1,0 +1,329 @@
+#include "support/test.h"
+
+#include <string.h>
+
+#include "codec/chunker.h"
+#include "codec/noise.h"
+
+enum {
+    MIB = 1 << 20,
+    CUTS_MAX = 1000,
+};
+
+struct cuts {
+    size_t ends[CUTS_MAX]; /* counted from the beginning of the stream, ascending */
+    size_t count;
+};
+
+static struct cutter *cutter_of(uint8_t first)
+{
+    uint8_t key[32];
+
+    for (uint8_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)(first + i);
+    return cutter_new(key);
+}
+
+static void cuts_add(struct cuts *c, size_t end)
+{
+    CHECK(c->count < CUTS_MAX);
+    c->ends[c->count++] = end;
+}
+
+/* Cut a stream of which all bytes are there. */
+static struct cuts cut_at_once(const struct cutter *c, enum cut_kind kind, struct slice in)
+{
+    struct cuts cuts = {0};
+
+    for (size_t from = 0; from < in.size;) {
+        size_t scanned = 0;
+        const size_t n =
+            cutter_cut(c, kind, SLICE_OF(in.data + from, in.size - from), true, &scanned);
+
+        CHECK(n > 0 && n <= in.size - from);
+        from += n;
+        cuts_add(&cuts, from);
+    }
+    return cuts;
+}
+
+/* Cut a stream of which 1 to most bytes arrive at a time. */
+static struct cuts cut_in_steps(const struct cutter *c, enum cut_kind kind, struct slice in,
+                                size_t most)
+{
+    struct cuts cuts = {0};
+    uint64_t random = 1;
+    size_t from = 0;
+    size_t scanned = 0;
+
+    for (size_t seen = 0; from < in.size;) {
+        if (seen < in.size)
+            seen += 1 + (noise_next(&random) >> 20) % most;
+        if (seen > in.size)
+            seen = in.size;
+
+        const size_t n =
+            cutter_cut(c, kind, SLICE_OF(in.data + from, seen - from), seen == in.size, &scanned);
+
+        if (n == 0)
+            continue;
+        from += n;
+        scanned = 0;
+        cuts_add(&cuts, from);
+    }
+    return cuts;
+}
+
+static bool cuts_are_equal(const struct cuts *a, const struct cuts *b)
+{
+    return a->count == b->count && memcmp(a->ends, b->ends, a->count * sizeof(a->ends[0])) == 0;
+}
+
+static size_t cuts_length(const struct cuts *c, size_t i)
+{
+    return c->ends[i] - (i > 0 ? c->ends[i - 1] : 0);
+}
+
+static size_t cuts_shared(const struct cuts *a, const struct cuts *b)
+{
+    size_t shared = 0;
+
+    for (size_t i = 0, j = 0; i < a->count && j < b->count;) {
+        shared += a->ends[i] == b->ends[j];
+        if (a->ends[i] <= b->ends[j])
+            i++;
+        else
+            j++;
+    }
+    return shared;
+}
+
+static void check_lengths(const struct cuts *found, const size_t *lengths, size_t count)
+{
+    ck_assert_uint_eq(found->count, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(cuts_length(found, i), lengths[i]);
+}
+
+/* The lengths come from a program of its own, written in Python from docs/FORMAT.md, for the
+ * chunk key 0..31 and 3 MiB of the noise with its first seed. */
+TEST(cuts_are_those_of_another_implementation)
+{
+    static const size_t general[] = {436484, 442557, 268105, 1266887, 503735, 227960};
+    static const size_t lines[] = {436553, 442656, 184336, 220929, 217628,
+                                   599519, 240039, 255597, 320742, 227729};
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 3 * MIB, NOISE_SEED);
+
+    const struct cuts g = cut_at_once(c, CUT_GENERAL, buf_slice(&in));
+    const struct cuts l = cut_at_once(c, CUT_LINES, buf_slice(&in));
+
+    check_lengths(&g, general, sizeof(general) / sizeof(general[0]));
+    check_lengths(&l, lines, sizeof(lines) / sizeof(lines[0]));
+}
+
+TEST(cuts_do_not_depend_on_how_the_stream_arrives)
+{
+    static const size_t steps[] = {1, 100, 5000, 100000, 3 * MIB};
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 3 * MIB, NOISE_SEED);
+    for (enum cut_kind kind = CUT_WHOLE; kind <= CUT_LINES; kind++) {
+        const struct cuts at_once = cut_at_once(c, kind, buf_slice(&in));
+
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+            const struct cuts stepwise = cut_in_steps(c, kind, buf_slice(&in), steps[i]);
+
+            CHECK(cuts_are_equal(&at_once, &stepwise));
+        }
+    }
+}
+
+/* Bytes without a newline, so that an end waits for one that never comes. */
+TEST(lines_without_newlines_are_cut_the_same_however_they_arrive)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 2 * MIB, NOISE_SEED);
+    for (size_t i = 0; i < in.size; i++)
+        if (in.data[i] == '\n')
+            in.data[i] = ' ';
+
+    const struct cuts at_once = cut_at_once(c, CUT_LINES, buf_slice(&in));
+    const struct cuts stepwise = cut_in_steps(c, CUT_LINES, buf_slice(&in), 1);
+
+    CHECK(at_once.count > 3);
+    CHECK(cuts_are_equal(&at_once, &stepwise));
+}
+
+static void check_bounds(enum cut_kind kind, struct slice in, size_t min, size_t max)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(3);
+    const struct cuts cuts = cut_at_once(c, kind, in);
+
+    for (size_t i = 0; i < cuts.count; i++) {
+        CHECK(cuts_length(&cuts, i) <= max);
+        CHECK(cuts_length(&cuts, i) >= min || i == cuts.count - 1);
+    }
+}
+
+TEST(no_chunk_is_shorter_than_min_or_longer_than_max)
+{
+    AUTO(buf) struct buf noise = {0};
+    AUTO(buf) struct buf zeros = {0};
+
+    noise_append(&noise, 20 * MIB, NOISE_SEED);
+    memset(buf_extend(&zeros, 20 * MIB), 0, 20 * MIB);
+    check_bounds(CUT_GENERAL, buf_slice(&noise), 256 << 10, 4 * MIB);
+    check_bounds(CUT_GENERAL, buf_slice(&zeros), 256 << 10, 4 * MIB);
+    check_bounds(CUT_LINES, buf_slice(&noise), 128 << 10, MIB);
+    check_bounds(CUT_LINES, buf_slice(&zeros), 128 << 10, MIB);
+    check_bounds(CUT_PAGES, buf_slice(&noise), MIB, MIB);
+    check_bounds(CUT_WHOLE, buf_slice(&noise), CHUNK_MAX, CHUNK_MAX);
+}
+
+TEST(the_average_length_on_noise_is_near_the_nominal_one)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(3);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 64 * MIB, NOISE_SEED);
+
+    const struct cuts general = cut_at_once(c, CUT_GENERAL, buf_slice(&in));
+    const struct cuts lines = cut_at_once(c, CUT_LINES, buf_slice(&in));
+
+    /* 512 KiB and 256 KiB; about 128 and 256 chunks spread by some ten percent. */
+    CHECK(general.count > 100 && general.count < 160);
+    CHECK(lines.count > 210 && lines.count < 310);
+}
+
+TEST(one_changed_byte_changes_few_cuts)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(3);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 16 * MIB, NOISE_SEED);
+
+    const struct cuts before = cut_at_once(c, CUT_GENERAL, buf_slice(&in));
+
+    for (size_t at = 1; at < in.size; at += 1234567) {
+        in.data[at] ^= 1;
+        const struct cuts after = cut_at_once(c, CUT_GENERAL, buf_slice(&in));
+        in.data[at] ^= 1;
+        CHECK(cuts_shared(&before, &after) + 4 >= before.count);
+    }
+}
+
+TEST(an_inserted_byte_moves_the_cuts_behind_it_along)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(3);
+    AUTO(buf) struct buf in = {0};
+    AUTO(buf) struct buf longer = {0};
+
+    noise_append(&in, 16 * MIB, NOISE_SEED);
+    buf_put_u8(&longer, 'x');
+    buf_append_slice(&longer, buf_slice(&in));
+
+    struct cuts before = cut_at_once(c, CUT_GENERAL, buf_slice(&in));
+    const struct cuts after = cut_at_once(c, CUT_GENERAL, buf_slice(&longer));
+
+    for (size_t i = 0; i < before.count; i++)
+        before.ends[i]++;
+    CHECK(cuts_shared(&before, &after) + 4 >= before.count);
+}
+
+TEST(different_keys_cut_differently)
+{
+    AUTO(cutter) struct cutter *one = cutter_of(0);
+    AUTO(cutter) struct cutter *two = cutter_of(1);
+    AUTO(buf) struct buf in = {0};
+
+    noise_append(&in, 16 * MIB, NOISE_SEED);
+
+    const struct cuts a = cut_at_once(one, CUT_GENERAL, buf_slice(&in));
+    const struct cuts b = cut_at_once(two, CUT_GENERAL, buf_slice(&in));
+
+    CHECK(cuts_shared(&a, &b) <= 2); /* the end of the stream, and one by chance */
+}
+
+TEST(lines_end_at_newlines_when_these_are_frequent)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf in = {0};
+    uint64_t random = 7;
+
+    while (in.size < 8 * MIB)
+        buf_printf(&in, "%llu\trow of a table\t%llu\n", (unsigned long long)noise_next(&random),
+                   (unsigned long long)noise_next(&random));
+
+    const struct cuts cuts = cut_at_once(c, CUT_LINES, buf_slice(&in));
+
+    CHECK(cuts.count > 16);
+    for (size_t i = 0; i < cuts.count; i++)
+        CHECK(in.data[cuts.ends[i] - 1] == '\n' || cuts_length(&cuts, i) == MIB);
+}
+
+/* Zeros are not cut; 64 bytes at which noise was cut, put 100 bytes before max, are. */
+TEST(an_end_moves_to_a_newline_below_max_only)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf noise = {0};
+    AUTO(buf) struct buf in = {0};
+    size_t scanned = 0;
+
+    noise_append(&noise, MIB, NOISE_SEED);
+    for (size_t i = 0; i < noise.size; i++)
+        if (noise.data[i] == '\n')
+            noise.data[i] = ' ';
+
+    const size_t end = cut_at_once(c, CUT_LINES, buf_slice(&noise)).ends[0];
+
+    CHECK(end < MIB);
+    memset(buf_extend(&in, 2 * MIB), 0, 2 * MIB);
+    memcpy(in.data + MIB - 164, noise.data + end - 64, 64);
+    in.data[MIB] = '\n';
+    ck_assert_uint_eq(cutter_cut(c, CUT_LINES, buf_slice(&in), true, &scanned), MIB - 100);
+    in.data[MIB - 1] = '\n';
+    scanned = 0;
+    ck_assert_uint_eq(cutter_cut(c, CUT_LINES, buf_slice(&in), true, &scanned), MIB);
+}
+
+TEST(the_ends_of_streams_are_chunks_and_nothing_is_none)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    const uint8_t bytes[100] = {0};
+
+    for (enum cut_kind kind = CUT_WHOLE; kind <= CUT_LINES; kind++) {
+        size_t scanned = 0;
+
+        ck_assert_uint_eq(cutter_cut(c, kind, (struct slice){0}, true, &scanned), 0);
+        ck_assert_uint_eq(cutter_cut(c, kind, SLICE_OF(bytes, 100), false, &scanned), 0);
+        ck_assert_uint_eq(cutter_cut(c, kind, SLICE_OF(bytes, 100), true, &scanned), 100);
+    }
+}
+
+TEST(chunk_max_bytes_always_yield_a_cut)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf zeros = {0};
+
+    memset(buf_extend(&zeros, CHUNK_MAX), 0, CHUNK_MAX);
+    for (enum cut_kind kind = CUT_WHOLE; kind <= CUT_LINES; kind++) {
+        size_t scanned = 0;
+
+        CHECK(cutter_cut(c, kind, buf_slice(&zeros), false, &scanned) > 0);
+    }
+}
+
+TESTS("chunker", cuts_are_those_of_another_implementation,
+      cuts_do_not_depend_on_how_the_stream_arrives,
+      lines_without_newlines_are_cut_the_same_however_they_arrive,
+      no_chunk_is_shorter_than_min_or_longer_than_max,
+      the_average_length_on_noise_is_near_the_nominal_one, one_changed_byte_changes_few_cuts,
+      an_inserted_byte_moves_the_cuts_behind_it_along, different_keys_cut_differently,
+      lines_end_at_newlines_when_these_are_frequent, an_end_moves_to_a_newline_below_max_only,
+      the_ends_of_streams_are_chunks_and_nothing_is_none, chunk_max_bytes_always_yield_a_cut)

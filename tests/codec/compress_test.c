@@ -1,0 +1,228 @@
+#include "support/test.h"
+
+#include <string.h>
+#include <zstd.h>
+
+#include "codec/compress.h"
+#include "codec/noise.h"
+
+/* Sentences of words chosen at random, of which about a third is worth storing. */
+static void prose_append(struct buf *out, size_t size)
+{
+    static const char *const words[] = {"backup ", "restore ", "chunk ",  "frame ", "of ",
+                                        "the ",    "and ",     "sealed ", "tree ",  "\n"};
+    uint64_t state = NOISE_SEED;
+    const size_t end = out->size + size;
+
+    while (out->size < end)
+        buf_append_slice(out, slice_string(words[(noise_next(&state) >> 32) % 10]));
+    out->size = end;
+}
+
+TEST(text_of_any_size_becomes_shorter_and_expands_to_itself)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+
+    for (size_t size = 200; size <= (size_t)2 << 20; size = size * 5 / 2) {
+        AUTO(buf) struct buf plain = {0};
+        AUTO(buf) struct buf small = {0};
+        AUTO(buf) struct buf again = {0};
+
+        prose_append(&plain, size);
+        buf_append(&small, "head", 4);
+        CHECK(compressor_compress(c, buf_slice(&plain), &small));
+        CHECK(small.size - 4 < size * 97 / 100);
+        CHECK(memcmp(small.data, "head", 4) == 0);
+        CHECK_OK(compressor_expand(c, SLICE_OF(small.data + 4, small.size - 4), size, &again, e));
+        CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+    }
+}
+
+TEST(noise_of_any_size_is_left_alone)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf out = {0};
+
+    noise_append(&plain, (size_t)4 << 20, NOISE_SEED);
+    buf_append(&out, "head", 4);
+    for (size_t size = 0; size <= plain.size; size = size * 3 / 2 + 1)
+        CHECK(!compressor_compress(c, SLICE_OF(plain.data, size), &out));
+    ck_assert_uint_eq(out.size, 4);
+}
+
+/* The gain lies between the pieces of the sample, or is too small after all. */
+TEST(a_gain_below_three_percent_is_no_gain)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf out = {0};
+
+    noise_append(&plain, 60000, NOISE_SEED);
+    memset(plain.data, 0, 1500);
+    CHECK(!compressor_compress(c, buf_slice(&plain), &out));
+    memset(plain.data, 0, 2500);
+    CHECK(compressor_compress(c, buf_slice(&plain), &out));
+}
+
+TEST(a_long_frame_with_some_text_among_noise_is_compressed)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf out = {0};
+
+    for (uint64_t i = 0; i < 4; i++) {
+        noise_append(&plain, 96 << 10, NOISE_SEED + i);
+        prose_append(&plain, 32 << 10);
+    }
+    CHECK(compressor_compress(c, buf_slice(&plain), &out));
+    CHECK(out.size < plain.size * 9 / 10);
+}
+
+TEST(the_frame_names_its_size_and_has_no_checksum)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+
+    prose_append(&plain, 3000);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    ck_assert_uint_eq(ZSTD_getFrameContentSize(small.data, small.size), 3000);
+    ck_assert_uint_eq(small.data[4] & 4, 0); /* RFC 8878, 3.1.1.1.1: Content_Checksum_flag */
+}
+
+TEST(every_truncation_fails)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+
+    prose_append(&plain, 3000);
+    buf_append(&again, "head", 4);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    for (size_t size = 0; size < small.size; size++) {
+        CHECK_ERR(compressor_expand(c, SLICE_OF(small.data, size), 3000, &again, e), ERR_CORRUPT);
+        ck_assert_uint_eq(again.size, 4);
+    }
+}
+
+TEST(another_size_than_the_frame_has_fails)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+    const size_t wrong[] = {0, 1, 2999, 3001, 6000, COMPRESS_PLAIN_MAX, SIZE_MAX};
+
+    prose_append(&plain, 3000);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK_ERR(compressor_expand(c, buf_slice(&small), wrong[i], &again, e), ERR_CORRUPT);
+    ck_assert_uint_eq(again.size, 0);
+}
+
+TEST(two_frames_or_bytes_behind_one_fail)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+
+    prose_append(&plain, 3000);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+
+    const size_t size = small.size;
+
+    buf_put_u8(&small, 0);
+    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    small.size = size;
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, buf_slice(&small), 6000, &again, e), ERR_CORRUPT);
+}
+
+/* Both add nothing to what the first frame expands to. */
+TEST(empty_and_skippable_frames_behind_one_fail)
+{
+    static const uint8_t empty[] = {0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0};
+    static const uint8_t skippable[] = {0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'};
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+
+    prose_append(&plain, 3000);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    buf_append(&small, empty, sizeof(empty));
+    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    small.size -= sizeof(empty);
+    buf_append(&small, skippable, sizeof(skippable));
+    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+}
+
+TEST(a_frame_above_the_limit_is_not_expanded)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf zeros = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+    const size_t size = COMPRESS_PLAIN_MAX + 1;
+
+    memset(buf_extend(&zeros, size), 0, size);
+    CHECK(!compressor_compress(c, buf_slice(&zeros), &small));
+
+    const size_t n = ZSTD_compress(buf_extend(&small, 1 << 20), 1 << 20, zeros.data, size, 1);
+
+    CHECK(!ZSTD_isError(n));
+    CHECK_ERR(compressor_expand(c, SLICE_OF(small.data, n), size, &again, e), ERR_CORRUPT);
+}
+
+/* A skippable frame holds nothing, which is not the same as an empty frame. */
+TEST(frames_that_are_none_or_name_no_size_fail)
+{
+    static const uint8_t skippable[] = {0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'};
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf again = {0};
+    uint8_t out[100];
+    ZSTD_CCtx *z = ZSTD_createCCtx();
+
+    CHECK_ERR(compressor_expand(c, SLICE_OF(skippable, sizeof(skippable)), 0, &again, e),
+              ERR_CORRUPT);
+    (void)ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, 0);
+
+    const size_t n = ZSTD_compress2(z, out, sizeof(out), "aaaaaaaaaaaaaaaaaaaaaaaaa", 25);
+
+    ZSTD_freeCCtx(z);
+    CHECK(!ZSTD_isError(n));
+    CHECK_ERR(compressor_expand(c, SLICE_OF(out, n), 25, &again, e), ERR_CORRUPT);
+}
+
+/* Without a checksum of its own zstd may not notice; the tag of the section does. */
+TEST(no_flipped_bit_yields_another_length_or_harm)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(3);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+
+    prose_append(&plain, 3000);
+    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    for (size_t bit = 0; bit < small.size * 8; bit++) {
+        AUTO(buf) struct buf again = {0};
+        struct err e = {0};
+
+        small.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+        const bool ok = compressor_expand(c, buf_slice(&small), 3000, &again, &e);
+        small.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+        ck_assert_uint_eq(again.size, ok ? 3000 : 0);
+        CHECK(ok || e.code == ERR_CORRUPT);
+    }
+}
+
+TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
+      noise_of_any_size_is_left_alone, a_gain_below_three_percent_is_no_gain,
+      a_long_frame_with_some_text_among_noise_is_compressed,
+      the_frame_names_its_size_and_has_no_checksum, every_truncation_fails,
+      another_size_than_the_frame_has_fails, two_frames_or_bytes_behind_one_fail,
+      empty_and_skippable_frames_behind_one_fail, a_frame_above_the_limit_is_not_expanded,
+      frames_that_are_none_or_name_no_size_fail, no_flipped_bit_yields_another_length_or_harm)

@@ -1,0 +1,331 @@
+#!/usr/bin/python3
+"""Does a reader that knows docs/FORMAT.md alone find in a repository what holdfast put there?
+
+Usage: HOLDFAST=PROGRAM reader_test.py, or reader_test.py PROGRAM.  One line for each test.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+
+sys.dont_write_bytecode = True
+from holdfast_format import LIST, PAGE, Refused  # noqa: E402
+from holdfast_reader import Repository, faults, restore, walk  # noqa: E402
+from sample_tree import sample_tree  # noqa: E402
+from tree_manifest import describe, differences  # noqa: E402
+
+READER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holdfast_reader.py")
+PASSWORD = "correct horse \u00e9"
+tests = []
+
+
+def test(sentence):
+    return lambda function: tests.append((sentence, function)) or function
+
+
+def check(condition, words):
+    if not condition:
+        raise AssertionError(words)
+
+
+class World:
+    """A tree, a repository with three snapshots of it of which the last is forgotten, and a small repository."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.source, self.small_source = self.at("source"), self.at("small source")
+        self.repo, self.small = self.at("repo"), self.at("small")
+        self.key_file, self.password_file = self.at("key"), self.at("password")
+        self.states = []
+        sample_tree(self.source)
+        sample_tree(self.small_source)
+        self.put_large()
+        self.run("init", "-r", self.repo)
+        self.back_up(self.repo, self.source)
+        self.change()
+        self.back_up(self.repo, self.source)
+        with open(self.at("source/only in the third"), "wb") as file:
+            file.write(b"forgotten")
+        self.forgotten = self.back_up(self.repo, self.source)
+        self.run("forget", "-r", self.repo, self.forgotten)
+        self.run("init", "-r", self.small)
+        self.back_up(self.small, self.small_source)
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, *argv, status=0):
+        done = subprocess.run([self.program, *argv, "--key-file", self.key_file, "-q"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        check(done.returncode == status, f"{argv[0]} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def read(self, *argv, secret=None):
+        """Run the reader's command line; returns (status, output, errors)."""
+        done = subprocess.run([sys.executable, READER, *(secret or ("--key-file", self.key_file)), *argv],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    def back_up(self, repo, source):
+        """The id of the new snapshot."""
+        self.states.append(describe(source))
+        before = set(os.listdir(os.path.join(repo, "snapshots"))) if os.path.isdir(repo + "/snapshots") else set()
+        self.run("backup", "-r", repo, source)
+        return (set(os.listdir(os.path.join(repo, "snapshots"))) - before).pop()
+
+    def put_large(self):
+        noise = random.Random(2)
+        with open(self.at("source/large"), "wb") as file:
+            for _ in range(150):
+                file.write(noise.randbytes(1 << 20))
+        os.mkdir(self.at("source/many"))
+        for i in range(10000):
+            with open(self.at(f"source/many/file {i}"), "wb") as file:
+                file.write(b"%d" % i if i % 3 else b"")
+
+    def change(self):
+        os.remove(self.at("source/many/file 77"))
+        os.rename(self.at("source/names"), self.at("source/renamed"))
+        with open(self.at("source/large"), "r+b") as file:
+            file.seek(70 << 20)
+            file.write(b"changed in place")
+        with open(self.at("source/one byte"), "wb") as file:
+            file.write(b"more than one byte now")
+
+    def open(self, repo=None):
+        with open(self.key_file, encoding="ascii") as file:
+            return Repository(repo or self.repo, key=bytes.fromhex(file.read()))
+
+    def copy_of_small(self):
+        copy = self.at("copy")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.small, copy)
+        return copy
+
+    def compare(self, state, target, source):
+        found = list(differences(state, describe(target + source)))
+        check(not found, "\n".join(found[:20]))
+        self.remove(target)
+
+    def remove(self, target):
+        for folder, _, _ in os.walk(target):
+            os.chmod(folder, 0o700)
+        shutil.rmtree(target)
+
+
+def objects(repo):
+    """The keys of all objects, sorted."""
+    return sorted(os.path.relpath(os.path.join(folder, name), repo)
+                  for folder, _, names in os.walk(repo) for name in names)
+
+
+def refusal(world, repo):
+    """Why the reader refuses a repository; None when it reads all of it and finds no fault."""
+    try:
+        return next(faults(world.open(repo)), None)
+    except Refused as reason:
+        return str(reason)
+
+
+def rewrite(path, change):
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path, "wb") as file:
+        file.write(change(data))
+
+
+@test("the reader lists the snapshots that are not forgotten")
+def lists(world):
+    status, output, errors = world.read("-r", world.repo, "snapshots")
+    check(status == 0, errors)
+    listed = [line.split()[0] for line in output.splitlines()]
+    check(len(listed) == 2 and world.forgotten not in listed, output)
+    for id_ in listed:
+        check(id_ in world.run("snapshots", "-r", world.repo, "--json"), f"holdfast does not list {id_}")
+
+
+@test("the reader finds no fault in a whole repository")
+def finds_no_fault(world):
+    status, output, errors = world.read("-r", world.repo, "check")
+    check((status, output) == (0, "no faults\n"), output + errors)
+
+
+@test("the reader restores the latest snapshot as the source was")
+def restores_latest(world):
+    status, _, errors = world.read("-r", world.repo, "restore", "latest", world.at("out"))
+    check(status == 0, errors)
+    world.compare(world.states[1], world.at("out"), world.source)
+
+
+@test("the reader restores the first snapshot as the source was then")
+def restores_first(world):
+    repository = world.open()
+    restore(repository, repository.snapshots()[0], world.at("out"))
+    world.compare(world.states[0], world.at("out"), world.source)
+
+
+@test("holdfast restores the same as the reader")
+def holdfast_restores(world):
+    world.run("restore", "-r", world.repo, "latest", "--target", world.at("out"), "--numeric-ids")
+    world.compare(world.states[1], world.at("out"), world.source)
+
+
+@test("the reader restores holes as holes")
+def restores_holes(world):
+    repository = world.open(world.small)
+    restore(repository, repository.snapshots()[0], world.at("out"))
+    for name in ("sparse", "hole first", "holes only"):
+        before = os.stat(world.at(f"small source/{name}")).st_blocks
+        after = os.stat(f"{world.at('out')}{world.small_source}/{name}").st_blocks
+        check(after <= before + 8, f"{name} takes {after} blocks, {before} in the source")
+    world.remove(world.at("out"))
+
+
+@test("the repository has a directory of several pages and a file with a list of its chunks")
+def has_large_things(world):
+    repository = world.open()
+    snapshot = repository.snapshots()[-1]
+    found = {os.path.basename(path): entry for path, entry in walk(repository, bytes.fromhex(snapshot["tree"]))}
+    check(repository.page(found[b"many"].tree)[0] == 1, "the large directory has one page")
+    check(found[b"large"].flags & 2 and len(repository.content_ids(found[b"large"])) > 256,
+          "the large file has no list of its chunks")
+    check(repository.places(found[b"many"].tree, PAGE) and repository.places(found[b"large"].content[0], LIST),
+          "page or list is not of its type")
+
+
+@test("the reader refuses to restore a forgotten snapshot")
+def refuses_forgotten(world):
+    status, _, errors = world.read("-r", world.repo, "restore", world.forgotten, world.at("out"))
+    check(status == 1 and "0 snapshots" in errors, errors)
+
+
+@test("the reader opens with a password and refuses a wrong one")
+def opens_with_password(world):
+    with open(world.password_file, "w", encoding="utf-8") as file:
+        file.write(PASSWORD + "\n")
+    repo = world.copy_of_small()
+    world.run("key", "add", "-r", repo, "--new-password-file", world.password_file)
+    status, output, errors = world.read("-r", repo, "snapshots", secret=("--password-file", world.password_file))
+    check(status == 0 and len(output.splitlines()) == 1, errors)
+    rewrite(world.password_file, lambda text: text.upper())
+    status, _, errors = world.read("-r", repo, "snapshots", secret=("--password-file", world.password_file))
+    check(status == 1 and "not the right one" in errors, errors)
+
+
+@test("the reader refuses a key file of another repository")
+def refuses_other_key(world):
+    with open(world.at("other key"), "w", encoding="ascii") as file:
+        file.write("ab" * 32 + "\n")
+    status, _, errors = world.read("-r", world.repo, "snapshots", secret=("--key-file", world.at("other key")))
+    check(status == 1 and "not the right one" in errors, errors)
+
+
+@test("the reader needs no index")
+def needs_no_index(world):
+    repo = world.copy_of_small()
+    shutil.rmtree(repo + "/index")
+    check(refusal(world, repo) is None, refusal(world, repo))
+    repository = world.open(repo)
+    restore(repository, repository.snapshots()[0], world.at("out"))
+    world.compare(world.states[3], world.at("out"), world.small_source)
+
+
+@test("the reader ignores keys it does not know")
+def ignores_unknown(world):
+    repo = world.copy_of_small()
+    for name in ("later", "packs/README", "snapshots/.tmp", "commits/abc", "packs/zz/" + "0" * 64):
+        os.makedirs(os.path.dirname(os.path.join(repo, name)), exist_ok=True)
+        with open(os.path.join(repo, name), "wb") as file:
+            file.write(b"?")
+    check(refusal(world, repo) is None, refusal(world, repo))
+
+
+@test("the reader ignores a snapshot without commit")
+def ignores_prepared(world):
+    repo = world.copy_of_small()
+    shutil.rmtree(repo + "/commits")
+    check(world.open(repo).snapshots() == [], "it is listed")
+
+
+@test("the reader notices each changed byte of each object")
+def notices_flips(world):
+    repo = world.copy_of_small()
+    check(len({key.split("/")[0] for key in objects(repo)}) == 6, f"an unexpected set of objects: {objects(repo)}")
+    for key in objects(repo):
+        path = os.path.join(repo, key)
+        size = os.path.getsize(path)
+        step = 1 if size < 1000 else size // 100
+        for at in [*range(0, size, step), size - 1]:
+            def flip(data, at=at):
+                return data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1:]
+            rewrite(path, flip)
+            check(refusal(world, repo), f"byte {at} of {key} was changed, and nothing said")
+            rewrite(path, flip)
+    check(refusal(world, repo) is None, "the repository was not put back")
+
+
+@test("the reader notices cut, lengthened and lost objects")
+def notices_lengths(world):
+    for key in objects(world.small):
+        for change in (lambda data: data[:-1], lambda data: data + b"\0", lambda data: b""):
+            repo = world.copy_of_small()
+            rewrite(os.path.join(repo, key), change)
+            check(refusal(world, repo), f"{key} has another length, and nothing said")
+        repo = world.copy_of_small()
+        os.remove(os.path.join(repo, key))
+        if key.split("/")[0] not in ("index", "commits"):
+            check(refusal(world, repo), f"{key} was removed, and nothing said")
+
+
+@test("the reader notices packs that changed places")
+def notices_swaps(world):
+    repo = world.copy_of_small()
+    packs = [os.path.join(repo, key) for key in objects(repo) if key.startswith("packs/")]
+    check(len(packs) >= 2, "there is one pack only")
+    os.rename(packs[0], repo + "/x")
+    os.rename(packs[1], packs[0])
+    os.rename(repo + "/x", packs[1])
+    check(refusal(world, repo), "nothing said")
+
+
+@test("the reader notices a commit and a tombstone that are those of another snapshot")
+def notices_foreign_marks(world):
+    forged = "ab" * 32
+    repo = world.copy_of_small()
+    real = os.listdir(repo + "/commits")[0]
+    os.makedirs(repo + "/trash", exist_ok=True)
+    shutil.copy(f"{repo}/commits/{real}", f"{repo}/trash/{real}")
+    check(refusal(world, repo), "a commit serves as a tombstone, and nothing said")
+    repo = world.copy_of_small()
+    os.rename(f"{repo}/commits/{real}", f"{repo}/commits/{forged}")
+    check(refusal(world, repo), "a commit is without its snapshot, and nothing said")
+
+
+def main(argv):
+    program = os.environ.get("HOLDFAST") or (argv[1] if len(argv) > 1 else "holdfast")
+    folder = tempfile.mkdtemp(prefix="holdfast-reader-")
+    os.environ["HOLDFAST_CACHE_DIR"] = os.path.join(folder, "cache")
+    os.umask(0o022)
+    bad = 0
+    try:
+        world = World(program, folder)
+        for sentence, function in tests:
+            try:
+                function(world)
+                print("ok " + sentence, flush=True)
+            except Exception:  # any surprise is a failed test; the next one may still pass
+                traceback.print_exc(file=sys.stdout)
+                print("FAILED " + sentence, flush=True)
+                bad += 1
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", folder], stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,128 @@
+#include "repo/snapshots.h"
+
+/* Finding */
+
+static bool resolves_to(struct repo *r, const char *selector, const struct snapshot_filter *f,
+                        const struct hash *id)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+
+    CHECK_OK(snapshot_resolve(r, selector, f, &s, &sub, e));
+    return hash_is_equal(&s->id, id);
+}
+
+TEST(latest_is_the_newest_committed_that_matches)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+    const char *const tags[] = {"x"};
+    const struct snapshot_filter other_host = {.host = "db2"};
+    const struct snapshot_filter tagged = {.tags = tags, .tag_count = 1};
+    const struct snapshot_filter host = {.host = "db1"};
+
+    CHECK_ERR(snapshot_resolve(r, "latest", NULL, &s, &sub, e), ERR_NOT_FOUND);
+
+    const struct hash newest = committed(r, 20);
+
+    committed(r, 10);
+    prepared(r, 30);
+    forgotten(r, 40);
+    CHECK(resolves_to(r, "latest", NULL, &newest));
+    CHECK(resolves_to(r, "latest", &host, &newest));
+    CHECK_ERR(snapshot_resolve(r, "latest", &other_host, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_resolve(r, "latest", &tagged, &s, &sub, e), ERR_NOT_FOUND);
+    object_spoil(r, "snapshots", &newest);
+    CHECK_ERR(snapshot_resolve(r, "latest", NULL, &s, &sub, e), ERR_CORRUPT);
+}
+END
+
+TEST(selector_may_name_a_path_inside)
+{
+    static const char *const examples[][2] = {
+        {"latest:/etc/passwd", "etc/passwd"},
+        {"latest:etc", "etc"},
+        {"latest:/", ""},
+        {"latest:", ""},
+        {"latest:/a:b", "a:b"},
+    };
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+
+    committed(r, 1);
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        AUTO(snapshot) struct snapshot *s = NULL;
+        AUTO(mem) char *sub = NULL;
+
+        CHECK_OK(snapshot_resolve(r, examples[i][0], NULL, &s, &sub, e));
+        CHECK(strcmp(sub, examples[i][1]) == 0);
+    }
+
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+
+    CHECK_OK(snapshot_resolve(r, "latest", NULL, &s, &sub, e));
+    CHECK(sub == NULL);
+}
+END
+
+TEST(prefix_finds_a_committed_snapshot_only)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+    const struct hash a = committed(r, 1);
+    const struct hash b = prepared(r, 2);
+    const struct hash c = forgotten(r, 3);
+    struct id_text t = text_of(&a);
+
+    CHECK(resolves_to(r, t.text, NULL, &a));
+    t.text[4] = '\0';
+    CHECK(resolves_to(r, t.text, NULL, &a));
+    t.text[3] = '\0';
+    CHECK_ERR(snapshot_resolve(r, t.text, NULL, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, "", NULL, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, "../../config", NULL, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, "LATEST", NULL, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, text_of(&b).text, NULL, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_resolve(r, text_of(&c).text, NULL, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_resolve(r, "0000000000", NULL, &s, &sub, e), ERR_NOT_FOUND);
+    object_spoil(r, "snapshots", &c);
+    object_spoil(r, "trash", &c);
+    CHECK(resolves_to(r, text_of(&a).text, NULL, &a));
+}
+END
+
+TEST(filter_lets_through_what_has_all_it_asks_for)
+{
+    static const char *const both[] = {"x,y"};
+    static const char *const either[] = {"z", "x"};
+    static const char *const wrong[] = {"x,z"};
+    static const char *const none[] = {""};
+    static const char *const paths[] = {"/b", "/a"};
+    static const char *const more_paths[] = {"/a", "/b", "/c"};
+    AUTO(snapshot) struct snapshot *s = snapshot_new();
+
+    s->host = mem_string("h");
+    snapshot_add_tag(s, "x");
+    snapshot_add_tag(s, "y");
+    snapshot_add_path(s, "/a");
+    snapshot_add_path(s, "/b");
+    CHECK(snapshot_matches(s, &(struct snapshot_filter){0}));
+    CHECK(snapshot_matches(s, &(struct snapshot_filter){.host = "", .tags = both, .tag_count = 1}));
+    CHECK(snapshot_matches(s, &(struct snapshot_filter){.tags = either, .tag_count = 2}));
+    CHECK(!snapshot_matches(s, &(struct snapshot_filter){.tags = wrong, .tag_count = 1}));
+    CHECK(!snapshot_matches(s, &(struct snapshot_filter){.tags = none, .tag_count = 1}));
+    CHECK(snapshot_matches(s, &(struct snapshot_filter){.paths = paths, .path_count = 2}));
+    CHECK(!snapshot_matches(s, &(struct snapshot_filter){.paths = more_paths, .path_count = 3}));
+    CHECK(!snapshot_matches(s, &(struct snapshot_filter){.host = "h2", .paths = paths}));
+    CHECK(!snapshot_has_tag(s, "x,y") && !snapshot_has_tag(s, ""));
+}
+END
+
+    TESTS("snapshot_find", latest_is_the_newest_committed_that_matches,
+          selector_may_name_a_path_inside, prefix_finds_a_committed_snapshot_only,
+          filter_lets_through_what_has_all_it_asks_for)

@@ -1,0 +1,444 @@
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/index.h"
+#include "support/test.h"
+
+/* Repositories */
+
+struct repo *world_repo(struct store *s)
+{
+    static const uint8_t secret[32] = {7};
+    const struct unlock with = {UNLOCK_KEY_FILE, {secret, sizeof(secret)}};
+    struct repo *r = NULL;
+
+    if (world_count(s, "config") == 0)
+        CHECK_OK(repo_create(s, &with, "", &r, e));
+    else
+        CHECK_OK(repo_open(s, &with, &r, e));
+    return r;
+}
+
+/* The bytes of one chunk of a plant: xorshift64. */
+static void grow(const struct plant *p, size_t piece, struct buf *out)
+{
+    const size_t offset = piece * PIECE_SIZE;
+    const size_t size = p->size - offset < PIECE_SIZE ? p->size - offset : PIECE_SIZE;
+    uint64_t state = (p->seed + 1) * UINT64_C(0x9E3779B97F4A7C15) + piece;
+    uint8_t *to = buf_extend(out, size);
+
+    for (size_t i = 0; i < size; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        to[i] = (uint8_t)(state >> 32);
+    }
+}
+
+static size_t pieces_of(const struct plant *p)
+{
+    return (p->size + PIECE_SIZE - 1) / PIECE_SIZE;
+}
+
+/* Backups */
+
+struct run {
+    struct writer *writer;
+    const struct planting *planting;
+    struct buf *ids; /* per plant: ids of its chunks */
+};
+
+static void on_done(void *arg, struct batch *b)
+{
+    const struct run *run = arg;
+
+    for (size_t i = 0; i < b->count; i++)
+        memcpy((uint8_t *)b->pieces[i].cookie + b->pieces[i].number * HASH_SIZE,
+               b->pieces[i].id.bytes, HASH_SIZE);
+    writer_release(run->writer, b);
+}
+
+static bool put_content(struct run *run, struct err *e)
+{
+    for (size_t i = 0; i < run->planting->count; i++) {
+        const struct plant *p = &run->planting->plants[i];
+        struct batch *b = writer_batch(run->writer);
+
+        buf_extend(&run->ids[i], pieces_of(p) * HASH_SIZE);
+        for (size_t n = 0; n < pieces_of(p); n++) {
+            const size_t offset = b->bytes.size;
+
+            grow(p, n, &b->bytes);
+            batch_add(b, &(struct piece){.offset = offset,
+                                         .size = b->bytes.size - offset,
+                                         .type = CHUNK_DATA,
+                                         .cookie = run->ids[i].data,
+                                         .number = n});
+        }
+        if (!writer_submit(run->writer, b, e))
+            return false;
+    }
+    return writer_drain(run->writer, e);
+}
+
+/* Pages of a directory that is being written. */
+struct pages {
+    struct run *run;
+    struct buf page, ids;
+    uint32_t count, page_count;
+};
+
+static void pages_auto(struct pages *p)
+{
+    buf_done(&p->page);
+    buf_done(&p->ids);
+}
+
+static bool end_page(struct pages *p, struct hash *id, struct err *e)
+{
+    page_finish(&p->page, p->count);
+    if (!writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), id, e))
+        return false;
+    buf_append(&p->ids, id->bytes, HASH_SIZE);
+    p->page_count++;
+    p->count = 0;
+    page_begin(&p->page, PAGE_ENTRIES);
+    return true;
+}
+
+static bool add_entry(struct pages *p, const struct entry *en, struct err *e)
+{
+    struct hash id;
+
+    entry_encode(en, &p->page);
+    p->count++;
+    return p->count != p->run->planting->in_page || end_page(p, &id, e);
+}
+
+static bool end_pages(struct pages *p, struct hash *id, struct err *e)
+{
+    if ((p->count > 0 || p->page_count == 0) && !end_page(p, id, e))
+        return false;
+    memcpy(id->bytes, p->ids.data, HASH_SIZE);
+    if (p->page_count == 1)
+        return true;
+    page_begin(&p->page, PAGE_PAGES);
+    buf_append_slice(&p->page, buf_slice(&p->ids));
+    page_finish(&p->page, p->page_count);
+    return writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), id, e);
+}
+
+static bool add_file(struct pages *p, size_t number, struct slice name, struct err *e)
+{
+    const struct plant *plant = &p->run->planting->plants[number];
+    struct hash list;
+    struct entry en = {.type = ENTRY_FILE,
+                       .name = name,
+                       .mode = 0644,
+                       .inode = number + 1,
+                       .links = 1,
+                       .size = plant->size,
+                       .cut = CUT_GENERAL,
+                       .content = buf_slice(&p->run->ids[number])};
+
+    if (plant->is_indirect) {
+        if (!writer_put_tree(p->run->writer, CHUNK_LIST, en.content, &list, e))
+            return false;
+        en.flags = ENTRY_INDIRECT;
+        en.content = SLICE_OF(list.bytes, HASH_SIZE);
+    }
+    return add_entry(p, &en, e);
+}
+
+/* The directory of plants from *next on whose paths begin with the first depth bytes. */
+static bool put_directory(struct run *run, size_t *next, size_t depth, struct hash *id,
+                          struct err *e)
+{
+    const struct planting *planting = run->planting;
+    const char *prefix = planting->count == 0 ? "" : planting->plants[*next].path;
+    AUTO(pages) struct pages p = {.run = run};
+
+    page_begin(&p.page, PAGE_ENTRIES);
+    while (*next < planting->count &&
+           strncmp(planting->plants[*next].path, prefix, depth) == 0) {
+        const char *name = planting->plants[*next].path + depth;
+        const char *slash = strchr(name, '/');
+        struct entry en = {.type = ENTRY_DIRECTORY, .mode = 0755, .inode = 1, .links = 2};
+
+        if (slash == NULL) {
+            if (!add_file(&p, *next, slice_string(name), e))
+                return false;
+            (*next)++;
+            continue;
+        }
+        en.name = SLICE_OF(name, (size_t)(slash - name));
+        if (!put_directory(run, next, depth + en.name.size + 1, &en.subtree, e) ||
+            !add_entry(&p, &en, e))
+            return false;
+    }
+    return end_pages(&p, id, e);
+}
+
+static struct snapshot *describe(const struct hash *tree)
+{
+    struct snapshot *s = snapshot_new();
+
+    s->host = mem_string("host");
+    s->user = mem_string("user");
+    s->program = mem_string("test");
+    s->tree = *tree;
+    snapshot_add_path(s, "/");
+    return s;
+}
+
+static bool put_all(struct run *run, struct hash *tree, struct err *e)
+{
+    struct writer_stats stats;
+    size_t next = 0;
+
+    return put_content(run, e) && put_directory(run, &next, 0, tree, e) &&
+           writer_finish(run->writer, &stats, e);
+}
+
+bool growth_begin(struct growth *g, struct repo *r, const struct planting *p, struct err *e)
+{
+    struct run run = {.planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
+    const struct writer_options o = {
+        .workers = 2, .pack_size = p->pack_size, .done = on_done, .arg = &run};
+    struct hash tree;
+
+    *g = (struct growth){.repo = r};
+    repo_drop_index(r);
+
+    bool ok = writer_open(r, &o, &g->writer, e);
+
+    run.writer = g->writer;
+    ok = ok && put_all(&run, &tree, e);
+    if (ok) {
+        AUTO(snapshot) struct snapshot *s = describe(&tree);
+
+        ok = snapshot_put(r, s, e);
+        g->snapshot = s->id;
+    } else {
+        /* Its workers use what is freed below. */
+        writer_free(TAKE(g->writer));
+    }
+    for (size_t i = 0; i < p->count; i++)
+        buf_done(&run.ids[i]);
+    mem_free(run.ids);
+    return ok;
+}
+
+bool growth_end(struct growth *g, bool *is_safe, struct err *e)
+{
+    if (!writer_confirm(g->writer, is_safe, e))
+        return false;
+    return *is_safe ? snapshot_commit(g->repo, &g->snapshot, e)
+                    : snapshot_withdraw(g->repo, &g->snapshot, e);
+}
+
+void growth_auto(struct growth *g)
+{
+    writer_free(g->writer);
+    if (g->repo != NULL)
+        repo_drop_index(g->repo);
+}
+
+bool world_plant(struct repo *r, const struct planting *p, struct hash *snapshot, struct err *e)
+{
+    for (int round = 0; round < 3; round++) {
+        AUTO(growth) struct growth g = {0};
+        bool is_safe;
+
+        if (!growth_begin(&g, r, p, e) || !growth_end(&g, &is_safe, e))
+            return false;
+        *snapshot = g.snapshot;
+        if (is_safe)
+            return true;
+    }
+    return err_set(e, ERR_TRANSIENT, "packs keep going away");
+}
+
+/* Restores */
+
+static bool harvest(struct reader *rd, const struct hash *tree, const struct plant *p,
+                    struct err *e)
+{
+    AUTO(buf) struct buf keep = {0};
+    AUTO(buf) struct buf ids = {0};
+    struct entry en;
+
+    if (!tree_find(rd, tree, p->path, &keep, &en, e) || !reader_content(rd, &en, &ids, e))
+        return false;
+    if (en.size != p->size || ids.size != pieces_of(p) * HASH_SIZE)
+        return err_set(e, ERR_CORRUPT, "%s: another size", p->path);
+    for (size_t i = 0; i < pieces_of(p); i++) {
+        AUTO(buf) struct buf wanted = {0};
+        AUTO(buf) struct buf got = {0};
+        struct hash id;
+
+        memcpy(id.bytes, ids.data + i * HASH_SIZE, HASH_SIZE);
+        grow(p, i, &wanted);
+        if (!reader_chunk(rd, CHUNK_DATA, &id, &got, e))
+            return err_wrap(e, "%s", p->path);
+        if (!slice_is_equal(buf_slice(&wanted), buf_slice(&got)))
+            return err_set(e, ERR_CORRUPT, "%s: other bytes", p->path);
+    }
+    return true;
+}
+
+bool world_harvest(struct repo *r, const struct hash *snapshot, const struct planting *p,
+                   struct err *e)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+
+    repo_drop_index(r);
+    if (!snapshot_mark_read(r, CLASS_COMMIT, snapshot, e) ||
+        !snapshot_load(r, snapshot, &s, e) || !repo_load_index(r, e))
+        return false;
+
+    AUTO(reader) struct reader *rd = reader_new(r);
+
+    for (size_t i = 0; i < p->count; i++)
+        if (!harvest(rd, &s->tree, &p->plants[i], e))
+            return false;
+    return true;
+}
+
+/* Stores */
+
+struct keys {
+    char *items[1000];
+    size_t count;
+};
+
+static bool add_key(void *arg, const struct object_info *info, struct err *e)
+{
+    struct keys *k = arg;
+
+    (void)e;
+    CHECK(k->count < 1000);
+    k->items[k->count++] = mem_string(info->key);
+    return true;
+}
+
+static int key_compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void keys_done(struct keys *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        mem_free(k->items[i]);
+}
+
+size_t world_count(struct store *s, const char *prefix)
+{
+    struct keys k = {0};
+
+    CHECK_OK(store_list(s, prefix, add_key, &k, e));
+    keys_done(&k);
+    return k.count;
+}
+
+char *world_key(struct store *s, const char *prefix, size_t n)
+{
+    struct keys k = {0};
+
+    CHECK_OK(store_list(s, prefix, add_key, &k, e));
+    CHECK(n < k.count);
+    qsort(k.items, k.count, sizeof(*k.items), key_compare);
+
+    char *key = mem_string(k.items[n]);
+
+    keys_done(&k);
+    return key;
+}
+
+void world_replace(struct store *s, const char *key, struct slice bytes)
+{
+    CHECK_OK(store_put(s, key, bytes, PUT_REPLACE, e));
+}
+
+struct meddler {
+    struct store store;
+    struct store *next;
+    struct meddling meddling;
+    int calls;
+};
+
+/* Count a call; fn runs once, and its own calls on other handles are none of this store. */
+static struct store *next_of(struct store *s)
+{
+    struct meddler *m = (struct meddler *)s;
+
+    if (m->calls++ == m->meddling.at)
+        m->meddling.fn(m->meddling.arg);
+    return m->next;
+}
+
+static bool meddler_get(struct store *s, const char *key, uint64_t offset, size_t size,
+                        struct buf *out, struct err *e)
+{
+    return store_get(next_of(s), key, offset, size, out, e);
+}
+
+static bool meddler_put(struct store *s, const char *key, struct slice data, enum put_mode mode,
+                        struct err *e)
+{
+    struct meddler *m = (struct meddler *)s;
+    const bool ok = store_put(next_of(s), key, data, mode, e);
+
+    if (ok && m->meddling.prefix != NULL &&
+        strncmp(key, m->meddling.prefix, strlen(m->meddling.prefix)) == 0) {
+        m->meddling.prefix = NULL;
+        m->meddling.fn(m->meddling.arg);
+    }
+    return ok;
+}
+
+static bool meddler_stat(struct store *s, const char *key, struct object_info *info,
+                         struct err *e)
+{
+    return store_stat(next_of(s), key, info, e);
+}
+
+static bool meddler_list(struct store *s, const char *prefix, object_fn *fn, void *arg,
+                         struct err *e)
+{
+    return store_list(next_of(s), prefix, fn, arg, e);
+}
+
+static bool meddler_remove(struct store *s, const char *key, struct err *e)
+{
+    return store_remove(next_of(s), key, e);
+}
+
+static void meddler_close(struct store *s)
+{
+    mem_free(s);
+}
+
+struct store *meddler_new(struct store *next, const struct meddling *m)
+{
+    static const struct store_ops ops = {.scheme = "meddler",
+                                         .get = meddler_get,
+                                         .put = meddler_put,
+                                         .stat = meddler_stat,
+                                         .list = meddler_list,
+                                         .remove = meddler_remove,
+                                         .close = meddler_close};
+    struct meddler *s = mem_new(sizeof(*s));
+
+    *s = (struct meddler){.store = {&ops}, .next = next, .meddling = *m};
+    return &s->store;
+}
+
+int meddler_calls(struct store *s)
+{
+    return ((struct meddler *)s)->calls;
+}

@@ -1,0 +1,68 @@
+/*
+ * A repository in memory with snapshots of made-up trees, for the tests of what works on whole
+ * repositories; and a store that calls back while it is used.
+ */
+#ifndef TESTS_REPO_WORLD_H
+#define TESTS_REPO_WORLD_H
+
+#include "repo/snapshot.h"
+
+/* A file of a made-up tree.  Seed and size say what it holds. */
+struct plant {
+    const char *path; /* "a/b", ascending in an array, a directory's files together */
+    uint64_t seed;
+    size_t size;
+    bool is_indirect; /* its chunks stand in lists */
+};
+
+#define PIECE_SIZE ((size_t)40000) /* bytes of a chunk of a plant */
+
+/* Open what is in the store, or make a repository in an empty one. */
+struct repo *world_repo(struct store *s);
+
+struct planting {
+    const struct plant *plants;
+    size_t count;
+    size_t pack_size;  /* 0: default */
+    uint32_t in_page;  /* entries of a directory's page; 0: one page for all */
+};
+
+/* A backup up to the snapshot object, and the rest of it. */
+struct growth {
+    struct repo *repo;
+    struct writer *writer;
+    struct hash snapshot;
+};
+MUST_CHECK bool growth_begin(struct growth *g, struct repo *r, const struct planting *p,
+                             struct err *e);
+/* Confirm, and commit or withdraw. */
+MUST_CHECK bool growth_end(struct growth *g, bool *is_safe, struct err *e);
+void growth_auto(struct growth *g);
+
+/* A whole backup; repeated when a prune took away what it relies on. */
+MUST_CHECK bool world_plant(struct repo *r, const struct planting *p, struct hash *snapshot,
+                            struct err *e);
+
+/* Whether a snapshot holds all its plants, bit for bit. */
+MUST_CHECK bool world_harvest(struct repo *r, const struct hash *snapshot,
+                              const struct planting *p, struct err *e);
+
+/* Objects below a prefix. */
+size_t world_count(struct store *s, const char *prefix);
+/* Key of number n below a prefix, in order; owned. */
+char *world_key(struct store *s, const char *prefix, size_t n);
+
+/* Replace the bytes of an object. */
+void world_replace(struct store *s, const char *key, struct slice bytes);
+
+/* A store that calls fn before a call of it, or after a put() below a prefix. */
+struct meddling {
+    int at;             /* before this call, counted from 0; -1: never */
+    const char *prefix; /* after the first put() below it; NULL: never */
+    void (*fn)(void *arg);
+    void *arg;
+};
+struct store *meddler_new(struct store *next, const struct meddling *m);
+int meddler_calls(struct store *s);
+
+#endif
