@@ -1,6 +1,7 @@
 /*
- * libarchive's names depend on the locale unless the header character set is BINARY, so that
- * option is set: names are the bytes that the snapshot holds.
+ * libarchive converts names from the locale's character set.  The program never leaves the C
+ * locale, in which only ASCII converts: other names are marked as binary, entry by entry, and
+ * are the bytes that the snapshot holds.
  */
 #include "archive/tar.h"
 
@@ -30,7 +31,6 @@ bool tar_writer_open(int fd, struct tar_writer **out, struct err *e)
     if (t->archive == NULL)
         return err_set(e, ERR_FATAL, "write tar: out of memory");
     if (archive_write_set_format_pax(t->archive) != ARCHIVE_OK ||
-        archive_write_set_options(t->archive, "pax:hdrcharset=BINARY") != ARCHIVE_OK ||
         archive_write_open_fd(t->archive, fd) != ARCHIVE_OK)
         return archive_err(t, e);
     *out = TAKE(t);

@@ -113,8 +113,12 @@ static bool run_diff(struct call *call, struct err *e)
         !session_resolve(call, &s, words[0], &args->filter, &a, &a_sub, e) ||
         !session_resolve(call, &s, words[1], &args->filter, &b, &b_sub, e))
         return false;
-    if (!diff_run(s.repo, &a->tree, a_sub == NULL ? "" : a_sub, &b->tree,
-                  b_sub == NULL ? "" : b_sub, args->metadata, show_change, call->out, &stats, e))
+
+    const struct diff_side before = {&a->tree, a_sub};
+    const struct diff_side after = {&b->tree, b_sub};
+    const struct diff_options o = {args->metadata, show_change, call->out};
+
+    if (!diff_run(s.repo, &before, &after, &o, &stats, e))
         return err_wrap(e, "compare %s with %s", words[0], words[1]);
     tell(call, a, b, &stats);
     return true;

@@ -180,13 +180,59 @@ static bool forget_by_rules(struct forget_view *v, struct session *s,
     return true;
 }
 
+/*
+ * A snapshot that cannot be read is forgotten by its whole id, or nothing could ever be pruned
+ * again.  *is_done = false: it can be read, or the word is no such id.
+ */
+static bool forget_unreadable(struct forget_view *v, struct session *s, const char *word,
+                              json_t *removed, bool *is_done, struct err *e)
+{
+    const struct snapshot_filter all = {0};
+    AUTO(snapshot) struct snapshot *readable = NULL;
+    AUTO(mem) char *sub = NULL;
+    struct err why = {0};
+    struct hash id;
+    json_t *one;
+
+    *is_done = false;
+    if (strlen(word) != 2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
+        snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) || why.code != ERR_CORRUPT)
+        return true;
+    if (!v->is_dry_run && !snapshot_forget(s->repo, &id, "forget", e))
+        return err_wrap(e, "forget %.8s", word);
+    output_note(v->call->out, "%.8s %s; it could not be read: %s", word,
+                v->is_dry_run ? "would be forgotten" : "forgotten", why.text);
+    one = json_object();
+    json_set_hash(one, "id", &id);
+    json_array_append_new(removed, one);
+    *is_done = true;
+    return true;
+}
+
+static bool select_named(struct forget_view *v, struct session *s, const struct forget_args *args,
+                         json_t *removed, struct snapshot_list *out, struct err *e)
+{
+    AUTO(strings) struct strings words = {0};
+
+    for (size_t i = 0; i < args->common.words.count; i++) {
+        char *word = args->common.words.items[i];
+        bool is_done = false;
+
+        if (!forget_unreadable(v, s, word, removed, &is_done, e))
+            return false;
+        if (!is_done)
+            strings_add(&words, word);
+    }
+    return words.count == 0 || session_select(v->call, s, &words, &args->filter, out, e);
+}
+
 static bool forget_named(struct forget_view *v, struct session *s, const struct forget_args *args,
                          struct err *e)
 {
     AUTO(snapshot_list) struct snapshot_list list = {0};
     AUTO(json) json_t *removed = json_array();
 
-    if (!session_select(v->call, s, &args->common.words, &args->filter, &list, e))
+    if (!select_named(v, s, args, removed, &list, e))
         return false;
     for (size_t i = 0; i < list.count; i++) {
         char id[SHORT_ID_MAX];

@@ -43,23 +43,33 @@ static const char *state_name(enum snapshot_state state)
     return "unknown";
 }
 
+/* What could not be read; the others are listed all the same. */
+struct damage {
+    struct output *out;
+    unsigned count;
+};
+
 static void on_damaged(void *arg, const char *key, const struct err *why)
 {
-    output_item_error(arg, "read", key, why->text);
+    struct damage *d = arg;
+
+    d->count++;
+    output_item_error(d->out, "read", key, why->text);
 }
 
-/* All states at once; the words choose among them by the beginnings of ids. */
-static bool load_all_states(struct call *call, struct session *s, const struct snapshots_args *args,
-                            struct snapshot_list *out, struct err *e)
+/* What can be read; the words choose among it by the beginnings of ids. */
+static bool load(struct call *call, struct session *s, struct damage *damage,
+                 struct snapshot_list *out, struct err *e)
 {
-    const unsigned mask =
-        1U << SNAPSHOT_COMMITTED | 1U << SNAPSHOT_PREPARED | 1U << SNAPSHOT_FORGOTTEN;
+    const struct snapshots_args *args = call->args;
+    const unsigned other = 1U << SNAPSHOT_PREPARED | 1U << SNAPSHOT_FORGOTTEN;
+    const unsigned mask = 1U << SNAPSHOT_COMMITTED | (args->all ? other : 0);
     AUTO(snapshot_list) struct snapshot_list all = {0};
     struct snapshot_filter filter = {0};
     size_t kept = 0;
 
     if (!filter_make(call, &args->filter, &filter, e) ||
-        !snapshot_load_all(s->repo, mask, on_damaged, call->out, &all, e))
+        !snapshot_load_all(s->repo, mask, on_damaged, damage, &all, e))
         return false;
     for (size_t i = 0; i < all.count; i++) {
         char id[65];
@@ -215,13 +225,15 @@ static bool run_snapshots(struct call *call, struct err *e)
     AUTO(session) struct session s = {0};
     AUTO(snapshot_list) struct snapshot_list list = {0};
     struct grouping g = {0};
+    struct damage damage = {.out = call->out};
+    const bool is_exact = args->common.words.count > 0 && !args->all;
 
     if (args->group_by != NULL && !grouping_parse(args->group_by, &g, e))
         return false;
     if (!session_open(call, &s, e))
         return false;
-    if (args->all ? !load_all_states(call, &s, args, &list, e)
-                  : !session_select(call, &s, &args->common.words, &args->filter, &list, e))
+    if (is_exact ? !session_select(call, &s, &args->common.words, &args->filter, &list, e)
+                 : !load(call, &s, &damage, &list, e))
         return false;
 
     AUTO(mem) bool *is_shown = mem_array(list.count, sizeof(*is_shown));
@@ -233,7 +245,9 @@ static bool run_snapshots(struct call *call, struct err *e)
         output_json(call->out, list_json(&list, is_shown, args->all));
     else
         print_table(call, &list, is_shown, args->all);
-    return true;
+    return damage.count == 0 ||
+           err_set(e, ERR_CORRUPT, "%u damaged object%s: snapshots may be missing from the list",
+                   damage.count, plural(damage.count));
 }
 
 const struct command command_snapshots = {

@@ -95,7 +95,8 @@ static bool from_password_command(struct call *call, const char *command, struct
     return is_set || err_wrap(e, "password command");
 }
 
-static bool from_key_file(const char *path, bool may_make, struct secret *out, struct err *e)
+static bool from_key_file(struct call *call, const char *path, bool may_make, struct secret *out,
+                          struct err *e)
 {
     uint8_t *bytes = mem_secret_new(KEY_SIZE);
     bool is_new = false;
@@ -104,6 +105,9 @@ static bool from_key_file(const char *path, bool may_make, struct secret *out, s
     if (!is_read && may_make && e->code == ERR_NOT_FOUND) {
         is_read = key_file_make(path, bytes, e);
         is_new = is_read;
+        /* A path that cannot be is a matter of configuration, a disk that fails is not. */
+        if (!is_read && e->code == ERR_FATAL)
+            call->stage = STAGE_WORK;
     }
     if (!is_read) {
         mem_secret_free(bytes);
@@ -152,7 +156,7 @@ static bool from_options(struct call *call, bool may_make, bool *is_named, struc
 
     *is_named = true;
     if (c->key_file != NULL)
-        return from_key_file(c->key_file, may_make, out, e);
+        return from_key_file(call, c->key_file, may_make, out, e);
     if (c->password_file != NULL)
         return from_password_file(c->password_file, out, e);
     if (c->password_command != NULL)
@@ -188,7 +192,7 @@ bool secret_get_new(struct call *call, const struct new_secret *from, struct sec
 {
     call->stage = STAGE_SECRET;
     if (from->key_file != NULL)
-        return from_key_file(from->key_file, true, out, e);
+        return from_key_file(call, from->key_file, true, out, e);
     if (from->password_file != NULL)
         return from_password_file(from->password_file, out, e);
     return from_prompt_twice(out, e) || explain_missing(e);

@@ -22,6 +22,10 @@
 
 #define MESSAGES_ROOM 1024
 
+/* Fewer lanes than the writer has batches, of which an idle lane may hold one: otherwise the
+ * last lane at work could wait for a batch for ever. */
+#define SOURCE_THREADS_MAX 64
+
 static void tick(void *arg)
 {
     struct backup_run *run = arg;
@@ -96,6 +100,14 @@ static bool has_same_paths(const struct snapshot *a, const struct snapshot *b)
     return true;
 }
 
+/* A damaged snapshot is no parent; telling of it is what check is for. */
+static void damage_ignored(void *arg, const char *key, const struct err *why)
+{
+    (void)arg;
+    (void)key;
+    (void)why;
+}
+
 /* The snapshot that unchanged files are taken from; *out stays NULL when there is none. */
 static bool find_parent(struct repo *r, const struct backup_options *o, const struct snapshot *now,
                         struct snapshot **out, struct err *e)
@@ -106,7 +118,7 @@ static bool find_parent(struct repo *r, const struct backup_options *o, const st
         return true;
     if (o->parent != NULL)
         return snapshot_resolve(r, o->parent, &(struct snapshot_filter){0}, out, NULL, e);
-    if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, NULL, NULL, &all, e))
+    if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, damage_ignored, NULL, &all, e))
         return false;
     for (size_t i = all.count; i-- > 0;)
         if (strcmp(all.items[i]->host, now->host) == 0 && has_same_paths(all.items[i], now)) {
@@ -125,6 +137,7 @@ static bool run_source(struct backup_run *run, const struct backup_options *o, s
     struct files_options files = o->files;
 
     files.scan_started_ns = run->snapshot->scan_started_ns;
+    files.threads = thread_processors() < SOURCE_THREADS_MAX ? 0 : SOURCE_THREADS_MAX;
     return files_backup(&files, &run->sink, e);
 }
 
@@ -173,20 +186,28 @@ static bool store_all(struct backup_run *run, const struct backup_options *o,
     return ok && writer_finish(run->writer, stats, e);
 }
 
+static bool confirm(struct backup_run *run, bool *is_safe, struct err *e)
+{
+    return writer_confirm(run->writer, is_safe, e) && (!cancel_is_requested() || cancel_err(e));
+}
+
 static bool commit(struct backup_run *run, bool *is_safe, struct err *e)
 {
     struct snapshot *s = run->snapshot;
+    struct err ignored = {0};
 
     s->tree = run->root;
     if (!snapshot_put(run->repo, s, e))
         return false;
-    if (!writer_confirm(run->writer, is_safe, e))
+    if (!confirm(run, is_safe, e)) {
+        /* When this fails too, what is left is a prepared snapshot, which check calls litter. */
+        const bool is_withdrawn = snapshot_withdraw(run->repo, &s->id, &ignored);
+
+        (void)is_withdrawn;
         return false;
-    if (!*is_safe)
-        return snapshot_withdraw(run->repo, &s->id, e);
-    if (cancel_is_requested())
-        return cancel_err(e);
-    return snapshot_commit(run->repo, &s->id, e);
+    }
+    return *is_safe ? snapshot_commit(run->repo, &s->id, e)
+                    : snapshot_withdraw(run->repo, &s->id, e);
 }
 
 static void fill_result(struct backup_run *run, const struct writer_stats *stats,

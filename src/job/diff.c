@@ -156,27 +156,26 @@ static bool compare_directories(struct diff *d, const struct hash *a, const stru
     return true;
 }
 
-static bool find_directory(struct reader *rd, const struct hash *root, const char *path,
-                           struct hash *out, struct err *e)
+static bool find_directory(struct reader *rd, const struct diff_side *s, struct hash *out,
+                           struct err *e)
 {
     AUTO(buf) struct buf keep = {0};
     struct entry en;
 
-    if (!tree_find(rd, root, path != NULL ? path : "", &keep, &en, e))
+    if (!tree_find(rd, s->tree, s->path != NULL ? s->path : "", &keep, &en, e))
         return false;
     if (en.type != ENTRY_DIRECTORY)
-        return err_set(e, ERR_USAGE, "%s: not a directory", path);
+        return err_set(e, ERR_USAGE, "%s: not a directory", s->path);
     *out = en.subtree;
     return true;
 }
 
-bool diff_run(struct repo *r, const struct hash *a, const char *a_path, const struct hash *b,
-              const char *b_path, bool with_metadata, diff_fn *fn, void *arg,
-              struct diff_stats *out, struct err *e)
+bool diff_run(struct repo *r, const struct diff_side *before, const struct diff_side *after,
+              const struct diff_options *o, struct diff_stats *out, struct err *e)
 {
     AUTO(reader) struct reader *left = NULL;
     AUTO(reader) struct reader *right = NULL;
-    struct diff d = {.with_metadata = with_metadata, .fn = fn, .arg = arg, .stats = out};
+    struct diff d = {.with_metadata = o->with_metadata, .fn = o->fn, .arg = o->arg, .stats = out};
     struct hash trees[2];
 
     if (!repo_load_index(r, e))
@@ -186,8 +185,7 @@ bool diff_run(struct repo *r, const struct hash *a, const char *a_path, const st
     d.readers[0] = left;
     d.readers[1] = right;
     *out = (struct diff_stats){0};
-    if (!find_directory(left, a, a_path, &trees[0], e) ||
-        !find_directory(right, b, b_path, &trees[1], e))
+    if (!find_directory(left, before, &trees[0], e) || !find_directory(right, after, &trees[1], e))
         return false;
 
     const bool ok = compare_directories(&d, &trees[0], &trees[1], e);

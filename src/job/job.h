@@ -122,9 +122,20 @@ struct diff_stats {
     } added, removed;
 };
 typedef bool diff_fn(void *arg, enum diff_kind kind, const char *path, bool is_dir, struct err *e);
-MUST_CHECK bool diff_run(struct repo *r, const struct hash *a, const char *a_path,
-                         const struct hash *b, const char *b_path, bool with_metadata, diff_fn *fn,
-                         void *arg, struct diff_stats *out, struct err *e);
+
+/* One side of a comparison: a tree, and the directory in it that is compared (NULL: all). */
+struct diff_side {
+    const struct hash *tree;
+    const char *path;
+};
+struct diff_options {
+    bool with_metadata;
+    diff_fn *fn;
+    void *arg;
+};
+MUST_CHECK bool diff_run(struct repo *r, const struct diff_side *before,
+                         const struct diff_side *after, const struct diff_options *o,
+                         struct diff_stats *out, struct err *e);
 
 /* Write the content of a file, or a directory as a tar (pax) stream, to fd. */
 MUST_CHECK bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,

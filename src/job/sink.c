@@ -146,8 +146,12 @@ static void lane_close(struct lane *n)
 
     if (n == NULL)
         return;
-    if (n->batch != NULL && !submit(n, &e))
-        backup_run_fail(n->run, &e);
+    if (n->batch != NULL) {
+        /* What a run that was given up leaves of an unfinished chunk. */
+        n->batch->bytes.size = n->chunk_start;
+        if (!submit(n, &e))
+            backup_run_fail(n->run, &e);
+    }
     reader_free(n->reader);
     mem_free(n);
 }
@@ -407,6 +411,15 @@ static bool drop_record(struct lane *n, struct err *e)
     return end_record(n, e);
 }
 
+/* Sizes count with their holes, and in the end what was read, not what was announced. */
+static void count_done(struct backup_run *run, const struct entry *announced,
+                       const struct entry *final, uint64_t bytes_read)
+{
+    atomic_fetch_add(&run->counters.done_files, 1);
+    atomic_fetch_add(&run->counters.done_bytes, final->size - bytes_read);
+    atomic_fetch_add(&run->counters.total_bytes, final->size - announced->size);
+}
+
 static bool end(struct lane *n, const struct entry *final, struct err *e)
 {
     struct backup_run *run = n->run;
@@ -419,7 +432,7 @@ static bool end(struct lane *n, const struct entry *final, struct err *e)
     en.content = (struct slice){0};
     en.cut = n->file_bytes < CUT_WHOLE_MAX ? CUT_WHOLE : CUT_GENERAL;
     entry_encode(&en, &n->file->final);
-    atomic_fetch_add(&run->counters.done_files, 1);
+    count_done(run, &d->listing->entries[slot], &en, n->file_bytes);
     atomic_fetch_add(d->had_before[slot] ? &run->counters.files_changed : &run->counters.files_new,
                      1);
     report_item(run, d->had_before[slot] ? "changed" : "new", d, slot);
@@ -443,6 +456,10 @@ static bool skip(struct lane *n, struct sink_dir *d, size_t slot, const char *pa
     report_error(n->run, path, why);
     if (d == NULL)
         return !failed(n->run, e);
+    if (d->listing->entries[slot].type == ENTRY_FILE) {
+        atomic_fetch_sub(&n->run->counters.total_files, 1);
+        atomic_fetch_sub(&n->run->counters.total_bytes, d->listing->entries[slot].size);
+    }
 
     struct skip *s = mem_new(sizeof(*s));
 

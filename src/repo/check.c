@@ -15,7 +15,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "repo/prune.h"
+#include "repo/condemned_list.h"
 
 static void check_auto(struct check *c)
 {
@@ -23,6 +23,7 @@ static void check_auto(struct check *c)
         mem_free(c->told[i]);
     mem_free(c->told);
     snapshot_list_done(&c->snapshots);
+    key_list_done(&c->index_keys);
     marks_free(c->marks);
     mem_free(c->is_suspect);
     mem_free(c->bad_frames);
@@ -295,8 +296,16 @@ bool check_run(struct repo *r, const struct check_options *o, struct check_stats
         !check_index(&c, e) || !check_trees(&c, e))
         return false;
     check_index_rest(&c);
-    if (!check_packs(&c, e) || (c.stats.damaged_objects > 0 && !check_affected(&c, e)))
+    if (!check_packs(&c, e))
         return false;
+    if (c.stats.damaged_objects > 0) {
+        if (index_is_stale(r, &c.index_keys))
+            return err_set(e, ERR_TRANSIENT,
+                           "a prune changed the repository meanwhile, so that what was found "
+                           "may not be damage; check again");
+        if (!check_affected(&c, e))
+            return false;
+    }
     *out = c.stats;
     return true;
 }

@@ -55,16 +55,17 @@ static bool load_objects(struct check *c, struct index *ix, struct err *e)
     bool is_stale = true;
 
     for (int round = 0; is_stale; round++) {
-        AUTO(key_list) struct key_list keys = {0};
+        struct key_list *keys = &c->index_keys;
 
+        key_list_done(keys);
         is_stale = false;
         if (round == CHECK_INDEX_ROUNDS)
             return err_set(e, ERR_TRANSIENT, "the index keeps changing while it is read");
-        if (!key_list_read(c->repo, "index/", &keys, e))
+        if (!key_list_read(c->repo, "index/", keys, e))
             return false;
-        for (size_t i = 0; i < keys.count; i++) {
-            check_progress(c, "read index", i, keys.count);
-            if (!load_object(c, ix, keys.items[i], &is_stale, e))
+        for (size_t i = 0; i < keys->count; i++) {
+            check_progress(c, "read index", i, keys->count);
+            if (!load_object(c, ix, keys->items[i], &is_stale, e))
                 return false;
         }
     }

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
-#include "repo/object.h"
+#include "repo/condemned_list.h"
 
 void condemned_done(struct condemned *c)
 {
@@ -23,38 +22,16 @@ void condemned_auto(struct condemned *c)
     condemned_done(c);
 }
 
-static bool list_decode(struct slice plain, struct condemned *c, struct err *e)
-{
-    AUTO(json) json_t *j = NULL;
-
-    if (!document_parse(plain, &j, e))
-        return false;
-
-    const json_t *packs = json_object_get(j, "packs");
-    const size_t count = json_array_size(packs);
-
-    if (!json_is_array(packs) || count > CONDEMNED_MAX)
-        return err_set(e, ERR_CORRUPT, "it holds no list of packs");
-    c->packs = mem_resize(c->packs, c->count + count, sizeof(*c->packs));
-    for (size_t i = 0; i < count; i++) {
-        const char *id = json_string_value(json_array_get(packs, i));
-
-        if (id == NULL || !hex_decode(id, c->packs[c->count].bytes, HASH_SIZE))
-            return err_set(e, ERR_CORRUPT, "member %zu of its list names no pack", i);
-        c->count++;
-    }
-    return true;
-}
-
 /* A list that is removed meanwhile condemns nothing any more. */
 static bool list_read(struct repo *r, const char *key, struct condemned *c, struct err *e)
 {
-    AUTO(buf) struct buf plain = {0};
+    AUTO(condemned_list) struct condemned_list l = {0};
 
-    if (!document_get(r, CLASS_CONDEMNED, key, &plain, e))
+    if (!condemned_list_get(r, key, &l, e))
         return e->code == ERR_NOT_FOUND;
-    if (!list_decode(buf_slice(&plain), c, e))
-        return err_wrap(e, "object %s", key);
+    c->packs = mem_resize(c->packs, c->count + l.pack_count, sizeof(*c->packs));
+    for (size_t i = 0; i < l.pack_count; i++)
+        c->packs[c->count++] = l.packs[i];
     c->lists = mem_resize(c->lists, c->list_count + 1, sizeof(*c->lists));
     c->lists[c->list_count++] = mem_string(key);
     return true;

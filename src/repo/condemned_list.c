@@ -7,13 +7,12 @@
  * list of a slow collector away while it may still do so: whoever takes a tombstone back looks
  * for lists afterwards, and has to find this one.
  */
-#include <string.h>
+#include "repo/condemned_list.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/random.h"
-#include "repo/prune.h"
 
 /* In bytes; a list's name is random, for two collectors may condemn the same packs. */
 #define LIST_ID_SIZE 16

@@ -219,6 +219,15 @@ void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state sta
     ix->packs[number].state = state;
 }
 
+void index_distrust_pack(struct index *ix, uint32_t number)
+{
+    assert(number < ix->pack_count);
+    pthread_rwlock_wrlock(&ix->lock);
+    if (ix->packs[number].state == PACK_LIVE)
+        ix->packs[number].state = PACK_CONDEMNED;
+    pthread_rwlock_unlock(&ix->lock);
+}
+
 const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame)
 {
     assert(frame < ix->frame_count);
@@ -372,6 +381,24 @@ bool index_entry_next(const struct index *ix, const uint8_t prefix[16], size_t *
         *number = at;
         *out = place_of(en);
         return true;
+    }
+    return false;
+}
+
+bool index_is_stale(struct repo *r, const struct key_list *loaded)
+{
+    AUTO(key_list) struct key_list now = {0};
+    struct err ignored;
+
+    if (!key_list_read(r, "index/", &now, &ignored))
+        return false;
+    for (size_t i = 0; i < loaded->count; i++) {
+        bool is_there = false;
+
+        for (size_t n = 0; n < now.count && !is_there; n++)
+            is_there = strcmp(now.items[n], loaded->items[i]) == 0;
+        if (!is_there)
+            return true;
     }
     return false;
 }

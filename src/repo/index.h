@@ -49,6 +49,9 @@ MUST_CHECK bool index_has_pack(const struct index *ix, const struct hash *id, ui
 size_t index_pack_count(const struct index *ix);
 const struct index_pack *index_pack_at(const struct index *ix, uint32_t number);
 void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state state);
+/* Something in a pack could not be read: a live one counts as condemned from now on.  Any
+ * thread. */
+void index_distrust_pack(struct index *ix, uint32_t number);
 const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame);
 size_t index_chunk_count(const struct index *ix);
 
@@ -105,6 +108,12 @@ MUST_CHECK bool index_entry_next(const struct index *ix, const uint8_t prefix[16
  */
 MUST_CHECK bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out,
                            struct err *e);
+
+/*
+ * Whether one of the index objects that were listed before an index was loaded is gone: a
+ * collector replaced it, and packs that the loaded index names may be gone too.
+ */
+bool index_is_stale(struct repo *r, const struct key_list *loaded);
 
 /* Encoder of an index document. */
 struct index_document {

@@ -113,6 +113,18 @@ static bool choose_copy(const struct index *ix, const struct hash *id, size_t *n
     return *number != INDEX_NO_ENTRY;
 }
 
+/* Read the very copy that is marked: the others may go. */
+static bool read_copy(struct marks *m, enum chunk_type type, const struct hash *id, struct buf *out,
+                      struct err *why)
+{
+    struct place at;
+    size_t number;
+    const bool is_there = choose_copy(m->repo->index, id, &number, &at);
+
+    assert(is_there);
+    return reader_place(m->reader, type, id, &at, out, why);
+}
+
 static bool need(struct marks *m, const struct hash *id, enum object_class class, bool *is_new,
                  struct err *e)
 {
@@ -179,7 +191,7 @@ static bool walk_list(struct marks *m, const struct hash *id, struct err *e)
     if (!is_new)
         return true;
     buf_clear(&m->list);
-    if (!reader_chunk(m->reader, CHUNK_LIST, id, &m->list, &why))
+    if (!read_copy(m, CHUNK_LIST, id, &m->list, &why))
         return tell(m, MARK_UNREADABLE, id, &why, e);
     if (m->list.size % HASH_SIZE != 0) {
         (void)err_set(&why, ERR_CORRUPT, "a list of chunks has an odd length");
@@ -253,7 +265,7 @@ static bool walk_tree(struct marks *m, const struct hash *id, struct err *e)
     bool is_sound;
 
     buf_clear(&m->page);
-    if (!reader_chunk(m->reader, CHUNK_TREE, id, &m->page, &why) ||
+    if (!read_copy(m, CHUNK_TREE, id, &m->page, &why) ||
         !page_open(buf_slice(&m->page), &kind, &count, &body, &why)) {
         (void)err_wrap(&why, "tree");
         return tell(m, MARK_UNREADABLE, id, &why, e);

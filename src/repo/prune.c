@@ -25,6 +25,9 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 
+/* Another collector may change the index under the first look this many times. */
+#define ROUNDS 3
+
 void look_auto(struct look *l)
 {
     condemned_done(&l->others);
@@ -214,13 +217,40 @@ static bool mark_all(struct prune *p, const struct look *l, bool is_second, stru
     return true;
 }
 
-/* The index is loaded after the snapshots were listed, so it has all that they need. */
-static bool first_look(struct prune *p, struct err *e)
+/* Whether a failure to find what the index names may come from another collector. */
+static bool is_stale(struct repo *r, const struct key_list *index_keys, const struct err *why)
 {
+    return (why->code == ERR_CORRUPT || why->code == ERR_TRANSIENT) &&
+           index_is_stale(r, index_keys);
+}
+
+static void forget_marks(struct prune *p)
+{
+    marks_free(TAKE(p->marks));
     repo_drop_index(p->repo);
+}
+
+/* The index is loaded after the snapshots were listed, so it has all that they need; its
+ * objects were listed before the packs, so their packs are among those. */
+static bool look_once(struct prune *p, struct err *e)
+{
+    key_list_done(&p->index_keys);
+    look_auto(&p->first);
+    forget_marks(p);
     return key_list_read(p->repo, "index/", &p->index_keys, e) &&
            look_take(p->repo, NULL, &p->first, e) && look_is_plausible(p->repo, &p->first, e) &&
            index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, &p->first, false, e);
+}
+
+static bool first_look(struct prune *p, struct err *e)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        if (look_once(p, e))
+            return true;
+        if (!is_stale(p->repo, &p->index_keys, e))
+            return false;
+    }
+    return err_set(e, ERR_TRANSIENT, "other prunes keep changing the index");
 }
 
 /* Deciding */
@@ -244,10 +274,19 @@ static bool has_new_roots(const struct prune *p, const struct look *now)
 /* With new roots there are new packs; everything is marked anew. */
 static bool mark_again(struct prune *p, const struct look *now, struct err *e)
 {
-    marks_free(TAKE(p->marks));
     index_free(TAKE(p->moved));
-    repo_drop_index(p->repo);
-    return index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, now, true, e);
+    for (int round = 0; round < ROUNDS; round++) {
+        AUTO(key_list) struct key_list keys = {0};
+
+        forget_marks(p);
+        if (!key_list_read(p->repo, "index/", &keys, e))
+            return false;
+        if (index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, now, true, e))
+            return true;
+        if (!is_stale(p->repo, &keys, e))
+            return false;
+    }
+    return err_set(e, ERR_TRANSIENT, "other prunes keep changing the index");
 }
 
 /* What the second look says of the packs of one index, by their numbers. */

@@ -5,6 +5,7 @@
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
 
+#include "repo/condemned_list.h"
 #include "repo/mark.h"
 #include "repo/snapshot.h"
 
@@ -72,25 +73,5 @@ MUST_CHECK bool prune_index(struct prune *p, const struct look *now, struct err 
 bool prune_is_doomed(const struct prune *p, const struct hash *pack);
 
 void prune_progress(const struct prune *p, const char *step, uint64_t done, uint64_t total);
-
-/* Condemned lists as a collector uses them (condemned_list.c) */
-
-/* One list, decoded. */
-struct condemned_list {
-    struct hash *packs;
-    size_t pack_count;
-    struct hash *snapshots; /* forgotten ones that the collector may remove */
-    size_t snapshot_count;
-};
-void condemned_list_auto(struct condemned_list *l);
-MUST_CHECK bool condemned_list_decode(struct slice plain, struct condemned_list *out,
-                                      struct err *e);
-MUST_CHECK bool condemned_list_get(struct repo *r, const char *key, struct condemned_list *out,
-                                   struct err *e);
-/* Publish; *key_out is released with mem_free().  At most CONDEMNED_MAX packs and snapshots. */
-MUST_CHECK bool condemned_list_put(struct repo *r, const struct condemned_list *l, char **key_out,
-                                   struct err *e);
-/* Remove the lists of which nothing is left to remove: no pack exists, no snapshot does. */
-MUST_CHECK bool condemned_list_sweep(struct repo *r, struct err *e);
 
 #endif

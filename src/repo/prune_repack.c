@@ -132,8 +132,11 @@ static bool copy_pack(struct repacker *k, const struct index_pack *p, struct err
 
     pack_key(&p->id, key);
     buf_clear(&k->object);
-    if (!store_get_all(k->prune->repo->store, key, &k->object, e))
+    if (!store_get_all(k->prune->repo->store, key, &k->object, e)) {
+        if (e->code == ERR_NOT_FOUND)
+            e->code = ERR_TRANSIENT; /* it was there: another collector took it */
         return err_wrap(e, "repack");
+    }
     if (!pack_scan_open(k->source, buf_slice(&k->object), e))
         return err_wrap(e, "repack %s", key);
     if (pack_scan_class(k->source) != p->class ||

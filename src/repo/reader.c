@@ -78,6 +78,18 @@ void reader_auto(struct reader **rd)
     reader_free(*rd);
 }
 
+/* Bytes of a pack to rd->sealed.  The index names the pack, so its absence is damage: callers
+ * take ERR_NOT_FOUND for a path that is not in the snapshot. */
+static bool fetch(struct reader *rd, const char *key, uint64_t offset, size_t size, struct err *e)
+{
+    buf_clear(&rd->sealed);
+    if (store_get(rd->repo->store, key, offset, size, &rd->sealed, e))
+        return true;
+    if (e->code == ERR_NOT_FOUND)
+        e->code = ERR_CORRUPT;
+    return err_wrap(e, "%s", key);
+}
+
 static bool fetch_header(struct reader *rd, uint32_t pack, const char *key, const uint8_t **out,
                          struct err *e)
 {
@@ -94,9 +106,8 @@ static bool fetch_header(struct reader *rd, uint32_t pack, const char *key, cons
         if (h->used < oldest->used)
             oldest = h;
     }
-    buf_clear(&rd->sealed);
-    if (!store_get(rd->repo->store, key, 0, SEAL_HEADER_SIZE, &rd->sealed, e))
-        return err_wrap(e, "%s", key);
+    if (!fetch(rd, key, 0, SEAL_HEADER_SIZE, e))
+        return false;
     memcpy(oldest->bytes, rd->sealed.data, SEAL_HEADER_SIZE);
     oldest->pack = pack;
     oldest->used = ++rd->tick;
@@ -134,11 +145,8 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
     char key[PACK_KEY_MAX];
 
     pack_key(&p->id, key);
-    if (!open_pack(rd, f->pack, key, e))
+    if (!open_pack(rd, f->pack, key, e) || !fetch(rd, key, f->offset, f->sealed_size, e))
         return false;
-    buf_clear(&rd->sealed);
-    if (!store_get(rd->repo->store, key, f->offset, f->sealed_size, &rd->sealed, e))
-        return err_wrap(e, "%s", key);
     buf_clear(plain);
     if (s.compression == COMPRESSION_NONE)
         return unseal_section(rd->box, &s, buf_slice(&rd->sealed), plain, e) ||
@@ -188,11 +196,34 @@ bool reader_verify(struct reader *rd, enum chunk_type type, struct slice bytes,
     return err_set(e, ERR_CORRUPT, "chunk %.16s holds other bytes than its id says", text);
 }
 
+/*
+ * A pack that cannot be read in part is no base for deduplication: what a backup finds damaged
+ * in it is stored again, and found from then on.
+ */
+bool reader_place(struct reader *rd, enum chunk_type type, const struct hash *id,
+                  const struct place *at, struct buf *out, struct err *e)
+{
+    struct index *ix = rd->repo->index;
+    struct slice frame;
+
+    if (!reader_frame(rd, at->frame, &frame, e)) {
+        if (e->code == ERR_CORRUPT)
+            index_distrust_pack(ix, index_frame_at(ix, at->frame)->pack);
+        return false;
+    }
+
+    const struct slice bytes = SLICE_OF(frame.data + at->offset, at->size);
+
+    if (!reader_verify(rd, type, bytes, id, e))
+        return false;
+    buf_append_slice(out, bytes);
+    return true;
+}
+
 bool reader_chunk(struct reader *rd, enum chunk_type type, const struct hash *id, struct buf *out,
                   struct err *e)
 {
-    struct place at;
-    struct slice frame;
+    struct place at, last;
 
     if (!index_find(rd->repo->index, id, &at)) {
         char text[65];
@@ -200,15 +231,14 @@ bool reader_chunk(struct reader *rd, enum chunk_type type, const struct hash *id
         hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
         return err_set(e, ERR_CORRUPT, "chunk %.16s is in no pack that exists", text);
     }
-    if (!reader_frame(rd, at.frame, &frame, e))
-        return false;
-
-    const struct slice bytes = SLICE_OF(frame.data + at.offset, at.size);
-
-    if (!reader_verify(rd, type, bytes, id, e))
-        return false;
-    buf_append_slice(out, bytes);
-    return true;
+    do {
+        if (reader_place(rd, type, id, &at, out, e))
+            return true;
+        last = at;
+        /* Another copy comes first when there is one whose pack is not distrusted. */
+    } while (e->code == ERR_CORRUPT && index_find(rd->repo->index, id, &at) &&
+             at.frame != last.frame);
+    return false;
 }
 
 bool reader_content(struct reader *rd, const struct entry *file, struct buf *ids, struct err *e)

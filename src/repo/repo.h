@@ -93,9 +93,9 @@ MUST_CHECK bool key_file_make(const char *path, uint8_t out[32], struct err *e);
 struct snapshot_counts {
     uint64_t files_new, files_changed, files_unmodified;
     uint64_t dirs_new, dirs_changed, dirs_unmodified;
-    uint64_t data_chunks, tree_chunks;      /* new ones stored by this run */
-    uint64_t bytes_added, bytes_stored;     /* new plain bytes; the same as stored in packs */
-    uint64_t total_files, total_bytes;      /* seen in the source */
+    uint64_t data_chunks, tree_chunks;  /* new ones stored by this run */
+    uint64_t bytes_added, bytes_stored; /* new plain bytes; the same as stored in packs */
+    uint64_t total_files, total_bytes;  /* seen in the source */
     int64_t started_ns, ended_ns;
 };
 
@@ -165,7 +165,7 @@ MUST_CHECK bool snapshot_load(struct repo *r, const struct hash *id, struct snap
 /* Which snapshots a command means; NULL or empty members match all. */
 struct snapshot_filter {
     const char *host;
-    const char *const *tags;  /* each "a,b": all of these tags; any of the array matches */
+    const char *const *tags; /* each "a,b": all of these tags; any of the array matches */
     size_t tag_count;
     const char *const *paths; /* path text; the snapshot has all of them */
     size_t path_count;
@@ -178,8 +178,8 @@ bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
  * committed snapshots.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
  */
 MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
-                                 const struct snapshot_filter *f, struct snapshot **out,
-                                 char **sub, struct err *e);
+                                 const struct snapshot_filter *f, struct snapshot **out, char **sub,
+                                 struct err *e);
 
 /* Write the object; fills in s->id, writer, seq and prev.  It is prepared, not committed. */
 MUST_CHECK bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e);
@@ -193,8 +193,7 @@ MUST_CHECK bool snapshot_forget(struct repo *r, const struct hash *id, const cha
  * Remove the tombstone, by id or unique prefix among forgotten ones.  ERR_NOT_FOUND when
  * there is none; ERR_TRANSIENT (tombstone left in place) while a prune is running.
  */
-MUST_CHECK bool snapshot_unforget(struct repo *r, const char *id, struct hash *done,
-                                  struct err *e);
+MUST_CHECK bool snapshot_unforget(struct repo *r, const char *id, struct hash *done, struct err *e);
 void snapshot_id_text(const struct hash *id, char out[65]);
 
 /* Retention (retention.c): pure */
@@ -254,14 +253,18 @@ void reader_auto(struct reader **rd);
  * The plain bytes of a frame, valid until the next call with this reader.  Authentic, but
  * the ids of its chunks are not recomputed: reader_verify() does that for one chunk.
  */
-MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out,
-                             struct err *e);
+MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e);
 MUST_CHECK bool reader_verify(struct reader *rd, enum chunk_type type, struct slice bytes,
                               const struct hash *id, struct err *e);
 
-/* Append one chunk, verified. ERR_CORRUPT also when the index does not know it. */
+/* Append one chunk, verified, from whichever of its copies can be read.  ERR_CORRUPT also when
+ * the index does not know it. */
 MUST_CHECK bool reader_chunk(struct reader *rd, enum chunk_type type, const struct hash *id,
                              struct buf *out, struct err *e);
+
+/* Append one chunk, verified, from this copy and no other. */
+MUST_CHECK bool reader_place(struct reader *rd, enum chunk_type type, const struct hash *id,
+                             const struct place *at, struct buf *out, struct err *e);
 
 /* Append the 32-byte ids of a file's data chunks, following lists. */
 MUST_CHECK bool reader_content(struct reader *rd, const struct entry *file, struct buf *ids,
@@ -290,8 +293,8 @@ struct piece {
     enum chunk_type type;
     void *cookie;    /* the caller's */
     uint64_t number; /* the caller's */
-    struct hash id; /* set before done() */
-    bool is_new;    /* set before done(): not in the repository before */
+    struct hash id;  /* set before done() */
+    bool is_new;     /* set before done(): not in the repository before */
 };
 
 /* Bytes of some chunks on their way to the repository. */
@@ -309,7 +312,7 @@ struct batch {
 void batch_add(struct batch *b, const struct piece *p);
 
 /* A batch is worth submitting from this many bytes on. */
-#define BATCH_BYTES ((size_t)512 << 10)
+#define BATCH_BYTES ((size_t)1 << 20)
 
 /* Called on a worker thread when all ids of a batch are known; it then owns the batch and
  * gives it back with writer_release(). */
@@ -404,15 +407,15 @@ MUST_CHECK bool prune_run(struct repo *r, const struct prune_options *o, struct 
                           struct err *e);
 
 enum check_fault_kind {
-    CHECK_DAMAGED,   /* an object's bytes are wrong, or it is missing: data is lost */
-    CHECK_LITTER,    /* harmless leftover of an interrupted run */
-    CHECK_AFFECTED,  /* a file or directory of a snapshot that damage reaches */
+    CHECK_DAMAGED,  /* an object's bytes are wrong, or it is missing: data is lost */
+    CHECK_LITTER,   /* harmless leftover of an interrupted run */
+    CHECK_AFFECTED, /* a file or directory of a snapshot that damage reaches */
 };
 
 struct check_fault {
     enum check_fault_kind kind;
-    const char *object;   /* key, or the snapshot's id for CHECK_AFFECTED */
-    const char *path;     /* path text, CHECK_AFFECTED only, else NULL */
+    const char *object; /* key, or the snapshot's id for CHECK_AFFECTED */
+    const char *path;   /* path text, CHECK_AFFECTED only, else NULL */
     const char *sentence;
 };
 
@@ -420,8 +423,8 @@ struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
     uint32_t subset_n, subset_t;
-    double subset_percent;  /* > 0: this share of packs, chosen at random */
-    uint64_t subset_bytes;  /* > 0: about this many bytes, chosen at random */
+    double subset_percent; /* > 0: this share of packs, chosen at random */
+    uint64_t subset_bytes; /* > 0: about this many bytes, chosen at random */
     void (*fault)(void *arg, const struct check_fault *f); /* one thread at a time */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;

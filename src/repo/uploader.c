@@ -5,6 +5,12 @@
 /* The last packs of a run are read back before upload when that takes no time to speak of. */
 #define VERIFY_LAST_MAX ((size_t)8 << 20)
 
+/*
+ * What is durable goes to the index at the latest after this many bytes of directories, some 27,000
+ * chunks: a run that is interrupted later finds them again when it is repeated.
+ */
+#define INDEX_PART ((size_t)1 << 20)
+
 void first_failure_set(struct first_failure *f, const struct err *e)
 {
     pthread_mutex_lock(&f->lock);
@@ -46,6 +52,13 @@ static bool verify(struct uploader *u, struct pack_scan *scan, struct slice obje
     return true;
 }
 
+bool uploader_publish(struct uploader *u, struct err *e)
+{
+    if (u->index.packs == 0 || index_document_put(u->repo, &u->index, e))
+        return true;
+    return err_wrap(e, "store index");
+}
+
 static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_builder *b,
                    struct err *e)
 {
@@ -64,7 +77,7 @@ static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_build
     needed_packs_written(u->needed, &id);
     atomic_fetch_add(&u->stored, 1);
     atomic_fetch_add(&u->bytes_stored, object.size);
-    return true;
+    return u->index.body.size < INDEX_PART || uploader_publish(u, e);
 }
 
 static void *uploader_main(void *arg)

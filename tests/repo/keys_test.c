@@ -521,6 +521,7 @@ END
           slot_is_named_by_a_prefix_that_no_other_has, two_that_remove_each_others_slot_leave_one,
           passwd_replaces_the_slot_in_use, repository_has_at_most_16_slots,
           slot_with_a_flipped_bit_does_not_open, changed_label_is_damage_and_not_a_wrong_key,
+          slot_of_another_epoch_or_suite_is_corrupt,
           argon2id_parameters_beyond_the_format_are_refused, hostile_slot_costs_nothing,
           slot_of_another_repository_opens_nothing, slot_under_another_name_opens_nothing,
           damaged_slots_are_passed_over_and_named, repository_without_sound_slot_is_corrupt,

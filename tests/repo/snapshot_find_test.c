@@ -96,6 +96,52 @@ TEST(prefix_finds_a_committed_snapshot_only)
 }
 END
 
+    /*
+     * Seal one document until two objects share the first four digits of their names, and commit
+     * both.  *id is one of them.
+     */
+    static void
+    commit_twins(struct repo *r, struct hash *id)
+{
+    enum { MOST = 4000 };
+    AUTO(snapshot) struct snapshot *s = sample(1);
+    AUTO(buf) struct buf plain = {0};
+    AUTO(mem) struct hash *ids = mem_array(MOST, sizeof(*ids));
+    bool is_found = false;
+
+    s->seq = 1;
+    CHECK_OK(snapshot_encode(s, &plain, e));
+    for (size_t n = 0; !is_found; n++) {
+        CHECK(n < MOST);
+        CHECK_OK(
+            document_put_hashed(r, CLASS_SNAPSHOT, "snapshots", buf_slice(&plain), &ids[n], e));
+        for (size_t i = 0; i < n && !is_found; i++)
+            if (memcmp(ids[i].bytes, ids[n].bytes, 2) == 0) {
+                CHECK_OK(snapshot_commit(r, &ids[i], e));
+                CHECK_OK(snapshot_commit(r, &ids[n], e));
+                *id = ids[i];
+                is_found = true;
+            }
+    }
+}
+
+TEST(prefix_of_several_snapshots_is_refused)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+    struct id_text prefix;
+    struct hash id = {0};
+
+    commit_twins(r, &id);
+    prefix = text_of(&id);
+    CHECK(resolves_to(r, prefix.text, NULL, &id));
+    prefix.text[4] = '\0';
+    CHECK_ERR(snapshot_resolve(r, prefix.text, NULL, &s, &sub, e), ERR_USAGE);
+}
+END
+
 TEST(filter_lets_through_what_has_all_it_asks_for)
 {
     static const char *const both[] = {"x,y"};
@@ -125,4 +171,4 @@ END
 
     TESTS("snapshot_find", latest_is_the_newest_committed_that_matches,
           selector_may_name_a_path_inside, prefix_finds_a_committed_snapshot_only,
-          filter_lets_through_what_has_all_it_asks_for)
+          prefix_of_several_snapshots_is_refused, filter_lets_through_what_has_all_it_asks_for)

@@ -232,6 +232,24 @@ TEST(nothing_comes_back_while_a_collector_works)
 }
 END
 
+TEST(tombstone_is_not_touched_while_a_list_is_seen)
+{
+    AUTO(store) struct store *disk = store_memory_new();
+    AUTO(store)
+    struct store *counting =
+        store_fault_new(disk, (struct fault_plan){100, FAULT_FROM, ERR_FATAL, true});
+    AUTO(repo) struct repo *r = repo_in(disk);
+    const struct hash id = forgotten(r, 1);
+    struct hash done;
+
+    publish_list(r, &id);
+    r->store = counting;
+    CHECK_ERR(snapshot_unforget(r, text_of(&id).text, &done, e), ERR_TRANSIENT);
+    CHECK(store_fault_calls(counting) == 0);
+    r->store = disk;
+}
+END
+
     static void
     unforget_with_faults(enum fault_mode mode)
 {
@@ -267,7 +285,9 @@ TEST(tombstone_is_there_after_a_failure_whichever_store_call_fails)
 END
 
     TESTS("snapshot_race", snapshot_that_is_collected_meanwhile_is_no_damage,
+          snapshot_that_is_lost_meanwhile_is_damage,
           snapshot_that_is_committed_meanwhile_is_not_taken_for_prepared,
           forgotten_snapshot_comes_back, one_of_several_forgotten_snapshots_must_be_named_clearly,
           collected_snapshot_does_not_come_back, nothing_comes_back_while_a_collector_works,
+          tombstone_is_not_touched_while_a_list_is_seen,
           tombstone_is_there_after_a_failure_whichever_store_call_fails)

@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,14 @@ static void grow(const struct plant *p, size_t piece, struct buf *out)
     const size_t offset = piece * PIECE_SIZE;
     const size_t size = p->size - offset < PIECE_SIZE ? p->size - offset : PIECE_SIZE;
     uint64_t state = (p->seed + 1) * UINT64_C(0x9E3779B97F4A7C15) + piece;
+
     uint8_t *to = buf_extend(out, size);
 
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i += sizeof(state)) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        to[i] = (uint8_t)(state >> 32);
+        memcpy(to + i, &state, size - i < sizeof(state) ? size - i : sizeof(state));
     }
 }
 
@@ -162,8 +164,7 @@ static bool put_directory(struct run *run, size_t *next, size_t depth, struct ha
     AUTO(pages) struct pages p = {.run = run};
 
     page_begin(&p.page, PAGE_ENTRIES);
-    while (*next < planting->count &&
-           strncmp(planting->plants[*next].path, prefix, depth) == 0) {
+    while (*next < planting->count && strncmp(planting->plants[*next].path, prefix, depth) == 0) {
         const char *name = planting->plants[*next].path + depth;
         const char *slash = strchr(name, '/');
         struct entry en = {.type = ENTRY_DIRECTORY, .mode = 0755, .inode = 1, .links = 2};
@@ -207,7 +208,7 @@ bool growth_begin(struct growth *g, struct repo *r, const struct planting *p, st
 {
     struct run run = {.planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
     const struct writer_options o = {
-        .workers = 2, .pack_size = p->pack_size, .done = on_done, .arg = &run};
+        .workers = 1, .pack_size = p->pack_size, .done = on_done, .arg = &run};
     struct hash tree;
 
     *g = (struct growth){.repo = r};
@@ -296,8 +297,8 @@ bool world_harvest(struct repo *r, const struct hash *snapshot, const struct pla
     AUTO(snapshot) struct snapshot *s = NULL;
 
     repo_drop_index(r);
-    if (!snapshot_mark_read(r, CLASS_COMMIT, snapshot, e) ||
-        !snapshot_load(r, snapshot, &s, e) || !repo_load_index(r, e))
+    if (!snapshot_mark_read(r, CLASS_COMMIT, snapshot, e) || !snapshot_load(r, snapshot, &s, e) ||
+        !repo_load_index(r, e))
         return false;
 
     AUTO(reader) struct reader *rd = reader_new(r);
@@ -364,11 +365,32 @@ void world_replace(struct store *s, const char *key, struct slice bytes)
     CHECK_OK(store_put(s, key, bytes, PUT_REPLACE, e));
 }
 
+struct copying {
+    struct store *from, *to;
+};
+
+static bool copy_object(void *arg, const struct object_info *info, struct err *e)
+{
+    const struct copying *c = arg;
+    AUTO(buf) struct buf bytes = {0};
+
+    return store_get_all(c->from, info->key, &bytes, e) &&
+           store_put(c->to, info->key, buf_slice(&bytes), PUT_NEW, e);
+}
+
+struct store *world_copy(struct store *s)
+{
+    struct copying c = {s, store_memory_new()};
+
+    CHECK_OK(store_list(s, "", copy_object, &c, e));
+    return c.to;
+}
+
 struct meddler {
     struct store store;
     struct store *next;
     struct meddling meddling;
-    int calls;
+    atomic_int calls;
 };
 
 /* Count a call; fn runs once, and its own calls on other handles are none of this store. */
@@ -376,7 +398,7 @@ static struct store *next_of(struct store *s)
 {
     struct meddler *m = (struct meddler *)s;
 
-    if (m->calls++ == m->meddling.at)
+    if (atomic_fetch_add(&m->calls, 1) == m->meddling.at)
         m->meddling.fn(m->meddling.arg);
     return m->next;
 }
@@ -401,8 +423,7 @@ static bool meddler_put(struct store *s, const char *key, struct slice data, enu
     return ok;
 }
 
-static bool meddler_stat(struct store *s, const char *key, struct object_info *info,
-                         struct err *e)
+static bool meddler_stat(struct store *s, const char *key, struct object_info *info, struct err *e)
 {
     return store_stat(next_of(s), key, info, e);
 }
@@ -440,5 +461,5 @@ struct store *meddler_new(struct store *next, const struct meddling *m)
 
 int meddler_calls(struct store *s)
 {
-    return ((struct meddler *)s)->calls;
+    return atomic_load(&((struct meddler *)s)->calls);
 }

@@ -23,8 +23,8 @@ struct repo *world_repo(struct store *s);
 struct planting {
     const struct plant *plants;
     size_t count;
-    size_t pack_size;  /* 0: default */
-    uint32_t in_page;  /* entries of a directory's page; 0: one page for all */
+    size_t pack_size; /* 0: default */
+    uint32_t in_page; /* entries of a directory's page; 0: one page for all */
 };
 
 /* A backup up to the snapshot object, and the rest of it. */
@@ -44,13 +44,16 @@ MUST_CHECK bool world_plant(struct repo *r, const struct planting *p, struct has
                             struct err *e);
 
 /* Whether a snapshot holds all its plants, bit for bit. */
-MUST_CHECK bool world_harvest(struct repo *r, const struct hash *snapshot,
-                              const struct planting *p, struct err *e);
+MUST_CHECK bool world_harvest(struct repo *r, const struct hash *snapshot, const struct planting *p,
+                              struct err *e);
 
 /* Objects below a prefix. */
 size_t world_count(struct store *s, const char *prefix);
 /* Key of number n below a prefix, in order; owned. */
 char *world_key(struct store *s, const char *prefix, size_t n);
+
+/* Another store in memory with the same objects. */
+struct store *world_copy(struct store *s);
 
 /* Replace the bytes of an object. */
 void world_replace(struct store *s, const char *key, struct slice bytes);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "repo/prune.h"
 
 #define PATHS 256
 
@@ -529,7 +530,7 @@ void fixture_restore(struct repo *r, const struct hash *snapshot, const char *pa
     tree_compare(path, target);
 }
 
-size_t fixture_check_sound(struct store *s, const char *path)
+size_t fixture_check_sound(struct store *s)
 {
     AUTO(repo) struct repo *r = fixture_open(s);
     AUTO(snapshot_list) struct snapshot_list all = {0};
@@ -539,9 +540,60 @@ size_t fixture_check_sound(struct store *s, const char *path)
         AUTO(scratch) struct scratch to = {0};
 
         scratch_init(&to);
-        fixture_restore(r, &all.items[i]->id, path, to.path);
+        fixture_restore(r, &all.items[i]->id, all.items[i]->paths[0], to.path);
     }
     return all.count;
+}
+
+/* Reports */
+
+static void see_error(void *arg, const char *during, const char *path, const struct err *why)
+{
+    struct seen *s = arg;
+
+    (void)during;
+    s->errors++;
+    buf_printf(&s->error_paths, "%s\n", path);
+    memcpy(s->why, why->text, sizeof(s->why));
+}
+
+static void see_item(void *arg, const char *action, const char *path, uint64_t size)
+{
+    struct seen *s = arg;
+    const struct {
+        const char *action;
+        size_t *count;
+    } actions[] = {
+        {"new", &s->new},           {"changed", &s->changed}, {"unchanged", &s->unchanged},
+        {"restored", &s->restored}, {"updated", &s->updated}, {"skipped", &s->skipped},
+        {"deleted", &s->deleted}};
+
+    (void)path;
+    (void)size;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcmp(actions[i].action, action) == 0) {
+            ++*actions[i].count;
+            return;
+        }
+    ck_abort_msg("unknown action %s", action);
+}
+
+void seen_init(struct seen *s)
+{
+    *s = (struct seen){.report = {.arg = s, .item_error = see_error, .item = see_item}};
+}
+
+void seen_auto(struct seen *s)
+{
+    buf_done(&s->error_paths);
+}
+
+bool seen_error(struct seen *s, const char *path)
+{
+    AUTO(buf) struct buf line = {0};
+
+    buf_printf(&line, "%s\n", path);
+    return strstr(buf_string(&s->error_paths), buf_string(&line)) != NULL;
 }
 
 /* Hooks */
@@ -633,6 +685,16 @@ void object_name(struct store *s, const char *prefix, size_t n, char key[128])
 
     CHECK_OK(store_list(s, prefix, search_object, &found, e));
     ck_assert_uint_lt(n, found.count);
+}
+
+void pack_condemn(struct repo *r, const char *key)
+{
+    struct hash pack;
+    const struct condemned_list l = {.packs = &pack, .pack_count = 1};
+    AUTO(mem) char *list = NULL;
+
+    CHECK(key_hash(key, &pack));
+    CHECK_OK(condemned_list_put(r, &l, &list, e));
 }
 
 void object_damage(struct store *s, const char *key, int64_t offset)

@@ -58,9 +58,20 @@ bool fixture_backup(struct repo *r, const char *path, struct backup_result *out,
 void fixture_restore(struct repo *r, const struct hash *snapshot, const char *path,
                      const char *target);
 
-/* Restore what stood at path in every committed snapshot of the store through a fresh handle,
- * and compare it with what is there now.  Returns how many there are. */
-size_t fixture_check_sound(struct store *s, const char *path);
+/* Restore every committed snapshot of the store through a fresh handle and compare it with what
+ * stands now at the path that it was taken of.  Returns how many there are. */
+size_t fixture_check_sound(struct store *s);
+
+/* What a run told about its items.  Pass &seen.report. */
+struct seen {
+    struct report report;
+    size_t new, changed, unchanged, restored, updated, skipped, deleted, errors;
+    struct buf error_paths; /* each with a newline behind it */
+    char why[500];          /* of the last error */
+};
+void seen_init(struct seen *s);
+void seen_auto(struct seen *s);
+bool seen_error(struct seen *s, const char *path);
 
 /* A store that calls fn before each operation; borrows next. */
 enum hook_op { HOOK_GET, HOOK_PUT, HOOK_STAT, HOOK_LIST, HOOK_REMOVE };
@@ -76,6 +87,8 @@ void hook_init(struct hook *h, struct store *next, hook_fn *fn, void *arg);
 /* Keys with a prefix, in ascending order; the store's n-th. */
 size_t object_count(struct store *s, const char *prefix);
 void object_name(struct store *s, const char *prefix, size_t n, char key[128]);
+/* Let a collector announce that it is about to remove a pack (its key). */
+void pack_condemn(struct repo *r, const char *key);
 /* Flip one bit of an object at this offset; negative ones count from its end. */
 void object_damage(struct store *s, const char *key, int64_t offset);
 

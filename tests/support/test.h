@@ -10,51 +10,51 @@
 
 #include "base/err.h"
 
-#define TEST(name) START_TEST(name)
-#define END        END_TEST
+#define TEST(name)       START_TEST(name)
+#define END              END_TEST
 
 #define CHECK(condition) ck_assert_msg((condition), "%s", #condition)
 
 /* The call succeeds; shows its error when it does not.  Needs no variable of the caller. */
-#define CHECK_OK(call)                                                             \
-    do {                                                                           \
-        struct err e_ = {0};                                                       \
-        struct err *e = &e_;                                                       \
-        const bool ok_ = (call);                                                   \
-        ck_assert_msg(ok_, "%s: %s", #call, e_.text);                              \
+#define CHECK_OK(call)                                \
+    do {                                              \
+        struct err e_ = {0};                          \
+        struct err *e = &e_;                          \
+        const bool ok_ = (call);                      \
+        ck_assert_msg(ok_, "%s: %s", #call, e_.text); \
     } while (0)
 
 /* The call fails with this code; inside call the error is written e. */
-#define CHECK_ERR(call, wanted)                                                    \
-    do {                                                                           \
-        struct err e_ = {0};                                                       \
-        struct err *e = &e_;                                                       \
-        const bool ok_ = (call);                                                   \
-        ck_assert_msg(!ok_, "%s succeeded", #call);                                \
-        ck_assert_msg(e_.code == (wanted), "%s: code %d, wanted %s: %s", #call,    \
-                      (int)e_.code, #wanted, e_.text);                             \
-        ck_assert_msg(e_.text[0] != '\0', "%s: no sentence", #call);               \
+#define CHECK_ERR(call, wanted)                                                               \
+    do {                                                                                      \
+        struct err e_ = {0};                                                                  \
+        struct err *e = &e_;                                                                  \
+        const bool ok_ = (call);                                                              \
+        ck_assert_msg(!ok_, "%s succeeded", #call);                                           \
+        ck_assert_msg(e_.code == (wanted), "%s: code %d, wanted %s: %s", #call, (int)e_.code, \
+                      #wanted, e_.text);                                                      \
+        ck_assert_msg(e_.text[0] != '\0', "%s: no sentence", #call);                          \
     } while (0)
 
 /* Run the listed tests, each in a process of its own with a limit of TEST_SECONDS. */
 #ifndef TEST_SECONDS
 #define TEST_SECONDS 60
 #endif
-#define TESTS(suite_name, ...)                                                     \
-    int main(void)                                                                 \
-    {                                                                              \
-        const TTest *const tests[] = {__VA_ARGS__};                                \
-        Suite *s = suite_create(suite_name);                                       \
-        TCase *c = tcase_create(suite_name);                                       \
-        tcase_set_timeout(c, TEST_SECONDS);                                        \
-        for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)              \
-            tcase_add_test(c, tests[i]);                                           \
-        suite_add_tcase(s, c);                                                     \
-        SRunner *r = srunner_create(s);                                            \
-        srunner_run_all(r, CK_NORMAL);                                             \
-        const int failed = srunner_ntests_failed(r);                               \
-        srunner_free(r);                                                           \
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;                          \
+#define TESTS(suite_name, ...)                                        \
+    int main(void)                                                    \
+    {                                                                 \
+        const TTest *const tests[] = {__VA_ARGS__};                   \
+        Suite *s = suite_create(suite_name);                          \
+        TCase *c = tcase_create(suite_name);                          \
+        tcase_set_timeout(c, TEST_SECONDS);                           \
+        for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) \
+            tcase_add_test(c, tests[i]);                              \
+        suite_add_tcase(s, c);                                        \
+        SRunner *r = srunner_create(s);                               \
+        srunner_run_all(r, CK_NORMAL);                                \
+        const int failed = srunner_ntests_failed(r);                  \
+        srunner_free(r);                                              \
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;             \
     }
 
 #endif

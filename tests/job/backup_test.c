@@ -1,0 +1,765 @@
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "support/fixture.h"
+
+#define MIB ((size_t)1 << 20)
+
+/* What most tests need: a place for files and a repository in memory. */
+struct world {
+    struct scratch dir;
+    struct store *store;
+    struct repo *repo;
+    struct seen seen;
+    struct backup_result result;
+    const char *path; /* of options */
+};
+
+static void world_init(struct world *w)
+{
+    *w = (struct world){0};
+    scratch_init(&w->dir);
+    w->store = store_memory_new();
+    w->repo = fixture_repo(w->store);
+    seen_init(&w->seen);
+    w->path = w->dir.path;
+}
+
+static void world_auto(struct world *w)
+{
+    repo_close(w->repo);
+    store_close(w->store);
+    scratch_done(&w->dir);
+    seen_auto(&w->seen);
+}
+
+static struct backup_options options_of(const struct world *w)
+{
+    return (struct backup_options){
+        .files = {.paths = &w->path, .path_count = 1}, .stream_fd = -1, .host = "h"};
+}
+
+/* Back up with options; what was seen before is forgotten. */
+static bool run(struct world *w, const struct backup_options *o, struct err *e)
+{
+    seen_auto(&w->seen);
+    seen_init(&w->seen);
+    return backup_run(w->repo, o, &w->seen.report, &w->result, e);
+}
+
+static void back_up(struct world *w)
+{
+    const struct backup_options o = options_of(w);
+
+    CHECK_OK(run(w, &o, e));
+    CHECK(w->result.is_committed);
+}
+
+static void check_restores(struct world *w)
+{
+    AUTO(scratch) struct scratch to = {0};
+
+    scratch_init(&to);
+    fixture_restore(w->repo, &w->result.snapshot, w->dir.path, to.path);
+}
+
+TEST(a_backup_comes_back_bit_for_bit)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    back_up(&w);
+    ck_assert_uint_eq(w.result.errors, 0);
+    check_restores(&w);
+    ck_assert_uint_eq(fixture_check_sound(w.store), 1);
+}
+END
+
+TEST(an_unchanged_tree_stores_nothing_and_no_file_is_read)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    clock_ahead();
+    back_up(&w);
+    const uint64_t files = w.result.counts.total_files;
+
+    CHECK(w.seen.new == files &&w.result.counts.data_chunks > 0);
+    back_up(&w);
+    CHECK(w.seen.unchanged == files && w.seen.new == 0 && w.seen.changed == 0);
+    CHECK(w.result.counts.files_unmodified == files && w.result.has_parent);
+    ck_assert_uint_eq(w.result.counts.data_chunks, 0);
+    /* Other tests change the directory above. */
+    CHECK(w.result.counts.tree_chunks <= 2 && w.result.frames <= 1);
+    check_restores(&w);
+}
+END
+
+TEST(files_too_young_to_trust_are_read_again_but_not_stored_again)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    back_up(&w);
+    back_up(&w);
+    ck_assert_uint_eq(w.seen.unchanged, 0);
+    ck_assert_uint_eq(w.seen.changed, w.result.counts.total_files);
+    ck_assert_uint_eq(w.result.counts.data_chunks, 0);
+}
+END
+
+TEST(of_one_changed_file_only_what_changed_is_stored)
+{
+    AUTO(world) struct world w;
+    AUTO(fd) int fd = -1;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    clock_ahead();
+    back_up(&w);
+    fd = open(path_in(w.dir.path, "sizes/3145728"), O_WRONLY | O_CLOEXEC);
+    CHECK(pwrite(fd, "changed", 7, 2 << 20) == 7);
+    back_up(&w);
+    CHECK(w.seen.changed == 1 && w.seen.new == 0);
+    CHECK(w.result.counts.data_chunks >= 1 && w.result.counts.data_chunks <= 4);
+    CHECK(w.result.counts.bytes_added < 3 * MIB);
+    check_restores(&w);
+}
+END
+
+TEST(new_and_removed_entries_are_in_the_next_backup)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    clock_ahead();
+    back_up(&w);
+    file_put(path_in(w.dir.path, "many/0000a new one"), 99, 1000);
+    CHECK(unlink(path_in(w.dir.path, "many/0700")) == 0);
+    CHECK(unlink(path_in(w.dir.path, "links/file")) == 0);
+    CHECK(mkdir(path_in(w.dir.path, "many/0701 is a directory"), 0700) == 0);
+    back_up(&w);
+    /* The names left of a file that lost one show a change of its own. */
+    CHECK(w.seen.new == 1 && w.seen.changed == 2);
+    check_restores(&w);
+}
+END
+
+TEST(a_type_that_changed_is_in_the_next_backup)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "file to directory"), "x");
+    CHECK(mkdir(path_in(w.dir.path, "directory to file"), 0700) == 0);
+    CHECK(symlink("x", path_in(w.dir.path, "link to file")) == 0);
+    clock_ahead();
+    back_up(&w);
+    CHECK(unlink(path_in(w.dir.path, "file to directory")) == 0);
+    CHECK(mkdir(path_in(w.dir.path, "file to directory"), 0700) == 0);
+    CHECK(rmdir(path_in(w.dir.path, "directory to file")) == 0);
+    CHECK(unlink(path_in(w.dir.path, "link to file")) == 0);
+    file_put_text(path_in(w.dir.path, "directory to file"), "y");
+    file_put_text(path_in(w.dir.path, "link to file"), "z");
+    back_up(&w);
+    check_restores(&w);
+}
+END
+
+TEST(a_large_file_with_more_chunks_than_an_entry_holds_comes_back)
+{
+    AUTO(world) struct world w;
+    const char *path;
+
+    world_init(&w);
+    path = path_in(w.dir.path, "large");
+    file_put(path, 5, 160 * MIB);
+    clock_ahead();
+    back_up(&w);
+    CHECK(w.result.counts.data_chunks > ENTRY_DIRECT_MAX);
+    check_restores(&w);
+    back_up(&w);
+    CHECK(w.seen.unchanged == 1 && w.result.counts.data_chunks == 0);
+    check_restores(&w);
+}
+END
+
+    /* Trouble in the source */
+
+    struct toucher {
+    pthread_t thread;
+    const char *path;
+    atomic_bool is_over;
+};
+
+static void *touch_all_the_time(void *arg)
+{
+    struct toucher *t = arg;
+
+    for (int64_t ns = 0; !atomic_load(&t->is_over); ns++) {
+        const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1, .tv_nsec = ns}};
+
+        CHECK(utimensat(AT_FDCWD, t->path, times, 0) == 0);
+    }
+    return NULL;
+}
+
+TEST(a_file_that_changes_while_it_is_read_is_stored_and_named)
+{
+    AUTO(world) struct world w;
+    AUTO(snapshot) struct snapshot *s = NULL;
+    struct toucher t = {0};
+
+    world_init(&w);
+    t.path = path_in(w.dir.path, "moving");
+    file_put(t.path, 1, 20 * MIB);
+    file_put_text(path_in(w.dir.path, "still"), "x");
+    thread_start(&t.thread, touch_all_the_time, &t, "toucher");
+    back_up(&w);
+    atomic_store(&t.is_over, true);
+    thread_join(t.thread);
+    CHECK(w.result.errors == 1 && w.seen.errors == 1 && seen_error(&w.seen, t.path));
+    CHECK_OK(snapshot_load(w.repo, &w.result.snapshot, &s, e));
+    ck_assert_uint_eq(s->incomplete_count, 1);
+    ck_assert_str_eq(s->incomplete[0].path, t.path);
+    clock_ahead();
+    back_up(&w);
+    CHECK(w.result.errors == 0 && w.seen.changed == 2); /* what moved is read again */
+    check_restores(&w);
+}
+END
+
+    /* Go on as a user who may not read everything. */
+    static void
+    become_nobody(struct world *w)
+{
+    if (geteuid() != 0)
+        return;
+    CHECK(chown(w->dir.path, 65534, 65534) == 0);
+    CHECK(setegid(65534) == 0 && seteuid(65534) == 0);
+}
+
+TEST(what_cannot_be_read_is_left_out_and_named)
+{
+    AUTO(world) struct world w;
+    AUTO(snapshot) struct snapshot *s = NULL;
+
+    world_init(&w);
+    become_nobody(&w);
+    file_put_text(path_in(w.dir.path, "secret"), "x");
+    file_put_text(path_in(w.dir.path, "open"), "y");
+    CHECK(mkdir(path_in(w.dir.path, "closed"), 0) == 0);
+    CHECK(chmod(path_in(w.dir.path, "secret"), 0) == 0);
+    back_up(&w);
+    ck_assert_uint_eq(w.result.errors, 2);
+    CHECK(seen_error(&w.seen, path_in(w.dir.path, "secret")));
+    CHECK(seen_error(&w.seen, path_in(w.dir.path, "closed")));
+    CHECK_OK(snapshot_load(w.repo, &w.result.snapshot, &s, e));
+    ck_assert_uint_eq(s->incomplete_count, 2);
+    CHECK(unlink(path_in(w.dir.path, "secret")) == 0);
+    CHECK(getuid() != 0 || seteuid(0) == 0);
+    check_restores(&w);
+}
+END
+
+TEST(a_path_that_is_missing_among_several_is_named)
+{
+    AUTO(world) struct world w;
+    const char *paths[3];
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "here"), "x");
+    struct backup_options o = options_of(&w);
+
+    paths[0] = path_in(w.dir.path, "here");
+    paths[1] = path_in(w.dir.path, "not here");
+    paths[2] = path_in(w.dir.path, "neither/here");
+    o.files.paths = paths;
+    o.files.path_count = 3;
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.is_committed && w.result.errors == 2);
+    CHECK(seen_error(&w.seen, paths[1]));
+    check_restores(&w);
+}
+END
+
+TEST(paths_that_are_all_missing_fail_and_commit_nothing)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    w.path = path_in(w.dir.path, "missing");
+    const struct backup_options o = options_of(&w);
+
+    CHECK_ERR(run(&w, &o, e), ERR_NOT_FOUND);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);
+}
+END
+
+    /* Streams */
+
+    static struct backup_options
+    stream_options(const struct world *w, int fd)
+{
+    struct backup_options o = options_of(w);
+
+    o.files = (struct files_options){0};
+    o.stream_fd = fd;
+    o.stream_name = "dump.sql";
+    return o;
+}
+
+TEST(a_stream_comes_back_as_a_file)
+{
+    AUTO(world) struct world w;
+    AUTO(scratch) struct scratch to = {0};
+    AUTO(snapshot) struct snapshot *s = NULL;
+    struct restore_result restored;
+
+    world_init(&w);
+    scratch_init(&to);
+    file_put(path_in(w.dir.path, "in"), 3, 5 * MIB + 17);
+    AUTO(fd) int fd = open(path_in(w.dir.path, "in"), O_RDONLY | O_CLOEXEC);
+    const struct backup_options o = stream_options(&w, fd);
+
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.is_committed && w.result.counts.total_files == 1);
+    CHECK_OK(snapshot_load(w.repo, &w.result.snapshot, &s, e));
+    ck_assert_str_eq(s->paths[0], "/dump.sql");
+    const struct restore_options ro = {.snapshot = s, .target = to.path};
+
+    CHECK_OK(restore_run(w.repo, &ro, &w.seen.report, &restored, e));
+    AUTO(buf) struct buf in = {0}, out = {0};
+
+    file_take(path_in(w.dir.path, "in"), &in);
+    file_take(path_in(to.path, "dump.sql"), &out);
+    CHECK(slice_is_equal(buf_slice(&in), buf_slice(&out)));
+}
+END
+
+    static bool
+    is_not_whole(void *arg, struct err *e)
+{
+    ++*(int *)arg;
+    return err_set(e, ERR_FATAL, "mysqldump ended with status 2");
+}
+
+TEST(a_stream_that_is_not_whole_commits_nothing)
+{
+    AUTO(world) struct world w;
+    int asked = 0;
+
+    world_init(&w);
+    file_put(path_in(w.dir.path, "in"), 3, 2 * MIB);
+    AUTO(fd) int fd = open(path_in(w.dir.path, "in"), O_RDONLY | O_CLOEXEC);
+    struct backup_options o = stream_options(&w, fd);
+
+    o.stream_is_whole = is_not_whole;
+    o.stream_arg = &asked;
+    CHECK_ERR(run(&w, &o, e), ERR_FATAL);
+    ck_assert_int_eq(asked, 1);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);
+    ck_assert_uint_eq(object_count(w.store, "commits/"), 0);
+}
+END
+
+TEST(an_empty_stream_is_an_empty_file)
+{
+    AUTO(world) struct world w;
+    AUTO(fd) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    world_init(&w);
+    const struct backup_options o = stream_options(&w, fd);
+
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.is_committed && w.result.counts.total_bytes == 0);
+}
+END
+
+/* Parents, dry runs, nothing to do */
+
+TEST(the_parent_is_the_latest_of_the_same_host_and_paths)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "a"), "a");
+    CHECK(mkdir(path_in(w.dir.path, "d"), 0700) == 0);
+    back_up(&w);
+    back_up(&w);
+    const struct hash latest = w.result.snapshot;
+    struct backup_options o = options_of(&w);
+
+    o.host = "other";
+    CHECK_OK(run(&w, &o, e));
+    CHECK(!w.result.has_parent);
+    w.path = path_in(w.dir.path, "d");
+    back_up(&w);
+    CHECK(!w.result.has_parent);
+    w.path = w.dir.path;
+    back_up(&w);
+    CHECK(w.result.has_parent && hash_is_equal(&w.result.parent, &latest));
+}
+END
+
+TEST(with_force_everything_is_read)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "a"), "a");
+    clock_ahead();
+    back_up(&w);
+    struct backup_options o = options_of(&w);
+
+    o.force = true;
+    CHECK_OK(run(&w, &o, e));
+    CHECK(!w.result.has_parent && w.seen.new == 1 && w.result.counts.data_chunks == 0);
+}
+END
+
+TEST(a_dry_run_tells_and_stores_nothing)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    const size_t before = object_count(w.store, "");
+    struct backup_options o = options_of(&w);
+
+    o.is_dry_run = true;
+    CHECK_OK(run(&w, &o, e));
+    CHECK(!w.result.is_committed && w.seen.new == w.result.counts.total_files);
+    CHECK(w.result.counts.bytes_added > 3 * MIB);
+    ck_assert_uint_eq(object_count(w.store, ""), before);
+}
+END
+
+TEST(an_unchanged_backup_can_be_left_out)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    w.path = path_in(w.dir.path, "in");
+    CHECK(mkdir(w.path, 0700) == 0);
+    file_put_text(path_in(w.path, "a"), "a");
+    clock_ahead();
+    struct backup_options o = options_of(&w);
+
+    o.skip_if_unchanged = true;
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.is_committed);
+    /* Other tests change the directory above; one try in a hundred is quiet. */
+    bool is_left_out = false;
+
+    for (int i = 0; i < 100 && !is_left_out; i++) {
+        CHECK_OK(run(&w, &o, e));
+        is_left_out = !w.result.is_committed;
+    }
+    CHECK(is_left_out);
+    file_put_text(path_in(w.path, "b"), "b");
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.is_committed);
+}
+END
+
+TEST(a_cancelled_backup_commits_nothing)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    const struct backup_options o = options_of(&w);
+
+    cancel_request();
+    CHECK_ERR(run(&w, &o, e), ERR_CANCELLED);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);
+}
+END
+
+    struct canceller {
+    const char *prefix;
+    int after;
+};
+
+static void cancel_at_put(void *arg, enum hook_op op, const char *key)
+{
+    struct canceller *c = arg;
+
+    if (op == HOOK_PUT && strncmp(key, c->prefix, strlen(c->prefix)) == 0 && c->after-- == 0)
+        cancel_request();
+}
+
+static void check_cancel(const char *prefix, int after)
+{
+    AUTO(world) struct world w;
+    struct canceller c = {prefix, after};
+    struct hook h;
+
+    world_init(&w);
+    file_put(path_in(w.dir.path, "large"), 1, 30 * MIB);
+    hook_init(&h, w.store, cancel_at_put, &c);
+
+    AUTO(repo) struct repo *r = fixture_open(&h.store);
+    struct backup_options o = options_of(&w);
+
+    o.pack_size = MIB;
+    CHECK_ERR(backup_run(r, &o, &w.seen.report, &w.result, e), ERR_CANCELLED);
+    ck_assert_uint_eq(object_count(w.store, "commits/"), 0);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);
+}
+
+TEST(a_backup_that_is_cancelled_in_the_middle_of_a_file_commits_nothing)
+{
+    check_cancel("packs/", 3);
+}
+END
+
+TEST(a_backup_that_is_cancelled_at_its_end_commits_nothing)
+{
+    check_cancel("snapshots/", 0);
+}
+END
+
+/* Trouble in the repository */
+
+TEST(a_damaged_snapshot_does_not_stop_backups)
+{
+    AUTO(world) struct world w;
+    char key[128];
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "a"), "a");
+    back_up(&w);
+    object_name(w.store, "snapshots/", 0, key);
+    object_damage(w.store, key, -1);
+    back_up(&w);
+    CHECK(!w.result.has_parent);
+    check_restores(&w);
+}
+END
+
+    /* Flip a bit in each frame of every pack of a kind. */
+    static void
+    damage_packs(struct store *s, struct repo *r, bool of_trees)
+{
+    AUTO(snapshot_list) struct snapshot_list all = {0};
+    const size_t count = object_count(s, "packs/");
+
+    (void)r;
+    for (size_t i = 0; i < count; i++) {
+        AUTO(buf) struct buf head = {0};
+        char key[128];
+
+        object_name(s, "packs/", i, key);
+        CHECK_OK(store_get(s, key, 0, 128, &head, e));
+        if ((head.data[9] == 3) == of_trees)
+            object_damage(s, key, 140);
+    }
+}
+
+TEST(a_damaged_tree_of_the_parent_is_stored_again)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    clock_ahead();
+    back_up(&w);
+    damage_packs(w.store, w.repo, true);
+    back_up(&w);
+    ck_assert_uint_eq(w.result.errors, 0);
+    ck_assert_uint_eq(w.result.counts.data_chunks, 0);
+    check_restores(&w);
+}
+END
+
+TEST(a_prune_never_prefers_a_damaged_tree_to_the_one_stored_instead)
+{
+    for (int round = 0; round < 6; round++) {
+        AUTO(world) struct world w;
+        const struct prune_options o = {.max_unused_percent = 50};
+        struct prune_stats stats;
+        struct err e = {0};
+
+        world_init(&w);
+        file_put_text(path_in(w.dir.path, "a"), "a");
+        clock_ahead();
+        back_up(&w);
+        damage_packs(w.store, w.repo, true);
+        back_up(&w);
+        const bool ok = prune_run(w.repo, &o, &stats, &e);
+
+        CHECK(ok || e.code == ERR_CORRUPT);
+        repo_drop_index(w.repo);
+        check_restores(&w);
+    }
+}
+END
+
+TEST(a_lost_pack_is_stored_again)
+{
+    for (int i = 0; i < 2; i++) {
+        AUTO(world) struct world w;
+        char key[128];
+
+        world_init(&w);
+        tree_make(w.dir.path);
+        clock_ahead();
+        back_up(&w);
+        ck_assert_uint_eq(object_count(w.store, "packs/"), 2);
+        object_name(w.store, "packs/", (size_t)i, key);
+        CHECK_OK(store_remove(w.store, key, e));
+        back_up(&w);
+        ck_assert_uint_eq(w.result.errors, 0);
+        ck_assert_uint_eq(fixture_check_sound(w.store), 2);
+    }
+}
+END
+
+    /* A collector that condemns all packs when a snapshot is about to be written. */
+    struct collector {
+    struct repo *other;
+    int times;
+    size_t condemned;
+    char packs[16][128]; /* the first ones */
+};
+
+static void condemn_all(void *arg, enum hook_op op, const char *key)
+{
+    struct collector *c = arg;
+
+    if (op != HOOK_PUT || strncmp(key, "snapshots/", 10) != 0 || c->times-- <= 0)
+        return;
+    for (size_t n = object_count(repo_store(c->other), "packs/"); n-- > 0;) {
+        char pack[128];
+
+        object_name(repo_store(c->other), "packs/", n, pack);
+        pack_condemn(c->other, pack);
+        if (c->condemned < 16)
+            memcpy(c->packs[c->condemned], pack, sizeof(pack));
+        c->condemned++;
+    }
+}
+
+/* Go through with it. */
+static void collect(struct collector *c)
+{
+    struct store *s = repo_store(c->other);
+
+    for (size_t i = 0; i < c->condemned; i++)
+        CHECK_OK(store_remove(s, c->packs[i], e));
+    while (object_count(s, "condemned/") > 0) {
+        char key[128];
+
+        object_name(s, "condemned/", 0, key);
+        CHECK_OK(store_remove(s, key, e));
+    }
+}
+
+TEST(a_backup_whose_packs_are_condemned_is_repeated_and_succeeds)
+{
+    AUTO(world) struct world w;
+    struct collector c = {.times = 1};
+    struct hook h;
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    clock_ahead();
+    c.other = w.repo;
+    hook_init(&h, w.store, condemn_all, &c);
+
+    AUTO(repo) struct repo *r = fixture_open(&h.store);
+    const struct backup_options o = options_of(&w);
+
+    CHECK_OK(backup_run(r, &o, &w.seen.report, &w.result, e));
+    CHECK(w.result.is_committed && c.condemned == 2);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 1);
+    ck_assert_uint_eq(object_count(w.store, "packs/"), 4);
+    collect(&c);
+    check_restores(&w);
+}
+END
+
+TEST(a_backup_whose_packs_are_always_condemned_gives_up)
+{
+    AUTO(world) struct world w;
+    struct collector c = {.times = 100};
+    struct hook h;
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "a"), "a");
+    c.other = w.repo;
+    hook_init(&h, w.store, condemn_all, &c);
+
+    AUTO(repo) struct repo *r = fixture_open(&h.store);
+    const struct backup_options o = options_of(&w);
+
+    CHECK_ERR(backup_run(r, &o, &w.seen.report, &w.result, e), ERR_TRANSIENT);
+    ck_assert_uint_eq(object_count(w.store, "commits/"), 0);
+    ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);
+}
+END
+
+    struct ticks {
+    size_t count;
+    struct progress last;
+};
+
+static void tick(void *arg, const struct progress *p)
+{
+    struct ticks *t = arg;
+
+    CHECK(p->files_done >= t->last.files_done && p->elapsed_ns >= t->last.elapsed_ns);
+    t->count++;
+    t->last = *p;
+}
+
+TEST(progress_ends_with_everything_done)
+{
+    AUTO(world) struct world w;
+    struct ticks t = {0};
+    const struct report report = {.arg = &t, .progress = tick};
+
+    world_init(&w);
+    tree_make(w.dir.path);
+    const struct backup_options o = options_of(&w);
+
+    CHECK_OK(backup_run(w.repo, &o, &report, &w.result, e));
+    CHECK(t.count >= 1 && t.last.files_done == w.result.counts.total_files);
+    CHECK(t.last.files_total == t.last.files_done && t.last.bytes_done == t.last.bytes_total);
+}
+END
+
+    TESTS("backup", a_backup_comes_back_bit_for_bit,
+          an_unchanged_tree_stores_nothing_and_no_file_is_read,
+          files_too_young_to_trust_are_read_again_but_not_stored_again,
+          of_one_changed_file_only_what_changed_is_stored,
+          new_and_removed_entries_are_in_the_next_backup, a_type_that_changed_is_in_the_next_backup,
+          a_large_file_with_more_chunks_than_an_entry_holds_comes_back,
+          a_file_that_changes_while_it_is_read_is_stored_and_named,
+          what_cannot_be_read_is_left_out_and_named, a_path_that_is_missing_among_several_is_named,
+          paths_that_are_all_missing_fail_and_commit_nothing, a_stream_comes_back_as_a_file,
+          a_stream_that_is_not_whole_commits_nothing, an_empty_stream_is_an_empty_file,
+          the_parent_is_the_latest_of_the_same_host_and_paths, with_force_everything_is_read,
+          a_dry_run_tells_and_stores_nothing, an_unchanged_backup_can_be_left_out,
+          a_cancelled_backup_commits_nothing,
+          a_backup_that_is_cancelled_in_the_middle_of_a_file_commits_nothing,
+          a_backup_that_is_cancelled_at_its_end_commits_nothing,
+          a_damaged_snapshot_does_not_stop_backups, a_damaged_tree_of_the_parent_is_stored_again,
+          a_prune_never_prefers_a_damaged_tree_to_the_one_stored_instead,
+          a_lost_pack_is_stored_again, a_backup_whose_packs_are_condemned_is_repeated_and_succeeds,
+          a_backup_whose_packs_are_always_condemned_gives_up, progress_ends_with_everything_done)

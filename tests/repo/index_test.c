@@ -1,0 +1,502 @@
+#include "repo/index.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "repo/chunks.h"
+
+#define CHUNK_SIZE 10
+
+/* Ids as even as those of real chunks. */
+static struct hash id_of(uint64_t n)
+{
+    struct hash id;
+
+    sha256(SLICE_OF(&n, sizeof(n)), &id);
+    return id;
+}
+
+/* The directory of a pack with chunks first .. first + count - 1, at most 1,000 in a frame. */
+static void directory_of(uint64_t first, size_t count, struct buf *out)
+{
+    const size_t frames = (count + 999) / 1000;
+
+    buf_put_u32(out, (uint32_t)frames);
+    buf_put_u32(out, (uint32_t)count);
+    for (size_t i = 0; i < frames; i++) {
+        const uint32_t n = (uint32_t)(count - i * 1000 < 1000 ? count - i * 1000 : 1000);
+
+        buf_put_u32(out, n * CHUNK_SIZE + SEAL_TAG_SIZE);
+        buf_put_u32(out, n * CHUNK_SIZE);
+        buf_put_u8(out, COMPRESSION_NONE);
+        buf_put_u32(out, n);
+    }
+    for (uint64_t n = first; n < first + count; n++) {
+        const struct hash id = id_of(n);
+
+        buf_append(out, id.bytes, HASH_SIZE);
+        buf_put_u8(out, CHUNK_DATA);
+        buf_put_u8(out, 0);
+        buf_put_u32(out, CHUNK_SIZE);
+    }
+}
+
+/* Add pack number p with these chunks; returns the number in the index. */
+static uint32_t add_pack(struct index *ix, uint64_t p, enum pack_state state, uint64_t first,
+                         size_t count)
+{
+    AUTO(buf) struct buf directory = {0};
+    const struct hash id = id_of(UINT64_C(1) << 40 | p);
+    uint32_t number = UINT32_MAX;
+
+    directory_of(first, count, &directory);
+    CHECK_OK(index_add_pack(ix, &id, CLASS_CONTENT, state, buf_slice(&directory), &number, e));
+    return number;
+}
+
+static uint32_t pack_of(const struct index *ix, const struct place *at)
+{
+    return index_frame_at(ix, at->frame)->pack;
+}
+
+TEST(each_of_200000_chunks_is_found_where_it_stands)
+{
+    AUTO(index) struct index *ix = index_new();
+    struct place at;
+
+    for (uint32_t p = 0; p < 100; p++)
+        ck_assert_uint_eq(add_pack(ix, p, PACK_LIVE, p * 2000, 2000), p);
+    ck_assert_uint_eq(index_chunk_count(ix), 200000);
+    for (uint64_t n = 0; n < 200000; n++) {
+        const struct hash id = id_of(n);
+
+        CHECK(index_find(ix, &id, &at) && at.size == CHUNK_SIZE);
+        CHECK(pack_of(ix, &at) == n / 2000 && at.frame == n / 1000);
+        CHECK(at.offset == n % 1000 * CHUNK_SIZE);
+    }
+    for (uint64_t n = 200000; n < 300000; n++) {
+        const struct hash id = id_of(n);
+
+        CHECK(!index_find(ix, &id, &at));
+    }
+}
+END
+
+TEST(frames_and_packs_have_the_numbers_and_sizes_of_the_directory)
+{
+    AUTO(index) struct index *ix = index_new();
+
+    (void)add_pack(ix, 0, PACK_LIVE, 0, 1500);
+    const uint32_t second = add_pack(ix, 1, PACK_CONDEMNED, 5000, 700);
+    const struct index_pack *p = index_pack_at(ix, second);
+
+    CHECK(p->state == PACK_CONDEMNED && p->class == CLASS_CONTENT && p->chunk_count == 700);
+    CHECK(p->first_frame == 2 && p->frame_count == 1);
+    ck_assert_uint_eq(p->size, SEAL_HEADER_SIZE + 700 * CHUNK_SIZE + SEAL_TAG_SIZE +
+                                   (8 + 13 + 700 * 38) + SEAL_TAG_SIZE + PACK_TRAILER_SIZE);
+    ck_assert_uint_eq(index_frame_at(ix, 0)->offset, SEAL_HEADER_SIZE);
+    ck_assert_uint_eq(index_frame_at(ix, 1)->offset,
+                      SEAL_HEADER_SIZE + 1000 * CHUNK_SIZE + SEAL_TAG_SIZE);
+    ck_assert_uint_eq(index_frame_at(ix, 1)->plain_size, 500 * CHUNK_SIZE);
+}
+END
+
+TEST(a_pack_that_is_added_twice_counts_once)
+{
+    AUTO(index) struct index *ix = index_new();
+
+    (void)add_pack(ix, 0, PACK_LIVE, 0, 10);
+    const uint32_t number = add_pack(ix, 1, PACK_LIVE, 10, 10);
+
+    ck_assert_uint_eq(add_pack(ix, 1, PACK_MISSING, 10, 10), number);
+    ck_assert_uint_eq(index_pack_count(ix), 2);
+    ck_assert_uint_eq(index_chunk_count(ix), 20);
+    CHECK(index_pack_at(ix, number)->state == PACK_LIVE);
+}
+END
+
+TEST(a_chunk_is_claimed_once)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(1);
+    struct place at;
+
+    CHECK(!index_find_or_claim(ix, &id, 77, &at));
+    CHECK(index_find_or_claim(ix, &id, 77, &at) && at.frame == INDEX_PENDING);
+    CHECK(!index_find(ix, &id, &at) && !index_find_live(ix, &id, &at));
+    ck_assert_uint_eq(index_copies(ix, &id, NULL, 0), 0);
+}
+END
+
+TEST(a_live_chunk_cannot_be_claimed)
+{
+    AUTO(index) struct index *ix = index_new();
+    struct claim claims[3] = {{.id = id_of(5), .size = CHUNK_SIZE},
+                              {.id = id_of(50), .size = 9},
+                              {.id = id_of(50), .size = 9}};
+
+    (void)add_pack(ix, 0, PACK_LIVE, 0, 10);
+    index_claim_all(ix, claims, 3);
+    CHECK(claims[0].is_found && claims[0].place.offset == 5 * CHUNK_SIZE);
+    CHECK(!claims[1].is_found);
+    CHECK(claims[2].is_found && claims[2].place.frame == INDEX_PENDING);
+}
+END
+
+TEST(a_condemned_chunk_can_be_read_but_not_relied_on)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(3);
+    struct place at;
+
+    (void)add_pack(ix, 0, PACK_CONDEMNED, 0, 10);
+    CHECK(index_find(ix, &id, &at));
+    CHECK(!index_find_live(ix, &id, &at));
+    CHECK(!index_find_or_claim(ix, &id, CHUNK_SIZE, &at));
+    CHECK(index_find(ix, &id, &at) && at.frame == 0);
+}
+END
+
+TEST(a_chunk_in_a_missing_pack_is_not_there)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(3);
+    struct place at;
+    const uint32_t number = add_pack(ix, 0, PACK_MISSING, 0, 10);
+
+    CHECK(!index_find(ix, &id, &at) && !index_find_live(ix, &id, &at));
+    index_set_pack_state(ix, number, PACK_LIVE);
+    CHECK(index_find(ix, &id, &at) && index_find_live(ix, &id, &at));
+}
+END
+
+TEST(of_several_copies_a_live_one_comes_first)
+{
+    static const enum pack_state orders[][3] = {{PACK_LIVE, PACK_CONDEMNED, PACK_MISSING},
+                                                {PACK_CONDEMNED, PACK_LIVE, PACK_MISSING},
+                                                {PACK_MISSING, PACK_CONDEMNED, PACK_LIVE}};
+
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(index) struct index *ix = index_new();
+        const struct hash id = id_of(3);
+        struct place at, copies[3];
+
+        for (uint32_t p = 0; p < 3; p++)
+            (void)add_pack(ix, p, orders[i][p], 0, 10);
+        ck_assert_uint_eq(index_copies(ix, &id, copies, 3), 3);
+        CHECK(index_find(ix, &id, &at));
+        CHECK(index_pack_at(ix, pack_of(ix, &at))->state == PACK_LIVE);
+        CHECK(index_find_or_claim(ix, &id, CHUNK_SIZE, &at));
+        CHECK(index_pack_at(ix, pack_of(ix, &at))->state == PACK_LIVE);
+    }
+}
+END
+
+    static void
+    count_entry(void *arg, const uint8_t prefix[16], struct place at)
+{
+    const struct hash id = id_of(at.frame * 1000 + at.offset / CHUNK_SIZE);
+
+    ck_assert_int_eq(memcmp(prefix, id.bytes, 16), 0);
+    ++*(size_t *)arg;
+}
+
+TEST(all_entries_are_visited_and_none_that_is_pending)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash pending = id_of(1 << 20);
+    uint8_t prefix[16];
+    struct place at;
+    size_t each = 0, numbered = 0;
+
+    (void)add_pack(ix, 0, PACK_LIVE, 0, 3000);
+    CHECK(!index_find_or_claim(ix, &pending, 1, &at));
+    index_each(ix, count_entry, &each);
+    for (size_t i = 0; i < index_entry_room(ix); i++)
+        numbered += index_entry_at(ix, i, prefix, &at);
+    ck_assert_uint_eq(each, 3000);
+    ck_assert_uint_eq(numbered, 3000);
+}
+END
+
+TEST(the_copies_of_a_chunk_come_one_with_each_call)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(7);
+    struct place at;
+    size_t number = INDEX_NO_ENTRY, count = 0;
+    bool seen[5] = {0};
+
+    for (uint32_t p = 0; p < 5; p++)
+        (void)add_pack(ix, p, p == 2 ? PACK_MISSING : PACK_LIVE, 0, 400);
+    while (index_entry_next(ix, id.bytes, &number, &at)) {
+        CHECK(!seen[pack_of(ix, &at)]);
+        seen[pack_of(ix, &at)] = true;
+        count++;
+    }
+    ck_assert_uint_eq(count, 5);
+}
+END
+
+#define THREADS 8
+#define CLAIMS  20000
+
+    struct claimer {
+    pthread_t thread;
+    struct index *index;
+    uint64_t seed;
+    uint8_t *claimed; /* by number: this thread was first */
+};
+
+static void *claim_all(void *arg)
+{
+    struct claimer *c = arg;
+
+    /* Each thread goes its own way through the same numbers, half of them in batches. */
+    for (uint64_t i = 0; i < CLAIMS; i += 4) {
+        struct claim claims[4];
+
+        for (uint64_t k = 0; k < 4; k++)
+            claims[k] =
+                (struct claim){.id = id_of((i + k) * (2 * c->seed + 1) % CLAIMS), .size = 8};
+        index_claim_all(c->index, claims, 3);
+        claims[3].is_found = index_find_or_claim(c->index, &claims[3].id, 8, &claims[3].place);
+        for (uint64_t k = 0; k < 4; k++)
+            c->claimed[(i + k) * (2 * c->seed + 1) % CLAIMS] = !claims[k].is_found;
+    }
+    return NULL;
+}
+
+TEST(of_eight_threads_exactly_one_gets_each_chunk)
+{
+    static const uint64_t odd[THREADS] = {0, 1, 3, 4, 5, 6, 8, 9}; /* 2n+1 prime to 20,000 */
+    AUTO(index) struct index *ix = index_new();
+    struct claimer claimers[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++) {
+        claimers[i] = (struct claimer){.index = ix, .seed = odd[i], .claimed = mem_new(CLAIMS)};
+        thread_start(&claimers[i].thread, claim_all, &claimers[i], "claimer");
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        thread_join(claimers[i].thread);
+    for (size_t n = 0; n < CLAIMS; n++) {
+        int count = 0;
+
+        for (size_t i = 0; i < THREADS; i++)
+            count += claimers[i].claimed[n];
+        ck_assert_int_eq(count, 1);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        mem_free(claimers[i].claimed);
+}
+END
+
+/* Index objects */
+
+TEST(an_index_is_loaded_with_the_states_of_its_packs)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    char key[128];
+    struct hash gone, doomed;
+    uint32_t number;
+
+    for (uint64_t n = 0; n < 3; n++)
+        (void)chunks_store(r, n, 1, 1000, 1);
+    object_name(s, "packs/", 0, key);
+    CHECK(key_hash(key, &gone));
+    CHECK_OK(store_remove(s, key, e));
+    object_name(s, "packs/", 0, key);
+    CHECK(key_hash(key, &doomed));
+    pack_condemn(r, key);
+    repo_drop_index(r);
+    CHECK_OK(repo_load_index(r, e));
+    ck_assert_uint_eq(index_pack_count(r->index), 3);
+    CHECK(index_has_pack(r->index, &gone, &number));
+    CHECK(index_pack_at(r->index, number)->state == PACK_MISSING);
+    CHECK(index_has_pack(r->index, &doomed, &number));
+    CHECK(index_pack_at(r->index, number)->state == PACK_CONDEMNED);
+}
+END
+
+    /* Another process makes one index object of all, as a collector does, once. */
+    struct rewriter {
+    struct repo *other;
+    bool is_over;
+};
+
+static void rewrite(void *arg, enum hook_op op, const char *key)
+{
+    struct rewriter *w = arg;
+    AUTO(key_list) struct key_list keys = {0};
+    AUTO(index_document) struct index_document all = {0};
+
+    if (w->is_over || op != HOOK_GET || strncmp(key, "index/", 6) != 0)
+        return;
+    w->is_over = true;
+    CHECK_OK(key_list_read(w->other, "index/", &keys, e));
+    for (size_t i = 0; i < keys.count; i++) {
+        AUTO(buf) struct buf plain = {0};
+        struct slice body;
+        uint32_t count;
+
+        CHECK_OK(document_get(w->other, CLASS_INDEX, keys.items[i], &plain, e));
+        CHECK_OK(index_document_open(buf_slice(&plain), &count, &body, e));
+        for (uint32_t n = 0; n < count; n++) {
+            struct index_row row;
+
+            CHECK_OK(index_document_next(&body, &row, e));
+            index_document_add(&all, &row.id, row.class, row.pack_size, row.directory);
+        }
+    }
+    CHECK_OK(index_document_put(w->other, &all, e));
+    for (size_t i = 0; i < keys.count; i++)
+        CHECK_OK(store_remove(w->other->store, keys.items[i], e));
+}
+
+TEST(an_index_that_is_rewritten_while_it_is_read_is_whole)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    struct rewriter w = {.other = r};
+    struct hook h;
+
+    for (uint64_t n = 0; n < 3; n++)
+        (void)chunks_store(r, n * 4, 4, 1000, 4);
+    ck_assert_uint_eq(object_count(s, "index/"), 3);
+    hook_init(&h, s, rewrite, &w);
+
+    AUTO(repo) struct repo *late = fixture_open(&h.store);
+
+    CHECK_OK(repo_load_index(late, e));
+    CHECK(w.is_over);
+    ck_assert_uint_eq(object_count(s, "index/"), 1);
+    ck_assert_uint_eq(index_pack_count(late->index), 3);
+    chunks_check(late, 0, 12, 1000);
+}
+END
+
+    static void
+    vanish(void *arg, enum hook_op op, const char *key)
+{
+    struct repo *other = arg;
+
+    if (op != HOOK_GET || strncmp(key, "index/", 6) != 0)
+        return;
+    CHECK_OK(store_remove(other->store, key, e));
+    (void)chunks_store(other, clock_now_ns() % 1000000007, 1, 100, 1);
+}
+
+TEST(an_index_that_never_stands_still_is_a_passing_failure)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    struct hook h;
+
+    (void)chunks_store(r, 0, 1, 1000, 1);
+    hook_init(&h, s, vanish, r);
+
+    AUTO(repo) struct repo *late = fixture_open(&h.store);
+
+    CHECK_ERR(repo_load_index(late, e), ERR_TRANSIENT);
+}
+END
+
+    static void
+    count_damage(void *arg, const char *key, const struct err *why)
+{
+    ck_assert_int_eq(why->code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why->text, key));
+    ++*(int *)arg;
+}
+
+TEST(a_damaged_index_object_is_named_or_left_out)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    AUTO(index) struct index *ix = NULL;
+    char key[128];
+    int damaged = 0;
+    struct err e = {0};
+
+    for (uint64_t n = 0; n < 3; n++)
+        (void)chunks_store(r, n, 1, 1000, 1);
+    object_name(s, "index/", 1, key);
+    object_damage(s, key, -1);
+    repo_drop_index(r);
+    CHECK(!repo_load_index(r, &e));
+    ck_assert_int_eq(e.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(e.text, key));
+    CHECK_OK(index_load(r, count_damage, &damaged, &ix, e));
+    ck_assert_int_eq(damaged, 1);
+    ck_assert_uint_eq(index_pack_count(ix), 2);
+}
+END
+
+TEST(an_index_document_with_impossible_rows_is_corrupt)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    AUTO(index_document) struct index_document d = {0};
+    AUTO(buf) struct buf directory = {0}, plain = {0};
+    const struct hash id = id_of(1);
+
+    directory_of(0, 2, &directory);
+    index_document_add(&d, &id, CLASS_CONTENT, 1000, buf_slice(&directory));
+    buf_put_u32(&plain, 1);
+    buf_append_slice(&plain, buf_slice(&d.body));
+    buf_put_u8(&plain, 0); /* the last size is one byte too long */
+    for (size_t size = 0; size <= plain.size; size++) {
+        struct hash object;
+        char key[OBJECT_KEY_MAX];
+
+        CHECK_OK(
+            document_put_hashed(r, CLASS_INDEX, "index", SLICE_OF(plain.data, size), &object, e));
+        if (size == plain.size - 1)
+            CHECK_OK(repo_load_index(r, e));
+        else
+            CHECK_ERR(repo_load_index(r, e), ERR_CORRUPT);
+        repo_drop_index(r);
+        object_key("index", &object, key);
+        CHECK_OK(store_remove(s, key, e));
+    }
+}
+END
+
+TEST(a_long_index_is_written_as_several_objects)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    AUTO(index_document) struct index_document d = {0};
+
+    for (uint64_t p = 0; p < 25; p++) {
+        AUTO(buf) struct buf directory = {0};
+        const struct hash id = id_of(UINT64_C(1) << 40 | p);
+
+        directory_of(p * 40000, 40000, &directory);
+        index_document_add(&d, &id, CLASS_CONTENT, 1000, buf_slice(&directory));
+    }
+    CHECK_OK(index_document_put(r, &d, e));
+    ck_assert_uint_eq(d.packs, 0);
+    ck_assert_uint_eq(object_count(s, "index/"), 3);
+    CHECK_OK(repo_load_index(r, e));
+    ck_assert_uint_eq(index_pack_count(r->index), 25);
+    ck_assert_uint_eq(index_chunk_count(r->index), 1000000);
+}
+END
+
+    TESTS("index", each_of_200000_chunks_is_found_where_it_stands,
+          frames_and_packs_have_the_numbers_and_sizes_of_the_directory,
+          a_pack_that_is_added_twice_counts_once, a_chunk_is_claimed_once,
+          a_live_chunk_cannot_be_claimed, a_condemned_chunk_can_be_read_but_not_relied_on,
+          a_chunk_in_a_missing_pack_is_not_there, of_several_copies_a_live_one_comes_first,
+          all_entries_are_visited_and_none_that_is_pending,
+          the_copies_of_a_chunk_come_one_with_each_call,
+          of_eight_threads_exactly_one_gets_each_chunk,
+          an_index_is_loaded_with_the_states_of_its_packs,
+          an_index_that_is_rewritten_while_it_is_read_is_whole,
+          an_index_that_never_stands_still_is_a_passing_failure,
+          a_damaged_index_object_is_named_or_left_out,
+          an_index_document_with_impossible_rows_is_corrupt,
+          a_long_index_is_written_as_several_objects)
