@@ -124,14 +124,18 @@ static const char *printable(const char *text, struct buf *keep)
     return buf_string(keep);
 }
 
-void output_item_error(struct output *o, const char *during, const char *path, const char *sentence)
+/* kind is "error" or "warning"; during may be NULL. */
+static void tell_item(struct output *o, const char *kind, const char *during, const char *path,
+                      const char *sentence)
 {
     AUTO(buf) struct buf safe = {0};
 
     if (o->json) {
-        json_t *line = json_pack("{s:s, s:{s:o}, s:s}", "message_type", "error", "error", "message",
-                                 json_from_text(sentence), "during", during);
+        json_t *line = json_pack("{s:s, s:{s:o}}", "message_type", kind, kind, "message",
+                                 json_from_text(sentence));
 
+        if (during != NULL)
+            json_set(line, "during", json_string(during));
         if (path != NULL)
             json_set_path_text(line, "item", path);
         output_json_err(o, line);
@@ -142,9 +146,19 @@ void output_item_error(struct output *o, const char *during, const char *path, c
     hide_bar(o);
     if (path != NULL && strstr(sentence, path) == NULL)
         buf_printf(&safe, "%s: ", path);
-    (void)fprintf(o->err, "%serror:%s %s\n", o->has_color ? COLOR_RED : "",
+    (void)fprintf(o->err, "%s%s:%s %s\n", o->has_color ? COLOR_RED : "", kind,
                   o->has_color ? COLOR_RESET : "", printable(sentence, &safe));
     pthread_mutex_unlock(&o->lock);
+}
+
+void output_item_error(struct output *o, const char *during, const char *path, const char *sentence)
+{
+    tell_item(o, "error", during, path, sentence);
+}
+
+void output_item_warning(struct output *o, const char *path, const char *sentence)
+{
+    tell_item(o, "warning", NULL, path, sentence);
 }
 
 void output_failure(struct output *o, int status, const char *sentence, const char *hint)

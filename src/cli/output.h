@@ -52,6 +52,9 @@ void output_json_now(struct output *o, json_t *line);
 void output_item_error(struct output *o, const char *during, const char *path,
                        const char *sentence);
 
+/* An item is not quite as it should be; the run counts as good.  path is path text or NULL. */
+void output_item_warning(struct output *o, const char *path, const char *sentence);
+
 /* The failure that ends the program; hint may be NULL. */
 void output_failure(struct output *o, int status, const char *sentence, const char *hint);
 

@@ -183,6 +183,13 @@ static void on_item_error(void *arg, const char *during, const char *path, const
     output_item_error(v->out, during, path, why->text);
 }
 
+static void on_item_warning(void *arg, const char *path, const struct err *why)
+{
+    struct progress_view *v = arg;
+
+    output_item_warning(v->out, path, why->text);
+}
+
 static void on_item(void *arg, const char *action, const char *path, uint64_t size)
 {
     struct progress_view *v = arg;
@@ -206,6 +213,7 @@ struct report progress_report(struct progress_view *v)
     return (struct report){.arg = v,
                            .progress = on_progress,
                            .item_error = on_item_error,
+                           .item_warning = on_item_warning,
                            .item = v->out->verbose ? on_item : NULL};
 }
 

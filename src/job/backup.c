@@ -108,6 +108,20 @@ static void damage_ignored(void *arg, const char *key, const struct err *why)
     (void)why;
 }
 
+static bool resolve_parent(struct repo *r, const char *selector, struct snapshot **out,
+                           struct err *e)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+
+    if (!snapshot_resolve(r, selector, &(struct snapshot_filter){0}, &s, &sub, e))
+        return false;
+    if (sub != NULL)
+        return err_set(e, ERR_USAGE, "%s: a parent is a whole snapshot", selector);
+    *out = TAKE(s);
+    return true;
+}
+
 /* The snapshot that unchanged files are taken from; *out stays NULL when there is none. */
 static bool find_parent(struct repo *r, const struct backup_options *o, const struct snapshot *now,
                         struct snapshot **out, struct err *e)
@@ -117,7 +131,7 @@ static bool find_parent(struct repo *r, const struct backup_options *o, const st
     if (o->force || o->stream_fd >= 0)
         return true;
     if (o->parent != NULL)
-        return snapshot_resolve(r, o->parent, &(struct snapshot_filter){0}, out, NULL, e);
+        return resolve_parent(r, o->parent, out, e);
     if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, damage_ignored, NULL, &all, e))
         return false;
     for (size_t i = all.count; i-- > 0;)

@@ -114,7 +114,8 @@ static bool confirm_copy(struct repo *r, const struct hash *original, struct err
     if (!repo_is_collecting(r, &is_collecting, e))
         return false;
     if (is_collecting)
-        return err_set(e, ERR_TRANSIENT, "a prune is running");
+        return err_set(e, ERR_TRANSIENT,
+                       "a prune is running or was interrupted; run prune to its end first");
     return snapshot_load(r, original, &still, e);
 }
 

@@ -21,9 +21,11 @@ struct progress {
 struct report {
     void *arg;
     void (*progress)(void *arg, const struct progress *p);
-    /* Something went wrong with one item; the run goes on.  during: "scan", "read",
-     * "restore", "verify". */
+    /* Something went wrong with one item; the run goes on.  during: "read", "restore",
+     * "verify", "delete". */
     void (*item_error)(void *arg, const char *during, const char *path, const struct err *why);
+    /* An item was dealt with, but not quite as it should be: an owner that could not be set. */
+    void (*item_warning)(void *arg, const char *path, const struct err *why);
     /* One item was dealt with; only called when set.  action: "new", "changed", "unchanged",
      * "restored", "updated", "skipped", "deleted". */
     void (*item)(void *arg, const char *action, const char *path, uint64_t size);

@@ -26,8 +26,8 @@ void restore_warning(struct restore_run *run, const char *path, const struct err
     path_escape(slice_string(path), &text);
     atomic_fetch_add(&run->counters.warnings, 1);
     pthread_mutex_lock(&run->lock);
-    if (run->report->item_error != NULL)
-        run->report->item_error(run->report->arg, "metadata", buf_string(&text), why);
+    if (run->report->item_warning != NULL)
+        run->report->item_warning(run->report->arg, buf_string(&text), why);
     pthread_mutex_unlock(&run->lock);
 }
 

@@ -170,21 +170,31 @@ static bool walk_snapshot(struct affected *a, const struct snapshot *s, struct e
     return true;
 }
 
+static bool is_loaded(const struct affected *a, const struct hash *id)
+{
+    const struct snapshot_list *l = &a->check->snapshots;
+
+    for (size_t i = 0; i < l->count; i++)
+        if (l->states[i] == SNAPSHOT_COMMITTED && hash_is_equal(&l->items[i]->id, id))
+            return true;
+    return false;
+}
+
+/* Whether a damaged object is a snapshot, or what says that one is complete. */
+static bool is_of_snapshot(const char *key)
+{
+    return strncmp(key, "snapshots/", 10) == 0 || strncmp(key, "commits/", 8) == 0;
+}
+
 /* Snapshots that cannot be read themselves. */
 static bool tell_lost(struct affected *a, struct err *e)
 {
-    static const char folder[] = "snapshots/";
-
     for (size_t i = 0; i < a->check->told_count; i++) {
         const char *key = a->check->told[i];
         struct hash id;
-        bool is_committed, is_forgotten, is_loaded = false;
+        bool is_committed, is_forgotten;
 
-        if (strncmp(key, folder, sizeof(folder) - 1) != 0 || !key_hash(key, &id))
-            continue;
-        for (size_t n = 0; n < a->check->snapshots.count && !is_loaded; n++)
-            is_loaded = hash_is_equal(&a->check->snapshots.items[n]->id, &id);
-        if (is_loaded)
+        if (!is_of_snapshot(key) || !key_hash(key, &id) || is_loaded(a, &id))
             continue;
         if (!object_exists(a->check->repo, "trash", &id, &is_forgotten, e) ||
             !object_exists(a->check->repo, "commits", &id, &is_committed, e))
@@ -192,7 +202,7 @@ static bool tell_lost(struct affected *a, struct err *e)
         snapshot_id_text(&id, a->snapshot);
         buf_clear(&a->path);
         if (is_committed && !is_forgotten)
-            tell(a, "the snapshot itself is damaged or missing");
+            tell(a, "the snapshot itself or its commit is damaged or missing");
     }
     return true;
 }

@@ -111,6 +111,16 @@ static bool directory_matches(const struct bench *b, const struct index_pack *p)
     return true;
 }
 
+/* Where the two differ readers find other chunks than they look for. */
+static void compare_frames(const struct bench *b, const struct index_pack *p)
+{
+    const struct pack_directory *d = pack_scan_directory(b->scan);
+
+    for (uint32_t i = 0; i < p->frame_count; i++)
+        if (i >= d->frame_count || !frame_matches(b->check->repo->index, d, i, p->first_frame + i))
+            frame_is_bad(b->check, p->first_frame + i);
+}
+
 static bool scan_frame(struct bench *b, size_t frame, struct err *e)
 {
     const struct pack_frame *f = &pack_scan_directory(b->scan)->frames[frame];
@@ -161,6 +171,7 @@ static void scan_pack(struct bench *b, uint32_t number)
         pthread_mutex_lock(&b->check->lock);
         b->check->stats.suggest_repair_index |= is_named;
         pthread_mutex_unlock(&b->check->lock);
+        compare_frames(b, p);
         try_frames(b, p);
     } else {
         scan_frames(b, number);

@@ -105,6 +105,7 @@ MUST_CHECK bool index_entry_next(const struct index *ix, const uint8_t prefix[16
  * Load index objects into a new index, ask the store which packs exist and read the condemned
  * lists, so that every pack has its state.  An index object that vanishes while this runs makes
  * it list again.  damaged, when given, is told of unreadable index objects, which are skipped.
+ * With a damaged condemned list all packs count as condemned.
  */
 MUST_CHECK bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out,
                            struct err *e);

@@ -154,13 +154,22 @@ static bool load_objects(struct repo *r, struct index *ix, damaged_fn *damaged, 
     return true;
 }
 
-/* Packs begin as missing; those that the store has become live, or condemned. */
+/*
+ * Packs begin as missing; those that the store has become live, or condemned.  With a damaged
+ * list any pack may be condemned: all can be read, and none be relied on.
+ */
 static bool set_states(struct repo *r, struct index *ix, struct err *e)
 {
     AUTO(condemned) struct condemned doomed = {0};
     AUTO(key_list) struct key_list packs = {0};
+    struct err why = {0};
+    const bool is_known = condemned_read(r, NULL, &doomed, &why);
 
-    if (!condemned_read(r, NULL, &doomed, e) || !key_list_read(r, "packs/", &packs, e))
+    if (!is_known && why.code != ERR_CORRUPT && why.code != ERR_USAGE) {
+        *e = why;
+        return false;
+    }
+    if (!key_list_read(r, "packs/", &packs, e))
         return false;
     for (size_t i = 0; i < packs.count; i++) {
         struct hash id;
@@ -168,7 +177,8 @@ static bool set_states(struct repo *r, struct index *ix, struct err *e)
 
         if (!key_hash(packs.items[i], &id) || !index_has_pack(ix, &id, &number))
             continue;
-        index_set_pack_state(ix, number, condemned_has(&doomed, &id) ? PACK_CONDEMNED : PACK_LIVE);
+        index_set_pack_state(ix, number,
+                             is_known && !condemned_has(&doomed, &id) ? PACK_LIVE : PACK_CONDEMNED);
     }
     return true;
 }

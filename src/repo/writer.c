@@ -242,7 +242,10 @@ static void start_threads(struct writer *w, int level)
 
 bool writer_open(struct repo *r, const struct writer_options *o, struct writer **out, struct err *e)
 {
-    if (!repo_load_index(r, e))
+    AUTO(condemned) struct condemned doomed = {0};
+
+    /* With a damaged list no backup can be committed; better told before all is uploaded. */
+    if (!repo_load_index(r, e) || !condemned_read(r, NULL, &doomed, e))
         return false;
 
     struct writer *w = mem_new(sizeof(*w));
