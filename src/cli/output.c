@@ -74,7 +74,8 @@ void output_raw(struct output *o, struct slice bytes)
 {
     pthread_mutex_lock(&o->lock);
     hide_bar(o);
-    (void)fwrite(bytes.data, 1, bytes.size, o->out); /* as in print_line() */
+    if (bytes.size > 0)
+        (void)fwrite(bytes.data, 1, bytes.size, o->out); /* as in print_line() */
     pthread_mutex_unlock(&o->lock);
 }
 

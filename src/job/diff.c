@@ -2,10 +2,25 @@
  * Comparing two trees: both sides are sorted by name, so one pass over each is enough, and
  * directories with the same id are not even read.
  */
-#include <string.h>
-
 #include "base/cancel.h"
+#include "base/mem.h"
 #include "job/job.h"
+
+/* One side of the comparison: where it stands in a directory. */
+struct side {
+    struct tree_cursor *cursor; /* NULL: there is no such directory on this side */
+    struct entry entry;
+    bool has_entry;
+    bool is_used_up; /* the entry was compared, or there was none yet */
+};
+
+/* A directory on the way down.  On a stack of their own: a backup may hold more levels than a
+ * thread's stack has room for. */
+struct level {
+    struct level *parent;
+    struct side sides[2];
+    size_t path_size; /* of the path when this directory is current */
+};
 
 struct diff {
     struct reader *readers[2]; /* one per side, so that each keeps its own frames */
@@ -13,29 +28,61 @@ struct diff {
     diff_fn *fn;
     void *arg;
     struct diff_stats *stats;
-    struct buf path; /* begins with '/' */
+    struct level *level; /* the deepest */
+    struct buf path;     /* of the current entry, begins with '/' */
 };
 
-/* One side of the comparison: where it stands in a directory. */
-struct side {
-    struct tree_cursor *cursor; /* NULL: there is no such directory on this side */
-    struct entry entry;
-    bool has_entry;
-};
-
-static void side_auto(struct side *s)
+static void level_leave(struct diff *d)
 {
-    tree_close(s->cursor);
+    struct level *l = d->level;
+
+    d->level = l->parent;
+    tree_close(l->sides[0].cursor);
+    tree_close(l->sides[1].cursor);
+    mem_free(l);
 }
 
-static bool advance(struct side *s, struct err *e)
+static void diff_auto(struct diff *d)
 {
+    while (d->level != NULL)
+        level_leave(d);
+    buf_done(&d->path);
+}
+
+static bool name_directory(struct diff *d, struct err *e)
+{
+    return err_wrap(e, "%s", d->path.size > 0 ? buf_string(&d->path) : "/");
+}
+
+/* Go into a directory, whose path is the current one; NULL: this side does not have it. */
+static bool level_enter(struct diff *d, const struct hash *before, const struct hash *after,
+                        struct err *e)
+{
+    const struct hash *trees[] = {before, after};
+    struct level *l = mem_new(sizeof(*l));
+
+    l->parent = d->level;
+    l->path_size = d->path.size;
+    d->level = l;
+    if (cancel_is_requested())
+        return cancel_err(e);
+    for (size_t i = 0; i < 2; i++) {
+        l->sides[i].is_used_up = true;
+        if (trees[i] != NULL && !tree_open(d->readers[i], trees[i], &l->sides[i].cursor, e))
+            return name_directory(d, e);
+    }
+    return true;
+}
+
+static bool advance(struct diff *d, struct side *s, struct err *e)
+{
+    if (!s->is_used_up)
+        return true;
+    s->is_used_up = false;
     s->has_entry = false;
-    return s->cursor == NULL || tree_next(s->cursor, &s->entry, &s->has_entry, e);
+    return s->cursor == NULL || tree_next(s->cursor, &s->entry, &s->has_entry, e) ||
+           name_directory(d, e);
 }
-
-static bool compare_directories(struct diff *d, const struct hash *a, const struct hash *b,
-                                struct err *e);
 
 static bool tell(struct diff *d, enum diff_kind kind, bool is_dir, struct err *e)
 {
@@ -63,8 +110,7 @@ static bool one_sided(struct diff *d, const struct entry *en, bool is_added, str
         return false;
     if (!is_dir)
         return true;
-    return is_added ? compare_directories(d, NULL, &tree, e)
-                    : compare_directories(d, &tree, NULL, e);
+    return is_added ? level_enter(d, NULL, &tree, e) : level_enter(d, &tree, NULL, e);
 }
 
 static bool has_same_content(const struct entry *a, const struct entry *b)
@@ -109,49 +155,38 @@ static bool both_sided(struct diff *d, const struct entry *a, const struct entry
         return false;
     if (a->type != ENTRY_DIRECTORY || hash_is_equal(&trees[0], &trees[1]))
         return true;
-    return compare_directories(d, &trees[0], &trees[1], e);
+    return level_enter(d, &trees[0], &trees[1], e);
 }
 
-/* The smaller name of the two sides comes first; *use says which sides have it. */
-static struct slice next_name(const struct side sides[2], bool use[2])
+/* The smaller name of the two sides comes first. */
+static bool compare_next(struct diff *d, struct level *l, struct err *e)
 {
-    const int order = !sides[0].has_entry ? 1
-                      : !sides[1].has_entry
-                          ? -1
-                          : slice_compare(sides[0].entry.name, sides[1].entry.name);
+    struct side *before = &l->sides[0], *after = &l->sides[1];
+    const int order = !before->has_entry  ? 1
+                      : !after->has_entry ? -1
+                                          : slice_compare(before->entry.name, after->entry.name);
 
-    use[0] = order <= 0;
-    use[1] = order >= 0;
-    return sides[use[0] ? 0 : 1].entry.name;
+    before->is_used_up = order <= 0;
+    after->is_used_up = order >= 0;
+    buf_put_u8(&d->path, '/');
+    buf_append_slice(&d->path, order <= 0 ? before->entry.name : after->entry.name);
+    if (order == 0)
+        return both_sided(d, &before->entry, &after->entry, e);
+    return one_sided(d, order < 0 ? &before->entry : &after->entry, order > 0, e);
 }
 
-static bool compare_directories(struct diff *d, const struct hash *a, const struct hash *b,
-                                struct err *e)
+static bool compare_below(struct diff *d, struct err *e)
 {
-    AUTO(side) struct side left = {0};
-    AUTO(side) struct side right = {0};
-    const size_t base = d->path.size;
+    while (d->level != NULL) {
+        struct level *l = d->level;
 
-    if (cancel_is_requested())
-        return cancel_err(e);
-    if ((a != NULL && !tree_open(d->readers[0], a, &left.cursor, e)) ||
-        (b != NULL && !tree_open(d->readers[1], b, &right.cursor, e)) || !advance(&left, e) ||
-        !advance(&right, e))
-        return err_wrap(e, "%s", base > 0 ? buf_string(&d->path) : "/");
-    while (left.has_entry || right.has_entry) {
-        const struct side sides[2] = {left, right};
-        bool use[2];
-        const struct slice name = next_name(sides, use);
-
-        buf_put_u8(&d->path, '/');
-        buf_append_slice(&d->path, name);
-        const bool ok = use[0] && use[1]
-                            ? both_sided(d, &left.entry, &right.entry, e)
-                            : one_sided(d, use[0] ? &left.entry : &right.entry, use[1], e);
-
-        if (!ok || (use[0] && !advance(&left, e)) || (use[1] && !advance(&right, e)))
+        d->path.size = l->path_size;
+        if (!advance(d, &l->sides[0], e) || !advance(d, &l->sides[1], e))
             return false;
-        d->path.size = base;
+        if (!l->sides[0].has_entry && !l->sides[1].has_entry)
+            level_leave(d);
+        else if (!compare_next(d, l, e))
+            return false;
     }
     return true;
 }
@@ -175,6 +210,7 @@ bool diff_run(struct repo *r, const struct diff_side *before, const struct diff_
 {
     AUTO(reader) struct reader *left = NULL;
     AUTO(reader) struct reader *right = NULL;
+    AUTO(diff)
     struct diff d = {.with_metadata = o->with_metadata, .fn = o->fn, .arg = o->arg, .stats = out};
     struct hash trees[2];
 
@@ -188,8 +224,5 @@ bool diff_run(struct repo *r, const struct diff_side *before, const struct diff_
     if (!find_directory(left, before, &trees[0], e) || !find_directory(right, after, &trees[1], e))
         return false;
 
-    const bool ok = compare_directories(&d, &trees[0], &trees[1], e);
-
-    buf_done(&d.path);
-    return ok;
+    return level_enter(&d, &trees[0], &trees[1], e) && compare_below(&d, e);
 }

@@ -12,6 +12,7 @@
 
 #include "base/thread.h"
 #include "job/job.h"
+#include "job/path_set.h"
 
 struct restore_counters {
     _Atomic uint64_t files_total, files_restored, files_updated, files_skipped, files_deleted;
@@ -26,15 +27,27 @@ struct restore_run {
     const struct report *report;
     struct target *target; /* NULL: dry run into a directory that does not exist */
     struct restore_counters counters;
-    pthread_mutex_t lock; /* guards damage and the report's item callbacks */
+    pthread_mutex_t lock; /* guards what follows and the report's item callbacks */
     struct err damage;    /* the first ERR_CORRUPT; code ERR_NONE: none */
+    struct path_set left; /* not as the snapshot has them: failed, or kept on request */
 };
 
 /* Tell one failed item, and remember damage of the repository.  path is raw bytes. */
 void restore_item_error(struct restore_run *run, const char *during, const char *path,
                         const struct err *why);
+/* A path stays as it is, on request. */
+void restore_left(struct restore_run *run, const char *path);
+bool restore_was_left(struct restore_run *run, const char *path);
 void restore_warning(struct restore_run *run, const char *path, const struct err *why);
 void restore_item(struct restore_run *run, const char *action, const char *path, uint64_t size);
+
+/*
+ * Go through what root (a directory or something else, its slices stay valid) holds: restore
+ * what is selected, or compare it with the target.  Single items that fail are told; false
+ * only for what ends the whole restore.
+ */
+MUST_CHECK bool restore_walk(struct restore_run *run, const struct entry *root, bool is_verify,
+                             struct err *e);
 
 struct restore_plan;
 struct restore_plan *restore_plan_new(struct restore_run *run);

@@ -12,11 +12,28 @@ void restore_item_error(struct restore_run *run, const char *during, const char 
     path_escape(slice_string(path), &text);
     atomic_fetch_add(&run->counters.errors, 1);
     pthread_mutex_lock(&run->lock);
+    path_set_add(&run->left, path);
     if (why->code == ERR_CORRUPT && run->damage.code == ERR_NONE)
         run->damage = *why;
     if (run->report->item_error != NULL)
         run->report->item_error(run->report->arg, during, buf_string(&text), why);
     pthread_mutex_unlock(&run->lock);
+}
+
+void restore_left(struct restore_run *run, const char *path)
+{
+    pthread_mutex_lock(&run->lock);
+    path_set_add(&run->left, path);
+    pthread_mutex_unlock(&run->lock);
+}
+
+bool restore_was_left(struct restore_run *run, const char *path)
+{
+    pthread_mutex_lock(&run->lock);
+    const bool was_left = path_set_has(&run->left, path);
+    pthread_mutex_unlock(&run->lock);
+
+    return was_left;
 }
 
 void restore_warning(struct restore_run *run, const char *path, const struct err *why)

@@ -44,12 +44,22 @@ static bool failed(struct backup_run *run, struct err *e)
     return true;
 }
 
+/* Not recursive: a source may have more levels than a stack has room for. */
 void sink_path(const struct sink_dir *d, size_t slot, struct buf *out)
 {
-    if (d->parent != NULL)
-        sink_path(d->parent, d->parent_slot, out);
-    buf_put_u8(out, '/');
-    path_escape(d->listing->entries[slot].name, out);
+    size_t depth = 0;
+
+    for (const struct sink_dir *p = d; p != NULL; p = p->parent)
+        depth++;
+
+    AUTO(mem) const struct entry **way = mem_array(depth, sizeof(way[0]));
+
+    for (size_t i = depth; d != NULL; slot = d->parent_slot, d = d->parent)
+        way[--i] = &d->listing->entries[slot];
+    for (size_t i = 0; i < depth; i++) {
+        buf_put_u8(out, '/');
+        path_escape(way[i]->name, out);
+    }
 }
 
 static void report_item(struct backup_run *run, const char *action, const struct sink_dir *d,

@@ -474,7 +474,11 @@ static bool collect(struct prune *p, struct err *e)
                                         .snapshot_count = p->forgotten_count};
     AUTO(look) struct look now = {0};
 
-    if (!prune_repack(p, e) || !condemned_list_put(p->repo, &list, &p->list_key, e))
+    if (!prune_repack(p, e)) {
+        p->is_short_of_room = e->code == ERR_FATAL;
+        return false;
+    }
+    if (!condemned_list_put(p->repo, &list, &p->list_key, e))
         return false;
     if (!decide(p, &now, e)) {
         take_list_back(p);
@@ -483,22 +487,44 @@ static bool collect(struct prune *p, struct err *e)
     return remove_all(p, &now, e) && store_remove(p->repo->store, p->list_key, e);
 }
 
-bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
-               struct err *e)
+static bool run(struct prune *p, struct err *e)
+{
+    if (!first_look(p, e))
+        return false;
+    prune_plan(p);
+    if (p->options->is_dry_run)
+        return true;
+    if (p->doomed_count > 0 || p->forgotten_count > 0
+            ? !collect(p, e)
+            : !prune_index(p, &p->first, e) || !remove_tombstones(p, e))
+        return false;
+    return condemned_list_sweep(p->repo, e);
+}
+
+static bool run_once(struct repo *r, const struct prune_options *o, struct prune_stats *out,
+                     bool *is_short_of_room, struct err *e)
 {
     AUTO(prune) struct prune p = {.repo = r, .options = o};
 
-    if (!first_look(&p, e))
+    if (!run(&p, e)) {
+        *is_short_of_room = p.is_short_of_room;
         return false;
-    prune_plan(&p);
-    if (!o->is_dry_run) {
-        const bool has_work = p.doomed_count > 0 || p.forgotten_count > 0;
-
-        if (has_work ? !collect(&p, e) : !prune_index(&p, &p.first, e) || !remove_tombstones(&p, e))
-            return false;
-        if (!condemned_list_sweep(r, e))
-            return false;
     }
     *out = p.stats;
     return true;
+}
+
+bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
+               struct err *e)
+{
+    struct prune_options lean = *o;
+    bool is_short_of_room = false;
+
+    if (run_once(r, o, out, &is_short_of_room, e))
+        return true;
+    if (!is_short_of_room || o->max_repack_bytes == PRUNE_REPACK_NOTHING)
+        return false;
+    /* A full disk is where pruning matters most: whole packs can go without writing others. */
+    lean.max_repack_bytes = PRUNE_REPACK_NOTHING;
+    return run_once(r, &lean, out, &is_short_of_room, e);
 }

@@ -386,10 +386,13 @@ void repo_drop_index(struct repo *r);
 
 /* Collecting (prune.c), checking (check.c), repairing (repair.c) */
 
+/* A limit that no pack is within. */
+#define PRUNE_REPACK_NOTHING UINT64_C(1)
+
 struct prune_options {
     bool is_dry_run;
     uint64_t max_unused_percent; /* packs less than this much used are repacked; 50 default */
-    uint64_t max_repack_bytes;   /* 0: no limit */
+    uint64_t max_repack_bytes;   /* 0: no limit; PRUNE_REPACK_NOTHING */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
@@ -401,8 +404,9 @@ struct prune_stats {
     uint64_t snapshots_removed; /* forgotten ones whose objects are gone now */
 };
 
-/* Remove what no snapshot needs.  docs/decisions/0003.  Refuses (ERR_CORRUPT) when any
- * snapshot or tree cannot be read. */
+/* Remove what no snapshot needs.  docs/decisions/0003.  When the store takes no copies of
+ * what would be repacked, for want of room, whole packs are removed all the same.  Refuses
+ * (ERR_CORRUPT) when any snapshot or tree cannot be read. */
 MUST_CHECK bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                           struct err *e);
 

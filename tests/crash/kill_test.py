@@ -20,7 +20,7 @@ import time
 import rig
 
 SEED = int(os.environ.get("CRASH_SEED", "20"))
-SWEEP_KILLS = 250
+SWEEP_KILLS = 330
 DICE_KILLS = 200
 KEPT = 5  # snapshots kept alive in each repository
 EXPENSIVE_EVERY = 20  # kills between looks at everything
@@ -107,6 +107,7 @@ class World:
         self.program = rig.Program(f"{self.folder}/repository", f"{self.folder}/key 0").init()
         self.keys = [self.program.key_file]
         self.states = {}  # id of each listed snapshot: what it has to bring back
+        self.forgotten = {}  # id of each forgotten snapshot: the same
         self.first_of = {}  # id of a snapshot made by tag: what its first ancestor was
         self.kills = self.survived = self.conflicts = self.restores = 0
         self.turn = 0
@@ -123,9 +124,10 @@ class World:
 
     # What follows one kill
 
-    def settle(self, targets=(), new_state=None, originals=()):
+    def settle(self, targets=(), new_state=None, originals=(), recalled=()):
         """Compare the listing with what is known.  targets: snapshots that the command was to
-        forget; new_state: what a new snapshot may hold; originals: those that a tag replaces.
+        forget; new_state: what a new snapshot may hold; originals: those that a tag replaces;
+        recalled: forgotten ones that may be back.
         Returns (complaints, ids of new snapshots)."""
         result = self.run("snapshots")
         complaints = result.complaints(rig.OK)
@@ -143,6 +145,8 @@ class World:
             for heir in heirs:
                 self.states[heir] = self.states[original]
                 self.first_of[heir] = first
+        for i in set(new) & set(recalled):
+            self.states[i] = self.forgotten.pop(i)
         for i in new:
             if i not in self.states and new_state is None:
                 return complaints + [f"snapshot {i[:8]} comes from nowhere"], []
@@ -150,7 +154,7 @@ class World:
         if len(new) > 1 + len(originals):
             complaints.append(f"{len(new)} new snapshots of one command")
         for gone in set(self.states) - set(listed):
-            del self.states[gone]
+            self.forgotten[gone] = self.states.pop(gone)
         return complaints, new
 
     def restore(self, ids):
@@ -215,7 +219,7 @@ class World:
         if surplus:
             self.run("forget", *surplus)
             for i in surplus:
-                del self.states[i]
+                self.forgotten[i] = self.states.pop(i)
 
     def rekey(self):
         """Clean up after kills of key commands: one key file opens, others are removed."""
@@ -278,13 +282,24 @@ def plan_tag(world):
     return ["tag", "--add", f"t{world.turn}", target], {"originals": [target]}
 
 
+def plan_undo(world):
+    """Bring back the last one that was forgotten; when it was pruned meanwhile, a fresh one."""
+    standing = {s["id"] for s in world.run("snapshots", "--all").array() if s["state"] == "forgotten"}
+    chosen = [i for i in world.forgotten if i in standing]
+    if not chosen:
+        chosen = [list(world.states)[0]]
+        world.run("forget", *chosen)
+        world.forgotten[chosen[0]] = world.states.pop(chosen[0])
+    return ["forget", "--undo", chosen[-1]], {"recalled": [chosen[-1]]}
+
+
 def plan_repair_index(_world):
     return ["repair", "index"], {}
 
 
 PLANS = {"backup": plan_backup, "forget --prune": plan_forget_prune, "prune": plan_prune,
          "key add": plan_key_add, "key remove": plan_key_remove, "key passwd": plan_key_passwd,
-         "tag": plan_tag, "repair index": plan_repair_index}
+         "tag": plan_tag, "forget --undo": plan_undo, "repair index": plan_repair_index}
 
 
 def prepare(world, name):
@@ -300,10 +315,11 @@ def finish(world, name, settling, result, sentence):
     with verdicts.case(sentence) as complaints:
         if result.status == -9:
             world.kills += 1
-        elif name == "tag" and result.status == rig.CONFLICT and world.is_collecting():
+        elif name in ("tag", "forget --undo") and result.status == rig.CONFLICT and world.is_collecting():
             world.conflicts += 1
             complaints += world.run("prune").complaints(rig.OK)  # the remedy that is told
-            complaints += world.run(*result.argv[2:]).complaints(rig.OK)
+            if name == "tag":
+                complaints += world.run(*result.argv[2:]).complaints(rig.OK)
         else:
             world.survived += 1
             complaints += result.complaints(rig.OK)
@@ -354,7 +370,7 @@ def measure(world):
     return durations
 
 
-DICE = ["backup"] * 7 + ["forget --prune"] * 3 + ["prune"] * 4 + ["tag"] * 2 + \
+DICE = ["backup"] * 7 + ["forget --prune"] * 3 + ["prune"] * 4 + ["tag", "forget --undo"] * 2 + \
     ["key add", "key remove", "key passwd", "repair index"]
 
 

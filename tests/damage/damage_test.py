@@ -28,8 +28,8 @@ import rig  # noqa: E402
 
 verdicts = rig.Verdicts()
 SEED = int(os.environ.get("DAMAGE_SEED", "5"))
-# Two frames of at least 512 KiB in each folder; each size once, so that sizes tell files apart.
-SIZES = [249_000, 248_000, 90_001, 5_000, 70, 247_000, 246_000, 60_002, 1_003]
+# At least two frames in each folder; each size once, so that sizes tell files apart.
+SIZES = [249_000, 248_000, 90_001, 5_000, 70, 247_000, 246_000, 60_002, 1_003, 245_000, 244_000, 243_000]
 FOLDERS = 4
 
 HEADER_FIELDS = {"magic": 0, "version": 8, "class": 9, "suite": 10, "zero byte": 11, "epoch": 12,
@@ -157,6 +157,8 @@ class Fate:
         nobody overrules."""
         same = copy.copy(self)
         same.others = (rig.FAILED, rig.USAGE)
+        if not same.opens:
+            same.statuses = (*same.statuses, rig.USAGE)
         same.can_go = False
         return same
 

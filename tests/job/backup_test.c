@@ -10,67 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "support/fixture.h"
-
-#define MIB ((size_t)1 << 20)
-
-/* What most tests need: a place for files and a repository in memory. */
-struct world {
-    struct scratch dir;
-    struct store *store;
-    struct repo *repo;
-    struct seen seen;
-    struct backup_result result;
-    const char *path; /* of options */
-};
-
-static void world_init(struct world *w)
-{
-    *w = (struct world){0};
-    scratch_init(&w->dir);
-    w->store = store_memory_new();
-    w->repo = fixture_repo(w->store);
-    seen_init(&w->seen);
-    w->path = w->dir.path;
-}
-
-static void world_auto(struct world *w)
-{
-    repo_close(w->repo);
-    store_close(w->store);
-    scratch_done(&w->dir);
-    seen_auto(&w->seen);
-}
-
-static struct backup_options options_of(const struct world *w)
-{
-    return (struct backup_options){
-        .files = {.paths = &w->path, .path_count = 1}, .stream_fd = -1, .host = "h"};
-}
-
-/* Back up with options; what was seen before is forgotten. */
-static bool run(struct world *w, const struct backup_options *o, struct err *e)
-{
-    seen_auto(&w->seen);
-    seen_init(&w->seen);
-    return backup_run(w->repo, o, &w->seen.report, &w->result, e);
-}
-
-static void back_up(struct world *w)
-{
-    const struct backup_options o = options_of(w);
-
-    CHECK_OK(run(w, &o, e));
-    CHECK(w->result.is_committed);
-}
-
-static void check_restores(struct world *w)
-{
-    AUTO(scratch) struct scratch to = {0};
-
-    scratch_init(&to);
-    fixture_restore(w->repo, &w->result.snapshot, w->dir.path, to.path);
-}
+#include "job/world.h"
 
 TEST(a_backup_comes_back_bit_for_bit)
 {
@@ -112,6 +52,7 @@ TEST(files_too_young_to_trust_are_read_again_but_not_stored_again)
 
     world_init(&w);
     tree_make(w.dir.path);
+    clock_set_for_tests(clock_now_ns() - 60 * NS_PER_S); /* all was made just now */
     back_up(&w);
     back_up(&w);
     ck_assert_uint_eq(w.seen.unchanged, 0);
@@ -148,9 +89,9 @@ TEST(new_and_removed_entries_are_in_the_next_backup)
     clock_ahead();
     back_up(&w);
     file_put(path_in(w.dir.path, "many/0000a new one"), 99, 1000);
-    CHECK(unlink(path_in(w.dir.path, "many/0700")) == 0);
+    CHECK(unlink(path_in(w.dir.path, "many/0600")) == 0);
     CHECK(unlink(path_in(w.dir.path, "links/file")) == 0);
-    CHECK(mkdir(path_in(w.dir.path, "many/0701 is a directory"), 0700) == 0);
+    CHECK(mkdir(path_in(w.dir.path, "many/0601 is a directory"), 0700) == 0);
     back_up(&w);
     /* The names left of a file that lost one show a change of its own. */
     CHECK(w.seen.new == 1 && w.seen.changed == 2);
@@ -179,17 +120,38 @@ TEST(a_type_that_changed_is_in_the_next_backup)
 }
 END
 
+/* How many chunks a file has in the last backup. */
+static size_t content_size(struct world *w, const char *name)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(buf) struct buf keep = {0};
+    AUTO(buf) struct buf ids = {0};
+    struct entry en;
+
+    CHECK_OK(snapshot_load(w->repo, &w->result.snapshot, &s, e));
+    CHECK_OK(repo_load_index(w->repo, e));
+    AUTO(reader) struct reader *rd = reader_new(w->repo);
+
+    CHECK_OK(tree_find(rd, &s->tree, path_in(w->dir.path, name), &keep, &en, e));
+    CHECK((en.flags & ENTRY_INDIRECT) != 0);
+    CHECK_OK(reader_content(rd, &en, &ids, e));
+    return ids.size / HASH_SIZE;
+}
+
 TEST(a_large_file_with_more_chunks_than_an_entry_holds_comes_back)
 {
     AUTO(world) struct world w;
-    const char *path;
+    AUTO(mem) uint8_t *bytes = mem_new(3 * MIB);
 
     world_init(&w);
-    path = path_in(w.dir.path, "large");
-    file_put(path, 5, 160 * MIB);
+    noise_fill(5, bytes, 3 * MIB);
+    AUTO(fd) int fd = open(path_in(w.dir.path, "large"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+    for (int i = 0; i < 60; i++)
+        CHECK_OK(fd_write(fd, SLICE_OF(bytes, 3 * MIB), e));
     clock_ahead();
     back_up(&w);
-    CHECK(w.result.counts.data_chunks > ENTRY_DIRECT_MAX);
+    ck_assert_uint_gt(content_size(&w, "large"), ENTRY_DIRECT_MAX);
     check_restores(&w);
     back_up(&w);
     CHECK(w.seen.unchanged == 1 && w.result.counts.data_chunks == 0);
@@ -197,9 +159,9 @@ TEST(a_large_file_with_more_chunks_than_an_entry_holds_comes_back)
 }
 END
 
-    /* Trouble in the source */
+/* Trouble in the source */
 
-    struct toucher {
+struct toucher {
     pthread_t thread;
     const char *path;
     atomic_bool is_over;
@@ -242,9 +204,8 @@ TEST(a_file_that_changes_while_it_is_read_is_stored_and_named)
 }
 END
 
-    /* Go on as a user who may not read everything. */
-    static void
-    become_nobody(struct world *w)
+/* Go on as a user who may not read everything. */
+static void become_nobody(struct world *w)
 {
     if (geteuid() != 0)
         return;
@@ -309,10 +270,9 @@ TEST(paths_that_are_all_missing_fail_and_commit_nothing)
 }
 END
 
-    /* Streams */
+/* Streams */
 
-    static struct backup_options
-    stream_options(const struct world *w, int fd)
+static struct backup_options stream_options(const struct world *w, int fd)
 {
     struct backup_options o = options_of(w);
 
@@ -350,8 +310,7 @@ TEST(a_stream_comes_back_as_a_file)
 }
 END
 
-    static bool
-    is_not_whole(void *arg, struct err *e)
+static bool is_not_whole(void *arg, struct err *e)
 {
     ++*(int *)arg;
     return err_set(e, ERR_FATAL, "mysqldump ended with status 2");
@@ -412,6 +371,33 @@ TEST(the_parent_is_the_latest_of_the_same_host_and_paths)
     w.path = w.dir.path;
     back_up(&w);
     CHECK(w.result.has_parent && hash_is_equal(&w.result.parent, &latest));
+}
+END
+
+TEST(a_parent_can_be_named)
+{
+    AUTO(world) struct world w;
+    struct hash first;
+    char name[65];
+
+    world_init(&w);
+    file_put_text(path_in(w.dir.path, "a"), "a");
+    clock_ahead();
+    back_up(&w);
+    first = w.result.snapshot;
+    back_up(&w);
+    snapshot_id_text(&first, name);
+    struct backup_options o = options_of(&w);
+
+    o.host = "other";
+    o.parent = name;
+    CHECK_OK(run(&w, &o, e));
+    CHECK(w.result.has_parent && hash_is_equal(&w.result.parent, &first));
+    CHECK(w.seen.unchanged == 1);
+    o.parent = "0123456789";
+    CHECK_ERR(run(&w, &o, e), ERR_NOT_FOUND);
+    o.parent = "latest:/a";
+    CHECK_ERR(run(&w, &o, e), ERR_USAGE);
 }
 END
 
@@ -490,7 +476,7 @@ TEST(a_cancelled_backup_commits_nothing)
 }
 END
 
-    struct canceller {
+struct canceller {
     const char *prefix;
     int after;
 };
@@ -552,9 +538,8 @@ TEST(a_damaged_snapshot_does_not_stop_backups)
 }
 END
 
-    /* Flip a bit in each frame of every pack of a kind. */
-    static void
-    damage_packs(struct store *s, struct repo *r, bool of_trees)
+/* Flip a bit in each frame of every pack of a kind. */
+static void damage_packs(struct store *s, struct repo *r, bool of_trees)
 {
     AUTO(snapshot_list) struct snapshot_list all = {0};
     const size_t count = object_count(s, "packs/");
@@ -630,8 +615,8 @@ TEST(a_lost_pack_is_stored_again)
 }
 END
 
-    /* A collector that condemns all packs when a snapshot is about to be written. */
-    struct collector {
+/* A collector that condemns all packs when a snapshot is about to be written. */
+struct collector {
     struct repo *other;
     int times;
     size_t condemned;
@@ -714,7 +699,7 @@ TEST(a_backup_whose_packs_are_always_condemned_gives_up)
 }
 END
 
-    struct ticks {
+struct ticks {
     size_t count;
     struct progress last;
 };
@@ -744,22 +729,22 @@ TEST(progress_ends_with_everything_done)
 }
 END
 
-    TESTS("backup", a_backup_comes_back_bit_for_bit,
-          an_unchanged_tree_stores_nothing_and_no_file_is_read,
-          files_too_young_to_trust_are_read_again_but_not_stored_again,
-          of_one_changed_file_only_what_changed_is_stored,
-          new_and_removed_entries_are_in_the_next_backup, a_type_that_changed_is_in_the_next_backup,
-          a_large_file_with_more_chunks_than_an_entry_holds_comes_back,
-          a_file_that_changes_while_it_is_read_is_stored_and_named,
-          what_cannot_be_read_is_left_out_and_named, a_path_that_is_missing_among_several_is_named,
-          paths_that_are_all_missing_fail_and_commit_nothing, a_stream_comes_back_as_a_file,
-          a_stream_that_is_not_whole_commits_nothing, an_empty_stream_is_an_empty_file,
-          the_parent_is_the_latest_of_the_same_host_and_paths, with_force_everything_is_read,
-          a_dry_run_tells_and_stores_nothing, an_unchanged_backup_can_be_left_out,
-          a_cancelled_backup_commits_nothing,
-          a_backup_that_is_cancelled_in_the_middle_of_a_file_commits_nothing,
-          a_backup_that_is_cancelled_at_its_end_commits_nothing,
-          a_damaged_snapshot_does_not_stop_backups, a_damaged_tree_of_the_parent_is_stored_again,
-          a_prune_never_prefers_a_damaged_tree_to_the_one_stored_instead,
-          a_lost_pack_is_stored_again, a_backup_whose_packs_are_condemned_is_repeated_and_succeeds,
-          a_backup_whose_packs_are_always_condemned_gives_up, progress_ends_with_everything_done)
+TESTS("backup", a_backup_comes_back_bit_for_bit,
+      an_unchanged_tree_stores_nothing_and_no_file_is_read,
+      files_too_young_to_trust_are_read_again_but_not_stored_again,
+      of_one_changed_file_only_what_changed_is_stored,
+      new_and_removed_entries_are_in_the_next_backup, a_type_that_changed_is_in_the_next_backup,
+      a_large_file_with_more_chunks_than_an_entry_holds_comes_back,
+      a_file_that_changes_while_it_is_read_is_stored_and_named,
+      what_cannot_be_read_is_left_out_and_named, a_path_that_is_missing_among_several_is_named,
+      paths_that_are_all_missing_fail_and_commit_nothing, a_stream_comes_back_as_a_file,
+      a_stream_that_is_not_whole_commits_nothing, an_empty_stream_is_an_empty_file,
+      the_parent_is_the_latest_of_the_same_host_and_paths, a_parent_can_be_named,
+      with_force_everything_is_read, a_dry_run_tells_and_stores_nothing,
+      an_unchanged_backup_can_be_left_out, a_cancelled_backup_commits_nothing,
+      a_backup_that_is_cancelled_in_the_middle_of_a_file_commits_nothing,
+      a_backup_that_is_cancelled_at_its_end_commits_nothing,
+      a_damaged_snapshot_does_not_stop_backups, a_damaged_tree_of_the_parent_is_stored_again,
+      a_prune_never_prefers_a_damaged_tree_to_the_one_stored_instead, a_lost_pack_is_stored_again,
+      a_backup_whose_packs_are_condemned_is_repeated_and_succeeds,
+      a_backup_whose_packs_are_always_condemned_gives_up, progress_ends_with_everything_done)

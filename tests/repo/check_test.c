@@ -25,7 +25,7 @@ static const struct planting second = {second_plants, 2, 0, 0};
 
 /* Large ones: a frame and a pack for each file. */
 #define PACK_SIZE ((size_t)100000)
-#define PACKFUL   ((size_t)530000)
+#define PACKFUL   (BATCH_BYTES + 6000)
 static const struct plant large_plants[] = {
     {"a/one", 1, PACKFUL, false},
     {"a/tw\x01o", 2, PACKFUL, true},
@@ -475,7 +475,8 @@ TEST(check_tells_leftovers_from_damage)
     const struct condemned_list nothing = {0};
     char gone[OBJECT_KEY_MAX], left[OBJECT_KEY_MAX], key[OBJECT_KEY_MAX];
 
-    CHECK_OK(growth_begin(&prepared, w.repo, &first, e));
+    CHECK_OK(growth_open(&prepared, w.repo, &first, e));
+    CHECK_OK(growth_put(&prepared, e));
     object_key("snapshots", &prepared.snapshot, key);
     CHECK_OK(condemned_list_put(w.repo, &nothing, &list, e));
     object_key("snapshots", &w.forgotten, gone);
@@ -491,7 +492,6 @@ END
 TEST(check_tells_unneeded_packs_that_are_missing_or_not_in_the_index_as_leftovers)
 {
     AUTO(world) struct world w = large_new();
-    AUTO(mem) char *index = NULL;
     AUTO(told) struct told missing = {0};
     AUTO(told) struct told unnamed = {0};
     AUTO(mem) char *key = pack_of(&w, &large_plants[0]);

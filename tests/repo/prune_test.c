@@ -10,12 +10,15 @@
 
 /* A file of more than BATCH_BYTES is a frame, and with packs this small a pack. */
 #define PACK_SIZE ((size_t)100000)
-#define PACKFUL   ((size_t)530000)
+#define PACKFUL   (BATCH_BYTES + 6000)
 
 /* Of "part" the newer one has the first seven chunks. */
 static const struct plant old_plants[] = {
-    {"a/one", 1, PACKFUL, false}, {"a/two", 2, 90000, true},           {"both", 3, PACKFUL, false},
-    {"c/d/three", 4, 1, false},   {"part", 7, 14 * PIECE_SIZE, false},
+    {"a/one", 1, PACKFUL, false},
+    {"a/two", 2, 90000, true},
+    {"both", 3, PACKFUL, false},
+    {"c/d/three", 4, 1, false},
+    {"part", 7, (BATCH_BYTES / PIECE_SIZE + 1) * PIECE_SIZE, false},
 };
 static const struct plant new_plants[] = {
     {"both", 3, PACKFUL, false},
@@ -225,7 +228,8 @@ TEST(prune_repacks_no_more_than_the_limit)
 {
     AUTO(store) struct store *s = store_memory_new();
     const struct hash id = plant(s, &old);
-    const struct prune_options o = {.max_unused_percent = 0, .max_repack_bytes = 1200000};
+    const struct prune_options o = {.max_unused_percent = 0,
+                                    .max_repack_bytes = 2 * PACKFUL + 200000};
     struct prune_stats stats;
 
     CHECK_OK(prune(s, &o, &stats, e));
@@ -384,41 +388,43 @@ END
     struct repo *repo;
     struct growth growth;
     struct hash snapshot;
-    bool ok;
+    bool ok, is_safe;
     struct err why;
 };
 
-static void begin_old(void *arg)
+static void other_auto(struct other *o)
+{
+    growth_auto(&o->growth);
+}
+
+static void put_old(void *arg)
 {
     struct other *o = arg;
 
-    CHECK_OK(growth_begin(&o->growth, o->repo, &old, e));
-    o->ok = true;
+    o->ok = growth_put(&o->growth, &o->why) && growth_confirm(&o->growth, &o->is_safe, &o->why);
 }
 
-TEST(prune_rescues_what_a_prepared_snapshot_needs)
+TEST(prune_rescues_what_a_snapshot_put_behind_its_list_needs)
 {
     AUTO(pair) struct pair p = pair_new();
     AUTO(repo) struct repo *r = world_repo(p.store);
-    struct other o = {.repo = r};
+    AUTO(other) struct other o = {.repo = r};
     struct prune_stats stats;
-    bool is_safe;
 
-    /* Its index is from before the list was published: it relies on condemned packs. */
-    CHECK_OK(growth_begin(&o.growth, r, &new, e));
-    growth_auto(&o.growth);
+    CHECK_OK(growth_open(&o.growth, r, &old, e));
 
     AUTO(store)
     struct store *s = meddler_new(
-        p.store, &(struct meddling){.at = -1, .prefix = "condemned/", .fn = begin_old, .arg = &o});
+        p.store, &(struct meddling){.at = -1, .prefix = "condemned/", .fn = put_old, .arg = &o});
 
     CHECK_OK(prune(s, &plain, &stats, e));
-    CHECK(o.ok);
-    CHECK_OK(growth_end(&o.growth, &is_safe, e));
-    CHECK(is_safe);
+    CHECK(o.ok && !o.is_safe && stats.packs_rescued > 0);
+    /* Now the list is gone, and what it named is there. */
+    CHECK_OK(growth_confirm(&o.growth, &o.is_safe, e));
+    CHECK(o.is_safe);
+    CHECK_OK(growth_end(&o.growth, true, e));
     CHECK(is_sound(p.store, &o.growth.snapshot, &old));
     CHECK(is_sound(p.store, &p.new, &new));
-    growth_auto(&o.growth);
 }
 END
 
@@ -467,7 +473,7 @@ TEST(prune_and_a_backup_at_any_moment_of_it_leave_sound_snapshots)
 }
 END
 
-TEST(prune_spares_a_backup_that_begins_in_it_and_commits_behind_it)
+TEST(prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it)
 {
     const int calls = calls_of_prune(&eager);
     int committed = 0;
@@ -475,22 +481,21 @@ TEST(prune_spares_a_backup_that_begins_in_it_and_commits_behind_it)
     for (int n = 0; n < calls; n++) {
         AUTO(pair) struct pair p = pair_new();
         AUTO(repo) struct repo *r = world_repo(p.store);
-        struct other o = {.repo = r};
+        AUTO(other) struct other o = {.repo = r};
         AUTO(store)
         struct store *s =
-            meddler_new(p.store, &(struct meddling){.at = n, .fn = begin_old, .arg = &o});
+            meddler_new(p.store, &(struct meddling){.at = n, .fn = put_old, .arg = &o});
         struct prune_stats stats;
-        bool is_safe;
 
+        CHECK_OK(growth_open(&o.growth, r, &old, e));
         CHECK_OK(prune(s, &eager, &stats, e));
         CHECK(o.ok);
-        CHECK_OK(growth_end(&o.growth, &is_safe, e));
-        CHECK(!is_safe || is_sound(p.store, &o.growth.snapshot, &old));
+        CHECK_OK(growth_end(&o.growth, o.is_safe, e));
+        CHECK(!o.is_safe || is_sound(p.store, &o.growth.snapshot, &old));
         CHECK(is_sound(p.store, &p.new, &new));
-        committed += is_safe ? 1 : 0;
-        growth_auto(&o.growth);
+        committed += o.is_safe ? 1 : 0;
     }
-    CHECK(committed > 0);
+    CHECK(committed > 0 && committed < calls);
 }
 END
 
@@ -610,7 +615,6 @@ END
 TEST(prune_that_dies_at_any_call_loses_nothing_and_can_be_finished)
 {
     static const enum fault_mode modes[] = {FAULT_FROM, FAULT_ONCE, FAULT_LOST_REPLY};
-
     for (size_t i = 0; i < 3; i++) {
         bool was_hit = true;
 
@@ -698,9 +702,9 @@ END
           prune_refuses_when_a_tree_is_damaged_or_a_pack_is_missing,
           prune_refuses_to_empty_a_repository_that_shows_no_snapshot,
           prune_refuses_when_a_commit_has_lost_its_snapshot,
-          prune_rescues_what_a_prepared_snapshot_needs,
+          prune_rescues_what_a_snapshot_put_behind_its_list_needs,
           prune_and_a_backup_at_any_moment_of_it_leave_sound_snapshots,
-          prune_spares_a_backup_that_begins_in_it_and_commits_behind_it,
+          prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it,
           prune_and_an_undo_of_forget_agree_at_any_moment,
           prune_and_another_prune_at_any_moment_lose_nothing,
           prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks,

@@ -6,7 +6,7 @@
 #include "world.h"
 
 #define PACK_SIZE ((size_t)100000)
-#define PACKFUL   ((size_t)530000)
+#define PACKFUL   (BATCH_BYTES + 6000)
 static const struct plant plants[] = {
     {"a/one", 1, PACKFUL, false},
     {"a/two", 2, 90000, true},

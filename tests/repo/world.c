@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,29 +48,23 @@ static size_t pieces_of(const struct plant *p)
 
 /* Backups */
 
-struct run {
-    struct writer *writer;
-    const struct planting *planting;
-    struct buf *ids; /* per plant: ids of its chunks */
-};
-
 static void on_done(void *arg, struct batch *b)
 {
-    const struct run *run = arg;
+    const struct growth *g = arg;
 
     for (size_t i = 0; i < b->count; i++)
         memcpy((uint8_t *)b->pieces[i].cookie + b->pieces[i].number * HASH_SIZE,
                b->pieces[i].id.bytes, HASH_SIZE);
-    writer_release(run->writer, b);
+    writer_release(g->writer, b);
 }
 
-static bool put_content(struct run *run, struct err *e)
+static bool put_content(struct growth *g, struct err *e)
 {
-    for (size_t i = 0; i < run->planting->count; i++) {
-        const struct plant *p = &run->planting->plants[i];
-        struct batch *b = writer_batch(run->writer);
+    for (size_t i = 0; i < g->planting->count; i++) {
+        const struct plant *p = &g->planting->plants[i];
+        struct batch *b = writer_batch(g->writer);
 
-        buf_extend(&run->ids[i], pieces_of(p) * HASH_SIZE);
+        buf_extend(&g->ids[i], pieces_of(p) * HASH_SIZE);
         for (size_t n = 0; n < pieces_of(p); n++) {
             const size_t offset = b->bytes.size;
 
@@ -77,18 +72,18 @@ static bool put_content(struct run *run, struct err *e)
             batch_add(b, &(struct piece){.offset = offset,
                                          .size = b->bytes.size - offset,
                                          .type = CHUNK_DATA,
-                                         .cookie = run->ids[i].data,
+                                         .cookie = g->ids[i].data,
                                          .number = n});
         }
-        if (!writer_submit(run->writer, b, e))
+        if (!writer_submit(g->writer, b, e))
             return false;
     }
-    return writer_drain(run->writer, e);
+    return writer_drain(g->writer, e);
 }
 
 /* Pages of a directory that is being written. */
 struct pages {
-    struct run *run;
+    struct growth *growth;
     struct buf page, ids;
     uint32_t count, page_count;
 };
@@ -102,7 +97,7 @@ static void pages_auto(struct pages *p)
 static bool end_page(struct pages *p, struct hash *id, struct err *e)
 {
     page_finish(&p->page, p->count);
-    if (!writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), id, e))
+    if (!writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), id, e))
         return false;
     buf_append(&p->ids, id->bytes, HASH_SIZE);
     p->page_count++;
@@ -117,7 +112,7 @@ static bool add_entry(struct pages *p, const struct entry *en, struct err *e)
 
     entry_encode(en, &p->page);
     p->count++;
-    return p->count != p->run->planting->in_page || end_page(p, &id, e);
+    return p->count != p->growth->planting->in_page || end_page(p, &id, e);
 }
 
 static bool end_pages(struct pages *p, struct hash *id, struct err *e)
@@ -130,12 +125,12 @@ static bool end_pages(struct pages *p, struct hash *id, struct err *e)
     page_begin(&p->page, PAGE_PAGES);
     buf_append_slice(&p->page, buf_slice(&p->ids));
     page_finish(&p->page, p->page_count);
-    return writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), id, e);
+    return writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), id, e);
 }
 
 static bool add_file(struct pages *p, size_t number, struct slice name, struct err *e)
 {
-    const struct plant *plant = &p->run->planting->plants[number];
+    const struct plant *plant = &p->growth->planting->plants[number];
     struct hash list;
     struct entry en = {.type = ENTRY_FILE,
                        .name = name,
@@ -144,10 +139,10 @@ static bool add_file(struct pages *p, size_t number, struct slice name, struct e
                        .links = 1,
                        .size = plant->size,
                        .cut = CUT_GENERAL,
-                       .content = buf_slice(&p->run->ids[number])};
+                       .content = buf_slice(&p->growth->ids[number])};
 
     if (plant->is_indirect) {
-        if (!writer_put_tree(p->run->writer, CHUNK_LIST, en.content, &list, e))
+        if (!writer_put_tree(p->growth->writer, CHUNK_LIST, en.content, &list, e))
             return false;
         en.flags = ENTRY_INDIRECT;
         en.content = SLICE_OF(list.bytes, HASH_SIZE);
@@ -156,12 +151,12 @@ static bool add_file(struct pages *p, size_t number, struct slice name, struct e
 }
 
 /* The directory of plants from *next on whose paths begin with the first depth bytes. */
-static bool put_directory(struct run *run, size_t *next, size_t depth, struct hash *id,
+static bool put_directory(struct growth *g, size_t *next, size_t depth, struct hash *id,
                           struct err *e)
 {
-    const struct planting *planting = run->planting;
+    const struct planting *planting = g->planting;
     const char *prefix = planting->count == 0 ? "" : planting->plants[*next].path;
-    AUTO(pages) struct pages p = {.run = run};
+    AUTO(pages) struct pages p = {.growth = g};
 
     page_begin(&p.page, PAGE_ENTRIES);
     while (*next < planting->count && strncmp(planting->plants[*next].path, prefix, depth) == 0) {
@@ -176,7 +171,7 @@ static bool put_directory(struct run *run, size_t *next, size_t depth, struct ha
             continue;
         }
         en.name = SLICE_OF(name, (size_t)(slash - name));
-        if (!put_directory(run, next, depth + en.name.size + 1, &en.subtree, e) ||
+        if (!put_directory(g, next, depth + en.name.size + 1, &en.subtree, e) ||
             !add_entry(&p, &en, e))
             return false;
     }
@@ -195,57 +190,55 @@ static struct snapshot *describe(const struct hash *tree)
     return s;
 }
 
-static bool put_all(struct run *run, struct hash *tree, struct err *e)
+bool growth_open(struct growth *g, struct repo *r, const struct planting *p, struct err *e)
+{
+    const struct writer_options o = {
+        .workers = 1, .pack_size = p->pack_size, .done = on_done, .arg = g};
+
+    *g = (struct growth){.repo = r, .planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
+    repo_drop_index(r);
+    return writer_open(r, &o, &g->writer, e);
+}
+
+bool growth_put(struct growth *g, struct err *e)
 {
     struct writer_stats stats;
+    struct hash tree;
     size_t next = 0;
 
-    return put_content(run, e) && put_directory(run, &next, 0, tree, e) &&
-           writer_finish(run->writer, &stats, e);
-}
-
-bool growth_begin(struct growth *g, struct repo *r, const struct planting *p, struct err *e)
-{
-    struct run run = {.planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
-    const struct writer_options o = {
-        .workers = 1, .pack_size = p->pack_size, .done = on_done, .arg = &run};
-    struct hash tree;
-
-    *g = (struct growth){.repo = r};
-    repo_drop_index(r);
-
-    bool ok = writer_open(r, &o, &g->writer, e);
-
-    run.writer = g->writer;
-    ok = ok && put_all(&run, &tree, e);
-    if (ok) {
-        AUTO(snapshot) struct snapshot *s = describe(&tree);
-
-        ok = snapshot_put(r, s, e);
-        g->snapshot = s->id;
-    } else {
-        /* Its workers use what is freed below. */
-        writer_free(TAKE(g->writer));
-    }
-    for (size_t i = 0; i < p->count; i++)
-        buf_done(&run.ids[i]);
-    mem_free(run.ids);
-    return ok;
-}
-
-bool growth_end(struct growth *g, bool *is_safe, struct err *e)
-{
-    if (!writer_confirm(g->writer, is_safe, e))
+    if (!put_content(g, e) || !put_directory(g, &next, 0, &tree, e) ||
+        !writer_finish(g->writer, &stats, e))
         return false;
-    return *is_safe ? snapshot_commit(g->repo, &g->snapshot, e)
-                    : snapshot_withdraw(g->repo, &g->snapshot, e);
+
+    AUTO(snapshot) struct snapshot *s = describe(&tree);
+
+    if (!snapshot_put(g->repo, s, e))
+        return false;
+    g->snapshot = s->id;
+    return true;
+}
+
+bool growth_confirm(struct growth *g, bool *is_safe, struct err *e)
+{
+    return writer_confirm(g->writer, is_safe, e);
+}
+
+bool growth_end(struct growth *g, bool is_safe, struct err *e)
+{
+    return is_safe ? snapshot_commit(g->repo, &g->snapshot, e)
+                   : snapshot_withdraw(g->repo, &g->snapshot, e);
 }
 
 void growth_auto(struct growth *g)
 {
+    /* Its workers use the ids. */
     writer_free(g->writer);
+    for (size_t i = 0; g->ids != NULL && i < g->planting->count; i++)
+        buf_done(&g->ids[i]);
+    mem_free(g->ids);
     if (g->repo != NULL)
         repo_drop_index(g->repo);
+    *g = (struct growth){0};
 }
 
 bool world_plant(struct repo *r, const struct planting *p, struct hash *snapshot, struct err *e)
@@ -254,7 +247,8 @@ bool world_plant(struct repo *r, const struct planting *p, struct hash *snapshot
         AUTO(growth) struct growth g = {0};
         bool is_safe;
 
-        if (!growth_begin(&g, r, p, e) || !growth_end(&g, &is_safe, e))
+        if (!growth_open(&g, r, p, e) || !growth_put(&g, e) || !growth_confirm(&g, &is_safe, e) ||
+            !growth_end(&g, is_safe, e))
             return false;
         *snapshot = g.snapshot;
         if (is_safe)
@@ -462,4 +456,143 @@ struct store *meddler_new(struct store *next, const struct meddling *m)
 int meddler_calls(struct store *s)
 {
     return atomic_load(&((struct meddler *)s)->calls);
+}
+
+struct relay {
+    pthread_mutex_t lock; /* guards all */
+    pthread_cond_t passed;
+    uint64_t state; /* of the order */
+    uint64_t haste; /* of 100: how often the turn passes to another */
+    size_t actors, left;
+    size_t turn;
+    bool is_busy; /* whoever has the turn is in a call */
+    bool *has_left;
+};
+
+struct runner {
+    struct store store;
+    struct store *next;
+    struct relay *relay;
+    size_t actor;
+};
+
+static uint64_t relay_random(struct relay *r)
+{
+    r->state ^= r->state << 13;
+    r->state ^= r->state >> 7;
+    r->state ^= r->state << 17;
+    return r->state >> 11;
+}
+
+struct relay *relay_new(size_t actors, uint64_t seed)
+{
+    static const uint64_t hastes[] = {2, 10, 50, 100};
+    struct relay *r = mem_new(sizeof(*r));
+
+    *r = (struct relay){.state = (seed + 1) * UINT64_C(0x9E3779B97F4A7C15),
+                        .actors = actors,
+                        .left = actors,
+                        .haste = hastes[seed % 4],
+                        .has_left = mem_array(actors, sizeof(bool))};
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->passed, NULL);
+    r->turn = relay_random(r) % actors;
+    return r;
+}
+
+void relay_free(struct relay *r)
+{
+    pthread_cond_destroy(&r->passed);
+    pthread_mutex_destroy(&r->lock);
+    mem_free(r->has_left);
+    mem_free(r);
+}
+
+static void relay_pass(struct relay *r)
+{
+    if (r->left == 0)
+        return;
+    while (r->has_left[r->turn] || relay_random(r) % 100 < r->haste) {
+        r->turn = relay_random(r) % r->actors;
+        if (!r->has_left[r->turn])
+            break;
+    }
+    pthread_cond_broadcast(&r->passed);
+}
+
+static struct store *runner_begin(struct store *s)
+{
+    const struct runner *u = (const struct runner *)s;
+    struct relay *r = u->relay;
+
+    pthread_mutex_lock(&r->lock);
+    while (r->turn != u->actor || r->is_busy)
+        pthread_cond_wait(&r->passed, &r->lock);
+    r->is_busy = true;
+    pthread_mutex_unlock(&r->lock);
+    return u->next;
+}
+
+static bool runner_end(struct store *s, bool ok)
+{
+    struct relay *r = ((struct runner *)s)->relay;
+
+    pthread_mutex_lock(&r->lock);
+    r->is_busy = false;
+    relay_pass(r);
+    pthread_mutex_unlock(&r->lock);
+    return ok;
+}
+
+void relay_leave(struct relay *r, size_t actor)
+{
+    pthread_mutex_lock(&r->lock);
+    r->has_left[actor] = true;
+    r->left--;
+    if (r->turn == actor)
+        relay_pass(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static bool runner_get(struct store *s, const char *key, uint64_t offset, size_t size,
+                       struct buf *out, struct err *e)
+{
+    return runner_end(s, store_get(runner_begin(s), key, offset, size, out, e));
+}
+
+static bool runner_put(struct store *s, const char *key, struct slice data, enum put_mode mode,
+                       struct err *e)
+{
+    return runner_end(s, store_put(runner_begin(s), key, data, mode, e));
+}
+
+static bool runner_stat(struct store *s, const char *key, struct object_info *info, struct err *e)
+{
+    return runner_end(s, store_stat(runner_begin(s), key, info, e));
+}
+
+static bool runner_list(struct store *s, const char *prefix, object_fn *fn, void *arg,
+                        struct err *e)
+{
+    return runner_end(s, store_list(runner_begin(s), prefix, fn, arg, e));
+}
+
+static bool runner_remove(struct store *s, const char *key, struct err *e)
+{
+    return runner_end(s, store_remove(runner_begin(s), key, e));
+}
+
+struct store *relay_store(struct relay *r, size_t actor, struct store *next)
+{
+    static const struct store_ops ops = {.scheme = "relay",
+                                         .get = runner_get,
+                                         .put = runner_put,
+                                         .stat = runner_stat,
+                                         .list = runner_list,
+                                         .remove = runner_remove,
+                                         .close = meddler_close};
+    struct runner *u = mem_new(sizeof(*u));
+
+    *u = (struct runner){.store = {&ops}, .next = next, .relay = r, .actor = actor};
+    return &u->store;
 }

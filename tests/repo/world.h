@@ -27,16 +27,22 @@ struct planting {
     uint32_t in_page; /* entries of a directory's page; 0: one page for all */
 };
 
-/* A backup up to the snapshot object, and the rest of it. */
+/* A backup, step by step. */
 struct growth {
     struct repo *repo;
     struct writer *writer;
+    const struct planting *planting;
+    struct buf *ids; /* per plant: those of its chunks */
     struct hash snapshot;
 };
-MUST_CHECK bool growth_begin(struct growth *g, struct repo *r, const struct planting *p,
-                             struct err *e);
-/* Confirm, and commit or withdraw. */
-MUST_CHECK bool growth_end(struct growth *g, bool *is_safe, struct err *e);
+/* Load the index, which says what need not be stored. */
+MUST_CHECK bool growth_open(struct growth *g, struct repo *r, const struct planting *p,
+                            struct err *e);
+/* Store everything up to the snapshot object. */
+MUST_CHECK bool growth_put(struct growth *g, struct err *e);
+MUST_CHECK bool growth_confirm(struct growth *g, bool *is_safe, struct err *e);
+/* Commit when that is safe, or withdraw. */
+MUST_CHECK bool growth_end(struct growth *g, bool is_safe, struct err *e);
 void growth_auto(struct growth *g);
 
 /* A whole backup; repeated when a prune took away what it relies on. */
@@ -67,5 +73,16 @@ struct meddling {
 };
 struct store *meddler_new(struct store *next, const struct meddling *m);
 int meddler_calls(struct store *s);
+
+/*
+ * Several actors on one store, one call at a time, in an order that follows from the seed as
+ * far as each actor has one thread.
+ */
+struct relay;
+struct relay *relay_new(size_t actors, uint64_t seed);
+void relay_free(struct relay *r);
+struct store *relay_store(struct relay *r, size_t actor, struct store *next);
+/* The actor makes no more calls. */
+void relay_leave(struct relay *r, size_t actor);
 
 #endif

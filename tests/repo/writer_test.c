@@ -58,7 +58,7 @@ END
 
 TEST(chunks_of_every_size_come_back)
 {
-    static const size_t sizes[] = {1, 1000, 256 * KIB, 512 * KIB - 1, 512 * KIB, CHUNK_MAX};
+    static const size_t sizes[] = {1, 1000, 256 * KIB, BATCH_BYTES - 1, BATCH_BYTES, CHUNK_MAX};
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         AUTO(store) struct store *s = store_memory_new();
@@ -136,7 +136,7 @@ END
 
 TEST(packs_are_about_as_long_as_asked_and_never_longer_than_an_object)
 {
-    static const size_t sizes[] = {(size_t)1 << 20, (size_t)4 << 20, STORE_OBJECT_MAX};
+    static const size_t sizes[] = {3 * BATCH_BYTES, 8 * BATCH_BYTES, STORE_OBJECT_MAX};
 
     for (size_t i = 0; i < 3; i++) {
         AUTO(store) struct store *s = store_memory_new();
@@ -144,15 +144,15 @@ TEST(packs_are_about_as_long_as_asked_and_never_longer_than_an_object)
         AUTO(run) struct run n;
 
         run_open(&n, r, (struct writer_options){.pack_size = sizes[i], .level = -1});
-        for (uint64_t k = 0; k < 140; k++)
-            CHECK_OK(chunks_submit(n.w, k, 1, 512 * KIB, e));
+        for (uint64_t k = 0; k < 70; k++)
+            CHECK_OK(chunks_submit(n.w, k, 1, BATCH_BYTES, e));
         (void)run_finish(&n);
         repo_drop_index(r);
         CHECK_OK(repo_load_index(r, e));
-        CHECK(index_pack_count(r->index) >= ((size_t)70 << 20) / sizes[i]);
+        CHECK(index_pack_count(r->index) >= 70 * BATCH_BYTES / sizes[i]);
         for (uint32_t p = 0; p < index_pack_count(r->index); p++)
             CHECK(index_pack_at(r->index, p)->size <= sizes[i]);
-        chunks_check(r, 0, 140, 512 * KIB);
+        chunks_check(r, 0, 70, BATCH_BYTES);
     }
 }
 END
@@ -229,7 +229,7 @@ TEST(the_last_packs_are_read_back_before_they_are_stored)
 {
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(s);
-    const struct writer_stats stats = chunks_store(r, 0, 5, 512 * KIB, 1);
+    const struct writer_stats stats = chunks_store(r, 0, 5, BATCH_BYTES, 1);
 
     ck_assert_uint_eq(stats.frames, 5);
     ck_assert_uint_eq(stats.frames_verified, 5);
@@ -243,22 +243,22 @@ TEST(a_writer_that_is_given_up_leaves_no_index)
     AUTO(run) struct run n;
 
     run_open(&n, r, (struct writer_options){.pack_size = 1 << 20});
-    for (uint64_t k = 0; k < 20; k++)
-        CHECK_OK(chunks_submit(n.w, k, 1, 512 * KIB, e));
+    for (uint64_t k = 0; k < 8; k++)
+        CHECK_OK(chunks_submit(n.w, k, 1, BATCH_BYTES, e));
     CHECK_OK(writer_drain(n.w, e));
     writer_free(TAKE(n.w));
     ck_assert_uint_eq(object_count(s, "index/"), 0);
 }
 END
 
-    TEST(what_a_long_run_stored_is_found_when_it_is_interrupted)
+TEST(what_a_long_run_stored_is_found_when_it_is_interrupted)
 {
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(s);
     AUTO(run) struct run n;
 
     run_open(&n, r, (struct writer_options){.pack_size = 1 << 20, .workers = 1});
-    for (uint64_t k = 0; k < 60000; k += 1000)
+    for (uint64_t k = 0; k < 120000; k += 1000)
         CHECK_OK(chunks_submit(n.w, k, 1000, 40, e));
     CHECK_OK(writer_drain(n.w, e));
     writer_free(TAKE(n.w));
@@ -270,19 +270,19 @@ END
 }
 END
 
-    /* Failing stores */
+/* Failing stores */
 
-    /* Submit until something fails; true when all of it is durable. */
-    static bool
-    store_much(struct repo *r, struct err *e)
+/* Submit until something fails; true when all of it is durable. */
+static bool store_much(struct repo *r, struct store *flaky, struct err *e)
 {
     AUTO(run) struct run n;
     struct writer_stats stats;
     struct hash id;
 
     run_open(&n, r, (struct writer_options){.pack_size = 1 << 20});
+    r->store = flaky;
     for (uint64_t k = 0; k < 16; k++) {
-        if (!chunks_submit(n.w, k, 1, 512 * KIB, e))
+        if (!chunks_submit(n.w, k, 1, BATCH_BYTES, e))
             return false;
         if (!writer_put_tree(n.w, CHUNK_TREE, SLICE_OF(&k, sizeof(k)), &id, e))
             return false;
@@ -302,15 +302,14 @@ static void check_every_failure(enum fault_mode mode)
             store_fault_new(s, (struct fault_plan){.at = at, .mode = mode, .code = ERR_TRANSIENT});
         struct err e = {0};
 
-        r->store = flaky;
-        const bool ok = store_much(r, &e);
+        const bool ok = store_much(r, flaky, &e);
 
         r->store = s;
         if (ok) {
             CHECK(at > 8 && store_fault_calls(flaky) <= at);
             repo_drop_index(r);
             CHECK_OK(repo_load_index(r, e));
-            chunks_check(r, 0, 16, 512 * KIB);
+            chunks_check(r, 0, 16, BATCH_BYTES);
             return;
         }
         ck_assert_int_eq(e.code, ERR_TRANSIENT);
@@ -349,8 +348,8 @@ TEST(after_a_failure_every_batch_comes_back)
     uint64_t accepted = 0;
     struct err e = {0};
 
-    r->store = broken;
     run_open(&n, r, (struct writer_options){.pack_size = 1 << 20});
+    r->store = broken;
     for (uint64_t k = 0; k < 1000; k++)
         accepted += chunks_submit(n.w, k, 1, 512 * KIB, &e);
     CHECK(!writer_drain(n.w, &e));
@@ -359,10 +358,9 @@ TEST(after_a_failure_every_batch_comes_back)
 }
 END
 
-    /* The check between snapshot and commit */
+/* The check between snapshot and commit */
 
-    static bool
-    is_safe(struct run *n)
+static bool is_safe(struct run *n)
 {
     bool safe = false;
 
@@ -519,21 +517,19 @@ TEST(a_condemned_chunk_is_stored_again)
 }
 END
 
-    TESTS("writer", ids_are_what_the_format_says, chunks_of_every_size_come_back,
-          a_chunk_in_two_batches_is_stored_once, a_chunk_of_an_earlier_run_is_not_stored_again,
-          a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own,
-          packs_are_about_as_long_as_asked_and_never_longer_than_an_object,
-          a_pack_of_tiny_chunks_is_no_longer_than_an_object,
-          what_repeats_is_compressed_unless_it_must_not_be,
-          a_dry_run_names_chunks_and_stores_nothing,
-          the_last_packs_are_read_back_before_they_are_stored,
-          a_writer_that_is_given_up_leaves_no_index,
-          what_a_long_run_stored_is_found_when_it_is_interrupted,
-          a_store_call_that_fails_once_fails_the_writer,
-          a_store_that_fails_for_good_fails_the_writer, an_answer_that_is_lost_fails_the_writer,
-          after_a_failure_every_batch_comes_back, a_snapshot_is_safe_while_its_packs_exist,
-          a_snapshot_is_not_safe_when_a_pack_it_found_vanishes_or_is_condemned,
-          a_snapshot_is_not_safe_when_a_pack_it_wrote_vanishes_or_is_condemned,
-          a_tree_that_was_found_is_relied_on_too,
-          content_of_the_parent_is_kept_only_while_all_of_it_is_live,
-          a_condemned_chunk_is_stored_again)
+TESTS("writer", ids_are_what_the_format_says, chunks_of_every_size_come_back,
+      a_chunk_in_two_batches_is_stored_once, a_chunk_of_an_earlier_run_is_not_stored_again,
+      a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own,
+      packs_are_about_as_long_as_asked_and_never_longer_than_an_object,
+      a_pack_of_tiny_chunks_is_no_longer_than_an_object,
+      what_repeats_is_compressed_unless_it_must_not_be, a_dry_run_names_chunks_and_stores_nothing,
+      the_last_packs_are_read_back_before_they_are_stored,
+      a_writer_that_is_given_up_leaves_no_index,
+      what_a_long_run_stored_is_found_when_it_is_interrupted,
+      a_store_call_that_fails_once_fails_the_writer, a_store_that_fails_for_good_fails_the_writer,
+      an_answer_that_is_lost_fails_the_writer, after_a_failure_every_batch_comes_back,
+      a_snapshot_is_safe_while_its_packs_exist,
+      a_snapshot_is_not_safe_when_a_pack_it_found_vanishes_or_is_condemned,
+      a_snapshot_is_not_safe_when_a_pack_it_wrote_vanishes_or_is_condemned,
+      a_tree_that_was_found_is_relied_on_too,
+      content_of_the_parent_is_kept_only_while_all_of_it_is_live, a_condemned_chunk_is_stored_again)
