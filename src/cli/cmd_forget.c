@@ -195,7 +195,7 @@ static bool forget_unreadable(struct forget_view *v, struct session *s, const ch
     json_t *one;
 
     *is_done = false;
-    if (strlen(word) != 2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
+    if (strlen(word) != (size_t)2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
         snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) || why.code != ERR_CORRUPT)
         return true;
     if (!v->is_dry_run && !snapshot_forget(s->repo, &id, "forget", e))

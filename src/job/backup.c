@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,6 +67,11 @@ static void set_origin(struct snapshot *s, const struct backup_options *o)
         snapshot_add_tag(s, o->tags[i]);
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static struct snapshot *describe(const struct backup_options *o, int64_t started_ns)
 {
     struct snapshot *s = snapshot_new();
@@ -87,6 +93,8 @@ static struct snapshot *describe(const struct backup_options *o, int64_t started
         path_escape(slice_string(o->files.paths[i]), &path);
         snapshot_add_path(s, buf_string(&path));
     }
+    /* The same paths in another order are the same backup. */
+    qsort(s->paths, s->path_count, sizeof(char *), compare_texts);
     return s;
 }
 

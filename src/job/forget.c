@@ -7,6 +7,20 @@
 #include "base/mem.h"
 #include "job/job.h"
 
+static int compare_for_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Tags and paths are sets: their order makes no other group. */
+static void sort_texts(struct snapshot *s)
+{
+    if (s->tag_count > 0)
+        qsort(s->tags, s->tag_count, sizeof(char *), compare_for_texts);
+    if (s->path_count > 0)
+        qsort(s->paths, s->path_count, sizeof(char *), compare_for_texts);
+}
+
 static int compare_texts(const char *a, const char *b)
 {
     return strcmp(a != NULL ? a : "", b != NULL ? b : "");
@@ -85,8 +99,10 @@ bool forget_run(struct repo *r, const struct forget_options *o, forget_fn *fn, v
         return false;
     chosen = mem_array(all.count, sizeof(struct snapshot *));
     for (size_t i = 0; i < all.count; i++)
-        if (snapshot_matches(all.items[i], &o->filter))
+        if (snapshot_matches(all.items[i], &o->filter)) {
+            sort_texts(all.items[i]);
             chosen[count++] = all.items[i];
+        }
 
     struct forget_options order = *o;
 

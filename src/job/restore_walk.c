@@ -8,8 +8,6 @@
  */
 #include <unistd.h>
 
-#include <unistd.h>
-
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "job/link_table.h"

@@ -16,7 +16,7 @@ struct check {
     const struct check_options *options;
     struct check_stats stats;
     struct snapshot_list snapshots; /* in all states */
-    struct key_list index_keys; /* as they were loaded */
+    struct key_list index_keys;     /* as they were loaded */
     struct marks *marks;
     uint32_t indexed;     /* packs of the index with lower numbers are named by index objects */
     bool *is_suspect;     /* by number: the pack is read in any case */

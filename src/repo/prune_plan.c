@@ -18,7 +18,7 @@
  * A pack that no index names is often that of a backup at work.  Taking it away is safe, the
  * backup notices before it commits, but costs it another run; so it stays this long.
  */
-#define UNINDEXED_STAYS_S (24 * 60 * 60)
+#define UNINDEXED_STAYS_S (INT64_C(24) * 60 * 60)
 
 static void sum_uses(struct prune *p)
 {

@@ -226,9 +226,9 @@ TEST(the_size_of_a_finished_pack_is_foretold)
 }
 END
 
-/* Directories made by hand */
+    /* Directories made by hand */
 
-struct frame_row {
+    struct frame_row {
     uint32_t sealed, plain;
     uint8_t compression;
     uint32_t chunks;
@@ -380,11 +380,11 @@ TEST(a_pack_in_the_store_gives_its_directory_or_is_named)
 }
 END
 
-TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_the_next_pack,
-      an_empty_pack_is_a_pack, every_truncation_of_a_pack_is_corrupt,
-      every_flipped_bit_of_a_pack_is_corrupt, bytes_behind_or_inside_a_pack_are_corrupt,
-      frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,
-      the_size_of_a_finished_pack_is_foretold,
-      a_directory_that_the_format_does_not_allow_is_corrupt,
-      every_truncation_of_a_directory_is_corrupt,
-      a_pack_in_the_store_gives_its_directory_or_is_named)
+    TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_the_next_pack,
+          an_empty_pack_is_a_pack, every_truncation_of_a_pack_is_corrupt,
+          every_flipped_bit_of_a_pack_is_corrupt, bytes_behind_or_inside_a_pack_are_corrupt,
+          frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,
+          the_size_of_a_finished_pack_is_foretold,
+          a_directory_that_the_format_does_not_allow_is_corrupt,
+          every_truncation_of_a_directory_is_corrupt,
+          a_pack_in_the_store_gives_its_directory_or_is_named)

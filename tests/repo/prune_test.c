@@ -567,6 +567,93 @@ TEST(prune_and_another_prune_at_any_moment_lose_nothing)
 }
 END
 
+    /* Another collector, which condemns what a prune has copied and removes it some time later. */
+    struct rival {
+    struct store *store;
+    struct repo *repo;
+    size_t known; /* packs before */
+    struct hash before[50], copies[50];
+    size_t copy_count;
+    char *list;
+};
+
+static struct rival rival_new(struct store *s)
+{
+    struct rival v = {.store = s, .repo = world_repo(s), .known = world_count(s, "packs/")};
+
+    CHECK(v.known < 50);
+    for (size_t i = 0; i < v.known; i++) {
+        AUTO(mem) char *key = world_key(s, "packs/", i);
+
+        CHECK(key_hash(key, &v.before[i]));
+    }
+    return v;
+}
+
+static void rival_auto(struct rival *v)
+{
+    repo_close(v->repo);
+    mem_free(v->list);
+}
+
+static void rival_condemn(void *arg)
+{
+    struct rival *v = arg;
+
+    for (size_t i = 0; i < world_count(v->store, "packs/"); i++) {
+        AUTO(mem) char *key = world_key(v->store, "packs/", i);
+        bool is_known = false;
+
+        CHECK(key_hash(key, &v->copies[v->copy_count]));
+        for (size_t n = 0; n < v->known && !is_known; n++)
+            is_known = hash_is_equal(&v->before[n], &v->copies[v->copy_count]);
+        v->copy_count += is_known ? 0 : 1;
+    }
+    CHECK_OK(condemned_list_put(
+        v->repo, &(struct condemned_list){.packs = v->copies, .pack_count = v->copy_count},
+        &v->list, e));
+}
+
+static void rival_remove(void *arg)
+{
+    struct rival *v = arg;
+
+    if (v->list == NULL)
+        return;
+    for (size_t i = 0; i < v->copy_count; i++) {
+        char key[PACK_KEY_MAX];
+
+        pack_key(&v->copies[i], key);
+        CHECK_OK(store_remove(v->store, key, e));
+    }
+    CHECK_OK(store_remove(v->store, v->list, e));
+}
+
+TEST(prune_does_not_rely_on_copies_that_another_condemns_and_removes_at_any_moment)
+{
+    const int calls = calls_of_prune(&eager) + 10;
+
+    for (int n = 0; n < calls; n++) {
+        AUTO(pair) struct pair p = pair_new();
+        AUTO(rival) struct rival v = rival_new(p.store);
+        AUTO(store)
+        struct store *condemning = meddler_new(
+            p.store,
+            &(struct meddling){.at = -1, .prefix = "condemned/", .fn = rival_condemn, .arg = &v});
+        AUTO(store)
+        struct store *s =
+            meddler_new(condemning, &(struct meddling){.at = n, .fn = rival_remove, .arg = &v});
+        struct prune_stats stats;
+        struct err why;
+
+        CHECK(prune(s, &eager, &stats, &why) || why.code == ERR_TRANSIENT);
+        CHECK(v.copy_count > 0);
+        rival_remove(&v);
+        CHECK(is_sound(p.store, &p.new, &new));
+    }
+}
+END
+
 TEST(prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks)
 {
     AUTO(pair) struct pair p = pair_new();
@@ -624,28 +711,43 @@ TEST(prune_that_dies_at_any_call_loses_nothing_and_can_be_finished)
 }
 END
 
-TEST(backup_beside_a_dead_prune_relies_on_no_condemned_pack)
+    /* The index of the backup is from before the prune. */
+    static void
+    check_backup_behind_failure(int at, enum fault_mode mode)
+{
+    AUTO(pair) struct pair p = pair_new();
+    AUTO(store)
+    struct store *flaky =
+        store_fault_new(p.store, (struct fault_plan){.at = at, .mode = mode, .code = ERR_FATAL});
+    AUTO(repo) struct repo *r = world_repo(p.store);
+    AUTO(repo) struct repo *pruned = world_repo(p.store);
+    AUTO(other) struct other o = {.repo = r};
+    struct prune_stats stats;
+    struct err ignored;
+    struct hash again;
+
+    CHECK_OK(growth_open(&o.growth, r, &old, e));
+    pruned->store = flaky;
+    (void)!prune_run(pruned, &eager, &stats, &ignored);
+    put_old(&o);
+    CHECK(o.ok);
+    CHECK_OK(growth_end(&o.growth, o.is_safe, e));
+    CHECK(!o.is_safe || is_sound(p.store, &o.growth.snapshot, &old));
+
+    again = plant(p.store, &old);
+    CHECK(is_sound(p.store, &again, &old));
+    CHECK_OK(prune(p.store, &eager, &stats, e));
+    CHECK(is_sound(p.store, &again, &old) && is_sound(p.store, &p.new, &new));
+    CHECK(!o.is_safe || is_sound(p.store, &o.growth.snapshot, &old));
+}
+
+TEST(backup_behind_a_prune_that_failed_at_any_call_relies_on_nothing_condemned)
 {
     const int calls = calls_of_prune(&eager);
 
     for (int n = 0; n < calls; n++) {
-        AUTO(pair) struct pair p = pair_new();
-        AUTO(store)
-        struct store *flaky = store_fault_new(
-            p.store, (struct fault_plan){.at = n, .mode = FAULT_FROM, .code = ERR_FATAL});
-        AUTO(repo) struct repo *r = world_repo(p.store);
-        struct prune_stats stats;
-        struct err why;
-
-        r->store = flaky;
-        CHECK(!prune_run(r, &eager, &stats, &why) || store_fault_calls(flaky) <= n);
-
-        const struct hash again = plant(p.store, &old);
-
-        CHECK(is_sound(p.store, &again, &old));
-        CHECK_OK(prune(p.store, &eager, &stats, e));
-        CHECK(is_sound(p.store, &again, &old));
-        CHECK(is_sound(p.store, &p.new, &new));
+        check_backup_behind_failure(n, FAULT_FROM);
+        check_backup_behind_failure(n, FAULT_ONCE);
     }
 }
 END
@@ -707,8 +809,9 @@ END
           prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it,
           prune_and_an_undo_of_forget_agree_at_any_moment,
           prune_and_another_prune_at_any_moment_lose_nothing,
+          prune_does_not_rely_on_copies_that_another_condemns_and_removes_at_any_moment,
           prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks,
           prune_that_dies_at_any_call_loses_nothing_and_can_be_finished,
-          backup_beside_a_dead_prune_relies_on_no_condemned_pack,
+          backup_behind_a_prune_that_failed_at_any_call_relies_on_nothing_condemned,
           prune_clears_away_the_list_of_a_dead_one_and_no_other,
           prune_copies_what_is_needed_out_of_packs_that_others_condemned)

@@ -47,7 +47,8 @@ TEST(chunks_of_many_frames_are_read_in_any_order)
 }
 END
 
-static void count_gets(void *arg, enum hook_op op, const char *key)
+    static void
+    count_gets(void *arg, enum hook_op op, const char *key)
 {
     (void)key;
     *(int *)arg += op == HOOK_GET;
@@ -250,12 +251,12 @@ TEST(a_list_with_half_an_id_is_corrupt)
 }
 END
 
-TESTS("reader", a_chunk_that_no_pack_has_is_corrupt_and_named,
-      chunks_of_many_frames_are_read_in_any_order, the_last_eight_frames_are_not_read_again,
-      chunks_of_more_packs_than_headers_are_kept_are_read,
-      a_damaged_frame_is_named_with_its_pack_and_the_others_are_read,
-      a_damaged_header_of_a_pack_is_corrupt,
-      a_pack_that_vanishes_after_the_index_was_loaded_is_damage,
-      a_store_that_fails_once_is_asked_again, bytes_that_are_not_those_of_the_id_are_corrupt,
-      a_chunk_of_another_type_is_corrupt, the_lists_of_a_large_file_are_followed,
-      a_list_with_half_an_id_is_corrupt)
+    TESTS("reader", a_chunk_that_no_pack_has_is_corrupt_and_named,
+          chunks_of_many_frames_are_read_in_any_order, the_last_eight_frames_are_not_read_again,
+          chunks_of_more_packs_than_headers_are_kept_are_read,
+          a_damaged_frame_is_named_with_its_pack_and_the_others_are_read,
+          a_damaged_header_of_a_pack_is_corrupt,
+          a_pack_that_vanishes_after_the_index_was_loaded_is_damage,
+          a_store_that_fails_once_is_asked_again, bytes_that_are_not_those_of_the_id_are_corrupt,
+          a_chunk_of_another_type_is_corrupt, the_lists_of_a_large_file_are_followed,
+          a_list_with_half_an_id_is_corrupt)

@@ -270,10 +270,11 @@ TEST(what_a_long_run_stored_is_found_when_it_is_interrupted)
 }
 END
 
-/* Failing stores */
+    /* Failing stores */
 
-/* Submit until something fails; true when all of it is durable. */
-static bool store_much(struct repo *r, struct store *flaky, struct err *e)
+    /* Submit until something fails; true when all of it is durable. */
+    static bool
+    store_much(struct repo *r, struct store *flaky, struct err *e)
 {
     AUTO(run) struct run n;
     struct writer_stats stats;
@@ -358,9 +359,10 @@ TEST(after_a_failure_every_batch_comes_back)
 }
 END
 
-/* The check between snapshot and commit */
+    /* The check between snapshot and commit */
 
-static bool is_safe(struct run *n)
+    static bool
+    is_safe(struct run *n)
 {
     bool safe = false;
 
@@ -517,19 +519,21 @@ TEST(a_condemned_chunk_is_stored_again)
 }
 END
 
-TESTS("writer", ids_are_what_the_format_says, chunks_of_every_size_come_back,
-      a_chunk_in_two_batches_is_stored_once, a_chunk_of_an_earlier_run_is_not_stored_again,
-      a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own,
-      packs_are_about_as_long_as_asked_and_never_longer_than_an_object,
-      a_pack_of_tiny_chunks_is_no_longer_than_an_object,
-      what_repeats_is_compressed_unless_it_must_not_be, a_dry_run_names_chunks_and_stores_nothing,
-      the_last_packs_are_read_back_before_they_are_stored,
-      a_writer_that_is_given_up_leaves_no_index,
-      what_a_long_run_stored_is_found_when_it_is_interrupted,
-      a_store_call_that_fails_once_fails_the_writer, a_store_that_fails_for_good_fails_the_writer,
-      an_answer_that_is_lost_fails_the_writer, after_a_failure_every_batch_comes_back,
-      a_snapshot_is_safe_while_its_packs_exist,
-      a_snapshot_is_not_safe_when_a_pack_it_found_vanishes_or_is_condemned,
-      a_snapshot_is_not_safe_when_a_pack_it_wrote_vanishes_or_is_condemned,
-      a_tree_that_was_found_is_relied_on_too,
-      content_of_the_parent_is_kept_only_while_all_of_it_is_live, a_condemned_chunk_is_stored_again)
+    TESTS("writer", ids_are_what_the_format_says, chunks_of_every_size_come_back,
+          a_chunk_in_two_batches_is_stored_once, a_chunk_of_an_earlier_run_is_not_stored_again,
+          a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own,
+          packs_are_about_as_long_as_asked_and_never_longer_than_an_object,
+          a_pack_of_tiny_chunks_is_no_longer_than_an_object,
+          what_repeats_is_compressed_unless_it_must_not_be,
+          a_dry_run_names_chunks_and_stores_nothing,
+          the_last_packs_are_read_back_before_they_are_stored,
+          a_writer_that_is_given_up_leaves_no_index,
+          what_a_long_run_stored_is_found_when_it_is_interrupted,
+          a_store_call_that_fails_once_fails_the_writer,
+          a_store_that_fails_for_good_fails_the_writer, an_answer_that_is_lost_fails_the_writer,
+          after_a_failure_every_batch_comes_back, a_snapshot_is_safe_while_its_packs_exist,
+          a_snapshot_is_not_safe_when_a_pack_it_found_vanishes_or_is_condemned,
+          a_snapshot_is_not_safe_when_a_pack_it_wrote_vanishes_or_is_condemned,
+          a_tree_that_was_found_is_relied_on_too,
+          content_of_the_parent_is_kept_only_while_all_of_it_is_live,
+          a_condemned_chunk_is_stored_again)
