@@ -144,9 +144,9 @@ static void tell(struct call *call, const struct check_view *v, const struct che
                 (unsigned long long)s->packs_read, read);
     if (s->litter > 0)
         output_note(call->out,
-                    "%llu leftovers of interrupted runs, harmless: \"holdfast prune\" "
-                    "removes them",
-                    (unsigned long long)s->litter);
+                    "Left over from interrupted runs, harmless: %llu object%s; \"holdfast "
+                    "prune\" removes what is old enough",
+                    (unsigned long long)s->litter, plural(s->litter));
     if (s->damaged_objects == 0)
         output_note(call->out, "No damage found.");
 }

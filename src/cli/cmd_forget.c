@@ -181,11 +181,12 @@ static bool forget_by_rules(struct forget_view *v, struct session *s,
 }
 
 /*
- * A snapshot that cannot be read is forgotten by its whole id, or nothing could ever be pruned
- * again.  *is_done = false: it can be read, or the word is no such id.
+ * A snapshot that cannot be read, or that was never completed, is forgotten by its whole id, or
+ * what it needs could never be pruned.  *is_done = false: it is a sound snapshot, or the word is
+ * no such id.
  */
-static bool forget_unreadable(struct forget_view *v, struct session *s, const char *word,
-                              json_t *removed, bool *is_done, struct err *e)
+static bool forget_unsound(struct forget_view *v, struct session *s, const char *word,
+                           json_t *removed, bool *is_done, struct err *e)
 {
     const struct snapshot_filter all = {0};
     AUTO(snapshot) struct snapshot *readable = NULL;
@@ -196,11 +197,12 @@ static bool forget_unreadable(struct forget_view *v, struct session *s, const ch
 
     *is_done = false;
     if (strlen(word) != (size_t)2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
-        snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) || why.code != ERR_CORRUPT)
+        snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) ||
+        (why.code != ERR_CORRUPT && why.code != ERR_NOT_FOUND))
         return true;
     if (!v->is_dry_run && !snapshot_forget(s->repo, &id, "forget", e))
         return err_wrap(e, "forget %.8s", word);
-    output_note(v->call->out, "%.8s %s; it could not be read: %s", word,
+    output_note(v->call->out, "%.8s %s: %s", word,
                 v->is_dry_run ? "would be forgotten" : "forgotten", why.text);
     one = json_object();
     json_set_hash(one, "id", &id);
@@ -218,7 +220,7 @@ static bool select_named(struct forget_view *v, struct session *s, const struct 
         char *word = args->common.words.items[i];
         bool is_done = false;
 
-        if (!forget_unreadable(v, s, word, removed, &is_done, e))
+        if (!forget_unsound(v, s, word, removed, &is_done, e))
             return false;
         if (!is_done)
             strings_add(&words, word);

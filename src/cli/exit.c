@@ -40,7 +40,7 @@ const char *exit_hint(enum stage stage, enum err_code code)
     case EXIT_WRONG_SECRET:
         return "check --key-file, --password-file, --password-command and the HOLDFAST_ variables";
     case EXIT_DAMAGED:
-        return "\"holdfast check --read-data\" tells what is damaged and which files it reaches";
+        return "\"holdfast check --read-data\" tells what is damaged and which files that touches";
     case EXIT_CONFLICT:
         return "the same command may succeed later";
     case EXIT_USAGE:

@@ -43,8 +43,12 @@ bool keys_names(struct repo *r, struct key_list *out, struct err *e)
     AUTO(key_list) struct key_list all = {0};
     size_t kept = 0;
 
-    if (!key_list_read(r, folder, &all, e))
+    if (!key_list_read(r, folder, &all, e)) {
+        /* A folder that may not be read says nothing about the secret. */
+        if (e->code == ERR_DENIED)
+            e->code = ERR_FATAL;
         return false;
+    }
     for (size_t i = 0; i < all.count; i++)
         if (is_slot_key(all.items[i]))
             all.items[kept++] = all.items[i];

@@ -183,10 +183,11 @@ MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
 
 /* Write the object; fills in s->id, writer, seq and prev.  It is prepared, not committed. */
 MUST_CHECK bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e);
+/* ERR_TRANSIENT when somebody has forgotten the prepared snapshot meanwhile. */
 MUST_CHECK bool snapshot_commit(struct repo *r, const struct hash *id, struct err *e);
 /* Remove a prepared snapshot that will not be committed. */
 MUST_CHECK bool snapshot_withdraw(struct repo *r, const struct hash *id, struct err *e);
-/* Write a tombstone; it may exist already. */
+/* Write a tombstone; it may exist already.  The snapshot may be committed or prepared. */
 MUST_CHECK bool snapshot_forget(struct repo *r, const struct hash *id, const char *reason,
                                 struct err *e);
 /*

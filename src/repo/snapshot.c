@@ -200,9 +200,25 @@ static bool mark_put(struct repo *r, enum object_class class, const struct hash 
     return e->code == ERR_EXISTS && snapshot_mark_read(r, class, id, e);
 }
 
+/*
+ * With the commit there: whoever forgot the prepared snapshot put the tombstone before a
+ * collector removed the object, so in this order one of the two is seen.
+ */
+static bool commit_check(struct repo *r, const struct hash *id, struct err *e)
+{
+    bool is_forgotten = false;
+    bool has_object = false;
+
+    if (!object_exists(r, "trash", id, &is_forgotten, e) ||
+        !object_exists(r, "snapshots", id, &has_object, e))
+        return false;
+    return (!is_forgotten && has_object) ||
+           err_set(e, ERR_TRANSIENT, "the snapshot was forgotten before it was complete");
+}
+
 bool snapshot_commit(struct repo *r, const struct hash *id, struct err *e)
 {
-    return mark_put(r, CLASS_COMMIT, id, NULL, e);
+    return mark_put(r, CLASS_COMMIT, id, NULL, e) && commit_check(r, id, e);
 }
 
 bool snapshot_withdraw(struct repo *r, const struct hash *id, struct err *e)
@@ -223,10 +239,12 @@ bool snapshot_forget(struct repo *r, const struct hash *id, const char *reason, 
 {
     char text[2 * HASH_SIZE + 1];
     bool is_committed = false;
+    bool has_object = false;
 
-    if (!object_exists(r, "commits", id, &is_committed, e))
+    if (!object_exists(r, "commits", id, &is_committed, e) ||
+        !object_exists(r, "snapshots", id, &has_object, e))
         return false;
-    if (!is_committed) {
+    if (!is_committed && !has_object) {
         snapshot_id_text(id, text);
         return err_set(e, ERR_NOT_FOUND, "there is no snapshot %s", text);
     }

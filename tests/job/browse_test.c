@@ -152,9 +152,9 @@ TEST(a_walk_of_what_is_not_there_fails)
 }
 END
 
-    /* Differences */
+/* Differences */
 
-    struct differences {
+struct differences {
     struct buf lines; /* "+/path", "-/path", "M/path", "U/path", "T/path" */
     struct diff_stats stats;
     size_t skip;
@@ -204,9 +204,8 @@ TEST(a_tree_does_not_differ_from_itself)
 }
 END
 
-    /* Make every kind of change in the small tree. */
-    static void
-    change_all(const char *d)
+/* Make every kind of change in the small tree. */
+static void change_all(const char *d)
 {
     file_put_text(path_in(d, "a/x"), "another x");
     CHECK(unlink(path_in(d, "a/deep/y")) == 0 && rmdir(path_in(d, "a/deep")) == 0);
@@ -275,10 +274,9 @@ TEST(a_side_that_is_no_directory_is_refused)
 }
 END
 
-    /* The trees of directories "d/d/d/...", depth of them, with a file of this name at the bottom.
-     */
-    static struct hash
-    nested(struct repo *r, size_t depth, const char *bottom)
+/* The trees of directories "d/d/d/...", depth of them, with a file of this name at the bottom.
+ */
+static struct hash nested(struct repo *r, size_t depth, const char *bottom)
 {
     AUTO(writer) struct writer *w = NULL;
     struct receiver v = {0};
@@ -335,11 +333,10 @@ TEST(directories_nested_deeper_than_a_stack_are_walked_and_compared)
 }
 END
 
-    /* Dumping */
+/* Dumping */
 
-    /* Dump into a file beside the tree and return its path. */
-    static const char *
-    dump_to_file(struct world *w, const struct scratch *out, const char *path)
+/* Dump into a file beside the tree and return its path. */
+static const char *dump_to_file(struct world *w, const struct scratch *out, const char *path)
 {
     const struct hash tree = tree_of(w);
     const char *to = path_in(out->path, "dump");
@@ -423,9 +420,8 @@ TEST(what_has_no_content_cannot_be_dumped)
 }
 END
 
-    /* libarchive does not release its buffer when the last write to a descriptor failed. */
-    const char *
-    __lsan_default_suppressions(void);
+/* libarchive does not release its buffer when the last write to a descriptor failed. */
+const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libarchive";
@@ -449,7 +445,7 @@ END
 TEST(damage_fails_a_dump_and_names_the_file)
 {
     AUTO(world) struct world w;
-    struct err e = {0};
+    struct err why = {0};
 
     small_init(&w);
     const struct hash tree = tree_of(&w);
@@ -464,19 +460,18 @@ TEST(damage_fails_a_dump_and_names_the_file)
         if (head.data[9] == CLASS_CONTENT)
             object_damage(w.store, key, 135);
     }
-    CHECK(!dump_run(w.repo, &tree, w.dir.path, fd, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, "/a/deep/y"));
+    CHECK(!dump_run(w.repo, &tree, w.dir.path, fd, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, "/a/deep/y"));
 }
 END
 
-    TESTS("browse", entries_are_visited_in_the_order_of_their_paths,
-          a_part_of_a_snapshot_is_visited_with_its_whole_path, a_directory_can_be_stayed_out_of,
-          a_visitor_can_end_the_walk, the_root_itself_is_not_visited,
-          a_walk_of_what_is_not_there_fails, a_tree_does_not_differ_from_itself,
-          every_kind_of_difference_is_told_and_counted, metadata_counts_when_asked,
-          a_side_that_is_no_directory_is_refused,
-          directories_nested_deeper_than_a_stack_are_walked_and_compared, a_file_is_dumped_as_it_is,
-          a_directory_is_dumped_as_tar, a_dumped_directory_unpacks_to_what_was_backed_up,
-          what_has_no_content_cannot_be_dumped, a_full_disk_fails_a_dump,
-          damage_fails_a_dump_and_names_the_file)
+TESTS("browse", entries_are_visited_in_the_order_of_their_paths,
+      a_part_of_a_snapshot_is_visited_with_its_whole_path, a_directory_can_be_stayed_out_of,
+      a_visitor_can_end_the_walk, the_root_itself_is_not_visited, a_walk_of_what_is_not_there_fails,
+      a_tree_does_not_differ_from_itself, every_kind_of_difference_is_told_and_counted,
+      metadata_counts_when_asked, a_side_that_is_no_directory_is_refused,
+      directories_nested_deeper_than_a_stack_are_walked_and_compared, a_file_is_dumped_as_it_is,
+      a_directory_is_dumped_as_tar, a_dumped_directory_unpacks_to_what_was_backed_up,
+      what_has_no_content_cannot_be_dumped, a_full_disk_fails_a_dump,
+      damage_fails_a_dump_and_names_the_file)

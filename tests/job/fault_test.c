@@ -147,8 +147,7 @@ TEST(backup_leaves_a_sound_repository_whichever_store_call_fails)
 }
 END
 
-    static bool
-    see_group(void *arg, const struct forget_group *g, struct err *e)
+static bool see_group(void *arg, const struct forget_group *g, struct err *e)
 {
     (void)arg;
     (void)g;
@@ -180,8 +179,7 @@ TEST(forget_leaves_a_sound_repository_whichever_store_call_fails)
 }
 END
 
-    static bool
-    load_latest(struct repo *r, struct snapshot **out, struct err *e)
+static bool load_latest(struct repo *r, struct snapshot **out, struct err *e)
 {
     AUTO(mem) char *sub = NULL;
 
@@ -214,8 +212,7 @@ TEST(tag_leaves_a_sound_repository_whichever_store_call_fails)
 }
 END
 
-    static bool
-    open_and_change_key(struct store *s, const struct world *w, struct err *e)
+static bool open_and_change_key(struct store *s, const struct world *w, struct err *e)
 {
     AUTO(repo) struct repo *r = NULL;
 
@@ -282,10 +279,9 @@ TEST(a_key_opens_the_repository_whichever_store_call_of_its_change_fails)
 }
 END
 
-    /* Restoring */
+/* Restoring */
 
-    static void
-    fail_restore(enum fault_mode mode)
+static void fail_restore(enum fault_mode mode)
 {
     AUTO(world) struct world w;
 
@@ -331,8 +327,8 @@ TEST(restore_is_whole_or_says_so_whichever_store_call_fails)
 }
 END
 
-    TESTS("fault", backup_leaves_a_sound_repository_whichever_store_call_fails,
-          forget_leaves_a_sound_repository_whichever_store_call_fails,
-          tag_leaves_a_sound_repository_whichever_store_call_fails,
-          a_key_opens_the_repository_whichever_store_call_of_its_change_fails,
-          restore_is_whole_or_says_so_whichever_store_call_fails)
+TESTS("fault", backup_leaves_a_sound_repository_whichever_store_call_fails,
+      forget_leaves_a_sound_repository_whichever_store_call_fails,
+      tag_leaves_a_sound_repository_whichever_store_call_fails,
+      a_key_opens_the_repository_whichever_store_call_of_its_change_fails,
+      restore_is_whole_or_says_so_whichever_store_call_fails)

@@ -181,10 +181,9 @@ TEST(a_damaged_snapshot_stops_a_forget)
 }
 END
 
-    /* Tags */
+/* Tags */
 
-    static struct snapshot *
-    newest(struct repo *r)
+static struct snapshot *newest(struct repo *r)
 {
     AUTO(snapshot_list) struct snapshot_list all = {0};
 
@@ -234,9 +233,8 @@ TEST(tags_are_not_changed_while_a_prune_runs)
 }
 END
 
-    /* A collector takes the original away as soon as its copy has been written. */
-    static void
-    collect_original(void *arg, enum hook_op op, const char *key)
+/* A collector takes the original away as soon as its copy has been written. */
+static void collect_original(void *arg, enum hook_op op, const char *key)
 {
     struct store *s = arg;
     char first[128];
@@ -244,8 +242,6 @@ END
     if (op != HOOK_LIST || strcmp(key, "condemned/") != 0 || object_count(s, "snapshots/") != 2)
         return;
     for (size_t i = 0; i < 2; i++) {
-        AUTO(buf) struct buf commit = {0};
-
         object_name(s, "snapshots/", i, first);
         memcpy(first, "commits/", 8);
         memmove(first + 8, first + 10, strlen(first + 10) + 1);
@@ -296,10 +292,10 @@ TEST(tags_of_a_snapshot_that_is_gone_cannot_be_changed)
 }
 END
 
-    TESTS("forget", groups_are_by_host_and_paths_when_asked, groups_are_by_tags_when_asked,
-          the_order_of_tags_makes_no_other_group, what_no_rule_keeps_is_forgotten,
-          a_filter_leaves_the_others_alone, without_any_rule_nothing_is_forgotten,
-          a_damaged_snapshot_stops_a_forget, changed_tags_make_a_new_snapshot_of_the_same_moment,
-          tags_are_not_changed_while_a_prune_runs,
-          a_copy_with_other_tags_is_not_committed_when_the_original_was_collected,
-          tags_of_a_snapshot_that_is_gone_cannot_be_changed)
+TESTS("forget", groups_are_by_host_and_paths_when_asked, groups_are_by_tags_when_asked,
+      the_order_of_tags_makes_no_other_group, what_no_rule_keeps_is_forgotten,
+      a_filter_leaves_the_others_alone, without_any_rule_nothing_is_forgotten,
+      a_damaged_snapshot_stops_a_forget, changed_tags_make_a_new_snapshot_of_the_same_moment,
+      tags_are_not_changed_while_a_prune_runs,
+      a_copy_with_other_tags_is_not_committed_when_the_original_was_collected,
+      tags_of_a_snapshot_that_is_gone_cannot_be_changed)

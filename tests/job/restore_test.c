@@ -191,11 +191,10 @@ TEST(what_is_excluded_does_not_come_back)
 }
 END
 
-    /* Overwriting */
+/* Overwriting */
 
-    /* A target with an older "same.txt", a newer "other.txt", and one file that is right. */
-    static void
-    overwrite_init(struct world *w, struct restoring *r)
+/* A target with an older "same.txt", a newer "other.txt", and one file that is right. */
+static void overwrite_init(struct world *w, struct restoring *r)
 {
     static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
     static const struct timespec new[2] = {{.tv_sec = 2000}, {.tv_sec = 2000}};
@@ -314,10 +313,9 @@ TEST(a_file_in_the_way_of_a_directory_gives_way)
 }
 END
 
-    /* Deleting */
+/* Deleting */
 
-    static void
-    put_extras(const struct restoring *r)
+static void put_extras(const struct restoring *r)
 {
     CHECK(mkdir(path_in(r->to.path, "a"), 0755) == 0);
     CHECK(mkdir(path_in(r->to.path, "extra"), 0755) == 0);
@@ -382,7 +380,6 @@ TEST(a_dry_run_changes_nothing_and_tells_what_would_be_done)
 {
     AUTO(world) struct world w;
     AUTO(restoring) struct restoring r;
-    AUTO(scratch) struct scratch before = {0};
 
     sources_init(&w);
     restoring_init(&r, &w);
@@ -402,10 +399,9 @@ TEST(a_dry_run_changes_nothing_and_tells_what_would_be_done)
 }
 END
 
-    /* Verifying */
+/* Verifying */
 
-    static void
-    spoil_restored(void *arg, const char *action, const char *path, uint64_t size)
+static void spoil_restored(void *arg, const char *action, const char *path, uint64_t size)
 {
     const char *root = arg;
     AUTO(fd) int fd = -1;
@@ -463,11 +459,10 @@ TEST(verify_does_not_hold_it_against_files_that_were_to_be_kept)
 }
 END
 
-    /* Damage */
+/* Damage */
 
-    /* "first" in a pack of its own, then "second" in another; the key of the first pack. */
-    static void
-    two_packs(struct world *w, char key[128])
+/* "first" in a pack of its own, then "second" in another; the key of the first pack. */
+static void two_packs(struct world *w, char key[128])
 {
     world_init(w);
     file_put(path_in(w->dir.path, "first"), 1, 100000);
@@ -580,8 +575,7 @@ TEST(a_damaged_directory_is_named_and_the_others_restored)
 }
 END
 
-    static void
-    cancel_after(void *arg, const char *action, const char *path, uint64_t size)
+static void cancel_after(void *arg, const char *action, const char *path, uint64_t size)
 {
     (void)action;
     (void)path;
@@ -618,11 +612,10 @@ TEST(a_cancelled_restore_leaves_no_half_files)
 }
 END
 
-    /* Snapshots made by hand */
+/* Snapshots made by hand */
 
-    /* A root tree of n files, each made of chunk i and chunk n + i of 1,000 bytes. */
-    static struct hash
-    interleaved(struct repo *r, size_t n)
+/* A root tree of n files, each made of chunk i and chunk n + i of 1,000 bytes. */
+static struct hash interleaved(struct repo *r, size_t n)
 {
     AUTO(buf) struct buf page = {0};
 
@@ -738,9 +731,8 @@ TEST(nothing_is_deleted_when_only_part_of_a_directory_can_be_read)
 }
 END
 
-    /* The trees of directories "d/d/d/...", depth of them, with a file at the bottom. */
-    static struct hash
-    nested(struct repo *r, size_t depth)
+/* The trees of directories "d/d/d/...", depth of them, with a file at the bottom. */
+static struct hash nested(struct repo *r, size_t depth)
 {
     AUTO(writer) struct writer *w = NULL;
     struct receiver v = {0};
@@ -802,25 +794,24 @@ TEST(directories_nested_deeper_than_any_path_come_back)
 }
 END
 
-    TESTS("restore", everything_is_counted, a_directory_of_the_snapshot_becomes_the_target,
-          a_file_of_the_snapshot_goes_into_the_target, a_target_that_is_not_there_is_made,
-          only_what_is_included_comes_back_with_the_directories_above,
-          an_included_directory_comes_back_whole, what_is_excluded_does_not_come_back,
-          always_overwrites_everything, if_changed_leaves_what_is_right,
-          if_changed_sets_metadata_without_writing, if_newer_keeps_newer_files_of_the_target,
-          never_keeps_all_files_of_the_target, a_full_directory_in_the_way_of_a_file_is_named,
-          a_file_in_the_way_of_a_directory_gives_way,
-          what_the_snapshot_does_not_have_is_deleted_when_asked, what_is_excluded_is_not_deleted,
-          with_includes_only_included_directories_are_cleared,
-          a_dry_run_changes_nothing_and_tells_what_would_be_done, verify_reads_everything_back,
-          verify_finds_a_file_that_was_changed_after_it_was_restored,
-          verify_does_not_hold_it_against_files_that_were_to_be_kept,
-          of_a_damaged_pack_the_files_are_named_and_the_others_restored,
-          of_a_lost_pack_the_files_are_named_and_the_others_restored,
-          a_name_of_a_damaged_file_is_not_linked_to_what_was_there_before,
-          a_damaged_directory_is_named_and_the_others_restored,
-          a_cancelled_restore_leaves_no_half_files,
-          more_half_written_files_than_may_be_open_are_right,
-          a_file_whose_chunks_are_not_as_long_as_its_size_is_damage,
-          nothing_is_deleted_when_only_part_of_a_directory_can_be_read,
-          directories_nested_deeper_than_any_path_come_back)
+TESTS("restore", everything_is_counted, a_directory_of_the_snapshot_becomes_the_target,
+      a_file_of_the_snapshot_goes_into_the_target, a_target_that_is_not_there_is_made,
+      only_what_is_included_comes_back_with_the_directories_above,
+      an_included_directory_comes_back_whole, what_is_excluded_does_not_come_back,
+      always_overwrites_everything, if_changed_leaves_what_is_right,
+      if_changed_sets_metadata_without_writing, if_newer_keeps_newer_files_of_the_target,
+      never_keeps_all_files_of_the_target, a_full_directory_in_the_way_of_a_file_is_named,
+      a_file_in_the_way_of_a_directory_gives_way,
+      what_the_snapshot_does_not_have_is_deleted_when_asked, what_is_excluded_is_not_deleted,
+      with_includes_only_included_directories_are_cleared,
+      a_dry_run_changes_nothing_and_tells_what_would_be_done, verify_reads_everything_back,
+      verify_finds_a_file_that_was_changed_after_it_was_restored,
+      verify_does_not_hold_it_against_files_that_were_to_be_kept,
+      of_a_damaged_pack_the_files_are_named_and_the_others_restored,
+      of_a_lost_pack_the_files_are_named_and_the_others_restored,
+      a_name_of_a_damaged_file_is_not_linked_to_what_was_there_before,
+      a_damaged_directory_is_named_and_the_others_restored,
+      a_cancelled_restore_leaves_no_half_files, more_half_written_files_than_may_be_open_are_right,
+      a_file_whose_chunks_are_not_as_long_as_its_size_is_damage,
+      nothing_is_deleted_when_only_part_of_a_directory_can_be_read,
+      directories_nested_deeper_than_any_path_come_back)

@@ -176,9 +176,8 @@ END
 /* Bytes of a key slot that show without its secret: magic to slot id. */
 #define SLOT_PROVED 48
 
-    /* Every byte of the small parts, and of frames one here and there. */
-    static bool
-    is_worth_a_flip(const char *key, size_t at, size_t size)
+/* Every byte of the small parts, and of frames one here and there. */
+static bool is_worth_a_flip(const char *key, size_t at, size_t size)
 {
     if (strncmp(key, "keys/", 5) == 0)
         return at < SLOT_PROVED;
@@ -342,9 +341,8 @@ TEST(check_suggests_a_repair_when_the_index_is_damaged_or_missing)
 }
 END
 
-    /* The key of the pack that holds the content of plant n of the large world. */
-    static char *
-    pack_of(struct world *w, const struct plant *p)
+/* The key of the pack that holds the content of plant n of the large world. */
+static char *pack_of(struct world *w, const struct plant *p)
 {
     AUTO(reader) struct reader *rd = NULL;
     AUTO(snapshot) struct snapshot *s = NULL;
@@ -550,8 +548,7 @@ TEST(check_without_reading_data_reads_no_content)
 }
 END
 
-    static void
-    prune_now(void *arg)
+static void prune_now(void *arg)
 {
     struct world *w = arg;
     AUTO(repo) struct repo *r = world_repo(w->store);
@@ -584,16 +581,15 @@ TEST(check_takes_no_prune_for_damage)
 }
 END
 
-    TESTS("check", check_finds_nothing_in_a_sound_repository,
-          check_finds_a_flipped_bit_in_every_part_of_every_object,
-          check_finds_objects_that_were_cut_off_or_lengthened,
-          check_finds_objects_that_were_swapped, check_finds_objects_from_another_repository,
-          check_finds_missing_packs_snapshots_and_config,
-          check_suggests_a_repair_when_the_index_is_damaged_or_missing,
-          check_names_the_file_that_damage_reaches_and_no_other,
-          check_names_no_file_when_only_the_directory_of_a_pack_is_damaged,
-          check_names_the_directory_that_cannot_be_read,
-          check_names_all_snapshots_that_share_a_damaged_file, check_tells_leftovers_from_damage,
-          check_tells_unneeded_packs_that_are_missing_or_not_in_the_index_as_leftovers,
-          check_reads_the_packs_of_a_subset, check_without_reading_data_reads_no_content,
-          check_takes_no_prune_for_damage)
+TESTS("check", check_finds_nothing_in_a_sound_repository,
+      check_finds_a_flipped_bit_in_every_part_of_every_object,
+      check_finds_objects_that_were_cut_off_or_lengthened, check_finds_objects_that_were_swapped,
+      check_finds_objects_from_another_repository, check_finds_missing_packs_snapshots_and_config,
+      check_suggests_a_repair_when_the_index_is_damaged_or_missing,
+      check_names_the_file_that_damage_reaches_and_no_other,
+      check_names_no_file_when_only_the_directory_of_a_pack_is_damaged,
+      check_names_the_directory_that_cannot_be_read,
+      check_names_all_snapshots_that_share_a_damaged_file, check_tells_leftovers_from_damage,
+      check_tells_unneeded_packs_that_are_missing_or_not_in_the_index_as_leftovers,
+      check_reads_the_packs_of_a_subset, check_without_reading_data_reads_no_content,
+      check_takes_no_prune_for_damage)

@@ -193,8 +193,7 @@ TEST(of_several_copies_a_live_one_comes_first)
 }
 END
 
-    static void
-    count_entry(void *arg, const uint8_t prefix[16], struct place at)
+static void count_entry(void *arg, const uint8_t prefix[16], struct place at)
 {
     const struct hash id = id_of(at.frame * 1000 + at.offset / CHUNK_SIZE);
 
@@ -242,7 +241,7 @@ END
 #define THREADS 8
 #define CLAIMS  20000
 
-    struct claimer {
+struct claimer {
     pthread_t thread;
     struct index *index;
     uint64_t seed;
@@ -320,8 +319,8 @@ TEST(an_index_is_loaded_with_the_states_of_its_packs)
 }
 END
 
-    /* Another process makes one index object of all, as a collector does, once. */
-    struct rewriter {
+/* Another process makes one index object of all, as a collector does, once. */
+struct rewriter {
     struct repo *other;
     bool is_over;
 };
@@ -377,15 +376,14 @@ TEST(an_index_that_is_rewritten_while_it_is_read_is_whole)
 }
 END
 
-    static void
-    vanish(void *arg, enum hook_op op, const char *key)
+static void vanish(void *arg, enum hook_op op, const char *key)
 {
     struct repo *other = arg;
 
     if (op != HOOK_GET || strncmp(key, "index/", 6) != 0)
         return;
     CHECK_OK(store_remove(other->store, key, e));
-    (void)chunks_store(other, clock_now_ns() % 1000000007, 1, 100, 1);
+    (void)chunks_store(other, (uint64_t)clock_now_ns() % 1000000007, 1, 100, 1);
 }
 
 TEST(an_index_that_never_stands_still_is_a_passing_failure)
@@ -403,8 +401,7 @@ TEST(an_index_that_never_stands_still_is_a_passing_failure)
 }
 END
 
-    static void
-    count_damage(void *arg, const char *key, const struct err *why)
+static void count_damage(void *arg, const char *key, const struct err *why)
 {
     ck_assert_int_eq(why->code, ERR_CORRUPT);
     ck_assert_ptr_nonnull(strstr(why->text, key));
@@ -418,16 +415,16 @@ TEST(a_damaged_index_object_is_named_or_left_out)
     AUTO(index) struct index *ix = NULL;
     char key[128];
     int damaged = 0;
-    struct err e = {0};
+    struct err why = {0};
 
     for (uint64_t n = 0; n < 3; n++)
         (void)chunks_store(r, n, 1, 1000, 1);
     object_name(s, "index/", 1, key);
     object_damage(s, key, -1);
     repo_drop_index(r);
-    CHECK(!repo_load_index(r, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, key));
+    CHECK(!repo_load_index(r, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, key));
     CHECK_OK(index_load(r, count_damage, &damaged, &ix, e));
     ck_assert_int_eq(damaged, 1);
     ck_assert_uint_eq(index_pack_count(ix), 2);
@@ -486,17 +483,15 @@ TEST(a_long_index_is_written_as_several_objects)
 }
 END
 
-    TESTS("index", each_of_200000_chunks_is_found_where_it_stands,
-          frames_and_packs_have_the_numbers_and_sizes_of_the_directory,
-          a_pack_that_is_added_twice_counts_once, a_chunk_is_claimed_once,
-          a_live_chunk_cannot_be_claimed, a_condemned_chunk_can_be_read_but_not_relied_on,
-          a_chunk_in_a_missing_pack_is_not_there, of_several_copies_a_live_one_comes_first,
-          all_entries_are_visited_and_none_that_is_pending,
-          the_copies_of_a_chunk_come_one_with_each_call,
-          of_eight_threads_exactly_one_gets_each_chunk,
-          an_index_is_loaded_with_the_states_of_its_packs,
-          an_index_that_is_rewritten_while_it_is_read_is_whole,
-          an_index_that_never_stands_still_is_a_passing_failure,
-          a_damaged_index_object_is_named_or_left_out,
-          an_index_document_with_impossible_rows_is_corrupt,
-          a_long_index_is_written_as_several_objects)
+TESTS("index", each_of_200000_chunks_is_found_where_it_stands,
+      frames_and_packs_have_the_numbers_and_sizes_of_the_directory,
+      a_pack_that_is_added_twice_counts_once, a_chunk_is_claimed_once,
+      a_live_chunk_cannot_be_claimed, a_condemned_chunk_can_be_read_but_not_relied_on,
+      a_chunk_in_a_missing_pack_is_not_there, of_several_copies_a_live_one_comes_first,
+      all_entries_are_visited_and_none_that_is_pending,
+      the_copies_of_a_chunk_come_one_with_each_call, of_eight_threads_exactly_one_gets_each_chunk,
+      an_index_is_loaded_with_the_states_of_its_packs,
+      an_index_that_is_rewritten_while_it_is_read_is_whole,
+      an_index_that_never_stands_still_is_a_passing_failure,
+      a_damaged_index_object_is_named_or_left_out,
+      an_index_document_with_impossible_rows_is_corrupt, a_long_index_is_written_as_several_objects)

@@ -107,5 +107,5 @@ TEST(measure_counts_each_chunk_once)
 }
 END
 
-    TESTS("inspect", inspect_shows_every_object_as_json, inspect_shows_no_key,
-          inspect_refuses_what_is_no_object_missing_or_damaged, measure_counts_each_chunk_once)
+TESTS("inspect", inspect_shows_every_object_as_json, inspect_shows_no_key,
+      inspect_refuses_what_is_no_object_missing_or_damaged, measure_counts_each_chunk_once)

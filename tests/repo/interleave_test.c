@@ -185,4 +185,4 @@ TEST(prunes_a_backup_and_an_undo_lose_nothing_in_any_order)
 }
 END
 
-    TESTS("interleave", prunes_a_backup_and_an_undo_lose_nothing_in_any_order)
+TESTS("interleave", prunes_a_backup_and_an_undo_lose_nothing_in_any_order)

@@ -78,4 +78,4 @@ TEST(file_that_is_no_key_file_is_corrupt)
 }
 END
 
-    TESTS("key_file", key_file_is_private_and_reads_back, file_that_is_no_key_file_is_corrupt)
+TESTS("key_file", key_file_is_private_and_reads_back, file_that_is_no_key_file_is_corrupt)

@@ -294,7 +294,7 @@ TEST(changed_label_is_damage_and_not_a_wrong_key)
 }
 END
 
-    TEST(slot_of_another_epoch_or_suite_is_corrupt)
+TEST(slot_of_another_epoch_or_suite_is_corrupt)
 {
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = repo_in(s);
@@ -314,9 +314,8 @@ END
 }
 END
 
-    /* The bytes of a slot for passwords with such costs; nothing else of it is of use. */
-    static struct err
-    decode_costs(uint32_t memory_kib, uint32_t passes, uint32_t lanes)
+/* The bytes of a slot for passwords with such costs; nothing else of it is of use. */
+static struct err decode_costs(uint32_t memory_kib, uint32_t passes, uint32_t lanes)
 {
     AUTO(buf) struct buf b = {0};
     struct slot s;
@@ -445,8 +444,7 @@ TEST(repository_without_sound_slot_is_corrupt)
 }
 END
 
-    typedef bool
-    change_fn(struct repo *r, struct err *e);
+typedef bool change_fn(struct repo *r, struct err *e);
 
 static bool change_add(struct repo *r, struct err *e)
 {
@@ -515,14 +513,14 @@ TEST(secret_that_worked_still_does_whichever_store_call_fails)
 }
 END
 
-    TESTS("keys", password_opens_and_another_does_not, wrong_key_file_is_denied,
-          added_slot_opens_until_it_is_removed, slots_are_listed_by_age_with_what_is_known_of_them,
-          label_that_cannot_be_kept_or_shown_is_refused, last_slot_and_slot_in_use_are_not_removed,
-          slot_is_named_by_a_prefix_that_no_other_has, two_that_remove_each_others_slot_leave_one,
-          passwd_replaces_the_slot_in_use, repository_has_at_most_16_slots,
-          slot_with_a_flipped_bit_does_not_open, changed_label_is_damage_and_not_a_wrong_key,
-          slot_of_another_epoch_or_suite_is_corrupt,
-          argon2id_parameters_beyond_the_format_are_refused, hostile_slot_costs_nothing,
-          slot_of_another_repository_opens_nothing, slot_under_another_name_opens_nothing,
-          damaged_slots_are_passed_over_and_named, repository_without_sound_slot_is_corrupt,
-          secret_that_worked_still_does_whichever_store_call_fails)
+TESTS("keys", password_opens_and_another_does_not, wrong_key_file_is_denied,
+      added_slot_opens_until_it_is_removed, slots_are_listed_by_age_with_what_is_known_of_them,
+      label_that_cannot_be_kept_or_shown_is_refused, last_slot_and_slot_in_use_are_not_removed,
+      slot_is_named_by_a_prefix_that_no_other_has, two_that_remove_each_others_slot_leave_one,
+      passwd_replaces_the_slot_in_use, repository_has_at_most_16_slots,
+      slot_with_a_flipped_bit_does_not_open, changed_label_is_damage_and_not_a_wrong_key,
+      slot_of_another_epoch_or_suite_is_corrupt, argon2id_parameters_beyond_the_format_are_refused,
+      hostile_slot_costs_nothing, slot_of_another_repository_opens_nothing,
+      slot_under_another_name_opens_nothing, damaged_slots_are_passed_over_and_named,
+      repository_without_sound_slot_is_corrupt,
+      secret_that_worked_still_does_whichever_store_call_fails)

@@ -288,9 +288,8 @@ TEST(class_of_a_key_is_that_of_its_folder)
 }
 END
 
-    /* Publish a list of packs with these first bytes. */
-    static void
-    condemn(struct repo *r, const char *key, const char *first_bytes)
+/* Publish a list of packs with these first bytes. */
+static void condemn(struct repo *r, const char *key, const char *first_bytes)
 {
     AUTO(buf) struct buf json = {0};
 
@@ -347,14 +346,12 @@ TEST(damaged_condemned_list_is_an_error)
 }
 END
 
-    TESTS("object", document_opens_to_the_bytes_that_were_sealed,
-          document_does_not_open_with_a_flipped_bit,
-          document_does_not_open_when_cut_off_or_lengthened,
-          document_that_is_not_as_long_as_it_says_is_corrupt,
-          document_opens_only_as_its_class_and_in_its_repository,
-          hashed_document_under_another_name_is_corrupt, document_longer_than_an_object_is_refused,
-          document_does_not_replace_another,
-          json_that_two_readers_could_read_differently_is_refused,
-          json_members_of_another_kind_are_corrupt, text_of_more_than_64_kib_is_corrupt,
-          key_names_a_hash_only_in_its_one_spelling, class_of_a_key_is_that_of_its_folder,
-          condemned_packs_are_those_of_all_lists_but_the_own, damaged_condemned_list_is_an_error)
+TESTS("object", document_opens_to_the_bytes_that_were_sealed,
+      document_does_not_open_with_a_flipped_bit, document_does_not_open_when_cut_off_or_lengthened,
+      document_that_is_not_as_long_as_it_says_is_corrupt,
+      document_opens_only_as_its_class_and_in_its_repository,
+      hashed_document_under_another_name_is_corrupt, document_longer_than_an_object_is_refused,
+      document_does_not_replace_another, json_that_two_readers_could_read_differently_is_refused,
+      json_members_of_another_kind_are_corrupt, text_of_more_than_64_kib_is_corrupt,
+      key_names_a_hash_only_in_its_one_spelling, class_of_a_key_is_that_of_its_folder,
+      condemned_packs_are_those_of_all_lists_but_the_own, damaged_condemned_list_is_an_error)

@@ -226,9 +226,9 @@ TEST(the_size_of_a_finished_pack_is_foretold)
 }
 END
 
-    /* Directories made by hand */
+/* Directories made by hand */
 
-    struct frame_row {
+struct frame_row {
     uint32_t sealed, plain;
     uint8_t compression;
     uint32_t chunks;
@@ -363,7 +363,7 @@ TEST(a_pack_in_the_store_gives_its_directory_or_is_named)
     enum object_class class;
     struct hash id;
     char key[PACK_KEY_MAX];
-    struct err e = {0};
+    struct err why = {0};
 
     build(&p, r);
     sha256(p.object, &id);
@@ -372,19 +372,19 @@ TEST(a_pack_in_the_store_gives_its_directory_or_is_named)
     CHECK_OK(pack_directory_get(r, &id, p.object.size, &class, &plain, e));
     CHECK(class == CLASS_CONTENT && slice_is_equal(buf_slice(&plain), p.directory));
     object_damage(st, key, -(int64_t)PACK_TRAILER_SIZE - 1);
-    CHECK(!pack_directory_get(r, &id, p.object.size, &class, &plain, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, key));
+    CHECK(!pack_directory_get(r, &id, p.object.size, &class, &plain, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, key));
     CHECK_ERR(pack_directory_get(r, &id, 100, &class, &plain, e), ERR_CORRUPT);
     CHECK_ERR(pack_directory_get(r, &id, p.object.size + 1, &class, &plain, e), ERR_CORRUPT);
 }
 END
 
-    TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_the_next_pack,
-          an_empty_pack_is_a_pack, every_truncation_of_a_pack_is_corrupt,
-          every_flipped_bit_of_a_pack_is_corrupt, bytes_behind_or_inside_a_pack_are_corrupt,
-          frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,
-          the_size_of_a_finished_pack_is_foretold,
-          a_directory_that_the_format_does_not_allow_is_corrupt,
-          every_truncation_of_a_directory_is_corrupt,
-          a_pack_in_the_store_gives_its_directory_or_is_named)
+TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_the_next_pack,
+      an_empty_pack_is_a_pack, every_truncation_of_a_pack_is_corrupt,
+      every_flipped_bit_of_a_pack_is_corrupt, bytes_behind_or_inside_a_pack_are_corrupt,
+      frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,
+      the_size_of_a_finished_pack_is_foretold,
+      a_directory_that_the_format_does_not_allow_is_corrupt,
+      every_truncation_of_a_directory_is_corrupt,
+      a_pack_in_the_store_gives_its_directory_or_is_named)

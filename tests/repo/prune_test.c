@@ -16,12 +16,12 @@
 static const struct plant old_plants[] = {
     {"a/one", 1, PACKFUL, false},
     {"a/two", 2, 90000, true},
-    {"both", 3, PACKFUL, false},
+    {"both", 3, 120000, false},
     {"c/d/three", 4, 1, false},
     {"part", 7, (BATCH_BYTES / PIECE_SIZE + 1) * PIECE_SIZE, false},
 };
 static const struct plant new_plants[] = {
-    {"both", 3, PACKFUL, false},
+    {"both", 3, 120000, false},
     {"part", 7, 7 * PIECE_SIZE, false},
     {"z/four", 5, 130000, true},
     {"z/y/five", 6, 60000, false},
@@ -239,11 +239,10 @@ TEST(prune_repacks_no_more_than_the_limit)
 }
 END
 
-    /* Packs that no index names */
+/* Packs that no index names */
 
-    /* What a run leaves that ends before its index is written. */
-    static void
-    leave_litter(struct store *s)
+/* What a run leaves that ends before its index is written. */
+static void leave_litter(struct store *s)
 {
     AUTO(repo) struct repo *r = world_repo(s);
     AUTO(pack_builder) struct pack_builder *b = pack_builder_new(r, CLASS_CONTENT, 1000);
@@ -275,10 +274,9 @@ TEST(prune_removes_packs_without_index_when_they_are_a_day_old)
 }
 END
 
-    /* Refusals */
+/* Refusals */
 
-    static void
-    check_refuses(struct store *s, enum err_code code)
+static void check_refuses(struct store *s, enum err_code code)
 {
     struct prune_stats stats;
 
@@ -380,10 +378,10 @@ TEST(prune_refuses_when_a_commit_has_lost_its_snapshot)
 }
 END
 
-    /* Beside others */
+/* Beside others */
 
-    /* Something that another process does while a prune runs. */
-    struct other {
+/* Something that another process does while a prune runs. */
+struct other {
     struct store *store;
     struct repo *repo;
     struct growth growth;
@@ -428,8 +426,7 @@ TEST(prune_rescues_what_a_snapshot_put_behind_its_list_needs)
 }
 END
 
-    static void
-    plant_old(void *arg)
+static void plant_old(void *arg)
 {
     struct other *o = arg;
 
@@ -499,8 +496,7 @@ TEST(prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it)
 }
 END
 
-    static void
-    unforget(void *arg)
+static void unforget(void *arg)
 {
     struct other *o = arg;
     char text[65];
@@ -533,8 +529,7 @@ TEST(prune_and_an_undo_of_forget_agree_at_any_moment)
 }
 END
 
-    static void
-    prune_too(void *arg)
+static void prune_too(void *arg)
 {
     struct other *o = arg;
     struct prune_stats stats;
@@ -567,8 +562,33 @@ TEST(prune_and_another_prune_at_any_moment_lose_nothing)
 }
 END
 
-    /* Another collector, which condemns what a prune has copied and removes it some time later. */
-    struct rival {
+static void forget_new(void *arg)
+{
+    const struct other *o = arg;
+
+    CHECK_OK(snapshot_forget(o->repo, &o->snapshot, "test", e));
+}
+
+TEST(prune_keeps_a_snapshot_that_was_forgotten_behind_its_list)
+{
+    AUTO(pair) struct pair p = pair_new();
+    AUTO(repo) struct repo *r = world_repo(p.store);
+    AUTO(other) struct other o = {.repo = r, .snapshot = p.new};
+    AUTO(store)
+    struct store *s = meddler_new(
+        p.store, &(struct meddling){.at = -1, .prefix = "condemned/", .fn = forget_new, .arg = &o});
+    struct prune_stats stats;
+
+    CHECK_OK(prune(s, &eager, &stats, e));
+    CHECK(stats.snapshots_removed == 1);
+    unforget(&o);
+    CHECK(o.ok);
+    CHECK(is_sound(p.store, &p.new, &new));
+}
+END
+
+/* Another collector, which condemns what a prune has copied and removes it some time later. */
+struct rival {
     struct store *store;
     struct repo *repo;
     size_t known; /* packs before */
@@ -672,10 +692,9 @@ TEST(prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks)
 }
 END
 
-    /* Crashes */
+/* Crashes */
 
-    static void
-    check_crash(int at, enum fault_mode mode, bool *was_hit)
+static void check_crash(int at, enum fault_mode mode, bool *was_hit)
 {
     AUTO(pair) struct pair p = pair_new();
     AUTO(store)
@@ -711,9 +730,8 @@ TEST(prune_that_dies_at_any_call_loses_nothing_and_can_be_finished)
 }
 END
 
-    /* The index of the backup is from before the prune. */
-    static void
-    check_backup_behind_failure(int at, enum fault_mode mode)
+/* The index of the backup is from before the prune. */
+static void check_backup_behind_failure(int at, enum fault_mode mode)
 {
     AUTO(pair) struct pair p = pair_new();
     AUTO(store)
@@ -794,24 +812,25 @@ TEST(prune_copies_what_is_needed_out_of_packs_that_others_condemned)
 }
 END
 
-    TESTS("prune", prune_keeps_what_a_snapshot_needs_and_removes_the_rest,
-          prune_changes_nothing_when_all_is_needed, prune_writes_nothing_in_a_dry_run,
-          prune_of_everything_leaves_no_pack_and_no_index, prune_repacks_what_is_mostly_unused,
-          prune_joins_small_packs_and_small_index_objects,
-          prune_joins_small_index_objects_when_all_packs_stay, prune_repacks_no_more_than_the_limit,
-          prune_removes_packs_without_index_when_they_are_a_day_old,
-          prune_refuses_when_a_snapshot_a_commit_or_the_index_is_damaged,
-          prune_refuses_when_a_tree_is_damaged_or_a_pack_is_missing,
-          prune_refuses_to_empty_a_repository_that_shows_no_snapshot,
-          prune_refuses_when_a_commit_has_lost_its_snapshot,
-          prune_rescues_what_a_snapshot_put_behind_its_list_needs,
-          prune_and_a_backup_at_any_moment_of_it_leave_sound_snapshots,
-          prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it,
-          prune_and_an_undo_of_forget_agree_at_any_moment,
-          prune_and_another_prune_at_any_moment_lose_nothing,
-          prune_does_not_rely_on_copies_that_another_condemns_and_removes_at_any_moment,
-          prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks,
-          prune_that_dies_at_any_call_loses_nothing_and_can_be_finished,
-          backup_behind_a_prune_that_failed_at_any_call_relies_on_nothing_condemned,
-          prune_clears_away_the_list_of_a_dead_one_and_no_other,
-          prune_copies_what_is_needed_out_of_packs_that_others_condemned)
+TESTS("prune", prune_keeps_what_a_snapshot_needs_and_removes_the_rest,
+      prune_changes_nothing_when_all_is_needed, prune_writes_nothing_in_a_dry_run,
+      prune_of_everything_leaves_no_pack_and_no_index, prune_repacks_what_is_mostly_unused,
+      prune_joins_small_packs_and_small_index_objects,
+      prune_joins_small_index_objects_when_all_packs_stay, prune_repacks_no_more_than_the_limit,
+      prune_removes_packs_without_index_when_they_are_a_day_old,
+      prune_refuses_when_a_snapshot_a_commit_or_the_index_is_damaged,
+      prune_refuses_when_a_tree_is_damaged_or_a_pack_is_missing,
+      prune_refuses_to_empty_a_repository_that_shows_no_snapshot,
+      prune_refuses_when_a_commit_has_lost_its_snapshot,
+      prune_rescues_what_a_snapshot_put_behind_its_list_needs,
+      prune_and_a_backup_at_any_moment_of_it_leave_sound_snapshots,
+      prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it,
+      prune_and_an_undo_of_forget_agree_at_any_moment,
+      prune_and_another_prune_at_any_moment_lose_nothing,
+      prune_keeps_a_snapshot_that_was_forgotten_behind_its_list,
+      prune_does_not_rely_on_copies_that_another_condemns_and_removes_at_any_moment,
+      prune_is_not_stopped_by_a_prepared_snapshot_that_lacks_chunks,
+      prune_that_dies_at_any_call_loses_nothing_and_can_be_finished,
+      backup_behind_a_prune_that_failed_at_any_call_relies_on_nothing_condemned,
+      prune_clears_away_the_list_of_a_dead_one_and_no_other,
+      prune_copies_what_is_needed_out_of_packs_that_others_condemned)

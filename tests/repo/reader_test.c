@@ -9,14 +9,14 @@ TEST(a_chunk_that_no_pack_has_is_corrupt_and_named)
     AUTO(repo) struct repo *r = fixture_repo(s);
     AUTO(buf) struct buf out = {0};
     const struct hash id = {{0xab, 0xcd}};
-    struct err e = {0};
+    struct err why = {0};
 
     CHECK_OK(repo_load_index(r, e));
     AUTO(reader) struct reader *rd = reader_new(r);
 
-    CHECK(!reader_chunk(rd, CHUNK_DATA, &id, &out, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, "abcd000000000000"));
+    CHECK(!reader_chunk(rd, CHUNK_DATA, &id, &out, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, "abcd000000000000"));
     ck_assert_uint_eq(out.size, 0);
 }
 END
@@ -47,8 +47,7 @@ TEST(chunks_of_many_frames_are_read_in_any_order)
 }
 END
 
-    static void
-    count_gets(void *arg, enum hook_op op, const char *key)
+static void count_gets(void *arg, enum hook_op op, const char *key)
 {
     (void)key;
     *(int *)arg += op == HOOK_GET;
@@ -98,9 +97,8 @@ TEST(a_damaged_frame_is_named_with_its_pack_and_the_others_are_read)
 {
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(s);
-    AUTO(buf) struct buf got = {0};
     char key[128];
-    struct err e = {0};
+    struct err why = {0};
 
     (void)chunks_store(r, 0, 3, FRAME, 1);
     object_name(s, "packs/", 0, key);
@@ -109,10 +107,10 @@ TEST(a_damaged_frame_is_named_with_its_pack_and_the_others_are_read)
     AUTO(reader) struct reader *rd = reader_new(r);
     struct slice plain;
 
-    CHECK(!reader_frame(rd, 1, &plain, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, key));
-    ck_assert_ptr_nonnull(strstr(e.text, "frame 1"));
+    CHECK(!reader_frame(rd, 1, &plain, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, key));
+    ck_assert_ptr_nonnull(strstr(why.text, "frame 1"));
     CHECK_OK(reader_frame(rd, 0, &plain, e));
     CHECK_OK(reader_frame(rd, 2, &plain, e));
     CHECK_ERR(reader_frame(rd, 1, &plain, e), ERR_CORRUPT);
@@ -143,7 +141,7 @@ TEST(a_pack_that_vanishes_after_the_index_was_loaded_is_damage)
     AUTO(repo) struct repo *r = fixture_repo(s);
     AUTO(buf) struct buf got = {0};
     char key[128];
-    struct err e = {0};
+    struct err why = {0};
 
     (void)chunks_store(r, 0, 1, 100, 1);
     object_name(s, "packs/", 0, key);
@@ -153,9 +151,9 @@ TEST(a_pack_that_vanishes_after_the_index_was_loaded_is_damage)
     const struct hash id = chunk_number_id(r, 0, 100);
 
     /* ERR_NOT_FOUND would look like a path that is not in the snapshot. */
-    CHECK(!reader_chunk(rd, CHUNK_DATA, &id, &got, &e));
-    ck_assert_int_eq(e.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(e.text, key));
+    CHECK(!reader_chunk(rd, CHUNK_DATA, &id, &got, &why));
+    ck_assert_int_eq(why.code, ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, key));
 }
 END
 
@@ -251,12 +249,12 @@ TEST(a_list_with_half_an_id_is_corrupt)
 }
 END
 
-    TESTS("reader", a_chunk_that_no_pack_has_is_corrupt_and_named,
-          chunks_of_many_frames_are_read_in_any_order, the_last_eight_frames_are_not_read_again,
-          chunks_of_more_packs_than_headers_are_kept_are_read,
-          a_damaged_frame_is_named_with_its_pack_and_the_others_are_read,
-          a_damaged_header_of_a_pack_is_corrupt,
-          a_pack_that_vanishes_after_the_index_was_loaded_is_damage,
-          a_store_that_fails_once_is_asked_again, bytes_that_are_not_those_of_the_id_are_corrupt,
-          a_chunk_of_another_type_is_corrupt, the_lists_of_a_large_file_are_followed,
-          a_list_with_half_an_id_is_corrupt)
+TESTS("reader", a_chunk_that_no_pack_has_is_corrupt_and_named,
+      chunks_of_many_frames_are_read_in_any_order, the_last_eight_frames_are_not_read_again,
+      chunks_of_more_packs_than_headers_are_kept_are_read,
+      a_damaged_frame_is_named_with_its_pack_and_the_others_are_read,
+      a_damaged_header_of_a_pack_is_corrupt,
+      a_pack_that_vanishes_after_the_index_was_loaded_is_damage,
+      a_store_that_fails_once_is_asked_again, bytes_that_are_not_those_of_the_id_are_corrupt,
+      a_chunk_of_another_type_is_corrupt, the_lists_of_a_large_file_are_followed,
+      a_list_with_half_an_id_is_corrupt)

@@ -88,9 +88,8 @@ TEST(repair_replaces_a_damaged_index)
 }
 END
 
-    /* Flip a byte of every pack, counted from its beginning or, below 0, from its end. */
-    static void
-    flip_packs(struct world *w, int at)
+/* Flip a byte of every pack, counted from its beginning or, below 0, from its end. */
+static void flip_packs(struct world *w, int at)
 {
     for (size_t n = world_count(w->store, "packs/"); n-- > 0;) {
         AUTO(mem) char *key = world_key(w->store, "packs/", n);
@@ -157,8 +156,7 @@ TEST(repair_that_dies_at_any_call_leaves_a_whole_index)
 }
 END
 
-    static void
-    plant_more(void *arg)
+static void plant_more(void *arg)
 {
     struct world *other = arg;
 
@@ -191,8 +189,8 @@ TEST(repair_keeps_the_index_of_a_backup_made_meanwhile)
 }
 END
 
-    TESTS("repair", repair_makes_a_lost_index_again, repair_replaces_a_damaged_index,
-          repair_keeps_what_the_old_index_says_of_packs_with_a_damaged_directory,
-          repair_leaves_out_packs_whose_header_is_damaged,
-          repair_that_dies_at_any_call_leaves_a_whole_index,
-          repair_keeps_the_index_of_a_backup_made_meanwhile)
+TESTS("repair", repair_makes_a_lost_index_again, repair_replaces_a_damaged_index,
+      repair_keeps_what_the_old_index_says_of_packs_with_a_damaged_directory,
+      repair_leaves_out_packs_whose_header_is_damaged,
+      repair_that_dies_at_any_call_leaves_a_whole_index,
+      repair_keeps_the_index_of_a_backup_made_meanwhile)

@@ -154,9 +154,8 @@ END
     "{\"version\":" version ",\"id\":\"" id "\",\"created\":\"2026-11-21T01:30:00Z\"," \
     "\"id_key\":\"" HEX_64 "\",\"chunk_key\":\"" HEX_64 "\",\"suite\":" suite "}"
 
-    /* Put this config, with the repository's id for "%s", and try to open. */
-    static bool
-    opens_with(struct store *s, struct repo *made, const char *text, struct err *e)
+/* Put this config, with the repository's id for "%s", and try to open. */
+static bool opens_with(struct store *s, struct repo *made, const char *text, struct err *e)
 {
     AUTO(repo) struct repo *r = NULL;
     AUTO(buf) struct buf json = {0};
@@ -209,8 +208,7 @@ TEST(config_of_another_repository_does_not_open)
 }
 END
 
-    static void
-    create_with_fault(enum fault_mode mode)
+static void create_with_fault(enum fault_mode mode)
 {
     bool is_done = false;
 
@@ -262,10 +260,10 @@ TEST(open_reports_the_failure_of_the_store)
 }
 END
 
-    TESTS("repo_open", repository_opens_as_it_was_made, repositories_share_no_key_and_no_writer,
-          place_that_is_taken_is_left_alone, place_without_config_holds_no_repository,
-          config_with_a_flipped_bit_does_not_open, config_that_is_cut_off_or_no_config_is_corrupt,
-          newer_repository_is_named_as_such, config_with_missing_or_wrong_members_is_corrupt,
-          config_of_another_repository_does_not_open,
-          repository_exists_whole_or_not_whichever_store_call_fails,
-          open_reports_the_failure_of_the_store)
+TESTS("repo_open", repository_opens_as_it_was_made, repositories_share_no_key_and_no_writer,
+      place_that_is_taken_is_left_alone, place_without_config_holds_no_repository,
+      config_with_a_flipped_bit_does_not_open, config_that_is_cut_off_or_no_config_is_corrupt,
+      newer_repository_is_named_as_such, config_with_missing_or_wrong_members_is_corrupt,
+      config_of_another_repository_does_not_open,
+      repository_exists_whole_or_not_whichever_store_call_fails,
+      open_reports_the_failure_of_the_store)

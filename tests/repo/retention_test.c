@@ -352,10 +352,10 @@ TEST(reasons_that_do_not_fit_are_cut)
 }
 END
 
-    TESTS("retention", newest_snapshots_are_kept_up_to_the_count, newest_of_each_period_is_kept,
-          weeks_are_those_of_iso_8601, periods_are_those_of_the_time_zone,
-          oldest_snapshot_fills_a_rule_that_is_not_used_up,
-          within_is_measured_back_from_the_newest_snapshot, within_of_a_period_keeps_its_newest,
-          snapshot_from_the_future_makes_no_other_old, tags_keep_whatever_the_counts_say,
-          rules_are_or_ed_and_each_counts_for_itself, no_rule_keeps_all,
-          reasons_that_do_not_fit_are_cut)
+TESTS("retention", newest_snapshots_are_kept_up_to_the_count, newest_of_each_period_is_kept,
+      weeks_are_those_of_iso_8601, periods_are_those_of_the_time_zone,
+      oldest_snapshot_fills_a_rule_that_is_not_used_up,
+      within_is_measured_back_from_the_newest_snapshot, within_of_a_period_keeps_its_newest,
+      snapshot_from_the_future_makes_no_other_old, tags_keep_whatever_the_counts_say,
+      rules_are_or_ed_and_each_counts_for_itself, no_rule_keeps_all,
+      reasons_that_do_not_fit_are_cut)

@@ -96,12 +96,11 @@ TEST(prefix_finds_a_committed_snapshot_only)
 }
 END
 
-    /*
-     * Seal one document until two objects share the first four digits of their names, and commit
-     * both.  *id is one of them.
-     */
-    static void
-    commit_twins(struct repo *r, struct hash *id)
+/*
+ * Seal one document until two objects share the first four digits of their names, and commit
+ * both.  *id is one of them.
+ */
+static void commit_twins(struct repo *r, struct hash *id)
 {
     enum { MOST = 4000 };
     AUTO(snapshot) struct snapshot *s = sample(1);
@@ -169,6 +168,6 @@ TEST(filter_lets_through_what_has_all_it_asks_for)
 }
 END
 
-    TESTS("snapshot_find", latest_is_the_newest_committed_that_matches,
-          selector_may_name_a_path_inside, prefix_finds_a_committed_snapshot_only,
-          prefix_of_several_snapshots_is_refused, filter_lets_through_what_has_all_it_asks_for)
+TESTS("snapshot_find", latest_is_the_newest_committed_that_matches, selector_may_name_a_path_inside,
+      prefix_finds_a_committed_snapshot_only, prefix_of_several_snapshots_is_refused,
+      filter_lets_through_what_has_all_it_asks_for)

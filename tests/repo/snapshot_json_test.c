@@ -95,9 +95,8 @@ TEST(snapshot_that_could_not_be_read_back_is_not_written)
 }
 END
 
-    /* The text of a snapshot with one place replaced. */
-    static bool
-    decodes_with(const char *from, const char *to)
+/* The text of a snapshot with one place replaced. */
+static bool decodes_with(const char *from, const char *to)
 {
     AUTO(snapshot) struct snapshot *s = sample(1000);
     AUTO(snapshot) struct snapshot *again = NULL;
@@ -151,7 +150,6 @@ TEST(snapshot_with_a_wrong_member_is_refused)
 }
 END
 
-    TESTS("snapshot_json", snapshot_reads_back_as_it_was_written,
-          snapshot_without_options_reads_back, summary_has_the_names_that_restic_uses,
-          snapshot_that_could_not_be_read_back_is_not_written,
-          snapshot_with_a_wrong_member_is_refused)
+TESTS("snapshot_json", snapshot_reads_back_as_it_was_written, snapshot_without_options_reads_back,
+      summary_has_the_names_that_restic_uses, snapshot_that_could_not_be_read_back_is_not_written,
+      snapshot_with_a_wrong_member_is_refused)

@@ -114,8 +114,7 @@ TEST(snapshot_that_is_collected_meanwhile_is_no_damage)
 }
 END
 
-    static void
-    lose(struct repo *other, const struct hash *id)
+static void lose(struct repo *other, const struct hash *id)
 {
     object_remove(other, "snapshots", id);
 }
@@ -250,8 +249,7 @@ TEST(tombstone_is_not_touched_while_a_list_is_seen)
 }
 END
 
-    static void
-    unforget_with_faults(enum fault_mode mode)
+static void unforget_with_faults(enum fault_mode mode)
 {
     bool is_done = false;
 
@@ -284,10 +282,10 @@ TEST(tombstone_is_there_after_a_failure_whichever_store_call_fails)
 }
 END
 
-    TESTS("snapshot_race", snapshot_that_is_collected_meanwhile_is_no_damage,
-          snapshot_that_is_lost_meanwhile_is_damage,
-          snapshot_that_is_committed_meanwhile_is_not_taken_for_prepared,
-          forgotten_snapshot_comes_back, one_of_several_forgotten_snapshots_must_be_named_clearly,
-          collected_snapshot_does_not_come_back, nothing_comes_back_while_a_collector_works,
-          tombstone_is_not_touched_while_a_list_is_seen,
-          tombstone_is_there_after_a_failure_whichever_store_call_fails)
+TESTS("snapshot_race", snapshot_that_is_collected_meanwhile_is_no_damage,
+      snapshot_that_is_lost_meanwhile_is_damage,
+      snapshot_that_is_committed_meanwhile_is_not_taken_for_prepared, forgotten_snapshot_comes_back,
+      one_of_several_forgotten_snapshots_must_be_named_clearly,
+      collected_snapshot_does_not_come_back, nothing_comes_back_while_a_collector_works,
+      tombstone_is_not_touched_while_a_list_is_seen,
+      tombstone_is_there_after_a_failure_whichever_store_call_fails)

@@ -77,25 +77,37 @@ TEST(commit_and_forget_may_be_repeated)
 }
 END
 
-TEST(prepared_snapshot_cannot_be_forgotten_and_committed_one_not_withdrawn)
+TEST(committed_snapshot_cannot_be_withdrawn)
 {
     AUTO(store) struct store *store = store_memory_new();
     AUTO(repo) struct repo *r = repo_in(store);
     const struct hash a = prepared(r, 1);
     const struct hash b = committed(r, 2);
 
-    CHECK_ERR(snapshot_forget(r, &a, "", e), ERR_NOT_FOUND);
     CHECK_OK(snapshot_withdraw(r, &a, e));
     CHECK(!has(r, "snapshots", &a));
     CHECK_ERR(snapshot_withdraw(r, &b, e), ERR_USAGE);
     CHECK(has(r, "snapshots", &b));
     CHECK_ERR(snapshot_forget(r, &b, "\xff", e), ERR_USAGE);
+    CHECK_ERR(snapshot_forget(r, &a, "", e), ERR_NOT_FOUND);
 }
 END
 
-    /* Damage */
+TEST(prepared_snapshot_that_was_forgotten_is_never_reported_as_committed)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    const struct hash a = prepared(r, 1);
 
-    struct told {
+    CHECK_OK(snapshot_forget(r, &a, "", e));
+    CHECK_ERR(snapshot_commit(r, &a, e), ERR_TRANSIENT);
+    CHECK(count_of(r, 1U << SNAPSHOT_COMMITTED) == 0);
+}
+END
+
+/* Damage */
+
+struct told {
     size_t count;
     char key[OBJECT_KEY_MAX];
 };
@@ -192,10 +204,10 @@ TEST(mark_of_another_snapshot_counts_for_nothing)
 }
 END
 
-    TESTS("snapshot", snapshots_of_one_host_are_numbered_through_whatever_becomes_of_them,
-          damaged_snapshot_does_not_stop_the_next_backup, state_follows_from_commit_and_tombstone,
-          commit_and_forget_may_be_repeated,
-          prepared_snapshot_cannot_be_forgotten_and_committed_one_not_withdrawn,
-          damaged_snapshot_is_told_and_passed_over,
-          commit_without_its_snapshot_is_damage_unless_forgotten, damaged_commit_proves_nothing,
-          damaged_tombstone_forgets_nothing, mark_of_another_snapshot_counts_for_nothing)
+TESTS("snapshot", snapshots_of_one_host_are_numbered_through_whatever_becomes_of_them,
+      damaged_snapshot_does_not_stop_the_next_backup, state_follows_from_commit_and_tombstone,
+      commit_and_forget_may_be_repeated, committed_snapshot_cannot_be_withdrawn,
+      prepared_snapshot_that_was_forgotten_is_never_reported_as_committed,
+      damaged_snapshot_is_told_and_passed_over,
+      commit_without_its_snapshot_is_damage_unless_forgotten, damaged_commit_proves_nothing,
+      damaged_tombstone_forgets_nothing, mark_of_another_snapshot_counts_for_nothing)

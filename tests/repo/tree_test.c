@@ -160,9 +160,8 @@ TEST(a_page_whose_count_and_bytes_disagree_is_corrupt)
 }
 END
 
-    /* A directory of n entries, in pages as the format recommends. */
-    static struct hash
-    store_many(struct repo *r, size_t n, size_t *page_count)
+/* A directory of n entries, in pages as the format recommends. */
+static struct hash store_many(struct repo *r, size_t n, size_t *page_count)
 {
     AUTO(directory) struct directory d = {0};
     AUTO(buf) struct buf pages = {0};
@@ -197,9 +196,8 @@ TEST(a_directory_of_many_pages_is_read_whole_and_in_order)
 }
 END
 
-    /* "/a/b/f", "/a/f", "/z", and a directory of many pages at "/many". */
-    static struct hash
-    store_tree(struct repo *r)
+/* "/a/b/f", "/a/f", "/z", and a directory of many pages at "/many". */
+static struct hash store_tree(struct repo *r)
 {
     AUTO(directory) struct directory d = {0};
     struct entry b = {.type = ENTRY_DIRECTORY, .name = slice_string("b")};
@@ -293,9 +291,9 @@ TEST(a_path_through_a_missing_tree_is_damage)
 }
 END
 
-    TESTS("tree", names_out_of_order_are_corrupt, names_out_of_order_across_pages_are_corrupt,
-          pages_that_are_no_pages_of_entries_are_corrupt,
-          a_page_whose_count_and_bytes_disagree_is_corrupt,
-          a_directory_of_many_pages_is_read_whole_and_in_order, a_path_is_found_below_a_tree,
-          the_root_is_a_directory_without_a_name, a_path_that_is_not_there_is_not_found,
-          a_path_through_a_missing_tree_is_damage)
+TESTS("tree", names_out_of_order_are_corrupt, names_out_of_order_across_pages_are_corrupt,
+      pages_that_are_no_pages_of_entries_are_corrupt,
+      a_page_whose_count_and_bytes_disagree_is_corrupt,
+      a_directory_of_many_pages_is_read_whole_and_in_order, a_path_is_found_below_a_tree,
+      the_root_is_a_directory_without_a_name, a_path_that_is_not_there_is_not_found,
+      a_path_through_a_missing_tree_is_damage)

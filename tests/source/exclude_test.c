@@ -205,7 +205,7 @@ TEST(a_file_of_patterns_skips_comments_and_names_the_bad_line)
 }
 END
 
-    TESTS("exclude", patterns_match_what_the_table_says, malformed_patterns_are_refused,
-          nothing_is_excluded_without_patterns, hostile_patterns_end_soon,
-          a_match_in_the_given_path_does_not_count, only_directories_on_the_way_may_hold_a_match,
-          a_file_of_patterns_skips_comments_and_names_the_bad_line)
+TESTS("exclude", patterns_match_what_the_table_says, malformed_patterns_are_refused,
+      nothing_is_excluded_without_patterns, hostile_patterns_end_soon,
+      a_match_in_the_given_path_does_not_count, only_directories_on_the_way_may_hold_a_match,
+      a_file_of_patterns_skips_comments_and_names_the_bad_line)

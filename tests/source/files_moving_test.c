@@ -89,8 +89,7 @@ TEST(a_file_that_never_rests_is_stored_and_marked)
 }
 END
 
-    static void
-    shorten(void *arg)
+static void shorten(void *arg)
 {
     struct change *c = arg;
 
@@ -118,8 +117,7 @@ TEST(a_file_that_shrinks_is_read_again)
 }
 END
 
-    static void
-    change_attribute(void *arg)
+static void change_attribute(void *arg)
 {
     struct change *c = arg;
     struct stat before = {0};
@@ -151,9 +149,8 @@ TEST(an_attribute_that_changes_is_read_again)
 }
 END
 
-    /* Once the scratch folder is announced, its content becomes something else. */
-    static void
-    replace_all(void *arg, const char *path)
+/* Once the scratch folder is announced, its content becomes something else. */
+static void replace_all(void *arg, const char *path)
 {
     struct change *c = arg;
 
@@ -222,8 +219,8 @@ TEST(kernel_files_that_lie_about_their_size_are_marked)
 }
 END
 
-    TESTS("files_moving", a_file_that_changes_once_is_read_again,
-          a_file_that_never_rests_is_stored_and_marked, a_file_that_shrinks_is_read_again,
-          an_attribute_that_changes_is_read_again,
-          what_vanishes_or_becomes_something_else_is_skipped_and_named,
-          links_in_a_circle_are_stored_as_links, kernel_files_that_lie_about_their_size_are_marked)
+TESTS("files_moving", a_file_that_changes_once_is_read_again,
+      a_file_that_never_rests_is_stored_and_marked, a_file_that_shrinks_is_read_again,
+      an_attribute_that_changes_is_read_again,
+      what_vanishes_or_becomes_something_else_is_skipped_and_named,
+      links_in_a_circle_are_stored_as_links, kernel_files_that_lie_about_their_size_are_marked)

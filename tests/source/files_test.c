@@ -197,9 +197,8 @@ TEST(hard_links_show_the_same_file)
 }
 END
 
-    /* Put the bytes of a record where they belong between its holes. */
-    static void
-    fill(const struct record *c, uint8_t *out)
+/* Put the bytes of a record where they belong between its holes. */
+static void fill(const struct record *c, uint8_t *out)
 {
     struct slice holes = c->en.holes;
     size_t from = 0;
@@ -545,15 +544,13 @@ TEST(the_first_failure_of_the_sink_comes_back_whichever_call_it_is)
 }
 END
 
-    TESTS("files", every_type_of_entry_comes_with_its_metadata,
-          only_what_lies_on_the_way_stands_above_the_given_path,
-          several_paths_share_what_leads_to_them,
-          a_link_above_the_given_path_stands_for_its_directory,
-          paths_that_cannot_be_read_fail_at_once, names_of_any_bytes_come_through,
-          hard_links_show_the_same_file, holes_are_not_read, attributes_and_acls_come_sorted,
-          attributes_are_left_out_on_request, paths_beyond_path_max_come_through,
-          many_files_are_shared_among_many_threads, files_that_are_not_wanted_are_not_read,
-          young_files_are_not_trusted, excluded_names_are_left_out_below_the_given_path_only,
-          tagged_directories_keep_only_their_tag,
-          other_file_systems_are_empty_when_one_is_asked_for, what_the_user_may_not_read_is_named,
-          cancelling_ends_the_backup, the_first_failure_of_the_sink_comes_back_whichever_call_it_is)
+TESTS("files", every_type_of_entry_comes_with_its_metadata,
+      only_what_lies_on_the_way_stands_above_the_given_path, several_paths_share_what_leads_to_them,
+      a_link_above_the_given_path_stands_for_its_directory, paths_that_cannot_be_read_fail_at_once,
+      names_of_any_bytes_come_through, hard_links_show_the_same_file, holes_are_not_read,
+      attributes_and_acls_come_sorted, attributes_are_left_out_on_request,
+      paths_beyond_path_max_come_through, many_files_are_shared_among_many_threads,
+      files_that_are_not_wanted_are_not_read, young_files_are_not_trusted,
+      excluded_names_are_left_out_below_the_given_path_only, tagged_directories_keep_only_their_tag,
+      other_file_systems_are_empty_when_one_is_asked_for, what_the_user_may_not_read_is_named,
+      cancelling_ends_the_backup, the_first_failure_of_the_sink_comes_back_whichever_call_it_is)

@@ -99,6 +99,6 @@ TEST(cancelling_ends_a_silent_stream)
 }
 END
 
-    TESTS("stream", a_stream_becomes_one_file, an_empty_stream_is_an_empty_file,
-          names_that_are_no_names_of_files_are_refused, a_stream_that_cannot_be_read_fails,
-          cancelling_ends_a_silent_stream)
+TESTS("stream", a_stream_becomes_one_file, an_empty_stream_is_an_empty_file,
+      names_that_are_no_names_of_files_are_refused, a_stream_that_cannot_be_read_fails,
+      cancelling_ends_a_silent_stream)

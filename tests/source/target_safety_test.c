@@ -180,6 +180,6 @@ TEST(removing_never_follows_links)
 }
 END
 
-    TESTS("target_safety", no_call_goes_through_a_planted_directory_link,
-          a_link_in_place_of_the_entry_is_replaced_or_refused,
-          metadata_of_a_link_is_set_on_the_link, removing_never_follows_links)
+TESTS("target_safety", no_call_goes_through_a_planted_directory_link,
+      a_link_in_place_of_the_entry_is_replaced_or_refused, metadata_of_a_link_is_set_on_the_link,
+      removing_never_follows_links)

@@ -238,7 +238,7 @@ TEST(directories_get_their_metadata_last)
 }
 END
 
-    struct decision {
+struct decision {
     enum overwrite overwrite;
     const char *name;
     int64_t mtime_ns;
@@ -484,8 +484,7 @@ TEST(a_restored_tree_can_be_read_back)
 }
 END
 
-    static bool
-    count_extra(void *arg, const char *path, struct err *e)
+static bool count_extra(void *arg, const char *path, struct err *e)
 {
     struct buf *seen = arg;
 
@@ -517,14 +516,13 @@ TEST(extras_are_what_the_backup_does_not_have)
 }
 END
 
-    TESTS("target", a_file_gets_its_metadata_back, what_is_not_written_at_the_end_is_a_hole,
-          names_of_users_win_over_numbers_unless_told_otherwise,
-          setuid_is_left_out_when_the_owner_is_another,
-          attributes_that_the_file_system_refuses_are_a_warning,
-          special_files_get_their_metadata_back, directories_get_their_metadata_last,
-          overwrite_modes_decide_as_named,
-          directories_are_kept_and_other_things_in_their_place_replaced,
-          a_replaced_file_stays_until_the_new_one_is_complete,
-          a_parked_file_goes_on_unless_another_took_its_place, a_new_file_never_lands_on_an_old_one,
-          hard_links_join_files, metadata_alone_is_updated, paths_beyond_path_max_work,
-          a_restored_tree_can_be_read_back, extras_are_what_the_backup_does_not_have)
+TESTS("target", a_file_gets_its_metadata_back, what_is_not_written_at_the_end_is_a_hole,
+      names_of_users_win_over_numbers_unless_told_otherwise,
+      setuid_is_left_out_when_the_owner_is_another,
+      attributes_that_the_file_system_refuses_are_a_warning, special_files_get_their_metadata_back,
+      directories_get_their_metadata_last, overwrite_modes_decide_as_named,
+      directories_are_kept_and_other_things_in_their_place_replaced,
+      a_replaced_file_stays_until_the_new_one_is_complete,
+      a_parked_file_goes_on_unless_another_took_its_place, a_new_file_never_lands_on_an_old_one,
+      hard_links_join_files, metadata_alone_is_updated, paths_beyond_path_max_work,
+      a_restored_tree_can_be_read_back, extras_are_what_the_backup_does_not_have)

@@ -211,7 +211,7 @@ static void make_metadata(const char *d)
     MUST(mkdir(path_in(d, "metadata"), 0755));
     d = path_in(d, "metadata");
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        char name[16];
+        char name[24];
 
         (void)snprintf(name, sizeof(name), "mode %o", (unsigned)modes[i]);
         if (modes[i] == 0 && geteuid() != 0)
