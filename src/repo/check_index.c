@@ -1,8 +1,6 @@
 /*
  * The index against the packs: which packs there are, how long they are, who names them.
  */
-#include <string.h>
-
 #include "base/mem.h"
 #include "repo/check.h"
 
@@ -72,16 +70,6 @@ static bool load_objects(struct check *c, struct index *ix, struct err *e)
     return true;
 }
 
-static bool is_pack_key(const char *key, struct hash *id)
-{
-    char wanted[PACK_KEY_MAX];
-
-    if (!key_hash(key, id))
-        return false;
-    pack_key(id, wanted);
-    return strcmp(key, wanted) == 0;
-}
-
 /* A pack that no index object names tells of itself. */
 static bool add_unnamed(struct check *c, struct index *ix, const struct hash *id, uint64_t size,
                         struct err *e)
@@ -143,7 +131,7 @@ bool check_index(struct check *c, struct err *e)
         return false;
     c->indexed = (uint32_t)index_pack_count(ix);
     for (size_t i = 0; i < packs.count; i++) {
-        if (!is_pack_key(packs.items[i], &id))
+        if (!pack_key_parse(packs.items[i], &id))
             continue;
         c->stats.packs++;
         if (!add_unnamed(c, ix, &id, packs.sizes[i], e))
@@ -155,7 +143,7 @@ bool check_index(struct check *c, struct err *e)
     for (size_t i = 0; i < packs.count; i++) {
         uint32_t number;
 
-        if (!is_pack_key(packs.items[i], &id) || !index_has_pack(c->repo->index, &id, &number))
+        if (!pack_key_parse(packs.items[i], &id) || !index_has_pack(c->repo->index, &id, &number))
             continue;
         if (number < c->indexed)
             index_set_pack_state(c->repo->index, number, PACK_LIVE);

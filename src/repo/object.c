@@ -313,3 +313,13 @@ int hash_order(const void *a, const void *b)
 
     return memcmp(left->bytes, right->bytes, HASH_SIZE);
 }
+
+bool pack_key_parse(const char *key, struct hash *out)
+{
+    char wanted[PACK_KEY_MAX];
+
+    if (!key_hash(key, out))
+        return false;
+    pack_key(out, wanted);
+    return strcmp(key, wanted) == 0;
+}

@@ -102,6 +102,8 @@ MUST_CHECK bool key_list_read(struct repo *r, const char *prefix, struct key_lis
 /* "packs/<xx>/<id>". */
 #define PACK_KEY_MAX 80
 void pack_key(const struct hash *id, char out[PACK_KEY_MAX]);
+/* The id in such a key; false for any other. */
+MUST_CHECK bool pack_key_parse(const char *key, struct hash *out);
 /* "<folder>/<id>" for the other folders. */
 #define OBJECT_KEY_MAX 96
 void object_key(const char *folder, const struct hash *id, char out[OBJECT_KEY_MAX]);

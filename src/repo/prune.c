@@ -28,15 +28,6 @@
 /* Another collector may change the index under the first look this many times. */
 #define ROUNDS 3
 
-void look_auto(struct look *l)
-{
-    condemned_done(&l->others);
-    key_list_done(&l->packs);
-    mem_free(l->pack_ids);
-    mem_free(l->snapshots);
-    *l = (struct look){0};
-}
-
 static void prune_auto(struct prune *p)
 {
     key_list_done(&p->index_keys);
@@ -63,93 +54,11 @@ static const struct hash *find_id(const struct hash *ids, size_t count, const st
     return count == 0 ? NULL : bsearch(id, ids, count, sizeof(*ids), hash_order);
 }
 
-bool look_has_pack(const struct look *l, const struct hash *id, size_t *number)
-{
-    const struct hash *found = find_id(l->pack_ids, l->packs.count, id);
-
-    if (found == NULL)
-        return false;
-    *number = (size_t)(found - l->pack_ids);
-    return true;
-}
-
 bool prune_is_doomed(const struct prune *p, const struct hash *pack)
 {
     const struct hash *found = find_id(p->doomed, p->doomed_count, pack);
 
     return found != NULL && !p->is_rescued[found - p->doomed];
-}
-
-/* Looking */
-
-struct listed_pack {
-    struct hash id;
-    char *key;
-    uint64_t size;
-    int64_t mtime;
-};
-
-static int listed_pack_compare(const void *a, const void *b)
-{
-    return hash_order(&((const struct listed_pack *)a)->id, &((const struct listed_pack *)b)->id);
-}
-
-/* Keep what are keys of packs, in the order of ids. */
-static void sort_packs(struct look *l)
-{
-    AUTO(mem) struct listed_pack *rows = mem_array(l->packs.count, sizeof(*rows));
-    struct key_list *k = &l->packs;
-    size_t count = 0;
-
-    for (size_t i = 0; i < k->count; i++) {
-        struct listed_pack row = {.key = k->items[i], .size = k->sizes[i], .mtime = k->mtimes[i]};
-        char key[PACK_KEY_MAX];
-
-        if (key_hash(row.key, &row.id)) {
-            pack_key(&row.id, key);
-            if (strcmp(key, row.key) == 0) {
-                rows[count++] = row;
-                continue;
-            }
-        }
-        mem_free(row.key);
-    }
-    if (count > 0)
-        qsort(rows, count, sizeof(*rows), listed_pack_compare);
-    l->pack_ids = mem_array(count, sizeof(*l->pack_ids));
-    k->count = count;
-    for (size_t i = 0; i < count; i++) {
-        k->items[i] = rows[i].key;
-        k->sizes[i] = rows[i].size;
-        k->mtimes[i] = rows[i].mtime;
-        l->pack_ids[i] = rows[i].id;
-    }
-}
-
-/* The lists before the packs: a list goes after its packs, so a pack that is there although its
- * list was missed has not been condemned by the time that the lists were read. */
-static bool look_take(struct repo *r, const char *own_list, struct look *l, struct err *e)
-{
-    if (!condemned_read(r, own_list, &l->others, e) || !key_list_read(r, "packs/", &l->packs, e))
-        return false;
-    sort_packs(l);
-    return snapshot_scan(r, "", NULL, NULL, &l->snapshots, &l->snapshot_count, e);
-}
-
-/* A store that shows packs and no sign of any snapshot is believed to be half there. */
-static bool look_is_plausible(struct repo *r, const struct look *l, struct err *e)
-{
-    AUTO(key_list) struct key_list trash = {0};
-
-    if (l->packs.count == 0 || l->snapshot_count > 0)
-        return true;
-    if (!key_list_read(r, "trash/", &trash, e))
-        return false;
-    return trash.count > 0 ||
-           err_set(e, ERR_CORRUPT,
-                   "there are %zu packs, but neither a snapshot nor a forgotten one; nothing is "
-                   "removed on such grounds",
-                   l->packs.count);
 }
 
 /* Marking */
@@ -474,11 +383,7 @@ static bool collect(struct prune *p, struct err *e)
                                         .snapshot_count = p->forgotten_count};
     AUTO(look) struct look now = {0};
 
-    if (!prune_repack(p, e)) {
-        p->is_short_of_room = e->code == ERR_FATAL;
-        return false;
-    }
-    if (!condemned_list_put(p->repo, &list, &p->list_key, e))
+    if (!prune_repack(p, e) || !condemned_list_put(p->repo, &list, &p->list_key, e))
         return false;
     if (!decide(p, &now, e)) {
         take_list_back(p);
@@ -501,30 +406,13 @@ static bool run(struct prune *p, struct err *e)
     return condemned_list_sweep(p->repo, e);
 }
 
-static bool run_once(struct repo *r, const struct prune_options *o, struct prune_stats *out,
-                     bool *is_short_of_room, struct err *e)
-{
-    AUTO(prune) struct prune p = {.repo = r, .options = o};
-
-    if (!run(&p, e)) {
-        *is_short_of_room = p.is_short_of_room;
-        return false;
-    }
-    *out = p.stats;
-    return true;
-}
-
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                struct err *e)
 {
-    struct prune_options lean = *o;
-    bool is_short_of_room = false;
+    AUTO(prune) struct prune p = {.repo = r, .options = o};
 
-    if (run_once(r, o, out, &is_short_of_room, e))
-        return true;
-    if (!is_short_of_room || o->max_repack_bytes == PRUNE_REPACK_NOTHING)
+    if (!run(&p, e))
         return false;
-    /* A full disk is where pruning matters most: whole packs can go without writing others. */
-    lean.max_repack_bytes = PRUNE_REPACK_NOTHING;
-    return run_once(r, &lean, out, &is_short_of_room, e);
+    *out = p.stats;
+    return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Private to src/repo: a collector at work.  prune.c has the protocol, prune_plan.c chooses,
- * prune_repack.c copies, prune_index.c writes the index without what went.
+ * Private to src/repo: a collector at work.  prune.c has the protocol, prune_look.c lists,
+ * prune_plan.c chooses, prune_repack.c copies, prune_index.c writes the index without what went.
  */
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
@@ -17,9 +17,14 @@ struct look {
     struct snapshot_standing *snapshots;
     size_t snapshot_count;
 };
+/* own_list: the key of the collector's list, or NULL before it is published. */
+MUST_CHECK bool look_take(struct repo *r, const char *own_list, struct look *l, struct err *e);
 void look_auto(struct look *l);
 /* Number of a pack among those that exist. */
 MUST_CHECK bool look_has_pack(const struct look *l, const struct hash *id, size_t *number);
+/* A store that shows packs and no sign of any snapshot is believed to be half there:
+ * ERR_CORRUPT. */
+MUST_CHECK bool look_is_plausible(struct repo *r, const struct look *l, struct err *e);
 
 enum pack_fate {
     FATE_KEEP,
@@ -54,7 +59,6 @@ struct prune {
     char *list_key;
 
     struct index *moved;   /* the packs that repacking made; NULL when the loaded index has them */
-    bool is_short_of_room; /* repacking failed because the store did not take the copies */
 };
 
 /* Choose what to condemn and what to repack, from marks and the first look; fills in stats. */

@@ -4,9 +4,6 @@
  * Old index objects are listed before packs are, and only these are removed: the packs of an
  * index object that appears later may have come after the packs were listed.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "repo/index.h"
@@ -90,14 +87,10 @@ static bool add_packs(struct repair *p, struct err *e)
     p->lost = mem_array(packs.count, sizeof(*p->lost));
     for (size_t i = 0; i < packs.count; i++) {
         struct hash id;
-        char key[PACK_KEY_MAX];
 
         if (cancel_is_requested())
             return cancel_err(e);
-        if (!key_hash(packs.items[i], &id))
-            continue;
-        pack_key(&id, key);
-        if (strcmp(key, packs.items[i]) == 0 && !add_pack(p, &id, packs.sizes[i], e))
+        if (pack_key_parse(packs.items[i], &id) && !add_pack(p, &id, packs.sizes[i], e))
             return false;
     }
     return true;

@@ -387,13 +387,10 @@ void repo_drop_index(struct repo *r);
 
 /* Collecting (prune.c), checking (check.c), repairing (repair.c) */
 
-/* A limit that no pack is within. */
-#define PRUNE_REPACK_NOTHING UINT64_C(1)
-
 struct prune_options {
     bool is_dry_run;
     uint64_t max_unused_percent; /* packs less than this much used are repacked; 50 default */
-    uint64_t max_repack_bytes;   /* 0: no limit; PRUNE_REPACK_NOTHING */
+    uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
@@ -405,8 +402,7 @@ struct prune_stats {
     uint64_t snapshots_removed; /* forgotten ones whose objects are gone now */
 };
 
-/* Remove what no snapshot needs.  docs/decisions/0003.  When the store takes no copies of
- * what would be repacked, for want of room, whole packs are removed all the same.  Refuses
+/* Remove what no snapshot needs.  docs/decisions/0003.  Refuses
  * (ERR_CORRUPT) when any snapshot or tree cannot be read. */
 MUST_CHECK bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                           struct err *e);

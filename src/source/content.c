@@ -39,6 +39,7 @@ struct reading {
     struct stat st;      /* before this pass */
     uint64_t sent;       /* bytes given to the sink in this pass */
     uint64_t hole_bytes; /* in w->holes */
+    bool is_short;       /* the file ended before its end in this pass */
     struct err why;
 };
 
@@ -90,7 +91,8 @@ static bool send_range(struct reading *r, uint64_t from, uint64_t to, struct err
             return false;
         r->sent += got;
         from += got;
-        if (got < wanted)
+        r->is_short = got < wanted;
+        if (r->is_short)
             return true;
     }
     return true;
@@ -118,8 +120,11 @@ static bool send_sparse(struct reading *r, uint64_t size, struct err *e)
         const uint64_t data = seek_from(r->fd, at, size, SEEK_DATA);
 
         if (data - at >= HOLE_MIN) {
-            if (!send_range(r, from, at, e) || r->why.code != ERR_NONE)
-                return r->why.code != ERR_NONE;
+            if (!send_range(r, from, at, e))
+                return false;
+            /* A hole behind the end of what was read would lie outside the file. */
+            if (r->why.code != ERR_NONE || r->is_short)
+                return true;
             buf_put_varint(holes, at);
             buf_put_varint(holes, data - at);
             r->hole_bytes += data - at;
@@ -137,6 +142,7 @@ static bool send_once(struct reading *r, struct err *e)
 
     r->sent = 0;
     r->hole_bytes = 0;
+    r->is_short = false;
     buf_clear(&r->w->holes);
 
     /* Files of the kernel say that they are empty and are not; what is found is stored. */

@@ -9,7 +9,9 @@ static void put(struct repo *r, const char *host, const char *path, const char *
 {
     AUTO(snapshot) struct snapshot *s = snapshot_new();
 
-    s->time_ns = s->scan_started_ns = (int64_t)day * 86400 * NS_PER_S;
+    /* No two at the same moment. */
+    s->time_ns = (int64_t)(day * 86400 + (host[0] == 'b') + 2 * (path[1] == 'h')) * NS_PER_S;
+    s->scan_started_ns = s->time_ns;
     s->host = mem_string(host);
     s->user = mem_string("u");
     s->program = mem_string("p");

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -666,7 +667,9 @@ TEST(more_half_written_files_than_may_be_open_are_right)
     AUTO(world) struct world w;
     AUTO(restoring) struct restoring r = {0};
     AUTO(snapshot) struct snapshot *s = snapshot_new();
+    const struct rlimit few = {800, 800};
 
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
     world_init(&w);
     s->tree = interleaved(w.repo, 1500);
     scratch_init(&r.to);

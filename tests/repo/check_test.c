@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "meddle.h"
 #include "repo/pack.h"
 #include "repo/prune.h"
 #include "support/test.h"

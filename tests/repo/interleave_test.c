@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "base/thread.h"
+#include "meddle.h"
 #include "repo/index.h"
 #include "support/test.h"
 #include "world.h"

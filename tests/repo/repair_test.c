@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "meddle.h"
 #include "repo/index.h"
 #include "support/test.h"
 #include "world.h"

@@ -1,6 +1,6 @@
 /*
  * A repository in memory with snapshots of made-up trees, for the tests of what works on whole
- * repositories; and a store that calls back while it is used.
+ * repositories.
  */
 #ifndef TESTS_REPO_WORLD_H
 #define TESTS_REPO_WORLD_H
@@ -63,26 +63,5 @@ struct store *world_copy(struct store *s);
 
 /* Replace the bytes of an object. */
 void world_replace(struct store *s, const char *key, struct slice bytes);
-
-/* A store that calls fn before a call of it, or after a put() below a prefix. */
-struct meddling {
-    int at;             /* before this call, counted from 0; -1: never */
-    const char *prefix; /* after the first put() below it; NULL: never */
-    void (*fn)(void *arg);
-    void *arg;
-};
-struct store *meddler_new(struct store *next, const struct meddling *m);
-int meddler_calls(struct store *s);
-
-/*
- * Several actors on one store, one call at a time, in an order that follows from the seed as
- * far as each actor has one thread.
- */
-struct relay;
-struct relay *relay_new(size_t actors, uint64_t seed);
-void relay_free(struct relay *r);
-struct store *relay_store(struct relay *r, size_t actor, struct store *next);
-/* The actor makes no more calls. */
-void relay_leave(struct relay *r, size_t actor);
 
 #endif

@@ -117,6 +117,50 @@ TEST(a_file_that_shrinks_is_read_again)
 }
 END
 
+/* Data, a hole, data. */
+static void make_long(const struct change *c)
+{
+    AUTO(mem) uint8_t *bytes = mem_new(300000);
+    const int fd = openat(c->s.fd, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    CHECK(fd >= 0 && pwrite(fd, bytes, 300000, 0) == 300000);
+    CHECK(pwrite(fd, bytes, 300000, 2 << 20) == 300000);
+    close(fd);
+}
+
+static void change_length(void *arg)
+{
+    struct change *c = arg;
+    struct stat st = {0};
+
+    if (!is_due(c))
+        return;
+    CHECK(fstatat(c->s.fd, "f", &st, 0) == 0);
+    if (st.st_size > 1000)
+        CHECK(truncate(in(c, "f"), 1000) == 0);
+    else
+        make_long(c);
+}
+
+TEST(the_holes_of_a_file_that_shrinks_lie_inside_it)
+{
+    AUTO(change) struct change c;
+    AUTO(recorder) struct recorder r;
+    AUTO(buf) struct buf encoded = {0};
+
+    begin(&c, &r, 3);
+    r.on_write = change_length;
+    make_long(&c);
+    CHECK_OK(backup_path(&r, c.s.path, e));
+
+    const struct record *f = recorder_find(&r, in(&c, "f"));
+
+    CHECK(recorder_is_complete(&r) && r.restarts == 2 && (f->en.flags & ENTRY_FUZZY) != 0);
+    CHECK(f->en.size == f->content.size);
+    entry_encode(&f->en, &encoded); /* asserts what the format demands */
+}
+END
+
 static void change_attribute(void *arg)
 {
     struct change *c = arg;
@@ -221,6 +265,7 @@ END
 
 TESTS("files_moving", a_file_that_changes_once_is_read_again,
       a_file_that_never_rests_is_stored_and_marked, a_file_that_shrinks_is_read_again,
+      the_holes_of_a_file_that_shrinks_lie_inside_it,
       an_attribute_that_changes_is_read_again,
       what_vanishes_or_becomes_something_else_is_skipped_and_named,
       links_in_a_circle_are_stored_as_links, kernel_files_that_lie_about_their_size_are_marked)
