@@ -49,12 +49,13 @@ class Repository:
         self.name = name
         self.key, self.spare_key = f"{folder}/{name} key", f"{folder}/{name} spare key"
         self.program = rig.Program(f"{folder}/{name}", self.key).init()
-        self.program.must("key", "add", "--new-key-file", self.spare_key)
         self.states = {}  # id: what it brings back, for listed snapshots
         self.ids = []
         self.objects = {}  # kind: keys, oldest first
         self.forgotten = []
         self.seen = set()
+        self.note_objects()  # the slot in use comes first
+        self.program.must("key", "add", "--new-key-file", self.spare_key)
         self.note_objects()
 
     def note_objects(self):

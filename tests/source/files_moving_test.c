@@ -265,7 +265,6 @@ END
 
 TESTS("files_moving", a_file_that_changes_once_is_read_again,
       a_file_that_never_rests_is_stored_and_marked, a_file_that_shrinks_is_read_again,
-      the_holes_of_a_file_that_shrinks_lie_inside_it,
-      an_attribute_that_changes_is_read_again,
+      the_holes_of_a_file_that_shrinks_lie_inside_it, an_attribute_that_changes_is_read_again,
       what_vanishes_or_becomes_something_else_is_skipped_and_named,
       links_in_a_circle_are_stored_as_links, kernel_files_that_lie_about_their_size_are_marked)
