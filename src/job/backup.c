@@ -219,6 +219,7 @@ static bool commit(struct backup_run *run, bool *is_safe, struct err *e)
     struct err ignored = {0};
 
     s->tree = run->root;
+    backup_run_close_list(run);
     if (!snapshot_put(run->repo, s, e))
         return false;
     if (!confirm(run, is_safe, e)) {

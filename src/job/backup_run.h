@@ -92,6 +92,8 @@ struct backup_run {
     struct file_record *records;
     struct err failure;
     atomic_bool has_failed;
+    size_t incomplete_bytes; /* of the texts in the snapshot's list of what is incomplete */
+    uint64_t unnamed;        /* what that list had no room for */
 
     struct hash root; /* once is_complete */
     bool is_complete;
@@ -100,11 +102,18 @@ struct backup_run {
 /* sink.c */
 extern const struct sink_ops backup_sink_ops;
 void backup_run_done_batch(void *arg, struct batch *b); /* a batch_done_fn */
-/* "/a/b" of an entry as path text, into *out. */
-void sink_path(const struct sink_dir *d, size_t slot, struct buf *out);
 void sink_dir_free(struct backup_run *run, struct sink_dir *d);
 void file_record_free(struct backup_run *run, struct file_record *f);
 void backup_run_fail(struct backup_run *run, const struct err *e);
+
+/* backup_report.c */
+/* action as in struct report. */
+void backup_run_tell_item(struct backup_run *run, const char *action, const struct sink_dir *d,
+                          size_t slot);
+/* path is raw bytes. */
+void backup_run_tell_error(struct backup_run *run, const char *path, const struct err *why);
+/* Say in the snapshot how much its list of what is incomplete had no room for. */
+void backup_run_close_list(struct backup_run *run);
 
 /* assembler.c */
 void assembler_start(struct backup_run *run);

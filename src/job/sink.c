@@ -44,50 +44,6 @@ static bool failed(struct backup_run *run, struct err *e)
     return true;
 }
 
-/* Not recursive: a source may have more levels than a stack has room for. */
-void sink_path(const struct sink_dir *d, size_t slot, struct buf *out)
-{
-    size_t depth = 0;
-
-    for (const struct sink_dir *p = d; p != NULL; p = p->parent)
-        depth++;
-
-    AUTO(mem) const struct entry **way = mem_array(depth, sizeof(way[0]));
-
-    for (size_t i = depth; d != NULL; slot = d->parent_slot, d = d->parent)
-        way[--i] = &d->listing->entries[slot];
-    for (size_t i = 0; i < depth; i++) {
-        buf_put_u8(out, '/');
-        path_escape(way[i]->name, out);
-    }
-}
-
-static void report_item(struct backup_run *run, const char *action, const struct sink_dir *d,
-                        size_t slot)
-{
-    AUTO(buf) struct buf path = {0};
-
-    if (run->report->item == NULL)
-        return;
-    sink_path(d, slot, &path);
-    pthread_mutex_lock(&run->lock);
-    run->report->item(run->report->arg, action, buf_string(&path), d->listing->entries[slot].size);
-    pthread_mutex_unlock(&run->lock);
-}
-
-static void report_error(struct backup_run *run, const char *path, const struct err *why)
-{
-    AUTO(buf) struct buf text = {0};
-
-    path_escape(slice_string(path), &text);
-    atomic_fetch_add(&run->counters.errors, 1);
-    pthread_mutex_lock(&run->lock);
-    snapshot_add_incomplete(run->snapshot, buf_string(&text), why->text);
-    if (run->report->item_error != NULL)
-        run->report->item_error(run->report->arg, "read", buf_string(&text), why);
-    pthread_mutex_unlock(&run->lock);
-}
-
 /* Lanes and batches */
 
 static bool lane_open(struct sink *k, struct lane **out, struct err *e)
@@ -243,7 +199,7 @@ static void count_entries(struct backup_run *run, struct sink_dir *d)
         atomic_fetch_add(&run->counters.files_unmodified, 1);
         atomic_fetch_add(&run->counters.done_files, 1);
         atomic_fetch_add(&run->counters.done_bytes, en->size);
-        report_item(run, "unchanged", d, i);
+        backup_run_tell_item(run, "unchanged", d, i);
     }
 }
 
@@ -445,7 +401,7 @@ static bool end(struct lane *n, const struct entry *final, struct err *e)
     count_done(run, &d->listing->entries[slot], &en, n->file_bytes);
     atomic_fetch_add(d->had_before[slot] ? &run->counters.files_changed : &run->counters.files_new,
                      1);
-    report_item(run, d->had_before[slot] ? "changed" : "new", d, slot);
+    backup_run_tell_item(run, d->had_before[slot] ? "changed" : "new", d, slot);
     return end_record(n, e) && !failed(run, e);
 }
 
@@ -463,7 +419,7 @@ static bool skip(struct lane *n, struct sink_dir *d, size_t slot, const char *pa
     if (!drop_record(n, e))
         return false;
 
-    report_error(n->run, path, why);
+    backup_run_tell_error(n->run, path, why);
     if (d == NULL)
         return !failed(n->run, e);
     if (d->listing->entries[slot].type == ENTRY_FILE) {
@@ -481,7 +437,7 @@ static bool skip(struct lane *n, struct sink_dir *d, size_t slot, const char *pa
 
 static bool note(struct lane *n, const char *path, const struct err *why, struct err *e)
 {
-    report_error(n->run, path, why);
+    backup_run_tell_error(n->run, path, why);
     return !failed(n->run, e);
 }
 

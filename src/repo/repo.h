@@ -389,7 +389,7 @@ void repo_drop_index(struct repo *r);
 
 struct prune_options {
     bool is_dry_run;
-    uint64_t max_unused_percent; /* packs less than this much used are repacked; 50 default */
+    uint64_t max_unused_percent; /* packs of which more than this is unused are repacked */
     uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;

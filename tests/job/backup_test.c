@@ -610,7 +610,8 @@ TEST(a_lost_pack_is_stored_again)
         CHECK_OK(store_remove(w.store, key, e));
         back_up(&w);
         ck_assert_uint_eq(w.result.errors, 0);
-        ck_assert_uint_eq(fixture_check_sound(w.store), 2);
+        /* The first snapshot too, unless a directory above the source has changed meanwhile. */
+        check_restores(&w);
     }
 }
 END
