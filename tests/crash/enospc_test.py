@@ -124,8 +124,9 @@ def test_prune(world):
         result = world.program.json("prune", "--max-unused", "0%")
         complaints += [] if result.status == rig.OK else space_complaints(result)
         complaints += world.whole_complaints()
-    with verdicts.case("a prune that packs nothing again works with 64 KiB free") as complaints:
-        world.disk.fill(64 << 10)
+    with verdicts.case("a prune that packs nothing again works with 512 KiB free") as complaints:
+        # The kernel counts a tmpfs's blocks per processor, so with less it may refuse at random.
+        world.disk.fill(512 << 10)
         before = world.disk.free()
         complaints += world.program.json("prune", "--max-repack-size", "1").complaints(rig.OK)
         complaints += world.whole_complaints()
