@@ -58,7 +58,7 @@ struct prune {
     size_t forgotten_count;
     char *list_key;
 
-    struct index *moved;   /* the packs that repacking made; NULL when the loaded index has them */
+    struct index *moved; /* the packs that repacking made; NULL when the loaded index has them */
 };
 
 /* Choose what to condemn and what to repack, from marks and the first look; fills in stats. */
