@@ -447,7 +447,11 @@ TEST(damage_fails_a_dump_and_names_the_file)
     AUTO(world) struct world w;
     struct err why = {0};
 
-    small_init(&w);
+    /* One file only: which frame of several comes first in a pack differs from run to run. */
+    world_init(&w);
+    ck_assert_int_eq(mkdir(path_in(w.dir.path, "a"), 0700), 0);
+    file_put(path_in(w.dir.path, "a/y"), 1, 5000);
+    back_up(&w);
     const struct hash tree = tree_of(&w);
     AUTO(fd) int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -462,7 +466,7 @@ TEST(damage_fails_a_dump_and_names_the_file)
     }
     CHECK(!dump_run(w.repo, &tree, w.dir.path, fd, &why));
     ck_assert_int_eq(why.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(why.text, "/a/deep/y"));
+    ck_assert_ptr_nonnull(strstr(why.text, "/a/y"));
 }
 END
 
