@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -53,6 +54,17 @@ void *mem_resize(void *p, size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &product))
         mem_exit("out of memory");
     return mem_checked(realloc(p, product > 0 ? product : 1));
+}
+
+void mem_prefer_huge(void *p, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)p + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)p + size) / page * page;
+
+    /* Refused by kernels built without them: then the pages are small. */
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 }
 
 void *mem_dup(const void *p, size_t size)

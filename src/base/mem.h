@@ -28,6 +28,10 @@ NEVER_NULL void *mem_dup(const void *p, size_t size);
 /* A copy of a string.  NULL yields NULL. */
 char *mem_string(const char *s);
 
+/* Ask the kernel to back these bytes by huge pages where it has them: one fault for 2 MiB
+ * that will all be used, not 512.  A hint; the content stays. */
+void mem_prefer_huge(void *p, size_t size);
+
 /* Accepts NULL. */
 void mem_free(void *p);
 

@@ -37,6 +37,14 @@ void mac_free(struct mac *m);
 void mac_auto(struct mac **m);
 void mac_sum(struct mac *m, uint8_t type, struct slice in, struct hash *out);
 
+/* The same for count messages, faster than one by one: two at a time where the processor can. */
+struct mac_message {
+    struct slice in;
+    uint8_t type;
+    struct hash sum; /* set */
+};
+void mac_sum_all(struct mac *m, struct mac_message *messages, size_t count);
+
 /* HKDF-SHA-256 (RFC 5869); out_size <= 64.  extract may have an empty salt. */
 void hkdf(struct slice ikm, struct slice salt, struct slice info, uint8_t *out, size_t out_size);
 

@@ -150,6 +150,7 @@ struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, s
     b->class = class;
     b->box = seal_box_new();
     buf_reserve(&b->object, room);
+    mem_prefer_huge(b->object.data, room);
     seal_begin(b->box, &id, repo_class_key(r, class), buf_extend(&b->object, SEAL_HEADER_SIZE));
     return b;
 }

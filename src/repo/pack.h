@@ -95,6 +95,9 @@ MUST_CHECK bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice 
 /* Recompute the id of a chunk (number in the directory) of the frame that *plain is. */
 MUST_CHECK bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain,
                                 struct err *e);
+/* The same for all chunks of the frame, faster. */
+MUST_CHECK bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain,
+                                 struct err *e);
 /* All frames and all ids. */
 MUST_CHECK bool pack_scan_all(struct pack_scan *s, struct err *e);
 

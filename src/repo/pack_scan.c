@@ -19,6 +19,8 @@ struct pack_scan {
     struct pack_directory directory;
     struct buf directory_bytes;
     struct buf stored, plain;
+    struct mac_message *messages; /* the chunks of one frame */
+    size_t room;
 };
 
 struct pack_scan *pack_scan_new(struct repo *r)
@@ -43,6 +45,7 @@ void pack_scan_free(struct pack_scan *s)
     buf_done(&s->directory_bytes);
     buf_done(&s->stored);
     buf_done(&s->plain);
+    mem_free(s->messages);
     mem_free(s);
 }
 
@@ -113,31 +116,54 @@ bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, str
     return true;
 }
 
-bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain, struct err *e)
+static bool chunk_is(const struct pack_chunk *c, const struct hash *id, struct err *e)
 {
-    assert(chunk < s->directory.chunk_count);
-    const struct pack_chunk *c = &s->directory.chunks[chunk];
-    struct hash id;
     char text[65];
 
-    mac_sum(s->mac, (uint8_t)c->type, SLICE_OF(plain.data + c->offset, c->size), &id);
-    if (hash_is_equal(&id, &c->id))
+    if (hash_is_equal(id, &c->id))
         return true;
     hex_encode(SLICE_OF(c->id.bytes, HASH_SIZE), text);
     return err_set(e, ERR_CORRUPT, "chunk %.16s holds other bytes than its id says", text);
 }
 
+bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain, struct err *e)
+{
+    assert(chunk < s->directory.chunk_count);
+    const struct pack_chunk *c = &s->directory.chunks[chunk];
+    struct hash id;
+
+    mac_sum(s->mac, (uint8_t)c->type, SLICE_OF(plain.data + c->offset, c->size), &id);
+    return chunk_is(c, &id, e);
+}
+
+bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, struct err *e)
+{
+    assert(frame < s->directory.frame_count);
+    const struct pack_frame *f = &s->directory.frames[frame];
+    const struct pack_chunk *chunks = s->directory.chunks + f->first_chunk;
+
+    if (f->chunk_count > s->room) {
+        s->room = (size_t)f->chunk_count * 2;
+        s->messages = mem_resize(s->messages, s->room, sizeof(*s->messages));
+    }
+    for (size_t i = 0; i < f->chunk_count; i++)
+        s->messages[i] =
+            (struct mac_message){.type = (uint8_t)chunks[i].type,
+                                 .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
+    mac_sum_all(s->mac, s->messages, f->chunk_count);
+    for (size_t i = 0; i < f->chunk_count; i++)
+        if (!chunk_is(&chunks[i], &s->messages[i].sum, e))
+            return false;
+    return true;
+}
+
 bool pack_scan_all(struct pack_scan *s, struct err *e)
 {
     for (size_t i = 0; i < s->directory.frame_count; i++) {
-        const struct pack_frame *f = &s->directory.frames[i];
         struct slice plain;
 
-        if (!pack_scan_frame(s, i, &plain, e))
+        if (!pack_scan_frame(s, i, &plain, e) || !pack_scan_chunks(s, i, plain, e))
             return false;
-        for (size_t n = 0; n < f->chunk_count; n++)
-            if (!pack_scan_chunk(s, f->first_chunk + n, plain, e))
-                return false;
     }
     return true;
 }

@@ -29,7 +29,8 @@ struct worker {
     pthread_t thread;
     struct framer framer;
     struct mac *mac;
-    struct claim *claims; /* of the chunks of one batch */
+    struct mac_message *messages; /* the chunks of one batch */
+    struct claim *claims;         /* of the same */
     size_t room;
 };
 
@@ -142,25 +143,39 @@ static void worker_done(struct worker *k)
 {
     framer_done(&k->framer);
     mac_free(k->mac);
+    mem_free(k->messages);
     mem_free(k->claims);
 }
 
-/* Ids of all pieces, and which of them are new; returns how many are. */
-static size_t name_pieces(struct worker *k, struct batch *b)
+/* Ids of all pieces, to the pieces and to the claims. */
+static void name_pieces(struct worker *k, struct batch *b)
+{
+    if (b->count > k->room) {
+        k->room = b->count * 2;
+        k->messages = mem_resize(k->messages, k->room, sizeof(*k->messages));
+        k->claims = mem_resize(k->claims, k->room, sizeof(*k->claims));
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        const struct piece *p = &b->pieces[i];
+
+        k->messages[i] = (struct mac_message){.type = (uint8_t)p->type,
+                                              .in = SLICE_OF(b->bytes.data + p->offset, p->size)};
+    }
+    mac_sum_all(k->mac, k->messages, b->count);
+    for (size_t i = 0; i < b->count; i++) {
+        struct piece *p = &b->pieces[i];
+
+        p->id = k->messages[i].sum;
+        k->claims[i] = (struct claim){.id = p->id, .size = (uint32_t)p->size};
+    }
+}
+
+/* Which pieces are new; returns how many. */
+static size_t claim_pieces(struct worker *k, struct batch *b)
 {
     struct writer *w = k->writer;
     size_t count = 0;
 
-    if (b->count > k->room) {
-        k->room = b->count * 2;
-        k->claims = mem_resize(k->claims, k->room, sizeof(*k->claims));
-    }
-    for (size_t i = 0; i < b->count; i++) {
-        struct piece *p = &b->pieces[i];
-
-        mac_sum(k->mac, (uint8_t)p->type, SLICE_OF(b->bytes.data + p->offset, p->size), &p->id);
-        k->claims[i] = (struct claim){.id = p->id, .size = (uint32_t)p->size};
-    }
     index_claim_all(w->repo->index, k->claims, b->count);
     for (size_t i = 0; i < b->count; i++) {
         const struct claim *c = &k->claims[i];
@@ -200,7 +215,9 @@ static void *worker_main(void *arg)
     struct batch *b;
 
     while ((b = queue_take(w->work)) != NULL) {
-        const size_t new_count = name_pieces(k, b);
+        name_pieces(k, b);
+
+        const size_t new_count = claim_pieces(k, b);
 
         if (new_count > 0 && !w->options.is_dry_run && !first_failure_is_set(&w->failure))
             store_pieces(k, b, new_count);

@@ -85,6 +85,47 @@ TEST(a_mac_remembers_nothing_of_the_message_before)
     CHECK(!hash_is_equal(&first, &other_type));
 }
 
+/* The sums of messages of these sizes, at odd addresses, are those of each alone. */
+static void check_sum_all(const size_t *sizes, size_t count)
+{
+    const uint8_t key[HASH_SIZE] = {7};
+    AUTO(mac) struct mac *m = mac_new(key);
+    AUTO(mem) struct mac_message *messages = mem_array(count, sizeof(*messages));
+    AUTO(buf) struct buf bytes = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        messages[i].type = (uint8_t)(i + 1);
+        buf_extend(&bytes, sizes[i]);
+    }
+    for (size_t i = 0; i < bytes.size; i++)
+        bytes.data[i] = (uint8_t)(i * i >> 7 ^ i);
+
+    const uint8_t *at = bytes.data;
+
+    for (size_t i = 0; i < count; at += sizes[i++])
+        messages[i].in = SLICE_OF(at, sizes[i]);
+    mac_sum_all(m, messages, count);
+    for (size_t i = 0; i < count; i++) {
+        struct hash alone;
+
+        mac_sum(m, messages[i].type, messages[i].in, &alone);
+        CHECK(hash_is_equal(&messages[i].sum, &alone));
+    }
+}
+
+TEST(macs_of_many_messages_are_those_of_each_alone)
+{
+    const size_t mixed[] = {0, 1, 1 << 20, 63, 64, 255, 256, 70001, 257, 319, 320, 321, 383, 384};
+    size_t rising[300];
+
+    for (size_t count = 0; count <= sizeof(mixed) / sizeof(mixed[0]); count++)
+        check_sum_all(mixed, count);
+    for (size_t i = 0; i < 300; i++)
+        rising[i] = 200 + i;
+    check_sum_all(rising, 300);
+}
+END
+
 static void fill_ascending(uint8_t *to, size_t size, uint8_t first)
 {
     for (size_t i = 0; i < size; i++)
@@ -148,6 +189,8 @@ TEST(random_bytes_fills_all_of_a_long_run_and_never_repeats)
 
 TESTS("hash", sha256_gives_the_published_sums, a_stream_of_a_million_letters_sums_as_published,
       mac_gives_the_sums_of_rfc_4231, a_mac_remembers_nothing_of_the_message_before,
+      macs_of_many_messages_are_those_of_each_alone,
+
       hkdf_gives_the_bytes_of_rfc_5869_with_salt_and_info,
       hkdf_gives_the_bytes_of_rfc_5869_without_salt_and_info,
       equal_ct_tells_a_difference_in_any_byte,
