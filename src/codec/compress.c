@@ -18,6 +18,7 @@ struct compressor {
     ZSTD_CCtx *compress;
     ZSTD_CCtx *sample; /* of its own, so that the tables of compress keep their size */
     ZSTD_DCtx *expand;
+    bool has_gained; /* the input before was worth it, so this one is not sampled */
 };
 
 static void zstd_must(size_t result)
@@ -95,14 +96,15 @@ bool compressor_compress(struct compressor *c, struct slice in, struct buf *out)
 
     if (limit == 0 || in.size > COMPRESS_PLAIN_MAX)
         return false;
-    if (in.size > SAMPLE_ABOVE && !sample_gains(c, in))
+    if (in.size > SAMPLE_ABOVE && !c->has_gained && !sample_gains(c, in))
         return false;
 
     /* No room for more than the longest useful result: the library gives up where we would. */
     const size_t n = ZSTD_compress2(c->compress, buf_extend(out, limit), limit, in.data, in.size);
 
-    out->size = ZSTD_isError(n) ? before : before + n;
-    return !ZSTD_isError(n);
+    c->has_gained = !ZSTD_isError(n);
+    out->size = c->has_gained ? before + n : before;
+    return c->has_gained;
 }
 
 /*

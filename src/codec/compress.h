@@ -17,8 +17,9 @@ void compressor_auto(struct compressor **c);
 
 /*
  * Append the compressed form of in to *out and return true, or return false with *out as it
- * was when that saves less than 3 %: the caller stores in as it is.  A sample decides first,
- * so incompressible input costs little.
+ * was when that saves less than 3 %: the caller stores in as it is.  A sample decides first, so
+ * incompressible input costs little, unless the input before was worth compressing: what follows
+ * it mostly is too.
  */
 MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, struct buf *out);
 

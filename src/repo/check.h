@@ -1,7 +1,7 @@
 /*
  * Private to src/repo: a check at work.  check.c goes through documents and trees,
- * check_index.c through index and packs, check_packs.c reads packs whole, check_affected.c
- * finds the files that damage reaches.
+ * check_index.c through index and packs, check_choose.c chooses the packs that check_packs.c
+ * reads whole, check_affected.c finds the files that damage reaches.
  */
 #ifndef REPO_CHECK_H
 #define REPO_CHECK_H
@@ -47,7 +47,11 @@ MUST_CHECK bool check_index(struct check *c, struct err *e);
 /* With all marks made: packs that are missing without need, and packs that no index names. */
 void check_index_rest(struct check *c);
 
-/* Read packs whole: those that the options choose, and the suspects. */
+/* The numbers of the packs to read, largest first: those that the options choose, and the
+ * suspects.  packs has room for all of the index.  Returns how many there are. */
+size_t check_choose(const struct check *c, uint32_t *packs);
+
+/* Read whole the packs that check_choose() names. */
 MUST_CHECK bool check_packs(struct check *c, struct err *e);
 
 /* Whether readers get this chunk, as far as the check has seen. */

@@ -1,46 +1,55 @@
 /*
- * Reading packs whole, one thread per processor, each with one pack in memory at a time.
+ * Reading packs whole, one thread per processor, each with one pack in memory at a time.  A
+ * thread that finds no pack left to read helps another with the frames of its pack.
  */
-#include <stdatomic.h>
-#include <stdlib.h>
-
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "codec/random.h"
 #include "repo/check.h"
 
 /* A thread holds a pack and a frame, about 45 MiB with packs of the default size. */
 #define CHECK_THREADS_MAX 8
 
-/* What all threads work on. */
-struct reading {
-    struct check *check;
-    uint32_t *packs; /* largest first, so that the threads end together */
-    size_t count;
-    _Atomic size_t next, done;
-    atomic_bool has_failed;
-    struct err failure; /* the first, guarded by the check's lock */
-};
-
+/* A thread: its tools, and the pack that it has in memory.  Others may read pack and object while
+ * they count as helpers. */
 struct worker {
     struct reading *reading;
-    pthread_t thread;
-};
-
-/* The tools of one thread. */
-struct bench {
     struct check *check;
+    pthread_t thread;
     struct reader *reader;
     struct pack_scan *scan;
     struct buf object;
+    uint32_t pack; /* number of the one that object holds */
+    /* Guarded by the check's lock: */
+    uint32_t next_frame, frame_count; /* those from next_frame on are for whoever takes them */
+    uint32_t helpers;
 };
 
-static void bench_auto(struct bench *b)
+/* What all threads work on, guarded by the check's lock. */
+struct reading {
+    struct check *check;
+    uint32_t *packs; /* largest first, so that the threads end together */
+    size_t count, next, done;
+    bool has_failed;
+    struct err failure;     /* the first */
+    pthread_cond_t changed; /* packs are done, frames can be taken, a helper left, or all failed */
+    struct worker workers[CHECK_THREADS_MAX];
+    size_t worker_count;
+};
+
+static void worker_init(struct worker *w, struct reading *g)
 {
-    reader_free(b->reader);
-    pack_scan_free(b->scan);
-    buf_done(&b->object);
+    *w = (struct worker){.reading = g,
+                         .check = g->check,
+                         .reader = reader_new(g->check->repo),
+                         .scan = pack_scan_new(g->check->repo)};
+}
+
+static void worker_done(struct worker *w)
+{
+    reader_free(w->reader);
+    pack_scan_free(w->scan);
+    buf_done(&w->object);
 }
 
 static void frame_is_bad(struct check *c, uint32_t frame)
@@ -59,14 +68,14 @@ bool check_chunk_is_sound(const struct check *c, const struct hash *id)
 }
 
 /* The pack's own directory cannot be used: what do readers get, who go by the index? */
-static void try_frames(struct bench *b, const struct index_pack *p)
+static void try_frames(struct worker *w, const struct index_pack *p)
 {
     for (uint32_t i = 0; i < p->frame_count; i++) {
         struct slice plain;
         struct err why;
 
-        if (!reader_frame(b->reader, p->first_frame + i, &plain, &why))
-            frame_is_bad(b->check, p->first_frame + i);
+        if (!reader_frame(w->reader, p->first_frame + i, &plain, &why))
+            frame_is_bad(w->check, p->first_frame + i);
     }
 }
 
@@ -98,264 +107,252 @@ static bool frame_matches(const struct index *ix, const struct pack_directory *d
 }
 
 /* Whether the index says of a pack what the pack says of itself. */
-static bool directory_matches(const struct bench *b, const struct index_pack *p)
+static bool directory_matches(const struct worker *w, const struct index_pack *p)
 {
-    const struct pack_directory *d = pack_scan_directory(b->scan);
+    const struct pack_directory *d = pack_scan_directory(w->scan);
 
-    if (pack_scan_class(b->scan) != p->class || d->frame_count != p->frame_count ||
+    if (pack_scan_class(w->scan) != p->class || d->frame_count != p->frame_count ||
         d->chunk_count != p->chunk_count)
         return false;
     for (uint32_t i = 0; i < p->frame_count; i++)
-        if (!frame_matches(b->check->repo->index, d, i, p->first_frame + i))
+        if (!frame_matches(w->check->repo->index, d, i, p->first_frame + i))
             return false;
     return true;
 }
 
 /* Where the two differ readers find other chunks than they look for. */
-static void compare_frames(const struct bench *b, const struct index_pack *p)
+static void compare_frames(const struct worker *w, const struct index_pack *p)
 {
-    const struct pack_directory *d = pack_scan_directory(b->scan);
+    const struct pack_directory *d = pack_scan_directory(w->scan);
 
     for (uint32_t i = 0; i < p->frame_count; i++)
-        if (i >= d->frame_count || !frame_matches(b->check->repo->index, d, i, p->first_frame + i))
-            frame_is_bad(b->check, p->first_frame + i);
+        if (i >= d->frame_count || !frame_matches(w->check->repo->index, d, i, p->first_frame + i))
+            frame_is_bad(w->check, p->first_frame + i);
 }
 
-static bool scan_frame(struct bench *b, size_t frame, struct err *e)
+static bool scan_frame(struct worker *w, size_t frame, struct err *e)
 {
-    const struct pack_frame *f = &pack_scan_directory(b->scan)->frames[frame];
     struct slice plain;
 
-    if (!pack_scan_frame(b->scan, frame, &plain, e))
-        return false;
-    for (size_t i = 0; i < f->chunk_count; i++)
-        if (!pack_scan_chunk(b->scan, f->first_chunk + i, plain, e))
-            return false;
-    return true;
+    return pack_scan_frame(w->scan, frame, &plain, e) &&
+           pack_scan_chunks(w->scan, frame, plain, e);
 }
 
-static void scan_frames(struct bench *b, uint32_t number)
+static bool take_frame(struct worker *owner, uint32_t *frame)
 {
-    const struct index_pack *p = index_pack_at(b->check->repo->index, number);
+    pthread_mutex_lock(&owner->check->lock);
 
-    for (uint32_t i = 0; i < p->frame_count; i++) {
+    const bool is_left = owner->next_frame < owner->frame_count;
+
+    if (is_left)
+        *frame = owner->next_frame++;
+    pthread_mutex_unlock(&owner->check->lock);
+    return is_left;
+}
+
+/* Scan what no other thread takes of the owner's pack, which is open in w->scan. */
+static void scan_frames(struct worker *w, struct worker *owner)
+{
+    const struct index_pack *p = index_pack_at(w->check->repo->index, owner->pack);
+    uint32_t frame;
+
+    while (take_frame(owner, &frame)) {
         struct err why;
 
-        if (scan_frame(b, i, &why))
+        if (scan_frame(w, frame, &why))
             continue;
-        frame_is_bad(b->check, p->first_frame + i);
-        check_pack_damage(b->check, number, &why);
+        frame_is_bad(w->check, p->first_frame + frame);
+        check_pack_damage(w->check, owner->pack, &why);
     }
 }
 
-static void scan_pack(struct bench *b, uint32_t number)
+/* Scan the pack that is open, with whoever helps.  Nobody reads its bytes afterwards. */
+static void share_frames(struct worker *w, uint32_t number)
 {
-    const struct index_pack *p = index_pack_at(b->check->repo->index, number);
+    struct reading *g = w->reading;
+
+    pthread_mutex_lock(&g->check->lock);
+    w->pack = number;
+    w->next_frame = 0;
+    w->frame_count = index_pack_at(g->check->repo->index, number)->frame_count;
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->check->lock);
+
+    scan_frames(w, w);
+
+    pthread_mutex_lock(&g->check->lock);
+    while (w->helpers > 0)
+        pthread_cond_wait(&g->changed, &g->check->lock);
+    pthread_mutex_unlock(&g->check->lock);
+}
+
+static struct worker *find_owner(struct reading *g)
+{
+    for (size_t i = 0; i < g->worker_count; i++)
+        if (g->workers[i].next_frame < g->workers[i].frame_count)
+            return &g->workers[i];
+    return NULL;
+}
+
+static void help(struct worker *w, struct worker *owner)
+{
+    struct err why;
+
+    if (pack_scan_open(w->scan, buf_slice(&owner->object), &why))
+        scan_frames(w, owner);
+    else
+        check_pack_damage(w->check, owner->pack, &why);
+}
+
+/* No pack is left to take: take frames of the packs that other threads have in memory. */
+static void help_others(struct worker *w)
+{
+    struct reading *g = w->reading;
+
+    pthread_mutex_lock(&g->check->lock);
+    while (!g->has_failed && g->done < g->count) {
+        struct worker *owner = find_owner(g);
+
+        if (owner == NULL) {
+            pthread_cond_wait(&g->changed, &g->check->lock);
+            continue;
+        }
+        owner->helpers++;
+        pthread_mutex_unlock(&g->check->lock);
+        help(w, owner);
+        pthread_mutex_lock(&g->check->lock);
+        owner->helpers--;
+        pthread_cond_broadcast(&g->changed);
+    }
+    pthread_mutex_unlock(&g->check->lock);
+}
+
+static void scan_pack(struct worker *w, uint32_t number)
+{
+    const struct index_pack *p = index_pack_at(w->check->repo->index, number);
     struct hash found;
     struct err why;
 
-    sha256(buf_slice(&b->object), &found);
+    sha256(buf_slice(&w->object), &found);
 
     const bool is_named = hash_is_equal(&found, &p->id);
 
     if (!is_named) {
         (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");
-        check_pack_damage(b->check, number, &why);
+        check_pack_damage(w->check, number, &why);
     }
-    if (!pack_scan_open(b->scan, buf_slice(&b->object), &why)) {
-        check_pack_damage(b->check, number, &why);
-        try_frames(b, p);
-    } else if (!directory_matches(b, p)) {
+    if (!pack_scan_open(w->scan, buf_slice(&w->object), &why)) {
+        check_pack_damage(w->check, number, &why);
+        try_frames(w, p);
+    } else if (!directory_matches(w, p)) {
         (void)err_set(&why, ERR_CORRUPT, "the index says of it what it does not say of itself");
-        check_pack_damage(b->check, number, &why);
-        pthread_mutex_lock(&b->check->lock);
-        b->check->stats.suggest_repair_index |= is_named;
-        pthread_mutex_unlock(&b->check->lock);
-        compare_frames(b, p);
-        try_frames(b, p);
+        check_pack_damage(w->check, number, &why);
+        pthread_mutex_lock(&w->check->lock);
+        w->check->stats.suggest_repair_index |= is_named;
+        pthread_mutex_unlock(&w->check->lock);
+        compare_frames(w, p);
+        try_frames(w, p);
     } else {
-        scan_frames(b, number);
+        share_frames(w, number);
     }
 }
 
 /* False only for what is no damage of this pack. */
-static bool read_pack(struct bench *b, uint32_t number, struct err *e)
+static bool read_pack(struct worker *w, uint32_t number, struct err *e)
 {
-    struct check *c = b->check;
+    struct check *c = w->check;
     const struct index_pack *p = index_pack_at(c->repo->index, number);
     struct err why = {0};
     char key[PACK_KEY_MAX];
 
     pack_key(&p->id, key);
-    buf_clear(&b->object);
-    if (store_get_all(c->repo->store, key, &b->object, &why)) {
-        scan_pack(b, number);
+    buf_clear(&w->object);
+    if (store_get_all(c->repo->store, key, &w->object, &why)) {
+        scan_pack(w, number);
     } else if (why.code == ERR_NOT_FOUND || check_is_damage(&why)) {
         check_pack_damage(c, number, &why);
-        try_frames(b, p);
+        try_frames(w, p);
     } else {
         *e = why;
         return false;
     }
+    return true;
+}
+
+static bool take_pack(struct reading *g, uint32_t *number)
+{
+    pthread_mutex_lock(&g->check->lock);
+
+    const bool is_left = !g->has_failed && g->next < g->count;
+
+    if (is_left)
+        *number = g->packs[g->next++];
+    pthread_mutex_unlock(&g->check->lock);
+    return is_left;
+}
+
+static void pack_is_done(struct reading *g, uint64_t size)
+{
+    struct check *c = g->check;
+
     pthread_mutex_lock(&c->lock);
     c->stats.packs_read++;
-    c->stats.bytes_read += b->object.size;
+    c->stats.bytes_read += size;
+    g->done++;
+    check_progress(c, "read packs", g->done, g->count);
+    pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&c->lock);
-    return true;
 }
 
 static void fail(struct reading *g, const struct err *why)
 {
     pthread_mutex_lock(&g->check->lock);
-    if (!atomic_load(&g->has_failed))
+    if (!g->has_failed)
         g->failure = *why;
-    atomic_store(&g->has_failed, true);
+    g->has_failed = true;
+    pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->check->lock);
 }
 
 static void *worker_main(void *arg)
 {
-    struct reading *g = ((struct worker *)arg)->reading;
-    AUTO(bench)
-    struct bench b = {.check = g->check,
-                      .reader = reader_new(g->check->repo),
-                      .scan = pack_scan_new(g->check->repo)};
-    size_t at;
+    struct worker *w = arg;
+    uint32_t number;
 
-    while (!atomic_load(&g->has_failed) && (at = atomic_fetch_add(&g->next, 1)) < g->count) {
+    while (take_pack(w->reading, &number)) {
         struct err why;
 
-        if (cancel_is_requested() ? !cancel_err(&why) : !read_pack(&b, g->packs[at], &why)) {
-            fail(g, &why);
-            break;
-        }
-
-        const size_t done = atomic_fetch_add(&g->done, 1) + 1;
-
-        pthread_mutex_lock(&g->check->lock);
-        check_progress(g->check, "read packs", done, g->count);
-        pthread_mutex_unlock(&g->check->lock);
+        if (cancel_is_requested() ? cancel_err(&why) : read_pack(w, number, &why))
+            pack_is_done(w->reading, w->object.size);
+        else
+            fail(w->reading, &why);
     }
+    help_others(w);
     return NULL;
-}
-
-/* Choosing */
-
-static uint64_t size_of(const struct check *c, uint32_t pack)
-{
-    return index_pack_at(c->repo->index, pack)->size;
-}
-
-static void shuffle(uint32_t *packs, size_t count)
-{
-    for (size_t i = count; i > 1; i--) {
-        uint64_t random;
-
-        random_bytes(&random, sizeof(random));
-
-        const size_t other = (size_t)(random % i);
-        const uint32_t swapped = packs[i - 1];
-
-        packs[i - 1] = packs[other];
-        packs[other] = swapped;
-    }
-}
-
-/* How many of the packs, in random order, the options ask for; at least one. */
-static size_t share_of(const struct check *c, const uint32_t *packs, size_t count)
-{
-    const struct check_options *o = c->options;
-    uint64_t sum = 0;
-    size_t n = 0;
-
-    if (o->subset_percent > 0) {
-        n = (size_t)((double)count * o->subset_percent / 100 + 0.5);
-        n = n > count ? count : n;
-        return n == 0 && count > 0 ? 1 : n;
-    }
-    while (n < count && sum < o->subset_bytes)
-        sum += size_of(c, packs[n++]);
-    return n;
-}
-
-/* The part of t that a pack belongs to, from 0: the same in every run. */
-static uint32_t part_of(const struct check *c, uint32_t pack, uint32_t t)
-{
-    const uint8_t *id = index_pack_at(c->repo->index, pack)->id.bytes;
-
-    return ((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]) % t;
-}
-
-static size_t choose(const struct check *c, uint32_t *packs, size_t count)
-{
-    const struct check_options *o = c->options;
-    size_t n = 0;
-
-    if (!o->read_data)
-        return 0;
-    if (o->subset_percent > 0 || o->subset_bytes > 0) {
-        shuffle(packs, count);
-        return share_of(c, packs, count);
-    }
-    if (o->subset_t == 0)
-        return count;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t pack = packs[i];
-
-        /* What is not chosen stays behind what is. */
-        if (part_of(c, pack, o->subset_t) + 1 == o->subset_n) {
-            packs[i] = packs[n];
-            packs[n++] = pack;
-        }
-    }
-    return n;
-}
-
-/* All that exist; the chosen ones and the suspects come to the front.  Returns their number. */
-static size_t list_packs(const struct check *c, uint32_t *packs)
-{
-    size_t count = 0;
-
-    for (uint32_t n = 0; n < index_pack_count(c->repo->index); n++)
-        if (index_pack_at(c->repo->index, n)->state != PACK_MISSING)
-            packs[count++] = n;
-
-    size_t chosen = choose(c, packs, count);
-
-    for (size_t i = chosen; i < count; i++)
-        if (c->is_suspect[packs[i]])
-            packs[chosen++] = packs[i];
-    return chosen;
-}
-
-static int larger_first(const void *a, const void *b, void *arg)
-{
-    const struct check *c = arg;
-    const uint64_t left = size_of(c, *(const uint32_t *)a);
-    const uint64_t right = size_of(c, *(const uint32_t *)b);
-
-    return left == right ? 0 : left > right ? -1 : 1;
 }
 
 bool check_packs(struct check *c, struct err *e)
 {
     AUTO(mem) uint32_t *packs = mem_array(index_pack_count(c->repo->index), sizeof(*packs));
-    struct reading g = {.check = c, .packs = packs, .count = list_packs(c, packs)};
-    struct worker workers[CHECK_THREADS_MAX];
-    size_t threads = (size_t)thread_processors();
+    struct reading g = {.check = c,
+                        .packs = packs,
+                        .count = check_choose(c, packs),
+                        .changed = PTHREAD_COND_INITIALIZER};
+    const size_t processors = (size_t)thread_processors();
 
-    threads = threads < g.count ? threads : g.count;
-    threads = threads < CHECK_THREADS_MAX ? threads : CHECK_THREADS_MAX;
-    if (g.count > 0)
-        qsort_r(packs, g.count, sizeof(*packs), larger_first, c);
-    for (size_t i = 0; i < threads; i++) {
-        workers[i].reading = &g;
-        thread_start(&workers[i].thread, worker_main, &workers[i], "check");
-    }
-    for (size_t i = 0; i < threads; i++)
-        thread_join(workers[i].thread);
-    if (!atomic_load(&g.has_failed))
+    if (g.count == 0)
         return true;
-    *e = g.failure;
-    return false;
+    g.worker_count = processors < CHECK_THREADS_MAX ? processors : CHECK_THREADS_MAX;
+    for (size_t i = 0; i < g.worker_count; i++)
+        worker_init(&g.workers[i], &g);
+    for (size_t i = 0; i < g.worker_count; i++)
+        thread_start(&g.workers[i].thread, worker_main, &g.workers[i], "check");
+    for (size_t i = 0; i < g.worker_count; i++)
+        thread_join(g.workers[i].thread);
+    for (size_t i = 0; i < g.worker_count; i++)
+        worker_done(&g.workers[i]);
+    pthread_cond_destroy(&g.changed);
+    if (g.has_failed)
+        *e = g.failure;
+    return !g.has_failed;
 }

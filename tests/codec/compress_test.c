@@ -51,6 +51,28 @@ TEST(noise_of_any_size_is_left_alone)
     ck_assert_uint_eq(out.size, 4);
 }
 
+TEST(noise_and_text_in_turn_are_told_apart_every_time)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf noise = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf out = {0};
+
+    noise_append(&noise, (size_t)1 << 20, NOISE_SEED);
+    prose_append(&text, (size_t)1 << 20);
+    for (int i = 0; i < 3; i++) {
+        CHECK(compressor_compress(c, buf_slice(&text), &out));
+        CHECK(compressor_compress(c, buf_slice(&text), &out));
+
+        const size_t before = out.size;
+
+        CHECK(!compressor_compress(c, buf_slice(&noise), &out));
+        CHECK(!compressor_compress(c, buf_slice(&noise), &out));
+        ck_assert_uint_eq(out.size, before);
+    }
+}
+END
+
 /* The gain lies between the pieces of the sample, or is too small after all. */
 TEST(a_gain_below_three_percent_is_no_gain)
 {
@@ -220,8 +242,8 @@ TEST(no_flipped_bit_yields_another_length_or_harm)
 }
 
 TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
-      noise_of_any_size_is_left_alone, a_gain_below_three_percent_is_no_gain,
-      a_long_frame_with_some_text_among_noise_is_compressed,
+      noise_of_any_size_is_left_alone, noise_and_text_in_turn_are_told_apart_every_time,
+      a_gain_below_three_percent_is_no_gain, a_long_frame_with_some_text_among_noise_is_compressed,
       the_frame_names_its_size_and_has_no_checksum, every_truncation_fails,
       another_size_than_the_frame_has_fails, two_frames_or_bytes_behind_one_fail,
       empty_and_skippable_frames_behind_one_fail, a_frame_above_the_limit_is_not_expanded,

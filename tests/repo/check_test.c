@@ -35,6 +35,16 @@ static const struct plant large_plants[] = {
 };
 static const struct planting large = {large_plants, 4, PACK_SIZE, 2};
 
+/* A frame for each file, all in one pack. */
+static const struct plant many_plants[] = {
+    {"0", 10, PACKFUL, false}, {"1", 11, PACKFUL, false}, {"2", 12, PACKFUL, false},
+    {"3", 13, PACKFUL, false}, {"4", 14, PACKFUL, false}, {"5", 15, PACKFUL, false},
+    {"6", 16, PACKFUL, false}, {"7", 17, PACKFUL, false}, {"8", 18, PACKFUL, false},
+    {"9", 19, PACKFUL, false},
+};
+#define MANY (sizeof(many_plants) / sizeof(many_plants[0]))
+static const struct planting many = {many_plants, MANY, 0, 0};
+
 /* What a check told. */
 struct told {
     char *lines[200]; /* "damaged KEY", "litter KEY", "affected ID PATH" */
@@ -134,13 +144,18 @@ static void world_auto(struct world *w)
     store_close(w->store);
 }
 
-static struct world large_new(void)
+static struct world world_of(const struct planting *p)
 {
     struct world w = {.store = store_memory_new()};
 
     w.repo = world_repo(w.store);
-    CHECK_OK(world_plant(w.repo, &large, &w.first, e));
+    CHECK_OK(world_plant(w.repo, p, &w.first, e));
     return w;
+}
+
+static struct world large_new(void)
+{
+    return world_of(&large);
 }
 
 static void get(struct store *s, const char *key, struct buf *out)
@@ -342,8 +357,8 @@ TEST(check_suggests_a_repair_when_the_index_is_damaged_or_missing)
 }
 END
 
-/* The key of the pack that holds the content of plant n of the large world. */
-static char *pack_of(struct world *w, const struct plant *p)
+/* The frame that holds the content of a plant. */
+static const struct index_frame *frame_of(struct world *w, const struct plant *p)
 {
     AUTO(reader) struct reader *rd = NULL;
     AUTO(snapshot) struct snapshot *s = NULL;
@@ -352,7 +367,6 @@ static char *pack_of(struct world *w, const struct plant *p)
     struct entry en;
     struct hash id;
     struct place at;
-    char key[PACK_KEY_MAX];
 
     CHECK_OK(repo_load_index(w->repo, e));
     rd = reader_new(w->repo);
@@ -361,8 +375,16 @@ static char *pack_of(struct world *w, const struct plant *p)
     CHECK_OK(reader_content(rd, &en, &ids, e));
     memcpy(id.bytes, ids.data, HASH_SIZE);
     CHECK(index_find(w->repo->index, &id, &at));
-    pack_key(&index_pack_at(w->repo->index, index_frame_at(w->repo->index, at.frame)->pack)->id,
-             key);
+    return index_frame_at(w->repo->index, at.frame);
+}
+
+/* The key of the pack that holds the content of a plant. */
+static char *pack_of(struct world *w, const struct plant *p)
+{
+    const uint32_t pack = frame_of(w, p)->pack;
+    char key[PACK_KEY_MAX];
+
+    pack_key(&index_pack_at(w->repo->index, pack)->id, key);
     return mem_string(key);
 }
 
@@ -403,6 +425,41 @@ TEST(check_names_the_file_that_damage_reaches_and_no_other)
         world_replace(w.store, key, buf_slice(&bytes));
     }
     check_sound(w.repo);
+}
+END
+
+static void damage_frame_of(struct world *w, const struct plant *p)
+{
+    AUTO(mem) char *key = pack_of(w, p);
+    AUTO(buf) struct buf bytes = {0};
+    const struct index_frame *f = frame_of(w, p);
+
+    get(w->store, key, &bytes);
+    bytes.data[f->offset + f->sealed_size / 2] ^= 1;
+    world_replace(w->store, key, buf_slice(&bytes));
+}
+
+TEST(check_names_each_file_with_a_damaged_frame_once_when_threads_share_a_pack)
+{
+    AUTO(world) struct world w = world_of(&many);
+    AUTO(mem) char *key = pack_of(&w, &many_plants[0]);
+    const uint32_t pack = frame_of(&w, &many_plants[0])->pack;
+    AUTO(told) struct told t = {0};
+    char id[65];
+
+    CHECK(index_pack_at(w.repo->index, pack)->frame_count == MANY);
+    for (size_t i = 1; i < MANY; i += 2)
+        damage_frame_of(&w, &many_plants[i]);
+    check(w.repo, &t);
+    CHECK(t.stats.packs_read == t.stats.packs);
+    CHECK(t.stats.damaged_objects == 1 && has_told(&t, "damaged", key, NULL));
+    CHECK(t.stats.affected_files == MANY / 2);
+    snapshot_id_text(&w.first, id);
+    for (size_t i = 1; i < MANY; i += 2) {
+        const char path[] = {'/', many_plants[i].path[0], '\0'};
+
+        CHECK(has_told(&t, "affected", id, path));
+    }
 }
 END
 
@@ -588,6 +645,7 @@ TESTS("check", check_finds_nothing_in_a_sound_repository,
       check_finds_objects_from_another_repository, check_finds_missing_packs_snapshots_and_config,
       check_suggests_a_repair_when_the_index_is_damaged_or_missing,
       check_names_the_file_that_damage_reaches_and_no_other,
+      check_names_each_file_with_a_damaged_frame_once_when_threads_share_a_pack,
       check_names_no_file_when_only_the_directory_of_a_pack_is_damaged,
       check_names_the_directory_that_cannot_be_read,
       check_names_all_snapshots_that_share_a_damaged_file, check_tells_leftovers_from_damage,
