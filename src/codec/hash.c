@@ -89,6 +89,7 @@ void sha256_stream_add(struct sha256_stream *s, struct slice in)
 void sha256_stream_finish(struct sha256_stream *s, struct hash *out)
 {
     state_finish(&s->state, out);
+    state_init(&s->state);
 }
 
 void sha256_stream_free(struct sha256_stream *s)
@@ -192,42 +193,72 @@ static void lane_finish(const struct mac *m, struct mac_lane *l)
     l->message = NULL;
 }
 
-/* sha256_pair() took so many blocks. */
-static void lane_advance(const struct mac *m, struct mac_lane *l, size_t blocks)
+/* sha256_pair() took so many blocks of rest into the state. */
+static void state_advance(SHA256_CTX *c, struct slice *rest, size_t blocks)
 {
-    const uint64_t bits =
-        ((uint64_t)l->state.Nh << 32 | l->state.Nl) + (uint64_t)blocks * BLOCK_SIZE * 8;
+    const size_t size = blocks * BLOCK_SIZE;
+    const uint64_t bits = ((uint64_t)c->Nh << 32 | c->Nl) + (uint64_t)size * 8;
 
-    l->state.Nl = (SHA_LONG)bits;
-    l->state.Nh = (SHA_LONG)(bits >> 32);
-    l->rest = SLICE_OF(l->rest.data + blocks * BLOCK_SIZE, l->rest.size - blocks * BLOCK_SIZE);
-    if (l->rest.size < BLOCK_SIZE)
-        lane_finish(m, l);
+    c->Nl = (SHA_LONG)bits;
+    c->Nh = (SHA_LONG)(bits >> 32);
+    *rest = SLICE_OF(rest->data + size, rest->size - size);
+}
+
+/* As many blocks as both have. */
+static void pair_add(SHA256_CTX *a, struct slice *x, SHA256_CTX *b, struct slice *y)
+{
+    const size_t blocks = (x->size < y->size ? x->size : y->size) / BLOCK_SIZE;
+
+    sha256_pair(a->h, b->h, x->data, y->data, blocks);
+    state_advance(a, x, blocks);
+    state_advance(b, y, blocks);
+}
+
+/* Messages two at a time, until at most one lane holds one; returns which. */
+static struct mac_lane *sum_pairs(struct mac *m, struct mac_lane lanes[2],
+                                  struct mac_message *messages, size_t count)
+{
+    struct mac_message *next = messages;
+    struct mac_lane *a = &lanes[0], *b = &lanes[1];
+
+    for (;;) {
+        lane_fill(m, a, &next, messages + count);
+        lane_fill(m, b, &next, messages + count);
+        if (a->message == NULL || b->message == NULL)
+            return a->message != NULL ? a : b;
+        pair_add(&a->state, &a->rest, &b->state, &b->rest);
+        if (a->rest.size < BLOCK_SIZE)
+            lane_finish(m, a);
+        if (b->rest.size < BLOCK_SIZE)
+            lane_finish(m, b);
+    }
+}
+
+void mac_sum_beside(struct mac *m, struct mac_message *messages, size_t count,
+                    struct sha256_stream *s, struct slice *rest)
+{
+    struct mac_lane lanes[2] = {{.message = NULL}};
+
+    if (!m->has_pair) {
+        for (size_t i = 0; i < count; i++)
+            mac_sum(m, messages[i].type, messages[i].in, &messages[i].sum);
+        return;
+    }
+
+    struct mac_lane *last = sum_pairs(m, lanes, messages, count);
+
+    /* The stream has to stand at a border of blocks too. */
+    if (last->message != NULL && s->state.num == 0)
+        pair_add(&last->state, &last->rest, &s->state, rest);
+    lane_finish(m, last);
 }
 
 void mac_sum_all(struct mac *m, struct mac_message *messages, size_t count)
 {
-    struct mac_message *next = messages;
-    const struct mac_message *end = messages + count;
-    struct mac_lane a = {0}, b = {0};
+    struct sha256_stream none = {0};
+    struct slice nothing = {0};
 
-    while (m->has_pair) {
-        lane_fill(m, &a, &next, end);
-        lane_fill(m, &b, &next, end);
-        if (a.message == NULL || b.message == NULL)
-            break;
-
-        const size_t shorter = a.rest.size < b.rest.size ? a.rest.size : b.rest.size;
-        const size_t blocks = shorter / BLOCK_SIZE;
-
-        sha256_pair(a.state.h, b.state.h, a.rest.data, b.rest.data, blocks);
-        lane_advance(m, &a, blocks);
-        lane_advance(m, &b, blocks);
-    }
-    lane_finish(m, &a);
-    lane_finish(m, &b);
-    for (; next < end; next++)
-        mac_sum(m, next->type, next->in, &next->sum);
+    mac_sum_beside(m, messages, count, &none, &nothing);
 }
 
 static EVP_KDF *hkdf_algorithm;

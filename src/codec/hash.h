@@ -23,7 +23,8 @@ void sha256(struct slice in, struct hash *out);
 struct sha256_stream;
 struct sha256_stream *sha256_stream_new(void);
 void sha256_stream_add(struct sha256_stream *s, struct slice in);
-void sha256_stream_finish(struct sha256_stream *s, struct hash *out); /* once */
+/* The sum; the stream then begins anew. */
+void sha256_stream_finish(struct sha256_stream *s, struct hash *out);
 void sha256_stream_free(struct sha256_stream *s);
 void sha256_stream_auto(struct sha256_stream **s);
 
@@ -44,6 +45,13 @@ struct mac_message {
     struct hash sum; /* set */
 };
 void mac_sum_all(struct mac *m, struct mac_message *messages, size_t count);
+
+/*
+ * The same, and where a message has no other to go with, bytes from the front of *rest go with it
+ * into s; *rest becomes what is left for later.
+ */
+void mac_sum_beside(struct mac *m, struct mac_message *messages, size_t count,
+                    struct sha256_stream *s, struct slice *rest);
 
 /* HKDF-SHA-256 (RFC 5869); out_size <= 64.  extract may have an empty salt. */
 void hkdf(struct slice ikm, struct slice salt, struct slice info, uint8_t *out, size_t out_size);

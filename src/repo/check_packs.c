@@ -134,8 +134,7 @@ static bool scan_frame(struct worker *w, size_t frame, struct err *e)
 {
     struct slice plain;
 
-    return pack_scan_frame(w->scan, frame, &plain, e) &&
-           pack_scan_chunks(w->scan, frame, plain, e);
+    return pack_scan_frame(w->scan, frame, &plain, e) && pack_scan_chunks(w->scan, frame, plain, e);
 }
 
 static bool take_frame(struct worker *owner, uint32_t *frame)
@@ -227,34 +226,50 @@ static void help_others(struct worker *w)
     pthread_mutex_unlock(&g->check->lock);
 }
 
+/* Whether the bytes of a pack have the hash that names it; told when not. */
+static bool name_is_right(struct check *c, uint32_t number, const struct hash *found)
+{
+    struct err why;
+
+    if (hash_is_equal(found, &index_pack_at(c->repo->index, number)->id))
+        return true;
+    (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");
+    check_pack_damage(c, number, &why);
+    return false;
+}
+
+static void directory_is_bad(struct worker *w, uint32_t number, const struct err *why)
+{
+    check_pack_damage(w->check, number, why);
+    try_frames(w, index_pack_at(w->check->repo->index, number));
+}
+
 static void scan_pack(struct worker *w, uint32_t number)
 {
     const struct index_pack *p = index_pack_at(w->check->repo->index, number);
-    struct hash found;
     struct err why;
+    struct hash found;
+    const bool is_open = pack_scan_open(w->scan, buf_slice(&w->object), &why);
 
+    if (is_open && directory_matches(w, p)) {
+        pack_scan_name_begin(w->scan);
+        share_frames(w, number);
+        pack_scan_name_finish(w->scan, &found);
+        (void)name_is_right(w->check, number, &found); /* told is all there is to do */
+        return;
+    }
     sha256(buf_slice(&w->object), &found);
 
-    const bool is_named = hash_is_equal(&found, &p->id);
+    const bool is_named = name_is_right(w->check, number, &found);
 
-    if (!is_named) {
-        (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");
-        check_pack_damage(w->check, number, &why);
-    }
-    if (!pack_scan_open(w->scan, buf_slice(&w->object), &why)) {
-        check_pack_damage(w->check, number, &why);
-        try_frames(w, p);
-    } else if (!directory_matches(w, p)) {
+    if (is_open) {
         (void)err_set(&why, ERR_CORRUPT, "the index says of it what it does not say of itself");
-        check_pack_damage(w->check, number, &why);
         pthread_mutex_lock(&w->check->lock);
         w->check->stats.suggest_repair_index |= is_named;
         pthread_mutex_unlock(&w->check->lock);
         compare_frames(w, p);
-        try_frames(w, p);
-    } else {
-        share_frames(w, number);
     }
+    directory_is_bad(w, number, &why);
 }
 
 /* False only for what is no damage of this pack. */

@@ -98,6 +98,10 @@ MUST_CHECK bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice 
 /* The same for all chunks of the frame, faster. */
 MUST_CHECK bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain,
                                  struct err *e);
+/* The SHA-256 of the object, worked out beside the ids of chunks: begin after open(), and finish
+ * before the next, always both. */
+void pack_scan_name_begin(struct pack_scan *s);
+void pack_scan_name_finish(struct pack_scan *s, struct hash *out);
 /* All frames and all ids. */
 MUST_CHECK bool pack_scan_all(struct pack_scan *s, struct err *e);
 

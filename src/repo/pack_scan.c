@@ -19,6 +19,8 @@ struct pack_scan {
     struct pack_directory directory;
     struct buf directory_bytes;
     struct buf stored, plain;
+    struct sha256_stream *name; /* of the object, as far as it was worked out beside other things */
+    struct slice unnamed;       /* what is left of the object for it */
     struct mac_message *messages; /* the chunks of one frame */
     size_t room;
 };
@@ -31,6 +33,7 @@ struct pack_scan *pack_scan_new(struct repo *r)
     s->box = seal_box_new();
     s->compressor = compressor_new(1);
     s->mac = mac_new(r->keys->chunk_id);
+    s->name = sha256_stream_new();
     return s;
 }
 
@@ -41,6 +44,7 @@ void pack_scan_free(struct pack_scan *s)
     seal_box_free(s->box);
     compressor_free(s->compressor);
     mac_free(s->mac);
+    sha256_stream_free(s->name);
     pack_directory_done(&s->directory);
     buf_done(&s->directory_bytes);
     buf_done(&s->stored);
@@ -150,11 +154,24 @@ bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, str
         s->messages[i] =
             (struct mac_message){.type = (uint8_t)chunks[i].type,
                                  .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
-    mac_sum_all(s->mac, s->messages, f->chunk_count);
+    mac_sum_beside(s->mac, s->messages, f->chunk_count, s->name, &s->unnamed);
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!chunk_is(&chunks[i], &s->messages[i].sum, e))
             return false;
     return true;
+}
+
+void pack_scan_name_begin(struct pack_scan *s)
+{
+    assert(s->unnamed.size == 0);
+    s->unnamed = s->object;
+}
+
+void pack_scan_name_finish(struct pack_scan *s, struct hash *out)
+{
+    sha256_stream_add(s->name, s->unnamed);
+    sha256_stream_finish(s->name, out);
+    s->unnamed = (struct slice){0};
 }
 
 bool pack_scan_all(struct pack_scan *s, struct err *e)

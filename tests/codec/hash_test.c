@@ -126,6 +126,40 @@ TEST(macs_of_many_messages_are_those_of_each_alone)
 }
 END
 
+TEST(a_hash_beside_macs_is_the_one_of_its_bytes)
+{
+    const uint8_t key[HASH_SIZE] = {7};
+    AUTO(mac) struct mac *m = mac_new(key);
+    AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
+    uint8_t bytes[5000], beside[20000];
+
+    for (size_t i = 0; i < sizeof(beside); i++)
+        beside[i] = bytes[i % sizeof(bytes)] = (uint8_t)(i * i >> 5);
+    for (size_t size = 0; size <= sizeof(beside); size += 999) {
+        struct slice rest = SLICE_OF(beside, size);
+        struct hash alone, found;
+
+        for (size_t count = 0; count < 4; count++) {
+            struct mac_message messages[] = {
+                {.type = 1, .in = SLICE_OF(bytes, sizeof(bytes))},
+                {.type = 2, .in = SLICE_OF(bytes + 1, 700)},
+                {.type = 3, .in = SLICE_OF(bytes + 5, 2100)},
+            };
+
+            mac_sum_beside(m, messages, count, s, &rest);
+            for (size_t i = 0; i < count; i++) {
+                mac_sum(m, messages[i].type, messages[i].in, &alone);
+                CHECK(hash_is_equal(&messages[i].sum, &alone));
+            }
+        }
+        sha256_stream_add(s, rest);
+        sha256_stream_finish(s, &found);
+        sha256(SLICE_OF(beside, size), &alone);
+        CHECK(hash_is_equal(&found, &alone));
+    }
+}
+END
+
 static void fill_ascending(uint8_t *to, size_t size, uint8_t first)
 {
     for (size_t i = 0; i < size; i++)
@@ -189,7 +223,7 @@ TEST(random_bytes_fills_all_of_a_long_run_and_never_repeats)
 
 TESTS("hash", sha256_gives_the_published_sums, a_stream_of_a_million_letters_sums_as_published,
       mac_gives_the_sums_of_rfc_4231, a_mac_remembers_nothing_of_the_message_before,
-      macs_of_many_messages_are_those_of_each_alone,
+      macs_of_many_messages_are_those_of_each_alone, a_hash_beside_macs_is_the_one_of_its_bytes,
 
       hkdf_gives_the_bytes_of_rfc_5869_with_salt_and_info,
       hkdf_gives_the_bytes_of_rfc_5869_without_salt_and_info,
