@@ -66,19 +66,36 @@ bool queue_put(struct queue *q, void *item)
     return is_open;
 }
 
+/* The oldest item or NULL; under the lock. */
+static void *take_first(struct queue *q)
+{
+    if (q->count == 0)
+        return NULL;
+
+    void *item = q->items[q->first];
+
+    q->first = (q->first + 1) % q->room;
+    q->count--;
+    pthread_cond_signal(&q->has_room);
+    return item;
+}
+
 void *queue_take(struct queue *q)
 {
-    void *item = NULL;
-
     pthread_mutex_lock(&q->lock);
     while (q->count == 0 && !q->is_closed)
         pthread_cond_wait(&q->has_item, &q->lock);
-    if (q->count > 0) {
-        item = q->items[q->first];
-        q->first = (q->first + 1) % q->room;
-        q->count--;
-        pthread_cond_signal(&q->has_room);
-    }
+
+    void *item = take_first(q);
+
+    pthread_mutex_unlock(&q->lock);
+    return item;
+}
+
+void *queue_try_take(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    void *item = take_first(q);
     pthread_mutex_unlock(&q->lock);
     return item;
 }

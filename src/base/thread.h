@@ -20,7 +20,7 @@ int thread_processors(void);
  *
  * queue_put() waits while the queue is full, queue_take() while it is empty and not
  * closed.  After queue_close() put returns false (the item stays with the caller) and
- * take returns what is left, then NULL.
+ * take returns what is left, then NULL.  queue_try_take() does not wait: NULL when it is empty.
  */
 struct queue;
 struct queue *queue_new(size_t room);
@@ -28,6 +28,7 @@ void queue_free(struct queue *q); /* accepts NULL; items still inside are not fr
 void queue_auto(struct queue **q);
 bool queue_put(struct queue *q, void *item);
 void *queue_take(struct queue *q);
+void *queue_try_take(struct queue *q);
 void queue_close(struct queue *q);
 size_t queue_count(struct queue *q); /* a moment's value, for decisions that may be wrong */
 

@@ -9,9 +9,10 @@
 /* Open packs */
 
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
-                    struct queue *full)
+                    struct queue *full, struct queue *spare)
 {
-    *p = (struct open_pack){.repo = r, .class = class, .size_max = size_max, .full = full};
+    *p = (struct open_pack){
+        .repo = r, .class = class, .size_max = size_max, .full = full, .spare = spare};
     pthread_mutex_init(&p->lock, NULL);
 }
 
@@ -19,6 +20,16 @@ void open_pack_done(struct open_pack *p)
 {
     pack_builder_free(p->builder);
     pthread_mutex_destroy(&p->lock);
+}
+
+static struct pack_builder *next_builder(const struct open_pack *p)
+{
+    struct pack_builder *b = p->spare != NULL ? queue_try_take(p->spare) : NULL;
+
+    if (b == NULL)
+        return pack_builder_new(p->repo, p->class, p->size_max);
+    pack_builder_restart(b, p->repo, p->class);
+    return b;
 }
 
 /* Outside the lock: waits while the uploader is busy. */
@@ -55,7 +66,7 @@ static void open_pack_add(struct open_pack *p, const struct frame *f)
         pack_builder_size_with(p->builder, f->stored.size, f->count) > p->size_max)
         full = TAKE(p->builder);
     if (p->builder == NULL)
-        p->builder = pack_builder_new(p->repo, p->class, p->size_max);
+        p->builder = next_builder(p);
     pack_builder_add(p->builder, f->stored, f->compression, f->plain_size, f->chunks, f->count);
     pthread_mutex_unlock(&p->lock);
     atomic_fetch_add(&p->frames, 1);

@@ -19,12 +19,13 @@ struct open_pack {
     enum object_class class;
     size_t size_max;              /* a finished pack is not longer, unless one frame is */
     struct queue *full;           /* receives finished pack builders */
+    struct queue *spare;          /* pack builders to use again; NULL: none ever */
     pthread_mutex_t lock;         /* guards builder */
     struct pack_builder *builder; /* NULL until the first frame */
     _Atomic uint64_t frames;      /* added so far */
 };
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
-                    struct queue *full);
+                    struct queue *full, struct queue *spare);
 void open_pack_done(struct open_pack *p);
 /* Hand over what has been collected, if anything. */
 void open_pack_flush(struct open_pack *p);

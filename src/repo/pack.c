@@ -144,15 +144,26 @@ struct pack_builder {
 
 struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, size_t room)
 {
-    const struct seal_identity id = repo_identity(r, class);
     struct pack_builder *b = mem_new(sizeof(*b));
 
-    b->class = class;
     b->box = seal_box_new();
     buf_reserve(&b->object, room);
     mem_prefer_huge(b->object.data, room);
-    seal_begin(b->box, &id, repo_class_key(r, class), buf_extend(&b->object, SEAL_HEADER_SIZE));
+    pack_builder_restart(b, r, class);
     return b;
+}
+
+void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_class class)
+{
+    const struct seal_identity id = repo_identity(r, class);
+
+    b->class = class;
+    b->frame_count = b->chunk_count = 0;
+    buf_clear(&b->object);
+    buf_clear(&b->frames);
+    buf_clear(&b->chunks);
+    buf_clear(&b->directory);
+    seal_begin(b->box, &id, repo_class_key(r, class), buf_extend(&b->object, SEAL_HEADER_SIZE));
 }
 
 void pack_builder_free(struct pack_builder *b)

@@ -44,6 +44,8 @@ uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size);
 /* A pack under construction, expected to reach room bytes.  One thread at a time. */
 struct pack_builder;
 struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, size_t room);
+/* Begin another pack in the memory of one that is finished and stored. */
+void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_class class);
 void pack_builder_free(struct pack_builder *b); /* accepts NULL */
 void pack_builder_auto(struct pack_builder **b);
 /* Add a frame; chunks (size and id set) stand in it in this order.  Returns its number. */

@@ -34,8 +34,8 @@ static void repacker_init(struct repacker *k, struct prune *p)
                            .source = pack_scan_new(p->repo),
                            .proof = pack_scan_new(p->repo),
                            .full = queue_new(FULL_MAX)};
-    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, PACK_SIZE_DEFAULT, k->full);
-    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, PACK_SIZE_DEFAULT, k->full);
+    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, PACK_SIZE_DEFAULT, k->full, NULL);
+    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, PACK_SIZE_DEFAULT, k->full, NULL);
     framer_init(&k->content, &k->content_pack, REPACK_LEVEL);
     framer_init(&k->tree, &k->tree_pack, REPACK_LEVEL);
 }

@@ -91,7 +91,8 @@ static void *uploader_main(void *arg)
 
         if (!first_failure_is_set(u->failure) && !upload(u, scan, b, &e))
             first_failure_set(u->failure, &e);
-        pack_builder_free(b);
+        if (!queue_put(u->spare, b))
+            pack_builder_free(b);
     }
     return NULL;
 }

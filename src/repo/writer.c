@@ -20,6 +20,11 @@
 #define WRITER_BATCHES_MORE       4
 #define WRITER_WORKERS_MAX        64
 
+/* All pack builders there can be at once: two open packs, the queue's, the uploader's, and one
+ * that each worker waits to hand over. */
+#define FULL_ROOM 1
+#define BUILDERS  (2 + FULL_ROOM + 1 + WRITER_WORKERS_MAX)
+
 /* docs/decisions/0006: level 3 is 7 to 10 % smaller for 20 % more processor time. */
 #define WRITER_LEVEL 1
 
@@ -38,9 +43,10 @@ struct writer {
     struct repo *repo;
     struct writer_options options;
 
-    struct queue *idle; /* empty batches */
-    struct queue *work; /* submitted batches */
-    struct queue *full; /* pack builders to upload */
+    struct queue *idle;  /* empty batches */
+    struct queue *work;  /* submitted batches */
+    struct queue *full;  /* pack builders to upload */
+    struct queue *spare; /* those that were uploaded: fresh memory is slower than used */
     struct worker *workers;
     int worker_count;
     bool workers_run;
@@ -236,7 +242,8 @@ static void open_queues(struct writer *w)
 
     w->idle = queue_new(batches);
     w->work = queue_new(batches);
-    w->full = queue_new(1);
+    w->full = queue_new(FULL_ROOM);
+    w->spare = queue_new(BUILDERS);
     for (size_t i = 0; i < batches; i++)
         writer_release(w, mem_new(sizeof(struct batch)));
 }
@@ -251,6 +258,7 @@ static void start_threads(struct writer *w, int level)
     w->workers_run = true;
     w->uploader.repo = w->repo;
     w->uploader.packs = w->full;
+    w->uploader.spare = w->spare;
     w->uploader.work = w->work;
     w->uploader.failure = &w->failure;
     w->uploader.needed = &w->needed;
@@ -279,8 +287,8 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
     pthread_cond_init(&w->drained, NULL);
     needed_packs_init(&w->needed, r);
     open_queues(w);
-    open_pack_init(&w->content, r, CLASS_CONTENT, pack_size, w->full);
-    open_pack_init(&w->tree, r, CLASS_TREE, pack_size, w->full);
+    open_pack_init(&w->content, r, CLASS_CONTENT, pack_size, w->full, w->spare);
+    open_pack_init(&w->tree, r, CLASS_TREE, pack_size, w->full, w->spare);
     framer_init(&w->tree_framer, &w->tree, level);
     w->tree_mac = mac_new(r->keys->chunk_id);
     start_threads(w, level);
@@ -399,7 +407,10 @@ void writer_free(struct writer *w)
     queue_close(w->idle);
     for (struct batch *b; (b = queue_take(w->idle)) != NULL;)
         batch_free(b);
+    for (struct pack_builder *b; (b = queue_try_take(w->spare)) != NULL;)
+        pack_builder_free(b);
     queue_free(w->idle);
+    queue_free(w->spare);
     queue_free(w->work);
     queue_free(w->full);
     pthread_cond_destroy(&w->drained);

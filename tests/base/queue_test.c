@@ -43,7 +43,8 @@ TEST(items_leave_in_the_order_they_came)
     for (int round = 0; round < 5; round++) {
         CHECK(queue_put(q, &numbers[0]) && queue_put(q, &numbers[1]));
         ck_assert_uint_eq(queue_count(q), 2);
-        CHECK(queue_take(q) == &numbers[0] && queue_take(q) == &numbers[1]);
+        CHECK(queue_take(q) == &numbers[0] && queue_try_take(q) == &numbers[1]);
+        CHECK(queue_try_take(q) == NULL);
     }
 }
 
