@@ -1,5 +1,6 @@
 /*
- * SHA-256 and the keyed hash that names chunks, from OpenSSL with contexts reused.
+ * SHA-256 and the keyed hash that names chunks, from OpenSSL; many messages two at a time by
+ * sha256_pair.c.  Nothing here fails; an object belongs to one thread at a time.
  */
 #ifndef CODEC_HASH_H
 #define CODEC_HASH_H

@@ -24,7 +24,7 @@ void open_pack_done(struct open_pack *p)
 
 static struct pack_builder *next_builder(const struct open_pack *p)
 {
-    struct pack_builder *b = p->spare != NULL ? queue_try_take(p->spare) : NULL;
+    struct pack_builder *b = queue_try_take(p->spare);
 
     if (b == NULL)
         return pack_builder_new(p->repo, p->class, p->size_max);

@@ -19,7 +19,7 @@ struct open_pack {
     enum object_class class;
     size_t size_max;              /* a finished pack is not longer, unless one frame is */
     struct queue *full;           /* receives finished pack builders */
-    struct queue *spare;          /* pack builders to use again; NULL: none ever */
+    struct queue *spare;          /* pack builders to use again before new ones are made */
     pthread_mutex_t lock;         /* guards builder */
     struct pack_builder *builder; /* NULL until the first frame */
     _Atomic uint64_t frames;      /* added so far */

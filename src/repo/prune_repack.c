@@ -15,14 +15,15 @@
 #define REPACK_LEVEL 3
 
 /* Packs that may be finished before any is stored: one chunk can end two frames, and each of
- * them a pack. */
+ * them a pack.  Beside them there are two open packs and the one being stored. */
 #define FULL_MAX 4
+#define BUILDERS (FULL_MAX + 2 + 1)
 
 struct repacker {
     struct prune *prune;
     struct pack_scan *source, *proof;
     struct buf object;
-    struct queue *full;
+    struct queue *full, *spare;
     struct open_pack content_pack, tree_pack;
     struct framer content, tree;
     struct index_document document;
@@ -33,9 +34,10 @@ static void repacker_init(struct repacker *k, struct prune *p)
     *k = (struct repacker){.prune = p,
                            .source = pack_scan_new(p->repo),
                            .proof = pack_scan_new(p->repo),
-                           .full = queue_new(FULL_MAX)};
-    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, PACK_SIZE_DEFAULT, k->full, NULL);
-    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, PACK_SIZE_DEFAULT, k->full, NULL);
+                           .full = queue_new(FULL_MAX),
+                           .spare = queue_new(BUILDERS)};
+    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, PACK_SIZE_DEFAULT, k->full, k->spare);
+    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, PACK_SIZE_DEFAULT, k->full, k->spare);
     framer_init(&k->content, &k->content_pack, REPACK_LEVEL);
     framer_init(&k->tree, &k->tree_pack, REPACK_LEVEL);
 }
@@ -46,10 +48,12 @@ static void repacker_auto(struct repacker *k)
     framer_done(&k->tree);
     open_pack_done(&k->content_pack);
     open_pack_done(&k->tree_pack);
-    queue_close(k->full);
-    for (struct pack_builder *b; (b = queue_take(k->full)) != NULL;)
+    for (struct pack_builder *b; (b = queue_try_take(k->full)) != NULL;)
+        pack_builder_free(b);
+    for (struct pack_builder *b; (b = queue_try_take(k->spare)) != NULL;)
         pack_builder_free(b);
     queue_free(k->full);
+    queue_free(k->spare);
     pack_scan_free(k->source);
     pack_scan_free(k->proof);
     buf_done(&k->object);
@@ -84,6 +88,10 @@ static bool put_packs(struct repacker *k, struct err *e)
 
         if (!put_pack(k, b, e))
             return false;
+
+        const bool is_kept = queue_put(k->spare, TAKE(b));
+
+        assert(is_kept);
     }
     return true;
 }

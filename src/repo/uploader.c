@@ -1,5 +1,7 @@
 #include "repo/uploader.h"
 
+#include <assert.h>
+
 #include "base/mem.h"
 
 /* The last packs of a run are read back before upload when that takes no time to speak of. */
@@ -91,8 +93,10 @@ static void *uploader_main(void *arg)
 
         if (!first_failure_is_set(u->failure) && !upload(u, scan, b, &e))
             first_failure_set(u->failure, &e);
-        if (!queue_put(u->spare, b))
-            pack_builder_free(b);
+
+        const bool is_kept = queue_put(u->spare, b);
+
+        assert(is_kept);
     }
     return NULL;
 }

@@ -25,7 +25,7 @@ bool first_failure_get(struct first_failure *f, struct err *e);
 struct uploader {
     struct repo *repo;
     struct queue *packs;           /* finished pack builders; leave here in any case */
-    struct queue *spare;           /* for them, to be used again */
+    struct queue *spare;           /* for them, to be used again; room for all, never closed */
     struct first_failure *failure; /* packs are not stored any more once it is set */
     struct queue *work;            /* nothing in it: there is time to read a pack back */
     atomic_bool is_finishing;      /* only the last packs are to come */

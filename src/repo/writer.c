@@ -7,7 +7,8 @@
  *
  * Every wait is a queue with a bound, so memory is: batches (WRITER_BATCHES_PER_WORKER per
  * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with the
- * uploader.  The first failure is kept; everything after it drains without effect.
+ * uploader; the memory of a stored pack serves the next.  The first failure is kept; everything
+ * after it drains without effect.
  */
 #include <assert.h>
 #include <string.h>
