@@ -214,16 +214,29 @@ static void pair_add(SHA256_CTX *a, struct slice *x, SHA256_CTX *b, struct slice
     state_advance(b, y, blocks);
 }
 
-/* Messages two at a time, until at most one lane holds one; returns which. */
-static struct mac_lane *sum_pairs(struct mac *m, struct mac_lane lanes[2],
-                                  struct mac_message *messages, size_t count)
+/* Messages one after the other beside the stream, as far as it goes. */
+static void sum_beside(struct mac *m, struct mac_lane *l, struct mac_message **next,
+                       const struct mac_message *end, struct sha256_stream *s, struct slice *rest)
 {
-    struct mac_message *next = messages;
+    while (rest->size >= BLOCK_SIZE) {
+        lane_fill(m, l, next, end);
+        if (l->message == NULL)
+            return;
+        pair_add(&l->state, &l->rest, &s->state, rest);
+        if (l->rest.size < BLOCK_SIZE)
+            lane_finish(m, l);
+    }
+}
+
+/* Messages two at a time, until at most one lane holds one; returns which. */
+static struct mac_lane *sum_pairs(struct mac *m, struct mac_lane lanes[2], struct mac_message *next,
+                                  const struct mac_message *end)
+{
     struct mac_lane *a = &lanes[0], *b = &lanes[1];
 
     for (;;) {
-        lane_fill(m, a, &next, messages + count);
-        lane_fill(m, b, &next, messages + count);
+        lane_fill(m, a, &next, end);
+        lane_fill(m, b, &next, end);
         if (a->message == NULL || b->message == NULL)
             return a->message != NULL ? a : b;
         pair_add(&a->state, &a->rest, &b->state, &b->rest);
@@ -238,17 +251,24 @@ void mac_sum_beside(struct mac *m, struct mac_message *messages, size_t count,
                     struct sha256_stream *s, struct slice *rest)
 {
     struct mac_lane lanes[2] = {{.message = NULL}};
+    struct mac_message *next = messages, *end = messages + count;
+    const bool has_stream = s->state.num == 0; /* it has to stand at a border of blocks too */
+    size_t size = 0;
 
-    if (!m->has_pair) {
-        for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        size += messages[i].in.size;
+        if (!m->has_pair)
             mac_sum(m, messages[i].type, messages[i].in, &messages[i].sum);
-        return;
     }
+    if (!m->has_pair)
+        return;
+    /* As much of the stream as of the messages: else it would be left over in the end. */
+    if (has_stream && rest->size >= size)
+        sum_beside(m, &lanes[0], &next, end, s, rest);
 
-    struct mac_lane *last = sum_pairs(m, lanes, messages, count);
+    struct mac_lane *last = sum_pairs(m, lanes, next, end);
 
-    /* The stream has to stand at a border of blocks too. */
-    if (last->message != NULL && s->state.num == 0)
+    if (last->message != NULL && has_stream)
         pair_add(&last->state, &last->rest, &s->state, rest);
     lane_finish(m, last);
 }

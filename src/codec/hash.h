@@ -48,8 +48,9 @@ struct mac_message {
 void mac_sum_all(struct mac *m, struct mac_message *messages, size_t count);
 
 /*
- * The same, and where a message has no other to go with, bytes from the front of *rest go with it
- * into s; *rest becomes what is left for later.
+ * The same, and bytes from the front of *rest go into s beside them: all when they are as long as
+ * the messages, else where a message has no other to go with.  *rest becomes what is left for
+ * later.
  */
 void mac_sum_beside(struct mac *m, struct mac_message *messages, size_t count,
                     struct sha256_stream *s, struct slice *rest);

@@ -14,11 +14,13 @@ void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class
     *p = (struct open_pack){
         .repo = r, .class = class, .size_max = size_max, .full = full, .spare = spare};
     pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->named, NULL);
 }
 
 void open_pack_done(struct open_pack *p)
 {
     pack_builder_free(p->builder);
+    pthread_cond_destroy(&p->named);
     pthread_mutex_destroy(&p->lock);
 }
 
@@ -35,7 +37,13 @@ static struct pack_builder *next_builder(const struct open_pack *p)
 /* Outside the lock: waits while the uploader is busy. */
 static void hand_over(struct open_pack *p, struct pack_builder *b)
 {
-    if (b != NULL && !queue_put(p->full, b))
+    if (b == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    while (p->naming == b)
+        pthread_cond_wait(&p->named, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    if (!queue_put(p->full, b))
         pack_builder_free(b);
 }
 
@@ -46,6 +54,29 @@ void open_pack_flush(struct open_pack *p)
     pthread_mutex_unlock(&p->lock);
 
     hand_over(p, b);
+}
+
+void open_pack_sum_beside(struct open_pack *p, struct mac *m, struct mac_message *messages,
+                          size_t count)
+{
+    struct pack_builder *b = NULL;
+    size_t size = 0;
+
+    pthread_mutex_lock(&p->lock);
+    if (p->naming == NULL && p->builder != NULL) {
+        b = p->naming = p->builder;
+        size = pack_builder_size(b);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (b == NULL) {
+        mac_sum_all(m, messages, count);
+        return;
+    }
+    pack_builder_sum_beside(b, size, m, messages, count);
+    pthread_mutex_lock(&p->lock);
+    p->naming = NULL;
+    pthread_cond_broadcast(&p->named);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* A frame as it will be stored. */

@@ -20,8 +20,10 @@ struct open_pack {
     size_t size_max;              /* a finished pack is not longer, unless one frame is */
     struct queue *full;           /* receives finished pack builders */
     struct queue *spare;          /* pack builders to use again before new ones are made */
-    pthread_mutex_t lock;         /* guards builder */
+    pthread_mutex_t lock;         /* guards builder and naming */
     struct pack_builder *builder; /* NULL until the first frame */
+    struct pack_builder *naming;  /* whose bytes a thread is hashing, or NULL */
+    pthread_cond_t named;         /* naming became NULL */
     _Atomic uint64_t frames;      /* added so far */
 };
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
@@ -29,6 +31,9 @@ void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class
 void open_pack_done(struct open_pack *p);
 /* Hand over what has been collected, if anything. */
 void open_pack_flush(struct open_pack *p);
+/* mac_sum_all(), and beside it the name of the pack, as far as it stands. */
+void open_pack_sum_beside(struct open_pack *p, struct mac *m, struct mac_message *messages,
+                          size_t count);
 
 /* Collects new chunks until they are worth a frame. */
 struct framer {

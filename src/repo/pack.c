@@ -140,6 +140,8 @@ struct pack_builder {
     struct buf frames, chunks; /* rows of the directory */
     struct buf directory;
     uint32_t frame_count, chunk_count;
+    struct sha256_stream *name; /* of the first so many bytes of object: */
+    size_t named;
 };
 
 struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, size_t room)
@@ -147,6 +149,7 @@ struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, s
     struct pack_builder *b = mem_new(sizeof(*b));
 
     b->box = seal_box_new();
+    b->name = sha256_stream_new();
     buf_reserve(&b->object, room);
     mem_prefer_huge(b->object.data, room);
     pack_builder_restart(b, r, class);
@@ -159,6 +162,7 @@ void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_cl
 
     b->class = class;
     b->frame_count = b->chunk_count = 0;
+    b->named = 0;
     buf_clear(&b->object);
     buf_clear(&b->frames);
     buf_clear(&b->chunks);
@@ -171,6 +175,7 @@ void pack_builder_free(struct pack_builder *b)
     if (b == NULL)
         return;
     seal_box_free(b->box);
+    sha256_stream_free(b->name);
     buf_done(&b->object);
     buf_done(&b->frames);
     buf_done(&b->chunks);
@@ -211,7 +216,7 @@ uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum comp
 
 size_t pack_builder_size(const struct pack_builder *b)
 {
-    return b->object.size + b->frames.size + b->chunks.size;
+    return b->object.size;
 }
 
 size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count)
@@ -233,7 +238,17 @@ enum object_class pack_builder_class(const struct pack_builder *b)
     return b->class;
 }
 
-void pack_builder_finish(struct pack_builder *b, struct slice *object, struct slice *directory)
+void pack_builder_sum_beside(struct pack_builder *b, size_t size, struct mac *m,
+                             struct mac_message *messages, size_t count)
+{
+    struct slice rest = SLICE_OF(b->object.data + b->named, size - b->named);
+
+    mac_sum_beside(m, messages, count, b->name, &rest);
+    b->named = size - rest.size;
+}
+
+void pack_builder_finish(struct pack_builder *b, struct hash *id, struct slice *object,
+                         struct slice *directory)
 {
     buf_put_u32(&b->directory, b->frame_count);
     buf_put_u32(&b->directory, b->chunk_count);
@@ -249,6 +264,8 @@ void pack_builder_finish(struct pack_builder *b, struct slice *object, struct sl
     buf_put_u32(&b->object, (uint32_t)(b->directory.size + SEAL_TAG_SIZE));
     buf_put_u32(&b->object, b->frame_count);
     buf_append(&b->object, trailer_magic, sizeof(trailer_magic));
+    sha256_stream_add(b->name, SLICE_OF(b->object.data + b->named, b->object.size - b->named));
+    sha256_stream_finish(b->name, id);
     *object = buf_slice(&b->object);
     *directory = buf_slice(&b->directory);
 }

@@ -51,16 +51,24 @@ void pack_builder_auto(struct pack_builder **b);
 /* Add a frame; chunks (size and id set) stand in it in this order.  Returns its number. */
 uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum compression compression,
                           uint32_t plain_size, const struct pack_chunk *chunks, size_t chunk_count);
-/* Stored bytes so far. */
+/* Stored bytes so far: header and sealed frames. */
 size_t pack_builder_size(const struct pack_builder *b);
 /* Size of the finished pack if one more frame of stored_size bytes, before sealing, with so many
  * chunks were its last. */
 size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count);
 size_t pack_builder_frames(const struct pack_builder *b);
 enum object_class pack_builder_class(const struct pack_builder *b);
-/* Seal the directory and write the trailer.  *object and *directory (plain) are owned by the
- * builder until it is freed. */
-void pack_builder_finish(struct pack_builder *b, struct slice *object, struct slice *directory);
+/*
+ * mac_sum_all(), and beside it the pack's name over some of its first size bytes.  size is what
+ * pack_builder_size() once said.  Meanwhile another thread may add frames, as long as the pack
+ * stays within its room, but not finish it.
+ */
+void pack_builder_sum_beside(struct pack_builder *b, size_t size, struct mac *m,
+                             struct mac_message *messages, size_t count);
+/* Seal the directory, write the trailer and work out the name.  *object and *directory (plain) are
+ * owned by the builder until it is freed. */
+void pack_builder_finish(struct pack_builder *b, struct hash *id, struct slice *object,
+                         struct slice *directory);
 
 /*
  * Reading a pack whose bytes are in memory (check, repair, repack).

@@ -140,6 +140,23 @@ bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain, stru
     return chunk_is(c, &id, e);
 }
 
+/* Ids of s->messages, and beside them the name of the object as far as this frame goes. */
+static void sum_beside(struct pack_scan *s, const struct pack_frame *f)
+{
+    const uint8_t *end = s->object.data + f->offset + f->sealed_size;
+
+    if (s->unnamed.size == 0 || end <= s->unnamed.data) {
+        mac_sum_all(s->mac, s->messages, f->chunk_count);
+        return;
+    }
+
+    const size_t offered = (size_t)(end - s->unnamed.data);
+    struct slice rest = SLICE_OF(s->unnamed.data, offered);
+
+    mac_sum_beside(s->mac, s->messages, f->chunk_count, s->name, &rest);
+    s->unnamed = SLICE_OF(rest.data, s->unnamed.size - (offered - rest.size));
+}
+
 bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, struct err *e)
 {
     assert(frame < s->directory.frame_count);
@@ -154,7 +171,7 @@ bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, str
         s->messages[i] =
             (struct mac_message){.type = (uint8_t)chunks[i].type,
                                  .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
-    mac_sum_beside(s->mac, s->messages, f->chunk_count, s->name, &s->unnamed);
+    sum_beside(s, f);
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!chunk_is(&chunks[i], &s->messages[i].sum, e))
             return false;

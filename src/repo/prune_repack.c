@@ -68,12 +68,11 @@ static bool put_pack(struct repacker *k, struct pack_builder *b, struct err *e)
     uint32_t number;
     char key[PACK_KEY_MAX];
 
-    pack_builder_finish(b, &object, &directory);
+    pack_builder_finish(b, &id, &object, &directory);
     if (!pack_scan_open(k->proof, object, e) || !pack_scan_all(k->proof, e)) {
         e->code = ERR_FATAL;
         return err_wrap(e, "a pack does not read back before upload (faulty memory or library)");
     }
-    sha256(object, &id);
     pack_key(&id, key);
     if (!store_put(k->prune->repo->store, key, object, PUT_NEW, e))
         return err_wrap(e, "store pack");

@@ -68,10 +68,9 @@ static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_build
     struct hash id;
     char key[PACK_KEY_MAX];
 
-    pack_builder_finish(b, &object, &directory);
+    pack_builder_finish(b, &id, &object, &directory);
     if (!verify(u, scan, object, pack_builder_frames(b), e))
         return false;
-    sha256(object, &id);
     pack_key(&id, key);
     if (!store_put(u->repo->store, key, object, PUT_NEW, e))
         return err_wrap(e, "store pack");

@@ -168,7 +168,7 @@ static void name_pieces(struct worker *k, struct batch *b)
         k->messages[i] = (struct mac_message){.type = (uint8_t)p->type,
                                               .in = SLICE_OF(b->bytes.data + p->offset, p->size)};
     }
-    mac_sum_all(k->mac, k->messages, b->count);
+    open_pack_sum_beside(&k->writer->content, k->mac, k->messages, b->count);
     for (size_t i = 0; i < b->count; i++) {
         struct piece *p = &b->pieces[i];
 

@@ -6,6 +6,7 @@
 struct built {
     struct pack_builder *builder;
     struct slice object, directory;
+    struct hash id;
     struct buf frames[2]; /* plain */
 };
 
@@ -42,7 +43,7 @@ static void build(struct built *p, struct repo *r)
     add_frame(p, r,
               (const struct slice[]){SLICE_OF(text, 50), SLICE_OF(text, 40), SLICE_OF(text, 60)},
               1);
-    pack_builder_finish(p->builder, &p->object, &p->directory);
+    pack_builder_finish(p->builder, &p->id, &p->object, &p->directory);
 }
 
 static void built_auto(struct built *p)
@@ -100,14 +101,97 @@ TEST(a_scan_can_be_opened_again_for_the_next_pack)
 }
 END
 
+/* Frames are added between the sums, as the writer does it; sums are those of mac_sum(). */
+static void build_beside_macs(struct pack_builder *b, struct repo *r, size_t frame_size)
+{
+    AUTO(mac) struct mac *m = mac_new(r->keys->chunk_id);
+    AUTO(buf) struct buf noise = {0};
+    const struct pack_chunk chunk = {.type = CHUNK_DATA, .size = (uint32_t)frame_size};
+
+    noise_fill(5, buf_extend(&noise, 9000), 9000);
+    for (size_t i = 0; i < 8; i++) {
+        const size_t size = pack_builder_size(b);
+        struct mac_message messages[] = {{.in = SLICE_OF(noise.data, 5000)},
+                                         {.in = SLICE_OF(noise.data + i, 700 * i)}};
+
+        (void)pack_builder_add(b, SLICE_OF(noise.data, frame_size), COMPRESSION_NONE,
+                               (uint32_t)frame_size, &chunk, 1);
+        pack_builder_sum_beside(b, size, m, messages, 2);
+        for (size_t n = 0; n < 2; n++) {
+            struct hash alone;
+
+            mac_sum(m, messages[n].type, messages[n].in, &alone);
+            CHECK(hash_is_equal(&messages[n].sum, &alone));
+        }
+    }
+}
+
+TEST(the_name_of_a_pack_is_the_hash_of_its_bytes_when_worked_out_beside_macs)
+{
+    AUTO(store) struct store *st = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(st);
+    AUTO(pack_builder) struct pack_builder *b = pack_builder_new(r, CLASS_CONTENT, 1 << 20);
+    const size_t frame_sizes[] = {1, 100, 6000, 9000};
+
+    for (size_t i = 0; i < 4; i++) {
+        struct slice object, directory;
+        struct hash id, found;
+
+        pack_builder_restart(b, r, CLASS_CONTENT);
+        build_beside_macs(b, r, frame_sizes[i]);
+        pack_builder_finish(b, &id, &object, &directory);
+        sha256(object, &found);
+        CHECK(hash_is_equal(&id, &found));
+    }
+}
+END
+
+TEST(the_name_of_a_scanned_pack_is_the_hash_of_its_bytes_in_whatever_order_frames_are_read)
+{
+    AUTO(store) struct store *st = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(st);
+    AUTO(pack_builder) struct pack_builder *b = pack_builder_new(r, CLASS_CONTENT, 1 << 20);
+    AUTO(pack_scan) struct pack_scan *s = pack_scan_new(r);
+    const size_t sizes[] = {3000, 700, 5000}, orders[][3] = {{0, 1, 2}, {2, 0, 1}, {1, 1, 0}};
+    uint8_t noise[5000];
+    struct slice object, directory;
+    struct hash id;
+
+    noise_fill(6, noise, sizeof(noise));
+    for (size_t i = 0; i < 3; i++) {
+        const struct slice bytes = SLICE_OF(noise, sizes[i]);
+        const struct pack_chunk chunk = {
+            .id = chunk_id(r, CHUNK_DATA, bytes), .type = CHUNK_DATA, .size = (uint32_t)sizes[i]};
+
+        (void)pack_builder_add(b, bytes, COMPRESSION_NONE, chunk.size, &chunk, 1);
+    }
+    pack_builder_finish(b, &id, &object, &directory);
+    for (size_t i = 0; i < 3; i++) {
+        struct hash found;
+
+        CHECK_OK(pack_scan_open(s, object, e));
+        pack_scan_name_begin(s);
+        for (size_t n = 0; n < 3; n++) {
+            struct slice plain;
+
+            CHECK_OK(pack_scan_frame(s, orders[i][n], &plain, e));
+            CHECK_OK(pack_scan_chunks(s, orders[i][n], plain, e));
+        }
+        pack_scan_name_finish(s, &found);
+        CHECK(hash_is_equal(&found, &id));
+    }
+}
+END
+
 TEST(an_empty_pack_is_a_pack)
 {
     AUTO(store) struct store *st = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(st);
     AUTO(pack_builder) struct pack_builder *b = pack_builder_new(r, CLASS_TREE, 0);
     struct slice object, directory;
+    struct hash id;
 
-    pack_builder_finish(b, &object, &directory);
+    pack_builder_finish(b, &id, &object, &directory);
     CHECK_OK(scan(r, object, e));
 }
 END
@@ -170,6 +254,7 @@ TEST(frames_cannot_change_places)
     AUTO(pack_builder) struct pack_builder *b = pack_builder_new(r, CLASS_CONTENT, 4096);
     AUTO(buf) struct buf bytes = {0};
     struct slice object, directory;
+    struct hash id;
     const size_t sealed = 40 + SEAL_TAG_SIZE;
 
     for (uint64_t n = 0; n < 2; n++) {
@@ -181,7 +266,7 @@ TEST(frames_cannot_change_places)
 
         (void)pack_builder_add(b, SLICE_OF(noise, 40), COMPRESSION_NONE, 40, &c, 1);
     }
-    pack_builder_finish(b, &object, &directory);
+    pack_builder_finish(b, &id, &object, &directory);
     buf_append(&bytes, object.data, SEAL_HEADER_SIZE);
     buf_append(&bytes, object.data + SEAL_HEADER_SIZE + sealed, sealed);
     buf_append(&bytes, object.data + SEAL_HEADER_SIZE, sealed);
@@ -213,6 +298,7 @@ TEST(the_size_of_a_finished_pack_is_foretold)
                                    {.type = CHUNK_DATA, .size = 100}};
     uint8_t noise[300];
     struct slice object, directory;
+    struct hash id;
 
     noise_fill(3, noise, sizeof(noise));
     for (int i = 0; i < 2; i++)
@@ -221,7 +307,7 @@ TEST(the_size_of_a_finished_pack_is_foretold)
     const size_t foretold = pack_builder_size_with(b, 300, 3);
 
     (void)pack_builder_add(b, SLICE_OF(noise, 300), COMPRESSION_NONE, 300, chunks, 3);
-    pack_builder_finish(b, &object, &directory);
+    pack_builder_finish(b, &id, &object, &directory);
     ck_assert_uint_eq(foretold, object.size);
 }
 END
@@ -381,6 +467,8 @@ TEST(a_pack_in_the_store_gives_its_directory_or_is_named)
 END
 
 TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_the_next_pack,
+      the_name_of_a_pack_is_the_hash_of_its_bytes_when_worked_out_beside_macs,
+      the_name_of_a_scanned_pack_is_the_hash_of_its_bytes_in_whatever_order_frames_are_read,
       an_empty_pack_is_a_pack, every_truncation_of_a_pack_is_corrupt,
       every_flipped_bit_of_a_pack_is_corrupt, bytes_behind_or_inside_a_pack_are_corrupt,
       frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,

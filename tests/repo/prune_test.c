@@ -163,8 +163,7 @@ static void leave_litter(struct store *s)
     char key[PACK_KEY_MAX];
 
     pack_builder_add(b, slice_string("litter"), COMPRESSION_NONE, 6, &chunk, 1);
-    pack_builder_finish(b, &object, &directory);
-    sha256(object, &id);
+    pack_builder_finish(b, &id, &object, &directory);
     pack_key(&id, key);
     CHECK_OK(store_put(s, key, object, PUT_NEW, e));
 }
