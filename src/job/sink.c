@@ -9,9 +9,6 @@
 #include "base/text.h"
 #include "job/backup_run.h"
 
-/* Bytes are taken in steps this long, so little has to move when a batch is full. */
-#define TAKE_STEP ((size_t)128 << 10)
-
 /* Files that end in one batch at most: bounds what waits when files are tiny or empty. */
 #define ENDED_MAX 512
 
@@ -338,20 +335,21 @@ static bool cut(struct lane *n, bool at_end, struct err *e)
     return true;
 }
 
-static bool write_bytes(struct lane *n, struct slice bytes, struct err *e)
+/* In the batch itself: what is read stands where the writer takes it. */
+static uint8_t *room(struct lane *n, size_t size)
 {
-    n->file_bytes += bytes.size;
-    atomic_fetch_add(&n->run->counters.done_bytes, bytes.size);
-    while (bytes.size > 0) {
-        const size_t step = bytes.size < TAKE_STEP ? bytes.size : TAKE_STEP;
+    assert(n->file != NULL && size <= SINK_ROOM_MAX);
+    need_batch(n);
+    buf_reserve(&n->batch->bytes, size);
+    return n->batch->bytes.data + n->batch->bytes.size;
+}
 
-        need_batch(n);
-        buf_append(&n->batch->bytes, bytes.data, step);
-        bytes = SLICE_OF(bytes.data + step, bytes.size - step);
-        if (!cut(n, false, e))
-            return false;
-    }
-    return true;
+static bool write_bytes(struct lane *n, size_t size, struct err *e)
+{
+    n->file_bytes += size;
+    atomic_fetch_add(&n->run->counters.done_bytes, size);
+    (void)buf_extend(&n->batch->bytes, size);
+    return cut(n, false, e);
 }
 
 /* The record travels with the batch, so the assembler hears of it after all earlier bytes of
@@ -446,6 +444,7 @@ const struct sink_ops backup_sink_ops = {
     .lane_close = lane_close,
     .enter = enter,
     .begin = begin,
+    .room = room,
     .write = write_bytes,
     .end = end,
     .restart = restart,

@@ -77,7 +77,7 @@ static bool send_range(struct reading *r, uint64_t from, uint64_t to, struct err
 
     while (from < to && r->why.code == ERR_NONE) {
         const uint64_t left = to - from;
-        const size_t wanted = left < WALK_READ_SIZE ? (size_t)left : WALK_READ_SIZE;
+        const size_t wanted = left < SINK_ROOM_MAX ? (size_t)left : SINK_ROOM_MAX;
         size_t got = 0;
 
         if (from - asked >= ASK_EVERY) {
@@ -85,9 +85,9 @@ static bool send_range(struct reading *r, uint64_t from, uint64_t to, struct err
                 return false;
             asked = from;
         }
-        if (!fd_read_at(r->fd, from, r->w->bytes, wanted, &got, &r->why))
+        if (!fd_read_at(r->fd, from, ops->room(r->w->lane, wanted), wanted, &got, &r->why))
             return true;
-        if (got > 0 && !ops->write(r->w->lane, SLICE_OF(r->w->bytes, got), e))
+        if (got > 0 && !ops->write(r->w->lane, got, e))
             return false;
         r->sent += got;
         from += got;
@@ -147,7 +147,7 @@ static bool send_once(struct reading *r, struct err *e)
 
     /* Files of the kernel say that they are empty and are not; what is found is stored. */
     if (size == 0)
-        return send_range(r, 0, WALK_READ_SIZE, e);
+        return send_range(r, 0, SINK_ROOM_MAX, e);
     if (size >= HOLE_MIN && (uint64_t)r->st.st_blocks * 512 < size)
         return send_sparse(r, size, e);
     if (r->st.st_size >= BIG_FILE)

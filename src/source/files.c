@@ -164,7 +164,6 @@ static void worker_done(struct worker *w)
     buf_done(&w->path);
     buf_done(&w->link);
     buf_done(&w->holes);
-    mem_free(w->bytes);
     mem_free(w);
 }
 
@@ -176,7 +175,6 @@ static void *worker_run(void *arg)
     struct err e = {0};
 
     w->run = r;
-    w->bytes = mem_new(WALK_READ_SIZE);
     if (!r->sink->ops->lane_open(r->sink, &w->lane, &e))
         run_fail(r, &e);
     while (piece_take(r, &p)) {

@@ -38,6 +38,9 @@ struct sink;
 struct sink_dir;
 struct lane;
 
+/* Little, because what is left of a batch that is full moves to the next. */
+#define SINK_ROOM_MAX ((size_t)128 << 10)
+
 struct sink_ops {
     MUST_CHECK bool (*lane_open)(struct sink *k, struct lane **out, struct err *e);
     void (*lane_close)(struct lane *n); /* after the last end(); accepts NULL */
@@ -53,10 +56,17 @@ struct sink_ops {
     MUST_CHECK bool (*enter)(struct lane *n, struct sink_dir *parent, size_t slot,
                              struct listing *l, struct sink_dir **out, struct err *e);
 
-    /* The bytes of one file: begin, any number of writes, end.  One file at a time per lane.
-     * expected is the announced size; the amount written may differ. */
+    /*
+     * The bytes of one file: begin, any number of room and write, end.  One file at a time per
+     * lane; the amount written may differ from the announced size.
+     *
+     * room: memory for the next bytes of the file, at most SINK_ROOM_MAX; may block until there is
+     * some; valid until the lane's next call.  write: the first size bytes of it, size > 0, are
+     * those of the file.
+     */
     MUST_CHECK bool (*begin)(struct lane *n, struct sink_dir *d, size_t slot, struct err *e);
-    MUST_CHECK bool (*write)(struct lane *n, struct slice bytes, struct err *e);
+    uint8_t *(*room)(struct lane *n, size_t size);
+    MUST_CHECK bool (*write)(struct lane *n, size_t size, struct err *e);
 
     /*
      * Close the file.  final holds the metadata that belongs to the bytes read (its slices are

@@ -9,8 +9,7 @@
 #include "source/owner.h"
 #include "source/source.h"
 
-#define STREAM_READ_SIZE ((size_t)256 << 10)
-#define STREAM_WAIT_MS   500
+#define STREAM_WAIT_MS 500
 
 /* A stream on its way into a lane. */
 struct stream {
@@ -37,7 +36,7 @@ static bool stream_read(int fd, void *to, size_t *got, struct err *e)
         if (ready <= 0)
             continue;
 
-        const ssize_t n = read(fd, to, STREAM_READ_SIZE);
+        const ssize_t n = read(fd, to, SINK_ROOM_MAX);
 
         if (n >= 0) {
             *got = (size_t)n;
@@ -50,13 +49,12 @@ static bool stream_read(int fd, void *to, size_t *got, struct err *e)
 
 static bool stream_send(int fd, const struct stream *s, uint64_t *size, struct err *e)
 {
-    AUTO(mem) uint8_t *bytes = mem_new(STREAM_READ_SIZE);
     size_t got = 0;
 
     do {
-        if (!stream_read(fd, bytes, &got, e))
+        if (!stream_read(fd, s->ops->room(s->lane, SINK_ROOM_MAX), &got, e))
             return false;
-        if (got > 0 && !s->ops->write(s->lane, SLICE_OF(bytes, got), e))
+        if (got > 0 && !s->ops->write(s->lane, got, e))
             return false;
         *size += got;
     } while (got > 0);

@@ -16,8 +16,6 @@
 #include "source/source.h"
 #include "source/xattrs.h"
 
-#define WALK_READ_SIZE ((size_t)256 << 10)
-
 /* A file whose presence empties a directory in the backup. */
 struct tag {
     struct slice name;
@@ -51,8 +49,7 @@ struct worker {
     struct owners owners;
     struct xattrs xattrs;
     struct buf path, link, holes;
-    uint8_t *bytes; /* WALK_READ_SIZE */
-    uint64_t disk;  /* the device that is_rotational speaks of */
+    uint64_t disk; /* the device that is_rotational speaks of */
     bool has_disk, is_rotational;
 };
 

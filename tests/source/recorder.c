@@ -28,6 +28,8 @@ struct lane {
     struct sink_dir *d;
     size_t slot;
     struct buf content;
+    uint8_t *room;
+    size_t room_size;
 };
 
 static struct recorder *recorder_of(struct sink *k)
@@ -66,6 +68,7 @@ static void rec_lane_close(struct lane *n)
     n->r->open_lanes--;
     pthread_mutex_unlock(&n->r->lock);
     buf_done(&n->content);
+    mem_free(n->room);
     mem_free(n);
 }
 
@@ -188,12 +191,23 @@ static bool rec_begin(struct lane *n, struct sink_dir *d, size_t slot, struct er
     return true;
 }
 
-static bool rec_write(struct lane *n, struct slice bytes, struct err *e)
+/* Elsewhere each time, so that a source that keeps it is found out. */
+static uint8_t *rec_room(struct lane *n, size_t size)
+{
+    assert(n->d != NULL && size > 0 && size <= SINK_ROOM_MAX);
+    mem_free(n->room);
+    n->room = mem_new(size);
+    n->room_size = size;
+    return n->room;
+}
+
+static bool rec_write(struct lane *n, size_t size, struct err *e)
 {
     if (!call(n->r, e))
         return false;
-    assert(n->d != NULL && bytes.size > 0);
-    buf_append_slice(&n->content, bytes);
+    assert(n->d != NULL && size > 0 && size <= n->room_size);
+    buf_append(&n->content, n->room, size);
+    n->room_size = 0;
     if (n->r->on_write != NULL)
         n->r->on_write(n->r->arg);
     return true;
@@ -294,6 +308,7 @@ static const struct sink_ops recorder_ops = {
     .lane_close = rec_lane_close,
     .enter = rec_enter,
     .begin = rec_begin,
+    .room = rec_room,
     .write = rec_write,
     .end = rec_end,
     .restart = rec_restart,
