@@ -14,11 +14,15 @@ enum {
     SAMPLE_LEVEL = 1,
 };
 
+/* Entries of level 1's hash table for CONTENT_LONG, as a power of two; zstd's own choice is 14. */
+#define LONG_HASH_LOG 16
+
 struct compressor {
     ZSTD_CCtx *compress;
     ZSTD_CCtx *sample; /* of its own, so that the tables of compress keep their size */
     ZSTD_DCtx *expand;
-    bool has_gained; /* the input before was worth it, so this one is not sampled */
+    int long_hash_log; /* for CONTENT_LONG; 0: the level's own */
+    bool has_gained;   /* the input before was worth it, so this one is not sampled */
 };
 
 static void zstd_must(size_t result)
@@ -36,6 +40,7 @@ struct compressor *compressor_new(int level)
     c->expand = ZSTD_createDCtx();
     if (c->compress == NULL || c->sample == NULL || c->expand == NULL)
         mem_exit("out of memory");
+    c->long_hash_log = level == 1 ? LONG_HASH_LOG : 0;
     zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level));
     zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_contentSizeFlag, 1));
     zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_checksumFlag, 0));
@@ -89,8 +94,10 @@ static bool sample_gains(struct compressor *c, struct slice in)
     return total <= worthwhile(pieces * SAMPLE_PIECE);
 }
 
-bool compressor_compress(struct compressor *c, struct slice in, struct buf *out)
+bool compressor_compress(struct compressor *c, struct slice in, enum content content,
+                         struct buf *out)
 {
+    const int hash_log = content == CONTENT_LONG ? c->long_hash_log : 0;
     const size_t before = out->size;
     const size_t limit = worthwhile(in.size);
 
@@ -99,6 +106,7 @@ bool compressor_compress(struct compressor *c, struct slice in, struct buf *out)
     if (in.size > SAMPLE_ABOVE && !c->has_gained && !sample_gains(c, in))
         return false;
 
+    zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_hashLog, hash_log));
     /* No room for more than the longest useful result: the library gives up where we would. */
     const size_t n = ZSTD_compress2(c->compress, buf_extend(out, limit), limit, in.data, in.size);
 

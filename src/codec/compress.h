@@ -15,13 +15,20 @@ struct compressor *compressor_new(int level);
 void compressor_free(struct compressor *c);
 void compressor_auto(struct compressor **c);
 
+/* What an input is made of. */
+enum content {
+    CONTENT_MIXED, /* many short things */
+    CONTENT_LONG,  /* a stretch of a long one: it pays to remember more of it */
+};
+
 /*
  * Append the compressed form of in to *out and return true, or return false with *out as it
  * was when that saves less than 3 %: the caller stores in as it is.  A sample decides first, so
  * incompressible input costs little, unless the input before was worth compressing: what follows
  * it mostly is too.
  */
-MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, struct buf *out);
+MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, enum content content,
+                                    struct buf *out);
 
 /*
  * Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was: in is

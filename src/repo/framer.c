@@ -6,6 +6,9 @@
 
 #include "base/mem.h"
 
+/* Chunks that are longer on average come from long files: most files end before. */
+#define LONG_CHUNK ((size_t)128 << 10)
+
 /* Open packs */
 
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
@@ -132,6 +135,7 @@ static void add_chunk(struct framer *f, const struct piece *p)
 /* A frame of these bytes, which are those of f->chunks. */
 static void store_frame(struct framer *f, struct slice plain)
 {
+    const enum content content = plain.size / f->count >= LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
     struct frame frame = {.stored = plain,
                           .compression = COMPRESSION_NONE,
                           .plain_size = (uint32_t)plain.size,
@@ -139,7 +143,7 @@ static void store_frame(struct framer *f, struct slice plain)
                           .count = f->count};
 
     buf_clear(&f->packed);
-    if (f->compressor != NULL && compressor_compress(f->compressor, plain, &f->packed)) {
+    if (f->compressor != NULL && compressor_compress(f->compressor, plain, content, &f->packed)) {
         frame.stored = buf_slice(&f->packed);
         frame.compression = COMPRESSION_ZSTD;
     }

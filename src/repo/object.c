@@ -90,7 +90,7 @@ void document_seal(struct repo *r, enum object_class class, struct slice plain, 
 
     assert(plain.size <= DOCUMENT_MAX);
     s.plain_size = (uint32_t)plain.size;
-    if (compressor_compress(zstd, plain, &small)) {
+    if (compressor_compress(zstd, plain, CONTENT_MIXED, &small)) {
         s.compression = COMPRESSION_ZSTD;
         stored = buf_slice(&small);
     }

@@ -30,7 +30,7 @@ TEST(text_of_any_size_becomes_shorter_and_expands_to_itself)
 
         prose_append(&plain, size);
         buf_append(&small, "head", 4);
-        CHECK(compressor_compress(c, buf_slice(&plain), &small));
+        CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
         CHECK(small.size - 4 < size * 97 / 100);
         CHECK(memcmp(small.data, "head", 4) == 0);
         CHECK_OK(compressor_expand(c, SLICE_OF(small.data + 4, small.size - 4), size, &again, e));
@@ -47,7 +47,7 @@ TEST(noise_of_any_size_is_left_alone)
     noise_append(&plain, (size_t)4 << 20, NOISE_SEED);
     buf_append(&out, "head", 4);
     for (size_t size = 0; size <= plain.size; size = size * 3 / 2 + 1)
-        CHECK(!compressor_compress(c, SLICE_OF(plain.data, size), &out));
+        CHECK(!compressor_compress(c, SLICE_OF(plain.data, size), CONTENT_MIXED, &out));
     ck_assert_uint_eq(out.size, 4);
 }
 
@@ -61,19 +61,48 @@ TEST(noise_and_text_in_turn_are_told_apart_every_time)
     noise_append(&noise, (size_t)1 << 20, NOISE_SEED);
     prose_append(&text, (size_t)1 << 20);
     for (int i = 0; i < 3; i++) {
-        CHECK(compressor_compress(c, buf_slice(&text), &out));
-        CHECK(compressor_compress(c, buf_slice(&text), &out));
+        CHECK(compressor_compress(c, buf_slice(&text), CONTENT_MIXED, &out));
+        CHECK(compressor_compress(c, buf_slice(&text), CONTENT_MIXED, &out));
 
         const size_t before = out.size;
 
-        CHECK(!compressor_compress(c, buf_slice(&noise), &out));
-        CHECK(!compressor_compress(c, buf_slice(&noise), &out));
+        CHECK(!compressor_compress(c, buf_slice(&noise), CONTENT_MIXED, &out));
+        CHECK(!compressor_compress(c, buf_slice(&noise), CONTENT_MIXED, &out));
         ck_assert_uint_eq(out.size, before);
     }
 }
 END
 
 /* The gain lies between the pieces of the sample, or is too small after all. */
+/* Rows of a table that come again after a quarter of a megabyte. */
+TEST(more_is_remembered_of_something_long_and_both_kinds_take_turns)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf rows = {0};
+    size_t sizes[2] = {0};
+    uint64_t state;
+
+    while (rows.size < 256 << 10) {
+        state = rows.size;
+        buf_printf(&rows, "%zu %016llx\n", rows.size, (unsigned long long)noise_next(&state));
+    }
+    buf_reserve(&rows, rows.size);
+    buf_append_slice(&rows, buf_slice(&rows));
+    for (int i = 0; i < 6; i++) {
+        const enum content content = i % 2 == 0 ? CONTENT_MIXED : CONTENT_LONG;
+        AUTO(buf) struct buf packed = {0};
+        AUTO(buf) struct buf again = {0};
+
+        CHECK(compressor_compress(c, buf_slice(&rows), content, &packed));
+        CHECK(i < 2 || packed.size == sizes[i % 2]);
+        sizes[i % 2] = packed.size;
+        CHECK_OK(compressor_expand(c, buf_slice(&packed), rows.size, &again, e));
+        CHECK(slice_is_equal(buf_slice(&rows), buf_slice(&again)));
+    }
+    CHECK(sizes[1] < sizes[0] * 95 / 100);
+}
+END
+
 TEST(a_gain_below_three_percent_is_no_gain)
 {
     AUTO(compressor) struct compressor *c = compressor_new(1);
@@ -82,9 +111,9 @@ TEST(a_gain_below_three_percent_is_no_gain)
 
     noise_append(&plain, 60000, NOISE_SEED);
     memset(plain.data, 0, 1500);
-    CHECK(!compressor_compress(c, buf_slice(&plain), &out));
+    CHECK(!compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &out));
     memset(plain.data, 0, 2500);
-    CHECK(compressor_compress(c, buf_slice(&plain), &out));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &out));
 }
 
 TEST(a_long_frame_with_some_text_among_noise_is_compressed)
@@ -97,7 +126,7 @@ TEST(a_long_frame_with_some_text_among_noise_is_compressed)
         noise_append(&plain, 96 << 10, NOISE_SEED + i);
         prose_append(&plain, 32 << 10);
     }
-    CHECK(compressor_compress(c, buf_slice(&plain), &out));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &out));
     CHECK(out.size < plain.size * 9 / 10);
 }
 
@@ -108,7 +137,7 @@ TEST(the_frame_names_its_size_and_has_no_checksum)
     AUTO(buf) struct buf small = {0};
 
     prose_append(&plain, 3000);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     ck_assert_uint_eq(ZSTD_getFrameContentSize(small.data, small.size), 3000);
     ck_assert_uint_eq(small.data[4] & 4, 0); /* RFC 8878, 3.1.1.1.1: Content_Checksum_flag */
 }
@@ -122,7 +151,7 @@ TEST(every_truncation_fails)
 
     prose_append(&plain, 3000);
     buf_append(&again, "head", 4);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     for (size_t size = 0; size < small.size; size++) {
         CHECK_ERR(compressor_expand(c, SLICE_OF(small.data, size), 3000, &again, e), ERR_CORRUPT);
         ck_assert_uint_eq(again.size, 4);
@@ -138,7 +167,7 @@ TEST(another_size_than_the_frame_has_fails)
     const size_t wrong[] = {0, 1, 2999, 3001, 6000, COMPRESS_PLAIN_MAX, SIZE_MAX};
 
     prose_append(&plain, 3000);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK_ERR(compressor_expand(c, buf_slice(&small), wrong[i], &again, e), ERR_CORRUPT);
     ck_assert_uint_eq(again.size, 0);
@@ -152,14 +181,14 @@ TEST(two_frames_or_bytes_behind_one_fail)
     AUTO(buf) struct buf again = {0};
 
     prose_append(&plain, 3000);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
 
     const size_t size = small.size;
 
     buf_put_u8(&small, 0);
     CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
     small.size = size;
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
     CHECK_ERR(compressor_expand(c, buf_slice(&small), 6000, &again, e), ERR_CORRUPT);
 }
@@ -175,7 +204,7 @@ TEST(empty_and_skippable_frames_behind_one_fail)
     AUTO(buf) struct buf again = {0};
 
     prose_append(&plain, 3000);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     buf_append(&small, empty, sizeof(empty));
     CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
     small.size -= sizeof(empty);
@@ -192,7 +221,7 @@ TEST(a_frame_above_the_limit_is_not_expanded)
     const size_t size = COMPRESS_PLAIN_MAX + 1;
 
     memset(buf_extend(&zeros, size), 0, size);
-    CHECK(!compressor_compress(c, buf_slice(&zeros), &small));
+    CHECK(!compressor_compress(c, buf_slice(&zeros), CONTENT_MIXED, &small));
 
     const size_t n = ZSTD_compress(buf_extend(&small, 1 << 20), 1 << 20, zeros.data, size, 1);
 
@@ -228,7 +257,7 @@ TEST(no_flipped_bit_yields_another_length_or_harm)
     AUTO(buf) struct buf small = {0};
 
     prose_append(&plain, 3000);
-    CHECK(compressor_compress(c, buf_slice(&plain), &small));
+    CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     for (size_t bit = 0; bit < small.size * 8; bit++) {
         AUTO(buf) struct buf again = {0};
         struct err e = {0};
@@ -243,6 +272,7 @@ TEST(no_flipped_bit_yields_another_length_or_harm)
 
 TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
       noise_of_any_size_is_left_alone, noise_and_text_in_turn_are_told_apart_every_time,
+      more_is_remembered_of_something_long_and_both_kinds_take_turns,
       a_gain_below_three_percent_is_no_gain, a_long_frame_with_some_text_among_noise_is_compressed,
       the_frame_names_its_size_and_has_no_checksum, every_truncation_fails,
       another_size_than_the_frame_has_fails, two_frames_or_bytes_behind_one_fail,

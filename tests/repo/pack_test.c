@@ -24,7 +24,7 @@ static void add_frame(struct built *p, struct repo *r, const struct slice *chunk
         buf_append_slice(plain, chunks[i]);
     }
 
-    const bool is_packed = compressor_compress(c, buf_slice(plain), &packed);
+    const bool is_packed = compressor_compress(c, buf_slice(plain), CONTENT_MIXED, &packed);
 
     ck_assert_int_eq(is_packed, number == 1);
     (void)pack_builder_add(p->builder, is_packed ? buf_slice(&packed) : buf_slice(plain),
