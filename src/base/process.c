@@ -30,71 +30,151 @@ static bool is_secret(const char *entry)
     return false;
 }
 
-/* The environment for children: an array of borrowed strings that ends with NULL. */
-static char **public_environment(void)
+static bool is_named(const char *entry, const char *name)
+{
+    const size_t length = strlen(name);
+
+    return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+static bool is_kept(const char *const *keep, const char *entry)
+{
+    if (keep == NULL)
+        return !is_secret(entry);
+    for (; *keep != NULL; keep++)
+        if (is_named(entry, *keep))
+            return true;
+    return false;
+}
+
+static size_t count_strings(const char *const *strings)
 {
     size_t count = 0;
-    size_t kept = 0;
 
-    while (environ != NULL && environ[count] != NULL)
+    while (strings != NULL && strings[count] != NULL)
         count++;
+    return count;
+}
 
-    char **all = mem_array(count + 1, sizeof(*all));
+/* The environment for a child: an array of borrowed strings that ends with NULL.  What is set
+ * stands first, which is what getenv() finds. */
+static const char **environment_for(const struct child_spec *spec)
+{
+    const char *const *ours = (const char *const *)environ;
+    const size_t count = count_strings(ours);
+    const size_t set_count = count_strings(spec->set);
+    const char **all = mem_array(set_count + count + 1, sizeof(*all));
+    size_t kept = set_count;
 
+    for (size_t i = 0; i < set_count; i++)
+        all[i] = spec->set[i];
     for (size_t i = 0; i < count; i++)
-        if (!is_secret(environ[i]))
-            all[kept++] = environ[i];
+        if (is_kept(spec->keep, ours[i]))
+            all[kept++] = ours[i];
     return all;
 }
 
-/* posix_spawnp() with what process.h promises; an error number, 0 on success. */
-static int spawn(char *const argv[], int out_fd, pid_t *pid)
+/* The child's ends of the pipes; -1: none. */
+struct ends {
+    int in, out, err;
+};
+
+/* Descriptors that are 0, 1 or 2 themselves would overwrite each other, so ends are above. */
+static int add_actions(posix_spawn_file_actions_t *a, const struct ends *ends)
 {
-    AUTO(mem) char **environment = public_environment();
+    int result = posix_spawn_file_actions_adddup2(a, ends->out, STDOUT_FILENO);
+
+    if (result == 0 && ends->in >= 0)
+        result = posix_spawn_file_actions_adddup2(a, ends->in, STDIN_FILENO);
+    else if (result == 0)
+        result = posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (result == 0 && ends->err >= 0)
+        result = posix_spawn_file_actions_adddup2(a, ends->err, STDERR_FILENO);
+    if (result == 0)
+        result = posix_spawn_file_actions_addclosefrom_np(a, STDERR_FILENO + 1);
+    return result;
+}
+
+/* posix_spawnp() with what process.h promises; an error number, 0 on success. */
+static int spawn(const struct child_spec *spec, const struct ends *ends, pid_t *pid)
+{
+    AUTO(mem) const char **environment = environment_for(spec);
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
     sigset_t all;
+    const int group = spec->has_group ? POSIX_SPAWN_SETPGROUP : 0;
 
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes,
+                             (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group));
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawn_file_actions_init(&actions);
 
-    /* Standard output first: out_fd may have the number 0 when the caller's was closed. */
-    int result = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+    int result = add_actions(&actions, ends);
 
     if (result == 0)
-        result = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (result == 0)
-        result = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    if (result == 0)
-        result = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environment);
+        result = posix_spawnp(pid, spec->argv[0], &actions, &attributes, spec->argv,
+                              (char *const *)(uintptr_t)environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return result;
 }
 
-bool child_start(char *const argv[], struct child *out, struct err *e)
+/* A pipe whose ends are above 2, also when the caller's standard descriptors are closed. */
+static bool pipe_open(int *read_end, int *write_end, struct err *e)
 {
     int ends[2] = {-1, -1};
-    pid_t pid = 0;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return err_sys(e, "start %s", argv[0]);
+        return err_sys(e, "pipe");
 
-    AUTO(fd) int read_end = ends[0];
-    AUTO(fd) int write_end = ends[1];
+    AUTO(fd) int low_read = ends[0];
+    AUTO(fd) int low_write = ends[1];
+    AUTO(fd) int high_read = fcntl(low_read, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    AUTO(fd) int high_write = fcntl(low_write, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-    errno = spawn(argv, write_end, &pid);
-    if (errno != 0)
-        return err_sys(e, "start %s", argv[0]);
-    *out = (struct child){pid, read_end};
-    read_end = -1;
+    if (high_read < 0 || high_write < 0)
+        return err_sys(e, "pipe");
+    *read_end = high_read;
+    *write_end = high_write;
+    high_read = high_write = -1;
     return true;
+}
+
+static void ends_auto(struct ends *ends)
+{
+    fd_auto(&ends->in);
+    fd_auto(&ends->out);
+    fd_auto(&ends->err);
+}
+
+bool child_start_with(const struct child_spec *spec, struct child *out, struct err *e)
+{
+    AUTO(ends) struct ends ends = {-1, -1, -1};
+    AUTO(child) struct child c = CHILD_NONE;
+
+    if (!pipe_open(&c.out_fd, &ends.out, e) ||
+        (spec->gives_input && !pipe_open(&ends.in, &c.in_fd, e)) ||
+        (spec->takes_errors && !pipe_open(&c.err_fd, &ends.err, e)))
+        return err_wrap(e, "start %s", spec->argv[0]);
+    errno = spawn(spec, &ends, &c.pid);
+    if (errno != 0) {
+        c.pid = 0;
+        return err_sys(e, "start %s", spec->argv[0]);
+    }
+    c.has_group = spec->has_group;
+    *out = c;
+    c = CHILD_NONE;
+    return true;
+}
+
+bool child_start(char *const argv[], struct child *out, struct err *e)
+{
+    return child_start_with(&(struct child_spec){.argv = argv}, out, e);
 }
 
 /* Reap the child; false only when there is none to reap. */
@@ -111,8 +191,10 @@ static bool child_reap(struct child *c, int *status)
 
 static void child_close(struct child *c)
 {
+    fd_auto(&c->in_fd);
     fd_auto(&c->out_fd);
-    c->out_fd = -1;
+    fd_auto(&c->err_fd);
+    c->in_fd = c->out_fd = c->err_fd = -1;
 }
 
 bool child_wait(struct child *c, struct err *e)
@@ -138,16 +220,16 @@ void child_auto(struct child *c)
 {
     int status = 0;
 
+    child_close(c);
     if (c->pid <= 0)
         return;
-    child_close(c);
-    (void)kill(c->pid, SIGKILL); /* fails only when it has ended already */
+    (void)kill(c->has_group ? -c->pid : c->pid, SIGKILL); /* fails only when it has ended already */
     (void)child_reap(c, &status);
 }
 
 bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e)
 {
-    AUTO(child) struct child c = {0, -1};
+    AUTO(child) struct child c = CHILD_NONE;
     AUTO(buf) struct buf output = {0};
     size_t got = 0;
 

@@ -11,17 +11,32 @@
 #include "base/buf.h"
 
 struct child {
-    pid_t pid;  /* 0: none */
-    int out_fd; /* read end of the child's standard output; -1 once closed */
+    pid_t pid; /* 0: none */
+    /* Our ends of the pipes; -1: there is none, or it was closed.  Closing in_fd is the end of
+     * the child's input. */
+    int in_fd, out_fd, err_fd;
+    bool has_group;
 };
+#define CHILD_NONE ((struct child){0, -1, -1, -1, false})
 
-/* Start argv[0] (searched in PATH) with standard input from /dev/null, errors inherited. */
+struct child_spec {
+    char *const *argv;       /* argv[0] is searched in PATH */
+    const char *const *keep; /* names of variables that the child gets; NULL: all without secrets */
+    const char *const *set;  /* "NAME=value" in front of them, or NULL; both end with NULL */
+    bool gives_input;        /* standard input from in_fd instead of /dev/null */
+    bool takes_errors;       /* standard error to err_fd instead of ours */
+    bool has_group;          /* a process group of its own, killed as a whole */
+};
+MUST_CHECK bool child_start_with(const struct child_spec *spec, struct child *out, struct err *e);
+
+/* The same with argv alone. */
 MUST_CHECK bool child_start(char *const argv[], struct child *out, struct err *e);
 
-/* Wait for the end; ERR_FATAL naming exit status or signal unless it exited with 0. */
+/* Close the pipes and wait for the end; ERR_FATAL naming exit status or signal unless it exited
+ * with 0. */
 MUST_CHECK bool child_wait(struct child *c, struct err *e);
 
-/* Kill and reap a child that is still there, close out_fd. */
+/* Kill and reap a child that is still there, close the pipes. */
 void child_auto(struct child *c);
 
 /* Run to the end and append standard output, at most limit bytes, to *out. */

@@ -269,7 +269,7 @@ static bool run_backup(struct call *call, struct err *e)
 {
     const struct backup_args *args = call->args;
     AUTO(session) struct session s = {0};
-    AUTO(child) struct child child = {0, -1};
+    AUTO(child) struct child child = CHILD_NONE;
     AUTO(strings) struct strings paths = {0};
     AUTO(exclude) struct exclude *exclude = exclude_new();
     struct backup_options o = {0};

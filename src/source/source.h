@@ -124,6 +124,8 @@ struct files_options {
     bool no_xattrs;
     int threads;             /* 0: one per processor */
     int64_t scan_started_ns; /* entries changed 2 s before this or later are ENTRY_UNTRUSTED_TIME */
+    struct sink_dir *above;  /* the entry that stands for "/": NULL is the root of the snapshot */
+    size_t above_slot;
 };
 
 /*
@@ -139,6 +141,10 @@ MUST_CHECK bool files_backup(const struct files_options *o, struct sink *k, stru
  */
 MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k,
                               struct err *e);
+
+/* Members of sets */
+
+#include "source/member.h"
 
 /* Targets (target.c) */
 

@@ -1,13 +1,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "source/owner.h"
-#include "source/source.h"
+#include "source/made.h"
 
 #define STREAM_WAIT_MS 500
 
@@ -61,46 +59,24 @@ static bool stream_send(int fd, const struct stream *s, uint64_t *size, struct e
     return true;
 }
 
-static struct entry stream_entry(const char *name, int64_t now_ns, struct owners *o,
-                                 struct arena *a)
-{
-    struct entry en = {
-        .type = ENTRY_FILE,
-        .flags = ENTRY_UNTRUSTED_TIME, /* never taken from an earlier backup */
-        .name = slice_string(arena_string(a, slice_string(name))),
-        .mode = 0644,
-        .uid = geteuid(),
-        .gid = getegid(),
-        .mtime_ns = now_ns,
-        .ctime_ns = now_ns,
-        .links = 1,
-    };
-
-    en.user = arena_copy(a, owner_name(o, OWNER_USER, en.uid));
-    en.group = arena_copy(a, owner_name(o, OWNER_GROUP, en.gid));
-    return en;
-}
-
 bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k, struct err *e)
 {
-    const size_t length = strlen(name);
-
-    if (length == 0 || length > ENTRY_NAME_MAX || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return err_set(e, ERR_USAGE, "\"%s\" cannot be the name of a file", name);
-
-    AUTO(owners) struct owners owners = {0};
-    AUTO(arena) struct arena names = {0};
     AUTO(listing) struct listing *l = listing_new();
     AUTO(stream) struct stream s = {.ops = k->ops};
-    struct entry en = stream_entry(name, now_ns, &owners, &names);
-    struct entry *listed = listing_add(l);
     struct sink_dir *root = NULL;
+    struct entry final;
 
-    *listed = stream_entry(name, now_ns, &owners, &l->arena);
+    if (!member_check_name(name, e))
+        return false;
+    made_announce(l, name, ENTRY_FILE, now_ns);
+    l->entries[0].mode = 0644; /* nobody said that it is secret */
+
+    const struct listing *listed = l;
+
     if (!k->ops->lane_open(k, &s.lane, e) || !k->ops->enter(s.lane, NULL, 0, TAKE(l), &root, e))
         return false;
     assert(root != NULL);
-    return k->ops->begin(s.lane, root, 0, e) && stream_send(fd, &s, &en.size, e) &&
-           k->ops->end(s.lane, &en, e);
+    final = listed->entries[0];
+    return k->ops->begin(s.lane, root, 0, e) && stream_send(fd, &s, &final.size, e) &&
+           k->ops->end(s.lane, &final, e);
 }

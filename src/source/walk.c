@@ -445,9 +445,11 @@ bool walk_visit(struct worker *w, struct folder *parent, size_t slot, struct fol
     if (!scan_folder(w, f, l, e))
         return false;
 
+    const struct files_options *o = w->run->o;
     const struct listing *kept = l;
+    struct sink_dir *above = parent == NULL ? o->above : parent->dir;
 
-    if (!w->run->sink->ops->enter(w->lane, parent == NULL ? NULL : parent->dir, slot, TAKE(l),
+    if (!w->run->sink->ops->enter(w->lane, above, parent == NULL ? o->above_slot : slot, TAKE(l),
                                   &f->dir, e))
         return false;
     if (f->dir == NULL)
