@@ -7,6 +7,16 @@
 #include "base/mem.h"
 #include "source/owner.h"
 
+bool made_check_name(const char *text, size_t max, struct err *e)
+{
+    const size_t length = strlen(text);
+
+    if (length == 0 || length > max || strchr(text, '/') != NULL || strcmp(text, ".") == 0 ||
+        strcmp(text, "..") == 0)
+        return err_set(e, ERR_USAGE, "\"%.60s\" cannot be the name of a file", text);
+    return true;
+}
+
 void made_announce(struct listing *l, const char *name, enum entry_type type, int64_t now_ns)
 {
     AUTO(owners) struct owners o = {0};

@@ -9,6 +9,9 @@
 
 #include "source/source.h"
 
+/* ERR_USAGE unless text can be the name of a file, at most max bytes long. */
+MUST_CHECK bool made_check_name(const char *text, size_t max, struct err *e);
+
 /* Add an entry for a file or directory to a listing. */
 void made_announce(struct listing *l, const char *name, enum entry_type type, int64_t now_ns);
 

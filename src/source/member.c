@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "source/made.h"
+
 void member_free(struct member *m)
 {
     if (m != NULL)
@@ -16,10 +18,13 @@ void member_auto(struct member **m)
 
 bool member_check_name(const char *text, struct err *e)
 {
+    static const char suffix[] = MEMBER_MANIFEST;
     const size_t length = strlen(text);
+    const size_t tail = sizeof(suffix) - 1;
 
-    if (length == 0 || length > MEMBER_NAME_MAX || strchr(text, '/') != NULL ||
-        strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-        return err_set(e, ERR_USAGE, "\"%.60s\" cannot be the name of a file", text);
+    if (!made_check_name(text, MEMBER_NAME_MAX, e))
+        return false;
+    if (length >= tail && strcmp(text + length - tail, suffix) == 0)
+        return err_set(e, ERR_USAGE, "\"%.60s\" ends as manifests do", text);
     return true;
 }

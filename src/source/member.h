@@ -52,7 +52,8 @@ struct member {
 void member_free(struct member *m); /* accepts NULL */
 void member_auto(struct member **m);
 
-/* ERR_USAGE unless text can be the name of a file, with room for ".manifest.json" behind it. */
+/* ERR_USAGE unless text can be the name of a file that a manifest stands beside. */
+#define MEMBER_MANIFEST ".manifest.json"
 #define MEMBER_NAME_MAX 200
 MUST_CHECK bool member_check_name(const char *text, struct err *e);
 

@@ -128,10 +128,13 @@ struct files_options {
     size_t above_slot;
 };
 
+/* Whether any of the paths can be read; ERR_NOT_FOUND, ERR_DENIED for the first when none can. */
+MUST_CHECK bool files_probe(const struct files_options *o, struct err *e);
+
 /*
  * Push the trees below paths, with the directories that lead to them, as one tree whose root
- * is "/".  Fails at once (ERR_NOT_FOUND, ERR_DENIED) when none of the paths can be read; a path
- * among several that is missing is told by skip().  ERR_CANCELLED after cancel_request().
+ * is "/".  Fails at once as files_probe() does; a path among several that is missing is told by
+ * skip().  ERR_CANCELLED after cancel_request().
  */
 MUST_CHECK bool files_backup(const struct files_options *o, struct sink *k, struct err *e);
 
@@ -145,6 +148,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 /* Members of sets */
 
 #include "source/member.h"
+#include "source/set.h"
 
 /* Targets (target.c) */
 

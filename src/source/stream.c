@@ -66,7 +66,7 @@ bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k, str
     struct sink_dir *root = NULL;
     struct entry final;
 
-    if (!member_check_name(name, e))
+    if (!made_check_name(name, ENTRY_NAME_MAX, e))
         return false;
     made_announce(l, name, ENTRY_FILE, now_ns);
     l->entries[0].mode = 0644; /* nobody said that it is secret */
