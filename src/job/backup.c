@@ -72,6 +72,36 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* The path of "/kind/name", or of what is not below a kind when that is NULL. */
+static void add_path(struct snapshot *s, const char *kind, const char *name)
+{
+    AUTO(buf) struct buf path = {0};
+
+    if (kind != NULL)
+        buf_printf(&path, "/%s", kind);
+    if (*name != '/')
+        buf_put_u8(&path, '/');
+    path_escape(slice_string(name), &path);
+    snapshot_add_path(s, buf_string(&path));
+}
+
+/* What the snapshot holds, as its listing shows it. */
+static void add_paths(struct snapshot *s, const struct backup_options *o)
+{
+    if (o->set != NULL) {
+        s->set = mem_string(o->set->name);
+        for (size_t i = 0; i < o->set->files_count; i++)
+            add_path(s, NULL, o->set->files[i].name);
+        for (size_t i = 0; i < o->set->member_count; i++)
+            add_path(s, o->set->members[i]->ops->kind, o->set->members[i]->name);
+        return;
+    }
+    if (o->stream_fd >= 0)
+        add_path(s, NULL, o->stream_name);
+    for (size_t i = 0; o->stream_fd < 0 && i < o->files.path_count; i++)
+        add_path(s, NULL, o->files.paths[i]);
+}
+
 static struct snapshot *describe(const struct backup_options *o, int64_t started_ns)
 {
     struct snapshot *s = snapshot_new();
@@ -80,26 +110,17 @@ static struct snapshot *describe(const struct backup_options *o, int64_t started
     s->time_ns = o->time_ns != 0 ? o->time_ns : started_ns;
     s->scan_started_ns = started_ns;
     s->counts.started_ns = started_ns;
-    if (o->stream_fd >= 0) {
-        AUTO(buf) struct buf path = {0};
-
-        buf_put_u8(&path, '/');
-        path_escape(slice_string(o->stream_name), &path);
-        snapshot_add_path(s, buf_string(&path));
-    }
-    for (size_t i = 0; o->stream_fd < 0 && i < o->files.path_count; i++) {
-        AUTO(buf) struct buf path = {0};
-
-        path_escape(slice_string(o->files.paths[i]), &path);
-        snapshot_add_path(s, buf_string(&path));
-    }
+    add_paths(s, o);
     /* The same paths in another order are the same backup. */
     qsort(s->paths, s->path_count, sizeof(char *), compare_texts);
     return s;
 }
 
-static bool has_same_paths(const struct snapshot *a, const struct snapshot *b)
+/* The same thing backed up: of a set the name, else the paths. */
+static bool has_same_source(const struct snapshot *a, const struct snapshot *b)
 {
+    if (a->set != NULL || b->set != NULL)
+        return a->set != NULL && b->set != NULL && strcmp(a->set, b->set) == 0;
     if (a->path_count != b->path_count)
         return false;
     for (size_t i = 0; i < a->path_count; i++)
@@ -143,7 +164,7 @@ static bool find_parent(struct repo *r, const struct backup_options *o, const st
     if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, damage_ignored, NULL, &all, e))
         return false;
     for (size_t i = all.count; i-- > 0;)
-        if (strcmp(all.items[i]->host, now->host) == 0 && has_same_paths(all.items[i], now)) {
+        if (strcmp(all.items[i]->host, now->host) == 0 && has_same_source(all.items[i], now)) {
             *out = TAKE(all.items[i]);
             return true;
         }
@@ -156,10 +177,21 @@ static bool run_source(struct backup_run *run, const struct backup_options *o, s
         return stream_backup(o->stream_fd, o->stream_name, run->snapshot->time_ns, &run->sink, e) &&
                (o->stream_is_whole == NULL || o->stream_is_whole(o->stream_arg, e));
 
+    const int threads = thread_processors() < SOURCE_THREADS_MAX ? 0 : SOURCE_THREADS_MAX;
+
+    if (o->set != NULL) {
+        struct set set = *o->set;
+
+        set.time_ns = run->snapshot->time_ns;
+        set.scan_started_ns = run->snapshot->scan_started_ns;
+        set.threads = threads;
+        return set_backup(&set, &run->sink, e);
+    }
+
     struct files_options files = o->files;
 
     files.scan_started_ns = run->snapshot->scan_started_ns;
-    files.threads = thread_processors() < SOURCE_THREADS_MAX ? 0 : SOURCE_THREADS_MAX;
+    files.threads = threads;
     return files_backup(&files, &run->sink, e);
 }
 
@@ -317,7 +349,8 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
             *out = result;
             return true;
         }
-        if (o->stream_fd >= 0)
+        /* A stream cannot be read twice, and what a set was asked holds for one moment. */
+        if (o->stream_fd >= 0 || o->set != NULL)
             break;
     }
     return err_set(e, ERR_TRANSIENT,

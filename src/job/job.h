@@ -35,6 +35,7 @@ struct report {
 
 struct backup_options {
     struct files_options files; /* paths, excludes ...; threads and times are filled in */
+    const struct set *set;      /* this set instead of paths; its times and threads too */
     int stream_fd;              /* >= 0: store this stream instead of paths */
     const char *stream_name;    /* its name in the backup, "stdin" by default */
     /* Asked after the end of the stream; false fails the backup before anything is committed. */
@@ -43,7 +44,7 @@ struct backup_options {
     const char *host; /* NULL: this machine's name */
     const char *const *tags;
     size_t tag_count;
-    const char *parent; /* selector; NULL: the latest of same host and paths */
+    const char *parent; /* selector; NULL: the latest of same host and paths, or set */
     bool force;         /* no parent: read everything */
     bool is_dry_run;
     bool skip_if_unchanged;

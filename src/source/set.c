@@ -82,40 +82,48 @@ bool set_check(const struct set *s, struct err *e)
 }
 
 /* A source is not there: the end, unless the set may be incomplete. */
-static bool leave_out(struct set_run *r, const char *kind, const char *name, const struct err *why,
-                      struct err *e)
+static bool leave_out(struct set_run *r, const char *place, const struct err *why, struct err *e)
 {
-    AUTO(buf) struct buf path = {0};
+    if (r->set->may_be_incomplete)
+        return r->sink->ops->skip(r->lane, NULL, 0, place, why, e);
+    *e = *why;
+    return err_wrap(e, "%s", place + 1);
+}
 
-    if (!r->set->may_be_incomplete) {
-        *e = *why;
-        return err_wrap(e, "%s %s", kind, name);
+/* Ask one source; *place is where it has its entries. */
+static bool is_there(const struct set *s, size_t source, struct buf *place, struct err *why)
+{
+    buf_clear(place);
+    if (source < s->files_count) {
+        buf_printf(place, "/%s", s->files[source].name);
+        return files_probe(s->files[source].options, why);
     }
-    buf_printf(&path, "/%s/%s", kind, name);
-    return r->sink->ops->skip(r->lane, NULL, 0, buf_string(&path), why, e);
+
+    struct member *m = s->members[source - s->files_count];
+
+    buf_printf(place, "/%s/%s", m->ops->kind, m->name);
+    return m->ops->prepare(m, why);
 }
 
 /* Ask each source; what they say first is what is told when none is there. */
 static bool prepare(struct set_run *r, struct err *e)
 {
     const struct set *s = r->set;
+    AUTO(buf) struct buf place = {0};
     struct err first = {0};
     size_t there = 0;
 
     for (size_t i = 0; i < s->files_count + s->member_count; i++) {
-        const bool is_files = i < s->files_count;
-        struct member *m = is_files ? NULL : s->members[i - s->files_count];
-        bool *has = is_files ? &r->has_files[i] : &r->has_member[i - s->files_count];
+        bool *has = i < s->files_count ? &r->has_files[i] : &r->has_member[i - s->files_count];
         struct err why = {0};
 
         if (cancel_is_requested())
             return cancel_err(e);
-        *has = is_files ? files_probe(s->files[i].options, &why) : m->ops->prepare(m, &why);
+        *has = is_there(s, i, &place, &why);
         there += *has ? 1 : 0;
         if (*has)
             continue;
-        if (!leave_out(r, is_files ? "files" : m->ops->kind, is_files ? s->files[i].name : m->name,
-                       &why, e))
+        if (!leave_out(r, buf_string(&place), &why, e))
             return false;
         if (first.code == ERR_NONE)
             first = why;
@@ -191,7 +199,7 @@ static bool send_kind(struct set_run *r, const char *kind, struct err *e)
         if (failure.code == ERR_NONE || (s->may_be_incomplete && !cancel_is_requested()))
             continue;
         *e = failure;
-        return err_wrap(e, "%s %s", kind, m->name);
+        return err_wrap(e, "%s/%s", kind, m->name);
     }
     return true;
 }
