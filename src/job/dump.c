@@ -5,11 +5,7 @@
 
 #include "archive/tar.h"
 #include "base/file.h"
-#include "codec/extent.h"
-#include "job/job.h"
-
-/* Zeros for holes are written in steps this long. */
-#define HOLE_STEP ((size_t)64 << 10)
+#include "job/feed.h"
 
 /* Where the bytes go: one of the two is set. */
 struct dump_out {
@@ -28,59 +24,19 @@ static bool put(const struct dump_out *out, struct slice bytes, struct err *e)
     return out->tar != NULL ? tar_writer_bytes(out->tar, bytes, e) : fd_write(out->fd, bytes, e);
 }
 
-static bool put_zeros(const struct dump_out *out, uint64_t size, struct err *e)
-{
-    static const uint8_t zeros[HOLE_STEP];
-
-    while (size > 0) {
-        const size_t n = size < HOLE_STEP ? (size_t)size : HOLE_STEP;
-
-        if (!put(out, SLICE_OF(zeros, n), e))
-            return false;
-        size -= n;
-    }
-    return true;
-}
-
-static bool put_content(const struct dump_out *out, struct extent *x, struct slice bytes,
-                        struct err *e)
-{
-    while (bytes.size > 0) {
-        if (!put_zeros(out, extent_skip(x), e))
-            return false;
-
-        const size_t n = (size_t)extent_room(x, bytes.size);
-
-        if (!put(out, SLICE_OF(bytes.data, n), e))
-            return false;
-        x->at += n;
-        bytes = SLICE_OF(bytes.data + n, bytes.size - n);
-    }
-    return true;
-}
-
 static bool dump_file(struct dump *d, const struct entry *en, struct err *e)
 {
-    AUTO(buf) struct buf ids = {0};
-    AUTO(buf) struct buf bytes = {0};
-    struct extent x;
+    AUTO(feed) struct feed f = {0};
+    AUTO(buf) struct buf piece = {0};
 
-    if (!reader_content(d->reader, en, &ids, e))
+    if (!feed_open(&f, d->reader, en, e))
         return false;
-    extent_begin(&x, en->holes);
-    for (size_t i = 0; i < ids.size; i += HASH_SIZE) {
-        struct hash id;
-
-        memcpy(id.bytes, ids.data + i, HASH_SIZE);
-        buf_clear(&bytes);
-        if (!reader_chunk(d->reader, CHUNK_DATA, &id, &bytes, e) ||
-            !put_content(&d->out, &x, buf_slice(&bytes), e))
+    do {
+        buf_clear(&piece);
+        if (!feed_next(&f, &piece, e) || !put(&d->out, buf_slice(&piece), e))
             return false;
-    }
-    if (!put_zeros(&d->out, extent_skip(&x), e))
-        return false;
-    return x.at == en->size ? true
-                            : err_set(e, ERR_CORRUPT, "its chunks do not add up to its size");
+    } while (piece.size > 0);
+    return true;
 }
 
 static bool dump_entry(void *arg, const char *path, const struct entry *en, bool *descend,

@@ -1,0 +1,73 @@
+#include "job/feed.h"
+
+#include <string.h>
+
+/* Holes come in pieces this long. */
+#define ZEROS_STEP ((size_t)64 << 10)
+
+bool feed_open(struct feed *f, struct reader *rd, const struct entry *en, struct err *e)
+{
+    AUTO(buf) struct buf ids = {0};
+
+    if (!reader_content(rd, en, &ids, e))
+        return false;
+    *f = (struct feed){.reader = rd, .ids = ids, .size = en->size};
+    ids = (struct buf){0};
+    extent_begin(&f->at, en->holes);
+    return true;
+}
+
+void feed_close(struct feed *f)
+{
+    buf_done(&f->ids);
+    buf_done(&f->chunk);
+}
+
+void feed_auto(struct feed *f)
+{
+    feed_close(f);
+}
+
+static void put_zeros(struct feed *f, struct buf *out)
+{
+    const size_t size = f->zeros < ZEROS_STEP ? (size_t)f->zeros : ZEROS_STEP;
+
+    memset(buf_extend(out, size), 0, size);
+    f->zeros -= size;
+}
+
+static bool take_chunk(struct feed *f, struct err *e)
+{
+    struct hash id;
+
+    memcpy(id.bytes, f->ids.data + f->next, HASH_SIZE);
+    f->next += HASH_SIZE;
+    f->taken = 0;
+    buf_clear(&f->chunk);
+    return reader_chunk(f->reader, CHUNK_DATA, &id, &f->chunk, e);
+}
+
+bool feed_next(void *arg, struct buf *out, struct err *e)
+{
+    struct feed *f = arg;
+
+    if (f->zeros == 0)
+        f->zeros = extent_skip(&f->at);
+    if (f->zeros > 0) {
+        put_zeros(f, out);
+        return true;
+    }
+    if (f->taken == f->chunk.size && f->next < f->ids.size && !take_chunk(f, e))
+        return false;
+
+    const size_t left = f->chunk.size - f->taken;
+    const size_t size = (size_t)extent_room(&f->at, left);
+
+    if (left == 0)
+        return f->at.at == f->size ||
+               err_set(e, ERR_CORRUPT, "its chunks do not add up to its size");
+    buf_append(out, f->chunk.data + f->taken, size);
+    f->taken += size;
+    f->at.at += size;
+    return true;
+}

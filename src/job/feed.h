@@ -1,0 +1,32 @@
+/*
+ * The bytes of one file of a snapshot, piece by piece, holes as zeros.  Private to src/job.
+ */
+#ifndef JOB_FEED_H
+#define JOB_FEED_H
+
+#include "codec/extent.h"
+#include "job/job.h"
+
+struct feed {
+    struct reader *reader; /* borrowed, as is the entry's list of holes */
+    struct buf ids;
+    size_t next;      /* chunk, as an offset in ids */
+    struct buf chunk; /* the one before it */
+    size_t taken;     /* of chunk */
+    struct extent at;
+    uint64_t size, zeros; /* of the file; still to come before anything else */
+};
+
+/* en is a regular file. */
+MUST_CHECK bool feed_open(struct feed *f, struct reader *rd, const struct entry *en, struct err *e);
+void feed_close(struct feed *f); /* also of {0} */
+void feed_auto(struct feed *f);
+
+/*
+ * Append the next piece, at most CHUNK_MAX bytes; nothing at the end of the file.  What is
+ * appended has been authenticated.  ERR_CORRUPT also when the end is not where the entry says.
+ * Its type is that of the feeds that sources take: arg is the feed.
+ */
+MUST_CHECK bool feed_next(void *arg, struct buf *out, struct err *e);
+
+#endif
