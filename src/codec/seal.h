@@ -30,6 +30,7 @@ enum object_class {
     CLASS_COMMIT = 6,
     CLASS_TOMBSTONE = 7,
     CLASS_CONDEMNED = 8,
+    CLASS_EVIDENCE = 9,
 };
 
 enum seal_suite {

@@ -187,6 +187,34 @@ static bool check_marks(struct check *c, enum object_class class, const char *pr
     return true;
 }
 
+static bool check_evidence(struct check *c, struct err *e)
+{
+    AUTO(key_list) struct key_list keys = {0};
+
+    if (!key_list_read(c->repo, "drills/", &keys, e))
+        return false;
+    for (size_t i = 0; i < keys.count; i++) {
+        AUTO(buf) struct buf json = {0};
+        struct err why = {0};
+        struct hash id;
+        int64_t time_ns;
+        bool exists = true;
+
+        if (!evidence_key_parse(keys.items[i], &id))
+            continue;
+        if (!evidence_get(c->repo, keys.items[i], &json, &time_ns, &why)) {
+            if (!forgive(c, keys.items[i], &why, e))
+                return false;
+            continue;
+        }
+        if (!object_exists(c->repo, "snapshots", &id, &exists, e))
+            return false;
+        if (!exists)
+            check_litter(c, keys.items[i], "the snapshot that it is about is gone");
+    }
+    return true;
+}
+
 static void on_damaged(void *arg, const char *key, const struct err *why)
 {
     check_damage(arg, key, why);
@@ -208,7 +236,7 @@ static bool check_snapshots(struct check *c, struct err *e)
         check_litter(c, key, "not committed; a backup is at work, or was interrupted");
     }
     return check_marks(c, CLASS_COMMIT, "commits/", e) &&
-           check_marks(c, CLASS_TOMBSTONE, "trash/", e);
+           check_marks(c, CLASS_TOMBSTONE, "trash/", e) && check_evidence(c, e);
 }
 
 /* Trees */

@@ -33,6 +33,7 @@ const uint8_t *repo_class_key(const struct repo *r, enum object_class class)
     case CLASS_SNAPSHOT:
     case CLASS_COMMIT:
     case CLASS_TOMBSTONE:
+    case CLASS_EVIDENCE:
         return r->keys->meta;
     }
     assert(class == CLASS_CONFIG);
@@ -55,7 +56,7 @@ bool object_class_of(const char *key, enum object_class *out)
         enum object_class class;
     } folders[] = {
         {"index/", CLASS_INDEX},     {"snapshots/", CLASS_SNAPSHOT},  {"commits/", CLASS_COMMIT},
-        {"trash/", CLASS_TOMBSTONE}, {"condemned/", CLASS_CONDEMNED},
+        {"trash/", CLASS_TOMBSTONE}, {"condemned/", CLASS_CONDEMNED}, {"drills/", CLASS_EVIDENCE},
     };
 
     if (strcmp(key, "config") == 0) {

@@ -114,6 +114,13 @@ MUST_CHECK bool object_exists(struct repo *r, const char *folder, const struct h
 /* For qsort() and bsearch() over struct hash. */
 int hash_order(const void *a, const void *b);
 
+/* Evidence of drills (evidence.c): the snapshot that a key "drills/..." is about; false for any
+ * other. */
+MUST_CHECK bool evidence_key_parse(const char *key, struct hash *snapshot);
+/* Append the document under such a key; errors name the object. */
+MUST_CHECK bool evidence_get(struct repo *r, const char *key, struct buf *json, int64_t *time_ns,
+                             struct err *e);
+
 /* Condemned lists (condemned.c): all packs that any published list names.  A list names at
  * most CONDEMNED_MAX. */
 #define CONDEMNED_MAX ((size_t)500000)

@@ -360,10 +360,30 @@ static bool remove_tombstones(struct prune *p, struct err *e)
     return true;
 }
 
+/* Of snapshots that are gone. */
+static bool remove_evidence(struct prune *p, struct err *e)
+{
+    AUTO(key_list) struct key_list drills = {0};
+
+    if (!key_list_read(p->repo, "drills/", &drills, e))
+        return false;
+    for (size_t i = 0; i < drills.count; i++) {
+        struct hash id;
+        bool exists = true;
+
+        if (!evidence_key_parse(drills.items[i], &id))
+            continue;
+        if (!object_exists(p->repo, "snapshots", &id, &exists, e) ||
+            (!exists && !store_remove(p->repo->store, drills.items[i], e)))
+            return false;
+    }
+    return true;
+}
+
 static bool remove_all(struct prune *p, const struct look *now, struct err *e)
 {
     return remove_snapshots(p, now, e) && prune_index(p, now, e) && remove_packs(p, now, e) &&
-           remove_tombstones(p, e);
+           remove_tombstones(p, e) && remove_evidence(p, e);
 }
 
 /* Nothing was removed, and with the list nothing will be. */
@@ -401,7 +421,7 @@ static bool run(struct prune *p, struct err *e)
         return true;
     if (p->doomed_count > 0 || p->forgotten_count > 0
             ? !collect(p, e)
-            : !prune_index(p, &p->first, e) || !remove_tombstones(p, e))
+            : !prune_index(p, &p->first, e) || !remove_tombstones(p, e) || !remove_evidence(p, e))
         return false;
     return condemned_list_sweep(p->repo, e);
 }

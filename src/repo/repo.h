@@ -197,6 +197,18 @@ MUST_CHECK bool snapshot_forget(struct repo *r, const struct hash *id, const cha
 MUST_CHECK bool snapshot_unforget(struct repo *r, const char *id, struct hash *done, struct err *e);
 void snapshot_id_text(const struct hash *id, char out[65]);
 
+/*
+ * Evidence of drills (evidence.c).  json is an object with at least the members "snapshot" (its id)
+ * and "time"; it stays until its snapshot is removed.
+ */
+MUST_CHECK bool evidence_put(struct repo *r, const struct hash *snapshot, struct slice json,
+                             struct err *e);
+/* Call fn for all evidence of a snapshot (NULL: of all), in no order. */
+typedef bool evidence_fn(void *arg, const struct hash *snapshot, int64_t time_ns, struct slice json,
+                         struct err *e);
+MUST_CHECK bool evidence_each(struct repo *r, const struct hash *snapshot, evidence_fn *fn,
+                              void *arg, struct err *e);
+
 /* Retention (retention.c): pure */
 
 struct retention {

@@ -17,9 +17,9 @@ from nacl.bindings import crypto_pwhash_ALG_ARGON2ID13, crypto_pwhash_alg
 
 MIB = 1 << 20
 OBJECT_MAX, CHUNK_MAX, FRAME_MAX, TEXT_MAX = 64 * MIB, 4 * MIB, 8 * MIB, 65536
-CONFIG, CONTENT, TREE, INDEX, SNAPSHOT, COMMIT, TOMBSTONE, CONDEMNED = range(1, 9)
+CONFIG, CONTENT, TREE, INDEX, SNAPSHOT, COMMIT, TOMBSTONE, CONDEMNED, EVIDENCE = range(1, 10)
 LABELS = {CONFIG: b"config", CONTENT: b"content", TREE: b"meta", INDEX: b"index", SNAPSHOT: b"meta",
-          COMMIT: b"meta", TOMBSTONE: b"meta", CONDEMNED: b"index"}
+          COMMIT: b"meta", TOMBSTONE: b"meta", CONDEMNED: b"index", EVIDENCE: b"meta"}
 FRAME, DIRECTORY, DOCUMENT = 1, 2, 3
 DATA, PAGE, LIST = 1, 2, 3
 CHUNK_TYPES = {CONTENT: (DATA,), TREE: (PAGE, LIST)}

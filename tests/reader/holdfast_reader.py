@@ -23,13 +23,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from holdfast_format import (CHUNK_TYPES, CIPHERS, COMMIT, CONDEMNED, CONFIG, CONTENT, DATA, DIRECTORY,
-                             DOCUMENT, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, SNAPSHOT, TOMBSTONE,
+                             DOCUMENT, EVIDENCE, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, SNAPSHOT, TOMBSTONE,
                              Refused, Sealed, Section, Take, demand, extents, hkdf, ids_in,
                              parse_directory, parse_entry, parse_time, slot_key, unseal)
 
 MEMBERS = {CONFIG: ("version", "id", "id_key", "suite"), COMMIT: ("snapshot", "time"),
            SNAPSHOT: ("version", "time", "scan_started", "tree", "host", "paths", "tags", "seq", "writer"),
-           TOMBSTONE: ("snapshot", "time"), CONDEMNED: ("time", "packs")}
+           TOMBSTONE: ("snapshot", "time"), EVIDENCE: ("snapshot", "time"), CONDEMNED: ("time", "packs")}
 
 
 @contextmanager
@@ -69,6 +69,11 @@ class Repository:
         path = os.path.join(self.path, folder)
         found = os.listdir(path) if os.path.isdir(path) else []
         return sorted(n for n in found if re.fullmatch(r"[0-9a-f]{%d}" % digits, n))
+
+    def evidence_names(self):
+        path = os.path.join(self.path, "drills")
+        found = os.listdir(path) if os.path.isdir(path) else []
+        return sorted(n for n in found if re.fullmatch(r"[0-9a-f]{64}-[0-9a-f]{16}", n))
 
     def pack_names(self):
         return [bytes.fromhex(name) for xx in self.names("packs", 2) for name in self.names(f"packs/{xx}", 64)
@@ -371,6 +376,12 @@ def faults(repository):
                 repository.document(f"{folder}/{name}", class_)
             except Refused as error:
                 yield str(error)
+    for name in repository.evidence_names():
+        try:
+            document = repository.document(f"drills/{name}", EVIDENCE)
+            demand(document["snapshot"] == name[:64], f"drills/{name}: it is that of another snapshot")
+        except Refused as error:
+            yield str(error)
     for name in set(repository.names("commits", 64)) - set(repository.names("snapshots", 64)):
         yield f"commits/{name}: there is no such snapshot"
     try:
