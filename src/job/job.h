@@ -9,6 +9,8 @@
 #include "repo/repo.h"
 #include "source/source.h"
 
+#include "job/drill.h"
+
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
 struct progress {
     int64_t elapsed_ns;

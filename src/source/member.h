@@ -55,6 +55,8 @@ void member_auto(struct member **m);
 /* ERR_USAGE unless text can be the name of a file that a manifest stands beside. */
 #define MEMBER_MANIFEST ".manifest.json"
 #define MEMBER_NAME_MAX 200
+/* Whether this is the name of a manifest that stands beside a member's entry. */
+bool member_is_manifest(struct slice name);
 MUST_CHECK bool member_check_name(const char *text, struct err *e);
 
 #endif

@@ -45,12 +45,26 @@ static bool is_same_member(const struct member *a, const struct member *b)
     return strcmp(a->ops->kind, b->ops->kind) == 0 && strcmp(a->name, b->name) == 0;
 }
 
+/* Directories that kinds of members have, whether a set has such members or not. */
+static bool is_kind(const char *name)
+{
+    static const char *const kinds[] = {"bundle", "cfms", "command", "postgres", "sqlite"};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(kinds[i], name) == 0)
+            return true;
+    return false;
+}
+
 static bool check_files(const struct set *s, size_t n, struct err *e)
 {
     const char *name = s->files[n].name;
 
     if (!member_check_name(name, e))
         return false;
+    if (is_kind(name))
+        return err_set(e, ERR_USAGE, "a file tree cannot be called \"%s\": other sources go there",
+                       name);
     for (size_t i = 0; i < n; i++)
         if (strcmp(s->files[i].name, name) == 0)
             return err_set(e, ERR_USAGE, "two file trees are called \"%s\"", name);

@@ -241,5 +241,8 @@ MUST_CHECK bool target_extras(struct target *t, const char *path, const struct s
                               size_t count, target_extra_fn *fn, void *arg, struct err *e);
 /* Remove a file or a whole tree, never following links. */
 MUST_CHECK bool target_remove(struct target *t, const char *path, struct err *e);
+/* The same for an entry of an open directory, to the end whatever was cancelled: for what is our
+ * own and in nobody's way only as long as it is there. */
+MUST_CHECK bool tree_remove(int dirfd, const char *name, struct err *e);
 
 #endif

@@ -60,6 +60,7 @@ struct level {
 struct levels {
     struct level *items;
     size_t count, room;
+    bool asks; /* whether to go on */
 };
 
 static void level_done(struct level *l)
@@ -105,7 +106,7 @@ static bool remove_name(struct levels *s, int dirfd, const char *name, struct er
     bool is_there = false;
     const struct place p = {dirfd, -1, name};
 
-    if (cancel_is_requested())
+    if (s->asks && cancel_is_requested())
         return cancel_err(e);
     if (!place_stat(&p, &st, &is_there, e))
         return false;
@@ -126,22 +127,34 @@ static bool levels_pop(struct levels *s, const struct place *top, struct err *e)
     return dir_remove(above->fd, above->names.items[above->next - 1].text, e);
 }
 
-bool target_remove(struct target *t, const char *path, struct err *e)
+static bool remove_place(const struct place *p, bool asks, struct err *e)
 {
-    AUTO(place) struct place p = {-1, -1, NULL};
-    AUTO(levels) struct levels s = {0};
+    AUTO(levels) struct levels s = {.asks = asks};
 
-    if (!place_parent(t, path, &p, e))
-        return e->code == ERR_NOT_FOUND;
-    if (!remove_name(&s, p.dirfd, p.name, e))
-        return err_wrap(e, "remove %s", path);
+    if (!remove_name(&s, p->dirfd, p->name, e))
+        return false;
     while (s.count > 0) {
         struct level *l = &s.items[s.count - 1];
         const bool is_done = l->next == l->names.count;
 
-        if (is_done ? !levels_pop(&s, &p, e)
+        if (is_done ? !levels_pop(&s, p, e)
                     : !remove_name(&s, l->fd, l->names.items[l->next++].text, e))
-            return err_wrap(e, "remove %s", path);
+            return false;
     }
     return true;
+}
+
+bool target_remove(struct target *t, const char *path, struct err *e)
+{
+    AUTO(place) struct place p = {-1, -1, NULL};
+
+    if (!place_parent(t, path, &p, e))
+        return e->code == ERR_NOT_FOUND;
+    return remove_place(&p, true, e) || err_wrap(e, "remove %s", path);
+}
+
+bool tree_remove(int dirfd, const char *name, struct err *e)
+{
+    return remove_place(&(struct place){dirfd, -1, name}, false, e) ||
+           err_wrap(e, "remove %s", name);
 }

@@ -1,0 +1,36 @@
+/*
+ * Private to src/job: a drill under way, and the provers, one for each kind of thing.
+ */
+#ifndef JOB_DRILL_PRIVATE_H
+#define JOB_DRILL_PRIVATE_H
+
+#include "job/job.h"
+
+struct drill {
+    struct repo *repo;
+    const struct drill_options *options;
+    struct reader *reader;
+    const char *scratch; /* an empty folder of this drill's own */
+    struct drill_result result;
+};
+
+/*
+ * Prove one thing: en is its entry at path.  Fills in what was counted and how it was checked, and
+ * sets verdict and why (owned); the caller takes the time.  False only for ERR_CANCELLED and
+ * failures of the repository other than damage, which is a verdict.
+ */
+typedef bool prove_fn(struct drill *d, const char *path, const struct entry *en,
+                      struct drill_member *m, struct err *e);
+
+/* Everything below a directory, or one file: each chunk read and its id computed again. */
+bool prove_tree(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
+                struct err *e);
+
+/* Say that it failed, with this sentence; returns true. */
+bool drill_failed(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
+bool drill_not_checked(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* A failure while reading: damage is a verdict (true), the rest goes back with *e (false). */
+bool drill_judge(struct drill_member *m, const struct err *why, struct err *e);
+
+#endif
