@@ -21,7 +21,7 @@ static const struct option dump_options[] = {
      "Write a directory as: tar", NULL, NULL, archive_words},
     {"target", 't', OPTION_TEXT, offsetof(struct dump_args, target), "FILE",
      "Write to the new file FILE instead of standard output", NULL, NULL},
-    FILTER_OPTIONS(dump_args, filter),
+    FILTER_OPTIONS_AND_SET(dump_args, filter),
     {0},
 };
 

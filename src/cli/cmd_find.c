@@ -28,7 +28,7 @@ static const struct option find_options[] = {
      NULL, NULL},
     {"ignore-case", 0, OPTION_FLAG, AT(ignore_case), NULL, "Take A and a for the same", NULL, NULL},
     {"long", 'l', OPTION_FLAG, AT(is_long), NULL, "Show mode, owner, size and time", NULL, NULL},
-    FILTER_OPTIONS(find_args, filter),
+    FILTER_OPTIONS_AND_SET(find_args, filter),
     {0},
 };
 

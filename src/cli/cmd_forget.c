@@ -52,7 +52,7 @@ static const struct option forget_options[] = {
     {"prune", 0, OPTION_FLAG, AT(prune), NULL, "Remove at once what no snapshot needs", NULL, NULL},
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
      NULL, NULL},
-    FILTER_OPTIONS(forget_args, filter),
+    FILTER_OPTIONS_AND_SET(forget_args, filter),
     {0},
 };
 

@@ -20,7 +20,7 @@ static const struct option ls_options[] = {
      "Show mode, owner, size and time", NULL, NULL},
     {"recursive", 0, OPTION_FLAG, offsetof(struct ls_args, recursive), NULL,
      "Show what is below DIR at any depth", NULL, NULL},
-    FILTER_OPTIONS(ls_args, filter),
+    FILTER_OPTIONS_AND_SET(ls_args, filter),
     {0},
 };
 

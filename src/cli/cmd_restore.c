@@ -46,7 +46,7 @@ static const struct option restore_options[] = {
     {"numeric-ids", 0, OPTION_FLAG, AT(numeric_ids), NULL,
      "Set owners by number, even where their names exist here", NULL, NULL},
     {"no-owner", 0, OPTION_FLAG, AT(no_owner), NULL, "Do not set owners, even as root", NULL, NULL},
-    FILTER_OPTIONS(restore_args, filter),
+    FILTER_OPTIONS_AND_SET(restore_args, filter),
     {0},
 };
 

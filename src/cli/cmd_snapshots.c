@@ -26,7 +26,7 @@ static const struct option snapshots_options[] = {
      "Show snapshots in groups of the same host, paths or tags", NULL, NULL},
     {"all", 0, OPTION_FLAG, AT(all), NULL,
      "Show forgotten snapshots and unfinished ones too, with their state", NULL, NULL},
-    FILTER_OPTIONS(snapshots_args, filter),
+    FILTER_OPTIONS_AND_SET(snapshots_args, filter),
     {0},
 };
 

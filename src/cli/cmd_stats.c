@@ -22,7 +22,7 @@ static const char *const mode_words[] = {"both", "restore-size", "raw-data", NUL
 static const struct option stats_options[] = {
     {"mode", 0, OPTION_CHOICE, offsetof(struct stats_args, mode), "MODE",
      "Measure both (default), restore-size or raw-data", NULL, NULL, mode_words},
-    FILTER_OPTIONS(stats_args, filter),
+    FILTER_OPTIONS_AND_SET(stats_args, filter),
     {0},
 };
 
@@ -139,7 +139,7 @@ static bool run_stats(struct call *call, struct err *e)
     const struct stats_args *args = call->args;
     const struct filter_args *f = &args->filter;
     const bool is_choice =
-        args->common.words.count > 0 || f->host != NULL || f->tags.count > 0 || f->paths.count > 0;
+        args->common.words.count > 0 || f->host != NULL || f->set != NULL || f->tags.count > 0 || f->paths.count > 0;
     const bool wants_raw =
         args->mode == MODE_RAW_DATA || (args->mode == MODE_DEFAULT && !is_choice);
     const bool wants_restore = args->mode != MODE_RAW_DATA;

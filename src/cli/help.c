@@ -54,7 +54,7 @@ void help_overview_format(struct buf *out)
                     "  0 done, 1 failed, 2 usage or configuration, 3 incomplete: some source could "
                     "not be read,\n"
                     "  10 no repository, 11 conflict, 12 wrong password or key file, 13 damage "
-                    "found, 130 interrupted\n"
+                    "found, 14 drill failed, 130 interrupted\n"
                     "\n\"holdfast help COMMAND\" tells more about a command.\n");
 }
 

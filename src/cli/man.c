@@ -90,6 +90,7 @@ static void format_statuses(struct buf *out)
         {11, "Another run is in the way; the same command may work later."},
         {12, "The password or key file is wrong."},
         {13, "The repository is damaged."},
+        {14, "A drill failed: something in the backup does not restore."},
         {130, "Interrupted by a signal."},
     };
 

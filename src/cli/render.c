@@ -176,6 +176,8 @@ json_t *json_snapshot(const struct snapshot *s)
     json_set_paths(o, "paths", s->paths, s->path_count);
     json_set_text(o, "hostname", s->host == NULL ? "" : s->host);
     json_set_text(o, "username", s->user == NULL ? "" : s->user);
+    if (s->set != NULL)
+        json_set(o, "set", json_from_text(s->set));
     json_set_u64(o, "uid", s->uid);
     json_set_u64(o, "gid", s->gid);
     json_set(o, "tags", json_text_list(s->tags, s->tag_count));

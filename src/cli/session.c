@@ -85,6 +85,7 @@ bool filter_make(struct call *call, const struct filter_args *args, struct snaps
         paths[i] = arena_string(&call->arena, buf_slice(&text));
     }
     *out = (struct snapshot_filter){.host = args->host,
+                                    .set = args->set,
                                     .tags = strings_items(&args->tags),
                                     .tag_count = args->tags.count,
                                     .paths = (const char *const *)paths,

@@ -22,9 +22,9 @@ MUST_CHECK bool session_open(struct call *call, struct session *out, struct err 
 /* The same, and load the index, which everything that looks into trees needs. */
 MUST_CHECK bool session_open_indexed(struct call *call, struct session *out, struct err *e);
 
-/* --host, --tag and --path as options of a command. */
+/* --host, --set, --tag and --path as options of a command. */
 struct filter_args {
-    char *host;
+    char *host, *set;
     struct strings tags, paths;
 };
 /* clang-format off */
@@ -35,6 +35,11 @@ struct filter_args {
      "Only snapshots with all these tags; repeat for alternatives", NULL, NULL, NULL},             \
     {"path", 0, OPTION_LIST, offsetof(struct type, member.paths), "PATH",                          \
      "Only snapshots of PATH; repeat for all of several", NULL, NULL, NULL}
+/* Those, and --set for commands that set nothing. */
+#define FILTER_OPTIONS_AND_SET(type, member)                                                       \
+    FILTER_OPTIONS(type, member),                                                                  \
+    {"set", 0, OPTION_TEXT, offsetof(struct type, member.set), "SET",                              \
+     "Only snapshots of the set SET", NULL, NULL, NULL}
 /* clang-format on */
 
 /* What the options say; borrows from args and from the call's arena. */

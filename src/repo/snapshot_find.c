@@ -58,6 +58,8 @@ bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
 
     if (f->host != NULL && *f->host != '\0' && strcmp(f->host, s->host) != 0)
         return false;
+    if (f->set != NULL && (s->set == NULL || strcmp(f->set, s->set) != 0))
+        return false;
     for (size_t i = 0; i < f->tag_count && !has_tags; i++)
         has_tags = snapshot_has_tags(s, f->tags[i]);
     for (size_t i = 0; i < f->path_count; i++)
