@@ -66,7 +66,7 @@ static const char **environment_for(const struct child_spec *spec)
     const char **all = mem_array(set_count + count + 1, sizeof(*all));
     size_t kept = set_count;
 
-    for (size_t i = 0; i < set_count; i++)
+    for (size_t i = 0; spec->set != NULL && i < set_count; i++)
         all[i] = spec->set[i];
     for (size_t i = 0; i < count; i++)
         if (is_kept(spec->keep, ours[i]))

@@ -138,8 +138,8 @@ static bool run_stats(struct call *call, struct err *e)
 {
     const struct stats_args *args = call->args;
     const struct filter_args *f = &args->filter;
-    const bool is_choice =
-        args->common.words.count > 0 || f->host != NULL || f->set != NULL || f->tags.count > 0 || f->paths.count > 0;
+    const bool is_choice = args->common.words.count > 0 || f->host != NULL || f->set != NULL ||
+                           f->tags.count > 0 || f->paths.count > 0;
     const bool wants_raw =
         args->mode == MODE_RAW_DATA || (args->mode == MODE_DEFAULT && !is_choice);
     const bool wants_restore = args->mode != MODE_RAW_DATA;

@@ -62,7 +62,8 @@ static void drill_auto(struct drill *d)
 
 /* Verdicts */
 
-static void judge(struct drill_member *m, enum verdict v, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void judge(struct drill_member *m, enum verdict v,
+                                                        const char *fmt, va_list args)
 {
     char text[sizeof(((struct err *)NULL)->text)];
 

@@ -135,7 +135,7 @@ static void add_chunk(struct framer *f, const struct piece *p)
 /* A frame of these bytes, which are those of f->chunks. */
 static void store_frame(struct framer *f, struct slice plain)
 {
-    const enum content content = plain.size / f->count >= LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
+    const enum content content = plain.size >= f->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
     struct frame frame = {.stored = plain,
                           .compression = COMPRESSION_NONE,
                           .plain_size = (uint32_t)plain.size,

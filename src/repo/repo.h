@@ -165,7 +165,7 @@ MUST_CHECK bool snapshot_load(struct repo *r, const struct hash *id, struct snap
 /* Which snapshots a command means; NULL or empty members match all. */
 struct snapshot_filter {
     const char *host;
-    const char *set; /* only its snapshots; NULL: all */
+    const char *set;         /* only its snapshots; NULL: all */
     const char *const *tags; /* each "a,b": all of these tags; any of the array matches */
     size_t tag_count;
     const char *const *paths; /* path text; the snapshot has all of them */
