@@ -21,6 +21,8 @@ const struct command *const commands[] = {
     &command_tag,
     &command_stats,
     &command_repair_index,
+    &command_config_show,
+    &command_config_validate,
     &command_inspect,
     &command_version,
     &command_completion,
