@@ -130,3 +130,24 @@ bool parse_duration(const char *text, struct duration *out, struct err *e)
     *out = (struct duration){values[0], values[1], values[2], values[3]};
     return true;
 }
+
+bool parse_timeout(const char *text, int64_t *out_ms, struct err *e)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    const uint64_t most_ms = UINT64_C(100) * 24 * 3600000;
+    const char *at = text;
+    uint64_t v = 0;
+    uint64_t ms = 0;
+
+    if (digits_take(&at, &v))
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+            if (strcmp(at, units[i].name) == 0 && v < most_ms / units[i].ms)
+                ms = v * units[i].ms;
+    if (ms == 0)
+        return err_set(e, ERR_USAGE, "\"%s\" is not a time such as 500ms, 60s, 5m or 2h", text);
+    *out_ms = (int64_t)ms;
+    return true;
+}

@@ -39,6 +39,12 @@ struct duration {
 };
 MUST_CHECK bool parse_duration(const char *text, struct duration *out, struct err *e);
 
+/* "500ms", "60s", "5m", "2h": one whole number and one unit, above 0 and below 100 days. */
+MUST_CHECK bool parse_timeout(const char *text, int64_t *out_ms, struct err *e);
+
+/* The name among names that a mistyped word is nearest to, or NULL when none is near. */
+const char *nearest_name(const char *word, const char *const *names, size_t count);
+
 /* "1.234 GiB", "17 B"; out has room for TEXT_SIZE_MAX bytes. */
 #define TEXT_SIZE_MAX 24
 void size_format(uint64_t bytes, char *out);

@@ -20,6 +20,6 @@ extern const struct command command_init, command_backup, command_restore, comma
     command_ls, command_find, command_diff, command_dump, command_check, command_drill,
     command_forget, command_prune, command_key_list, command_key_add, command_key_remove,
     command_key_passwd, command_tag, command_stats, command_repair_index, command_inspect,
-    command_version, command_completion, command_help;
+    command_version, command_completion, command_help, command_config_show, command_config_validate;
 
 #endif

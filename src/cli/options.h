@@ -116,7 +116,4 @@ MUST_CHECK bool option_set(const struct option *o, void *args, char *text, struc
 /* A decimal number such as "2.5" without sign.  ERR_USAGE. */
 MUST_CHECK bool decimal_parse(const char *text, double *out, struct err *e);
 
-/* The name among names that a mistyped word is nearest to, or NULL when none is near. */
-const char *nearest_name(const char *word, const char *const *names, size_t count);
-
 #endif

@@ -6,6 +6,7 @@
 #ifndef JOB_JOB_H
 #define JOB_JOB_H
 
+#include "job/config.h"
 #include "repo/repo.h"
 #include "source/source.h"
 

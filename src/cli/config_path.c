@@ -1,0 +1,24 @@
+#include "cli/config_path.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+bool config_path(const char *option, const char **path, struct err *e)
+{
+    static const char *const places[] = {"holdfast.yaml", "/etc/holdfast/holdfast.yaml"};
+
+    if (option != NULL) {
+        *path = option;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        /* A file that is there but out of reach is not passed over: its reader says so. */
+        if (access(places[i], F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+            *path = places[i];
+            return true;
+        }
+    return err_set(e, ERR_USAGE,
+                   "there is no configuration: neither %s in the working directory nor %s; name "
+                   "it with --config",
+                   places[0], places[1]);
+}
