@@ -42,11 +42,24 @@ static bool is_named(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-static bool is_kept(const char *const *keep, const char *entry)
+/* Two entries of one name would not do: getenv() finds the first, a shell takes the last. */
+static bool is_replaced(const char *const *set, const char *entry)
 {
-    if (keep == NULL)
+    const size_t name_size = strcspn(entry, "=") + 1;
+
+    for (; set != NULL && *set != NULL; set++)
+        if (strncmp(*set, entry, name_size) == 0)
+            return true;
+    return false;
+}
+
+static bool is_kept(const struct child_spec *spec, const char *entry)
+{
+    if (is_replaced(spec->set, entry))
+        return false;
+    if (spec->keep == NULL)
         return !is_secret(entry);
-    for (; *keep != NULL; keep++)
+    for (const char *const *keep = spec->keep; *keep != NULL; keep++)
         if (is_named(entry, *keep))
             return true;
     return false;
@@ -61,8 +74,7 @@ static size_t count_strings(const char *const *strings)
     return count;
 }
 
-/* The environment for a child: an array of borrowed strings that ends with NULL.  What is set
- * stands first, which is what getenv() finds. */
+/* The environment for a child: an array of borrowed strings that ends with NULL. */
 static const char **environment_for(const struct child_spec *spec)
 {
     const char *const *ours = (const char *const *)environ;
@@ -74,7 +86,7 @@ static const char **environment_for(const struct child_spec *spec)
     for (size_t i = 0; i < set_count; i++)
         all[i] = spec->set[i];
     for (size_t i = 0; i < count; i++)
-        if (is_kept(spec->keep, ours[i]))
+        if (is_kept(spec, ours[i]))
             all[kept++] = ours[i];
     return all;
 }

@@ -22,7 +22,7 @@ struct child {
 struct child_spec {
     char *const *argv;       /* argv[0] is searched in PATH */
     const char *const *keep; /* names of variables that the child gets; NULL: all without secrets */
-    const char *const *set;  /* "NAME=value" in front of them, or NULL; both end with NULL */
+    const char *const *set;  /* "NAME=value" instead of ours, or NULL; both end with NULL */
     bool gives_input;        /* standard input from in_fd instead of /dev/null */
     bool takes_errors;       /* standard error to err_fd instead of ours */
     bool has_group;          /* a process group of its own, killed as a whole */
