@@ -1,10 +1,15 @@
 #include "base/process.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,11 +42,24 @@ static bool is_named(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-static bool is_kept(const char *const *keep, const char *entry)
+/* Two entries of one name would not do: getenv() finds the first, a shell takes the last. */
+static bool is_replaced(const char *const *set, const char *entry)
 {
-    if (keep == NULL)
+    const size_t name_size = strcspn(entry, "=") + 1;
+
+    for (; set != NULL && *set != NULL; set++)
+        if (strncmp(*set, entry, name_size) == 0)
+            return true;
+    return false;
+}
+
+static bool is_kept(const struct child_spec *spec, const char *entry)
+{
+    if (is_replaced(spec->set, entry))
+        return false;
+    if (spec->keep == NULL)
         return !is_secret(entry);
-    for (; *keep != NULL; keep++)
+    for (const char *const *keep = spec->keep; *keep != NULL; keep++)
         if (is_named(entry, *keep))
             return true;
     return false;
@@ -56,8 +74,7 @@ static size_t count_strings(const char *const *strings)
     return count;
 }
 
-/* The environment for a child: an array of borrowed strings that ends with NULL.  What is set
- * stands first, which is what getenv() finds. */
+/* The environment for a child: an array of borrowed strings that ends with NULL. */
 static const char **environment_for(const struct child_spec *spec)
 {
     const char *const *ours = (const char *const *)environ;
@@ -69,7 +86,7 @@ static const char **environment_for(const struct child_spec *spec)
     for (size_t i = 0; spec->set != NULL && i < set_count; i++)
         all[i] = spec->set[i];
     for (size_t i = 0; i < count; i++)
-        if (is_kept(spec->keep, ours[i]))
+        if (is_kept(spec, ours[i]))
             all[kept++] = ours[i];
     return all;
 }
@@ -216,6 +233,53 @@ bool child_wait(struct child *c, struct err *e)
     return true;
 }
 
+bool child_end_open(const struct child *c, int *fd, struct err *e)
+{
+    const int opened = pidfd_open(c->pid, 0);
+
+    if (opened < 0)
+        return err_sys(e, "watch a child process");
+    *fd = opened;
+    return true;
+}
+
+void child_signal(const struct child *c, int number)
+{
+    assert(c->pid > 0);
+    (void)kill(c->has_group ? -c->pid : c->pid, number); /* fails only when it has ended already */
+}
+
+bool child_write(const struct child *c, struct slice bytes, size_t *written, struct err *e)
+{
+    const size_t size = bytes.size < PIPE_BUF ? bytes.size : PIPE_BUF;
+    const struct timespec at_once = {0};
+    sigset_t broken_pipe;
+    sigset_t before;
+    sigset_t pending;
+    ssize_t n = 0;
+
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    sigpending(&pending);
+    do
+        n = write(c->in_fd, bytes.data, size);
+    while (n < 0 && errno == EINTR);
+
+    const int failure = errno;
+
+    /* Ours is taken back; one that somebody else sent stays. */
+    if (n < 0 && failure == EPIPE && !sigismember(&pending, SIGPIPE))
+        (void)sigtimedwait(&broken_pipe, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (n < 0) {
+        errno = failure;
+        return err_sys(e, "write to a child process");
+    }
+    *written = (size_t)n;
+    return true;
+}
+
 void child_auto(struct child *c)
 {
     int status = 0;
@@ -223,8 +287,51 @@ void child_auto(struct child *c)
     child_close(c);
     if (c->pid <= 0)
         return;
-    (void)kill(c->has_group ? -c->pid : c->pid, SIGKILL); /* fails only when it has ended already */
+    child_signal(c, SIGKILL);
     (void)child_reap(c, &status);
+}
+
+/* ERR_NOT_FOUND when nothing is there. */
+static bool program_check_at(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return err_sys(e, "%s", path);
+    if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+        return err_set(e, ERR_DENIED, "%s is not an executable file", path);
+    return true;
+}
+
+bool program_check(const char *name, struct err *e)
+{
+    const char *search = getenv("PATH");
+    struct err found = {0};
+
+    if (strchr(name, '/') != NULL)
+        return program_check_at(name, e);
+    if (search == NULL)
+        search = "/bin:/usr/bin"; /* what posix_spawnp() takes then */
+    for (;;) {
+        AUTO(buf) struct buf path = {0};
+        const size_t length = strcspn(search, ":");
+        struct err why = {0};
+
+        buf_append(&path, search, length);
+        buf_printf(&path, "%s%s", length == 0 ? "./" : "/", name);
+        if (program_check_at(buf_string(&path), &why))
+            return true;
+        if (why.code == ERR_DENIED && found.code == ERR_NONE)
+            found = why;
+        if (search[length] == '\0')
+            break;
+        search += length + 1;
+    }
+    if (found.code != ERR_NONE)
+        *e = found;
+    else
+        (void)err_set(e, ERR_NOT_FOUND, "there is no program %s in PATH", name);
+    return false;
 }
 
 bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e)

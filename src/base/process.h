@@ -22,7 +22,7 @@ struct child {
 struct child_spec {
     char *const *argv;       /* argv[0] is searched in PATH */
     const char *const *keep; /* names of variables that the child gets; NULL: all without secrets */
-    const char *const *set;  /* "NAME=value" in front of them, or NULL; both end with NULL */
+    const char *const *set;  /* "NAME=value" instead of ours, or NULL; both end with NULL */
     bool gives_input;        /* standard input from in_fd instead of /dev/null */
     bool takes_errors;       /* standard error to err_fd instead of ours */
     bool has_group;          /* a process group of its own, killed as a whole */
@@ -36,8 +36,25 @@ MUST_CHECK bool child_start(char *const argv[], struct child *out, struct err *e
  * with 0. */
 MUST_CHECK bool child_wait(struct child *c, struct err *e);
 
-/* Kill and reap a child that is still there, close the pipes. */
+/* A descriptor that polls readable once the child has ended; the caller closes it. */
+MUST_CHECK bool child_end_open(const struct child *c, int *fd, struct err *e);
+
+/* Send a signal to a child that child_wait() has not been called for, and to its group if it has
+ * one.  One that has ended takes no notice. */
+void child_signal(const struct child *c, int number);
+
+/*
+ * Write some of the bytes to the child's input: those that go without waiting after poll() said
+ * POLLOUT.  Fails, and sends us no SIGPIPE, when nobody reads it any more.
+ */
+MUST_CHECK bool child_write(const struct child *c, struct slice bytes, size_t *written,
+                            struct err *e);
+
+/* Kill and reap a child that is still there, with its group; close the pipes. */
 void child_auto(struct child *c);
+
+/* That argv[0] could be started: ERR_NOT_FOUND, or ERR_DENIED for what is no executable file. */
+MUST_CHECK bool program_check(const char *name, struct err *e);
 
 /* Run to the end and append standard output, at most limit bytes, to *out. */
 MUST_CHECK bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e);

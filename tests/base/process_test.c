@@ -1,7 +1,11 @@
 #include "support/test.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -180,6 +184,213 @@ TEST(an_ignored_hangup_stays_ignored)
     CHECK_ERR(cancel_err(e), ERR_CANCELLED);
 }
 
+/* Start these lines as a spec says; both outputs are read to their ends. */
+static void check_started(struct child_spec spec, const char *lines, const char *out,
+                          const char *errors)
+{
+    char shell[] = "/bin/sh";
+    char option[] = "-c";
+    AUTO(mem) char *copy = mem_string(lines);
+    AUTO(child) struct child c = CHILD_NONE;
+    char found[2][4096] = {0};
+    size_t got = 0;
+
+    spec.argv = (char *const[]){shell, option, copy, NULL};
+    CHECK_OK(child_start_with(&spec, &c, e));
+    CHECK((c.in_fd >= 0) == spec.gives_input && (c.err_fd >= 0) == spec.takes_errors);
+    CHECK(spec.gives_input ? fd_close(&c.in_fd, "input", &(struct err){0}) : true);
+    CHECK_OK(fd_read(c.out_fd, found[0], sizeof(found[0]) - 1, &got, e));
+    ck_assert_str_eq(found[0], out);
+    if (errors != NULL) {
+        CHECK_OK(fd_read(c.err_fd, found[1], sizeof(found[1]) - 1, &got, e));
+        ck_assert_str_eq(found[1], errors);
+    }
+    CHECK_OK(child_wait(&c, e));
+    CHECK(c.pid == 0 && c.in_fd == -1 && c.out_fd == -1 && c.err_fd == -1);
+}
+
+TEST(only_variables_that_are_named_are_kept)
+{
+    static const char *const keep[] = {"WANTED", "PATH", "UNSET", NULL};
+    static const char *const set[] = {"SET=new", "WANTED=mine", NULL};
+    static const char line[] = "echo $WANTED,$OTHER,$SET,$UNSET,$HOLDFAST_PASSWORD,$WANTEDLY";
+
+    setenv("WANTED", "yes", 1);
+    setenv("WANTEDLY", "no", 1);
+    setenv("OTHER", "no", 1);
+    setenv("SET", "old", 1);
+    setenv("HOLDFAST_PASSWORD", "geheim", 1);
+    check_started((struct child_spec){.keep = keep}, line, "yes,,,,,\n", NULL);
+    check_started((struct child_spec){.keep = keep, .set = set}, line, "mine,,new,,,\n", NULL);
+    check_started((struct child_spec){.set = set}, line, "mine,no,new,,,no\n", NULL);
+}
+END
+
+TEST(errors_and_output_have_pipes_of_their_own)
+{
+    check_started((struct child_spec){.takes_errors = true}, "echo out; echo wrong >&2", "out\n",
+                  "wrong\n");
+}
+END
+
+TEST(input_ends_when_it_is_closed)
+{
+    check_started((struct child_spec){.gives_input = true}, "wc -c", "0\n", NULL);
+    check_started((struct child_spec){0}, "wc -c", "0\n", NULL);
+}
+END
+
+TEST(a_child_in_a_group_takes_its_children_along)
+{
+    char shell[] = "/bin/sh";
+    char option[] = "-c";
+    char line[] = "sleep 1000 & echo started; wait";
+    const struct child_spec spec = {.argv = (char *const[]){shell, option, line, NULL},
+                                    .has_group = true,
+                                    .takes_errors = true};
+    char text[20] = {0};
+    int left = -1;
+    size_t got = 0;
+
+    {
+        AUTO(child) struct child c = CHILD_NONE;
+
+        CHECK_OK(child_start_with(&spec, &c, e));
+        CHECK(getpgid(c.pid) == c.pid);
+        CHECK_OK(fd_read(c.out_fd, text, 8, &got, e));
+        ck_assert_str_eq(text, "started\n");
+        left = dup(c.err_fd);
+    }
+    CHECK_OK(fd_read(left, text, 1, &got, e)); /* ends when nobody holds it any more */
+    CHECK(got == 0);
+    close(left);
+}
+END
+
+TEST(the_end_of_a_child_can_be_waited_for_and_a_signal_brings_it)
+{
+    AUTO(child) struct child c = CHILD_NONE;
+    AUTO(fd) int end = -1;
+    struct err e = {0};
+
+    CHECK(start("exec sleep 1000", &c, &e) && child_end_open(&c, &end, &e));
+
+    struct pollfd p = {.fd = end, .events = POLLIN};
+
+    CHECK(poll(&p, 1, 50) == 0);
+    child_signal(&c, SIGTERM);
+    CHECK(poll(&p, 1, 5000) == 1);
+    child_signal(&c, SIGTERM);
+    CHECK(!child_wait(&c, &e) && strstr(e.text, "signal 15") != NULL);
+}
+END
+
+static void wait_for_end(const struct child *c)
+{
+    AUTO(fd) int end = -1;
+
+    CHECK_OK(child_end_open(c, &end, e));
+
+    struct pollfd p = {.fd = end, .events = POLLIN};
+
+    CHECK(poll(&p, 1, 5000) == 1);
+}
+
+TEST(writing_to_a_child_that_reads_no_more_fails_without_a_signal)
+{
+    static const uint8_t bytes[100000];
+    char name[] = "true";
+    AUTO(child) struct child c = CHILD_NONE;
+    const struct child_spec spec = {.argv = (char *const[]){name, NULL}, .gives_input = true};
+    sigset_t pending;
+    sigset_t blocked;
+    size_t written = 0;
+
+    CHECK_OK(child_start_with(&spec, &c, e));
+    wait_for_end(&c);
+    for (int i = 0; i < 3; i++)
+        CHECK_ERR(child_write(&c, SLICE_OF(bytes, sizeof(bytes)), &written, e), ERR_FATAL);
+    sigpending(&pending);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    CHECK(!sigismember(&pending, SIGPIPE) && !sigismember(&blocked, SIGPIPE));
+}
+END
+
+TEST(a_signal_that_somebody_else_sent_stays)
+{
+    char name[] = "true";
+    AUTO(child) struct child c = CHILD_NONE;
+    const struct child_spec spec = {.argv = (char *const[]){name, NULL}, .gives_input = true};
+    sigset_t broken_pipe;
+    sigset_t pending;
+    size_t written = 0;
+
+    CHECK_OK(child_start_with(&spec, &c, e));
+    wait_for_end(&c);
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
+    pthread_kill(pthread_self(), SIGPIPE);
+    CHECK_ERR(child_write(&c, SLICE_OF("x", 1), &written, e), ERR_FATAL);
+    sigpending(&pending);
+    CHECK(sigismember(&pending, SIGPIPE));
+}
+END
+
+TEST(writing_takes_what_goes_without_waiting)
+{
+    AUTO(mem) uint8_t *bytes = mem_new(100000);
+    char name[] = "wc";
+    char option[] = "-c";
+    AUTO(child) struct child c = CHILD_NONE;
+    const struct child_spec spec = {.argv = (char *const[]){name, option, NULL},
+                                    .gives_input = true};
+    char found[30] = {0};
+    char wanted[30] = {0};
+    size_t written = 0;
+    size_t got = 0;
+
+    CHECK_OK(child_start_with(&spec, &c, e));
+    CHECK_OK(child_write(&c, SLICE_OF(bytes, 100000), &written, e));
+    CHECK(written > 0 && written <= PIPE_BUF);
+    CHECK_OK(fd_close(&c.in_fd, "input", e));
+    CHECK_OK(fd_read(c.out_fd, found, sizeof(found) - 1, &got, e));
+    (void)snprintf(wanted, sizeof(wanted), "%zu\n", written);
+    ck_assert_str_eq(found, wanted);
+    CHECK_OK(child_wait(&c, e));
+}
+END
+
+static void check_program(const char *name, enum err_code wanted)
+{
+    struct err e = {0};
+
+    CHECK(program_check(name, &e) == (wanted == ERR_NONE));
+    ck_assert_msg(e.code == wanted && (e.text[0] != '\0') == (wanted != ERR_NONE), "%s: %s", name,
+                  e.text);
+}
+
+TEST(programs_are_looked_for_as_they_will_be_started)
+{
+    check_program("sh", ERR_NONE);
+    check_program("/bin/sh", ERR_NONE);
+    check_program("no-such-program-here", ERR_NOT_FOUND);
+    check_program("/", ERR_DENIED);
+    check_program("/etc/passwd", ERR_DENIED);
+    check_program("/etc/passwd/x", ERR_FATAL);
+    setenv("PATH", "/nowhere:/etc", 1);
+    check_program("sh", ERR_NOT_FOUND);
+    check_program("passwd", ERR_DENIED);
+    setenv("PATH", "/etc::/bin", 1);
+    check_program("sh", ERR_NONE);
+    unsetenv("PATH");
+    check_program("sh", ERR_NONE);
+    CHECK(chdir("/bin") == 0);
+    setenv("PATH", "", 1);
+    check_program("sh", ERR_NONE);
+}
+END
+
 TESTS("process", output_is_appended_when_the_program_succeeds,
       a_failing_program_is_named_with_its_exit_status, a_killed_program_is_named_with_its_signal,
       output_beyond_the_limit_fails_and_ends_an_endless_program, a_missing_program_is_not_found,
@@ -188,4 +399,10 @@ TESTS("process", output_is_appended_when_the_program_succeeds,
       children_start_with_default_signals, leaving_the_scope_ends_a_child,
       waiting_does_not_hang_on_output_that_nobody_reads,
       the_first_signal_asks_to_stop_and_the_second_ends_the_process,
-      an_ignored_hangup_stays_ignored)
+      an_ignored_hangup_stays_ignored, only_variables_that_are_named_are_kept,
+      errors_and_output_have_pipes_of_their_own, input_ends_when_it_is_closed,
+      a_child_in_a_group_takes_its_children_along,
+      the_end_of_a_child_can_be_waited_for_and_a_signal_brings_it,
+      writing_to_a_child_that_reads_no_more_fails_without_a_signal,
+      a_signal_that_somebody_else_sent_stays, writing_takes_what_goes_without_waiting,
+      programs_are_looked_for_as_they_will_be_started)
