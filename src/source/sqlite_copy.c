@@ -66,13 +66,13 @@ static bool copy_pages(sqlite3 *from, sqlite3 *to, bool is_held, struct err *e)
     }
 }
 
-/* A copy is one file, so no log and no journal takes part in writing it. */
+/* A file that is empty has nothing that a journal would have to keep. */
 static bool write_copy(sqlite3 *from, int fd, bool is_held, struct err *e)
 {
     AUTO(sqlite_db) sqlite3 *to = NULL;
 
     return sqlite_db_open_fd(fd, true, &to, e) &&
-           sqlite_db_run(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", e) &&
+           sqlite_db_run(to, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF", e) &&
            copy_pages(from, to, is_held, e);
 }
 

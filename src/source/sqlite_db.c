@@ -16,8 +16,7 @@ enum {
     WAIT_MS = 20,         /* between two tries for a lock */
     CANCEL_STEPS = 20000, /* of SQLite's machine, below a millisecond, between questions */
     SQL_LENGTH_MAX =
-        16 << 20,         /* the text of one object of the schema; SQLite's own limit is 1 GB */
-    CACHE_KIB = 16 << 10, /* of pages, for each connection */
+        16 << 20, /* the text of one object of the schema; SQLite's own limit is 1 GB */
 };
 
 void sqlite_db_auto(sqlite3 **db)
@@ -161,13 +160,9 @@ static bool harden(sqlite3 *db, struct err *e)
     (void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
     sqlite3_progress_handler(db, CANCEL_STEPS, on_progress, NULL);
 
-    char pragmas[160];
-
-    (void)sqlite3_snprintf(sizeof(pragmas), pragmas,
-                           "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
-                           "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d;",
-                           CACHE_KIB);
-    return sqlite_db_run(db, pragmas, e);
+    /* None of these reads the file: that is the caller's to do, who knows how to wait for it. */
+    return sqlite_db_run(
+        db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY", e);
 }
 
 /* sqlite3_open_v2() and what follows it always; the connection is there in case of an error too. */
