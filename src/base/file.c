@@ -186,6 +186,11 @@ bool dir_sync(int dirfd, const char *name, struct err *e)
     return true;
 }
 
+bool fd_sync(int fd, const char *name, struct err *e)
+{
+    return fsync(fd) == 0 || sync_failed(name, e);
+}
+
 /* mkdir() for one path; a new directory is made durable in its parent. */
 static bool dir_make(const char *path, mode_t mode, struct err *e)
 {
@@ -238,7 +243,7 @@ static void draft_auto(struct draft *d)
 
 static bool draft_open_named(int dirfd, const char *tmp_name, struct draft *d, struct err *e)
 {
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(dirfd, tmp_name, flags, FILE_MODE);
 
     if (fd < 0 && errno == EEXIST && file_remove(dirfd, tmp_name, e))
@@ -253,7 +258,7 @@ static bool draft_open_named(int dirfd, const char *tmp_name, struct draft *d, s
 static bool draft_open(int dirfd, const struct place *p, const char *tmp_name, struct draft *d,
                        struct err *e)
 {
-    const int fd = openat(p->dirfd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, FILE_MODE);
+    const int fd = openat(p->dirfd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, FILE_MODE);
 
     if (fd >= 0) {
         *d = (struct draft){fd, -1, NULL};
@@ -333,6 +338,22 @@ bool file_publish_replace(int dirfd, const char *name, const char *tmp_name, str
         return err_sys(e, "replace %s", name);
     d.tmp_name = NULL;
     return publication_sync(&p, is_suspect, e) || err_wrap(e, "replace %s", name);
+}
+
+bool file_unnamed(const char *folder, int *fd, struct err *e)
+{
+    char name[40];
+    AUTO(place) struct place p = {-1, "the new file"};
+    AUTO(draft) struct draft d = {-1, -1, NULL}; /* removes the name, if there is one */
+
+    (void)snprintf(name, sizeof(name), ".holdfast-unnamed-%u", geteuid());
+    if (!dir_open(folder, &p.dirfd, e))
+        return false;
+    if (!draft_open(p.dirfd, &p, name, &d, e))
+        return err_wrap(e, "%s", folder);
+    *fd = d.fd;
+    d.fd = -1;
+    return true;
 }
 
 bool file_remove(int dirfd, const char *name, struct err *e)

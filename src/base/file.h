@@ -61,6 +61,16 @@ MUST_CHECK bool file_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_sync(int dirfd, const char *name, struct err *e);
 
+/* fsync() of a file.  After a failure (ERR_FATAL) what the disk holds is unknown. */
+MUST_CHECK bool fd_sync(int fd, const char *name, struct err *e);
+
+/*
+ * A file for reading and writing, mode 0600, that has no name in the folder and is gone when it is
+ * closed, whatever ends the process.  Where O_TMPFILE is not supported it has the name
+ * ".holdfast-unnamed-UID" for a moment; one that a kill left there gives way to the next.
+ */
+MUST_CHECK bool file_unnamed(const char *folder, int *fd, struct err *e);
+
 /*
  * For restoring below a target.  Every path is resolved with openat2(RESOLVE_BENEATH |
  * RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), so nothing outside root is ever reached;

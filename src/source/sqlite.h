@@ -1,0 +1,80 @@
+/*
+ * SQLite databases: a consistent copy of one file, a manifest of what is in it, and putting it
+ * back.  Part of source.h; docs/sources/sqlite.md describes the manifest.
+ */
+#ifndef SOURCE_SQLITE_H
+#define SOURCE_SQLITE_H
+
+#include "base/buf.h"
+
+struct member;
+
+struct sqlite_options {
+    const char *name;
+    const char *path; /* absolute */
+    const char
+        *scratch; /* folder for the copy, which has no name there; NULL: $TMPDIR or /var/tmp */
+    unsigned lock_limit_ms; /* how long others may keep the database locked; 0: 30 s */
+};
+
+/*
+ * The kind "sqlite": sends "<name>", the database as one file in rollback journal mode, and
+ * "<name>.manifest.json".  Writers go on meanwhile.  A database that is damaged is sent as it is,
+ * and *failure says so.  A cancelled send() fails with ERR_CANCELLED.
+ */
+MUST_CHECK bool sqlite_member_new(const struct sqlite_options *o, struct member **out,
+                                  struct err *e);
+
+/* What a check found. */
+struct sqlite_report {
+    uint64_t tables, rows; /* that were compared */
+    uint64_t differences;
+    struct buf text; /* the first 100 differences, a sentence on a line each */
+};
+void sqlite_report_done(struct sqlite_report *r);
+void sqlite_report_auto(struct sqlite_report *r);
+
+/*
+ * Compare the file of a copy with its manifest: its bytes, SQLite's own integrity check, numbers
+ * and hashes of rows.  True when that could be done, whatever was found.  The file is only read;
+ * nobody may be using it (ERR_TRANSIENT when there is a journal or a write-ahead log beside it).
+ */
+MUST_CHECK bool sqlite_check(const char *path, struct slice manifest, struct sqlite_report *out,
+                             struct err *e);
+
+/* Append the next piece of the copy to *out; nothing at its end. */
+typedef bool sqlite_feed_fn(void *arg, struct buf *out, struct err *e);
+
+struct sqlite_restore_options {
+    const char *path; /* a symbolic link is followed */
+    struct slice manifest;
+    bool force; /* replace the content also while others have the database open */
+};
+
+/*
+ * Put a copy in the place of a database.  Whatever fails, and at whatever moment the process or
+ * the machine stops, path holds the old database or the new one, whole and usable:
+ *
+ *  1. The copy is written beside it as "<file>-holdfast" with the old file's owner and mode (or
+ *     ours and 0600), put in WAL mode if the original was, and fsynced.
+ *  2. It is compared with the manifest: ERR_CORRUPT unless all is equal.
+ *  3. The old database is locked exclusively through SQLite, which rolls back what an interrupted
+ *     writer left.  ERR_TRANSIENT while any process has it open.
+ *  4. Its write-ahead log is brought into it completely.  From here on the old file needs no other.
+ *  5. "-wal", "-shm" and "-journal" are removed and the folder is fsynced, because SQLite would
+ *     apply a stale one to whatever has the name.
+ *  6. The copy is renamed into place and the folder is fsynced.
+ *
+ * With force, a database that others have open is not replaced as a file: the copy becomes its
+ * content in one transaction of SQLite, which they see as any other; its journal mode stays.
+ * That fails with ERR_TRANSIENT while they keep it locked, and when it is in WAL mode with another
+ * size of pages.  An old file that is no database, or damaged, cannot be locked and gives way
+ * unless somebody has it open.
+ *
+ * What an interrupted call left is removed by the next for the same path; of two at the same time
+ * one fails with ERR_TRANSIENT.
+ */
+MUST_CHECK bool sqlite_restore(const struct sqlite_restore_options *o, sqlite_feed_fn *feed,
+                               void *arg, struct err *e);
+
+#endif
