@@ -174,6 +174,10 @@ bool child_start_with(const struct child_spec *spec, struct child *out, struct e
     AUTO(ends) struct ends ends = {-1, -1, -1};
     AUTO(child) struct child c = CHILD_NONE;
 
+    assert(!spec->has_input || !spec->gives_input);
+    if (spec->has_input &&
+        (ends.in = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) < 0)
+        return err_sys(e, "start %s", spec->argv[0]);
     if (!pipe_open(&c.out_fd, &ends.out, e) ||
         (spec->gives_input && !pipe_open(&ends.in, &c.in_fd, e)) ||
         (spec->takes_errors && !pipe_open(&c.err_fd, &ends.err, e)))

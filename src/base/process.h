@@ -24,8 +24,10 @@ struct child_spec {
     const char *const *keep; /* names of variables that the child gets; NULL: all without secrets */
     const char *const *set;  /* "NAME=value" instead of ours, or NULL; both end with NULL */
     bool gives_input;        /* standard input from in_fd instead of /dev/null */
-    bool takes_errors;       /* standard error to err_fd instead of ours */
-    bool has_group;          /* a process group of its own, killed as a whole */
+    bool has_input;          /* standard input is input_fd, which stays ours too */
+    int input_fd;
+    bool takes_errors; /* standard error to err_fd instead of ours */
+    bool has_group;    /* a process group of its own, killed as a whole */
 };
 MUST_CHECK bool child_start_with(const struct child_spec *spec, struct child *out, struct err *e);
 

@@ -151,6 +151,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/member.h"
 #include "source/set.h"
 #include "source/sqlite.h"
+#include "source/postgres.h"
 
 /* Targets (target.c) */
 

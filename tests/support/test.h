@@ -40,13 +40,18 @@
 #ifndef TEST_SECONDS
 #define TEST_SECONDS 60
 #endif
-#define TESTS(suite_name, ...)                                        \
+#define TESTS(suite_name, ...) TESTS_BETWEEN(suite_name, NULL, NULL, __VA_ARGS__)
+
+/* The same; before() runs once ahead of the tests and after() once behind them, both in the
+ * process that the tests are forked from. */
+#define TESTS_BETWEEN(suite_name, before, after, ...)                 \
     int main(void)                                                    \
     {                                                                 \
         const TTest *const tests[] = {__VA_ARGS__};                   \
         Suite *s = suite_create(suite_name);                          \
         TCase *c = tcase_create(suite_name);                          \
         tcase_set_timeout(c, TEST_SECONDS);                           \
+        tcase_add_unchecked_fixture(c, (before), (after));            \
         for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) \
             tcase_add_test(c, tests[i]);                              \
         suite_add_tcase(s, c);                                        \

@@ -1,0 +1,424 @@
+#include "source/postgres_link.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define WAIT_MS         200
+#define CANCEL_TEXT_MAX 256
+#define SENTENCE_MAX    400
+#define LINES_PER_LOOK  1024 /* between looks at the requests to stop */
+
+/* What a dsn leaves open: a server that is gone is noticed after two minutes. */
+static const struct {
+    const char *keyword, *value;
+} defaults[] = {
+    {"connect_timeout", "15"},      {"keepalives_idle", "60"},
+    {"keepalives_interval", "10"},  {"keepalives_count", "6"},
+    {"tcp_user_timeout", "120000"}, {"fallback_application_name", "holdfast"},
+};
+
+/*
+ * Everything that changes the text of values or when a statement ends.  The first statement comes
+ * first: after it nothing that users made can be taken for an operator or function of the server.
+ */
+static const char settings[] =
+    "SELECT pg_catalog.set_config('search_path', '', false);"
+    "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';"
+    "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C';"
+    "SET xmloption = 'content'; SET quote_all_identifiers = off; SET synchronize_seqscans = off;"
+    "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = 30000;"
+    "SET idle_in_transaction_session_timeout = 0";
+
+static_assert(POSTGRES_LOCK_WAIT_MS == 30000, "as in the settings");
+
+/* Addresses */
+
+static void address_set(struct postgres_address *a, const char *keyword, const char *value)
+{
+    size_t at = 0;
+
+    while (at < a->count && strcmp(a->keywords[at], keyword) != 0)
+        at++;
+    if (at == a->count) {
+        a->count++;
+        a->keywords = mem_resize(a->keywords, a->count, sizeof(a->keywords[0]));
+        a->values = mem_resize(a->values, a->count, sizeof(a->values[0]));
+        a->keywords[at] = arena_string(&a->arena, slice_string(keyword));
+    }
+    a->values[at] = arena_string(&a->arena, slice_string(value));
+}
+
+static void options_auto(PQconninfoOption **options)
+{
+    PQconninfoFree(*options);
+}
+
+static bool address_take(struct postgres_address *a, const char *dsn, struct err *e)
+{
+    AUTO(options) PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+
+    /* libpq's own words may quote the password of a malformed URI. */
+    if (options == NULL)
+        return err_set(e, ERR_USAGE,
+                       "the dsn is neither a list of keyword=value nor a postgresql:// URI");
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
+        if (o->val == NULL || strcmp(o->keyword, "client_encoding") == 0)
+            continue;
+        if (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0)
+            return err_set(e, ERR_USAGE, "the dsn holds a %s, which has no place in it",
+                           o->keyword);
+        address_set(a, o->keyword, o->val);
+    }
+    return true;
+}
+
+bool postgres_address_init(struct postgres_address *a, const char *dsn, const char *password,
+                           struct err *e)
+{
+    *a = (struct postgres_address){0};
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        address_set(a, defaults[i].keyword, defaults[i].value);
+    if (!address_take(a, dsn, e)) {
+        postgres_address_done(a);
+        return false;
+    }
+    if (password != NULL) {
+        a->password = mem_secret_new(strlen(password) + 1);
+        memcpy(a->password, password, strlen(password));
+    }
+    return true;
+}
+
+void postgres_address_done(struct postgres_address *a)
+{
+    mem_free(a->keywords);
+    mem_free(a->values);
+    mem_secret_free(a->password);
+    arena_done(&a->arena);
+    *a = (struct postgres_address){0};
+}
+
+static void setting_format(struct buf *out, const char *keyword, const char *value)
+{
+    buf_printf(out, "%s%s='", out->size > 0 ? " " : "", keyword);
+    for (; *value != '\0'; value++)
+        buf_printf(out, *value == '\'' || *value == '\\' ? "\\%c" : "%c", *value);
+    buf_printf(out, "'");
+}
+
+void postgres_address_format(const struct postgres_address *a, const char *passfile,
+                             struct buf *out)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (passfile == NULL || strcmp(a->keywords[i], "passfile") != 0)
+            setting_format(out, a->keywords[i], a->values[i]);
+    if (passfile != NULL)
+        setting_format(out, "passfile", passfile);
+}
+
+void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l)
+{
+    const char *ip = PQhostaddr(l->conn);
+
+    address_set(a, "host", PQhost(l->conn));
+    address_set(a, "port", PQport(l->conn));
+    address_set(a, "user", PQuser(l->conn));
+    address_set(a, "dbname", PQdb(l->conn));
+    address_set(a, "hostaddr", ip != NULL && PQhost(l->conn)[0] != '/' ? ip : "");
+}
+
+/* Failures */
+
+/* One line of a message of several, without "ERROR:" in front. */
+static void flatten(const char *message, char out[SENTENCE_MAX])
+{
+    static const char *const severities[] = {"ERROR:", "FATAL:", "PANIC:"};
+    size_t size = 0;
+
+    for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++)
+        if (strncmp(message, severities[i], strlen(severities[i])) == 0)
+            message += strlen(severities[i]);
+    for (; *message != '\0' && size < SENTENCE_MAX - 1; message++) {
+        const bool is_blank = (unsigned char)*message <= ' ';
+
+        if (!is_blank)
+            out[size++] = *message;
+        else if (size > 0 && out[size - 1] != ' ')
+            out[size++] = ' ';
+    }
+    while (size > 0 && out[size - 1] == ' ')
+        size--;
+    out[size] = '\0';
+}
+
+static enum err_code code_of(const char *sqlstate)
+{
+    static const struct {
+        const char *begins_with;
+        enum err_code code;
+    } codes[] = {
+        {"28", ERR_DENIED},       {"42501", ERR_DENIED},  {"3D", ERR_NOT_FOUND},
+        {"42P01", ERR_NOT_FOUND}, {"08", ERR_TRANSIENT},  {"53", ERR_TRANSIENT},
+        {"55P03", ERR_TRANSIENT}, {"57P", ERR_TRANSIENT}, {"40", ERR_TRANSIENT},
+    };
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (strncmp(sqlstate, codes[i].begins_with, strlen(codes[i].begins_with)) == 0)
+            return codes[i].code;
+    return sqlstate[0] == '\0' ? ERR_TRANSIENT : ERR_FATAL;
+}
+
+/* Record what the server or, without a result, libpq said.  Returns false. */
+static bool link_err(struct postgres_link *l, const PGresult *r, struct err *e)
+{
+    const char *state = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *primary = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    char sentence[SENTENCE_MAX];
+
+    memset(l->sqlstate, 0, sizeof(l->sqlstate));
+    if (state != NULL)
+        memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
+    flatten(primary != NULL ? primary : PQerrorMessage(l->conn), sentence);
+    return err_set(e, code_of(l->sqlstate), "%s",
+                   sentence[0] != '\0' ? sentence : "the server gave no answer");
+}
+
+/* There is no code before a connection stands, only text. */
+static bool connect_err(const PGconn *conn, struct err *e)
+{
+    char sentence[SENTENCE_MAX];
+    enum err_code code = ERR_TRANSIENT;
+
+    flatten(PQerrorMessage(conn), sentence);
+    if (PQconnectionNeedsPassword(conn) != 0 || strstr(sentence, "authentication failed") != NULL ||
+        strstr(sentence, "pg_hba.conf") != NULL)
+        code = ERR_DENIED;
+    else if (strstr(sentence, "does not exist") != NULL)
+        code = ERR_NOT_FOUND;
+    return err_set(e, code, "%s", sentence);
+}
+
+/* Connections */
+
+/* Libraries do not print, and libpq does unless told otherwise. */
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+bool postgres_link_open(struct postgres_link *l, const struct postgres_address *a, struct err *e)
+{
+    AUTO(mem) const char **keywords = mem_array(a->count + 3, sizeof(*keywords));
+    AUTO(mem) const char **values = mem_array(a->count + 3, sizeof(*values));
+    size_t count = a->count;
+
+    memcpy(keywords, a->keywords, count * sizeof(*keywords));
+    memcpy(values, a->values, count * sizeof(*values));
+    keywords[count] = "client_encoding";
+    values[count++] = "UTF8";
+    keywords[count] = "password";
+    values[count++] = a->password;
+    /* Not expanded: a database whose name looks like a connection string stays a name. */
+    l->conn = PQconnectdbParams(keywords, values, 0);
+    if (l->conn == NULL || PQstatus(l->conn) != CONNECTION_OK) {
+        connect_err(l->conn, e);
+        postgres_link_close(l);
+        return false;
+    }
+    PQsetNoticeProcessor(l->conn, ignore_notice, NULL);
+    if (!postgres_link_run(l, settings, e) ||
+        (PQserverVersion(l->conn) >= 170000 &&
+         !postgres_link_run(l, "SET transaction_timeout = 0", e))) {
+        postgres_link_close(l);
+        return false;
+    }
+    return true;
+}
+
+static void link_cancel(PGconn *conn)
+{
+    PGcancel *cancel = PQgetCancel(conn);
+    char text[CANCEL_TEXT_MAX];
+
+    if (cancel == NULL)
+        return;
+    /* Fails only when there is nobody to tell. */
+    (void)PQcancel(cancel, text, sizeof(text));
+    PQfreeCancel(cancel);
+}
+
+void postgres_link_close(struct postgres_link *l)
+{
+    if (l->conn == NULL)
+        return;
+    if (PQtransactionStatus(l->conn) == PQTRANS_ACTIVE)
+        link_cancel(l->conn);
+    PQfinish(l->conn);
+    l->conn = NULL;
+}
+
+static bool go_on(const struct postgres_link *l, struct err *e)
+{
+    if (cancel_is_requested())
+        return cancel_err(e);
+    if (l->is_stopping != NULL && atomic_load(l->is_stopping))
+        return err_set(e, ERR_CANCELLED, "another part of the backup failed");
+    return true;
+}
+
+/* Wait a while for more from the server and take it in. */
+static bool link_wait(struct postgres_link *l, struct err *e)
+{
+    struct pollfd p = {.fd = PQsocket(l->conn), .events = POLLIN};
+
+    if (!go_on(l, e))
+        return false;
+    if (poll(&p, 1, WAIT_MS) <= 0)
+        return true; /* nothing, or a signal */
+    return PQconsumeInput(l->conn) == 1 || link_err(l, NULL, e);
+}
+
+/* The next result, NULL after the last one. */
+static bool link_result(struct postgres_link *l, PGresult **out, struct err *e)
+{
+    while (PQisBusy(l->conn) == 1)
+        if (!link_wait(l, e))
+            return false;
+    *out = PQgetResult(l->conn);
+    return true;
+}
+
+static bool is_good(const PGresult *r)
+{
+    const ExecStatusType status = PQresultStatus(r);
+
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_OUT;
+}
+
+static bool link_send(struct postgres_link *l, const struct postgres_query *q, struct err *e)
+{
+    int sent = 0;
+
+    if (q->count == 0 && !q->is_binary)
+        sent = PQsendQuery(l->conn, q->sql);
+    else
+        sent = PQsendQueryParams(l->conn, q->sql, q->count, NULL, q->values, NULL, NULL,
+                                 q->is_binary ? 1 : 0);
+    return sent == 1 || link_err(l, NULL, e);
+}
+
+/* Take the results that are left; *ok and *e become those of the first failure.  False: the
+ * connection is of no use any more. */
+static bool link_drain(struct postgres_link *l, PGresult **last, bool *ok, struct err *e)
+{
+    for (;;) {
+        AUTO(postgres_result) PGresult *r = NULL;
+
+        if (!link_result(l, &r, e))
+            return false;
+        if (r == NULL)
+            return true;
+        if (*ok && !is_good(r))
+            *ok = link_err(l, r, e);
+        PQclear(*last);
+        *last = TAKE(r);
+    }
+}
+
+bool postgres_link_query(struct postgres_link *l, const struct postgres_query *q, PGresult **out,
+                         struct err *e)
+{
+    AUTO(postgres_result) PGresult *last = NULL;
+    bool ok = true;
+
+    if (!link_send(l, q, e) || !link_drain(l, &last, &ok, e))
+        return false;
+    if (ok && last == NULL)
+        return link_err(l, NULL, e);
+    if (ok && out != NULL)
+        *out = TAKE(last);
+    return ok;
+}
+
+bool postgres_link_run(struct postgres_link *l, const char *sql, struct err *e)
+{
+    return postgres_link_query(l, &(struct postgres_query){.sql = sql}, NULL, e);
+}
+
+static bool copy_lines(struct postgres_link *l, postgres_line_fn *fn, void *arg, uint64_t *count,
+                       struct err *e)
+{
+    for (;;) {
+        char *line = NULL;
+        const int size = PQgetCopyData(l->conn, &line, 1);
+
+        if (size == -1)
+            return true;
+        if (size == -2)
+            return link_err(l, NULL, e);
+        if (size == 0) {
+            if (!link_wait(l, e))
+                return false;
+            continue;
+        }
+
+        const bool is_taken = fn(arg, SLICE_OF(line, (size_t)size), e);
+
+        PQfreemem(line);
+        if (!is_taken || (++*count % LINES_PER_LOOK == 0 && !go_on(l, e)))
+            return false;
+    }
+}
+
+bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_fn *fn, void *arg,
+                        struct err *e)
+{
+    AUTO(postgres_result) PGresult *begun = NULL;
+    AUTO(postgres_result) PGresult *ended = NULL;
+    uint64_t count = 0;
+    uint64_t wanted = 0;
+    bool ok = true;
+
+    if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
+        return false;
+    if (PQresultStatus(begun) != PGRES_COPY_OUT) {
+        (void)link_err(l, begun, e);
+        struct err later = {0}; /* what comes after the failure adds nothing */
+
+        ok = false;
+        (void)link_drain(l, &ended, &ok, &later);
+        return false;
+    }
+    if (!copy_lines(l, fn, arg, &count, e) || !link_drain(l, &ended, &ok, e) || !ok)
+        return false;
+    if (!parse_u64(ended == NULL ? "" : PQcmdTuples(ended), &wanted, e) || wanted != count)
+        return err_set(e, ERR_FATAL, "the server sent %llu rows and speaks of \"%s\"",
+                       (unsigned long long)count, ended == NULL ? "" : PQcmdTuples(ended));
+    return true;
+}
+
+/* Results */
+
+void postgres_result_auto(PGresult **r)
+{
+    PQclear(*r);
+}
+
+uint64_t postgres_result_u64(const PGresult *r, int row, int column)
+{
+    struct err e = {0};
+    uint64_t n = 0;
+
+    return parse_u64(PQgetvalue(r, row, column), &n, &e) ? n : 0;
+}
+
+bool postgres_result_bool(const PGresult *r, int row, int column)
+{
+    return PQgetvalue(r, row, column)[0] == 't';
+}

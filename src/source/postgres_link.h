@@ -1,0 +1,75 @@
+/*
+ * Connections to a PostgreSQL server, with libpq.  Private to src/source.
+ *
+ * Every wait ends within half a second of a request to stop.  Every connection has the same
+ * settings, so that the text of a value is the same whoever reads it.
+ */
+#ifndef SOURCE_POSTGRES_LINK_H
+#define SOURCE_POSTGRES_LINK_H
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+
+/* How long to wait for a table that somebody changes. */
+#define POSTGRES_LOCK_WAIT_MS 30000
+
+/* Where to connect to. */
+struct postgres_address {
+    struct arena arena;
+    const char **keywords, **values; /* without any password */
+    size_t count;
+    char *password; /* secret memory or NULL */
+};
+MUST_CHECK bool postgres_address_init(struct postgres_address *a, const char *dsn,
+                                      const char *password, struct err *e);
+void postgres_address_done(struct postgres_address *a);
+
+/* Append the address as a connection string for a program; passfile may be NULL. */
+void postgres_address_format(const struct postgres_address *a, const char *passfile,
+                             struct buf *out);
+
+/* A connection.  {0} is none. */
+struct postgres_link {
+    PGconn *conn;
+    const atomic_bool *is_stopping; /* another thread failed: give up; or NULL */
+    char sqlstate[6];               /* of the last failure, "" when the server gave none */
+};
+
+MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgres_address *a,
+                                   struct err *e);
+/* Cancel what runs on the server and disconnect. */
+void postgres_link_close(struct postgres_link *l);
+
+/* Let the address name the very server that the link is connected to. */
+void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l);
+
+struct postgres_query {
+    const char *sql;
+    const char *values[6]; /* of $1, $2 ...; NULL is null */
+    int count;
+    bool is_binary; /* the result is */
+};
+
+/*
+ * Run a query; without values sql may hold several statements, and the result is the last one's.
+ * ERR_DENIED, ERR_NOT_FOUND and ERR_TRANSIENT as the server's answer suggests; ERR_CANCELLED after
+ * cancel_request() and when another thread failed.  out is NULL when nobody wants the result.
+ */
+MUST_CHECK bool postgres_link_query(struct postgres_link *l, const struct postgres_query *q,
+                                    PGresult **out, struct err *e);
+MUST_CHECK bool postgres_link_run(struct postgres_link *l, const char *sql, struct err *e);
+
+/* Called for each line of COPY TO STDOUT, the newline included. */
+typedef bool postgres_line_fn(void *arg, struct slice line, struct err *e);
+/* A failure of fn ends the copying and comes back unchanged. */
+MUST_CHECK bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_fn *fn,
+                                   void *arg, struct err *e);
+
+void postgres_result_auto(PGresult **r);
+/* Numbers that the server printed. */
+uint64_t postgres_result_u64(const PGresult *r, int row, int column);
+bool postgres_result_bool(const PGresult *r, int row, int column);
+
+#endif
