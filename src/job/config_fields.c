@@ -91,14 +91,15 @@ static bool read_path(const struct config_reader *r, const struct node *n, const
 
     if (!read_filled(r, n, what, &text, e))
         return false;
+    /* Without the text: somebody may have put the password where its file belongs. */
+    /* Without the text: it may be a password where the name of its file belongs. */
     if (text[0] != '/')
-        return config_fail(r, n->line, e, "%s must be an absolute path, not \"%.200s\"", what,
-                           text);
+        return config_fail(r, n->line, e, "%s must be an absolute path", what);
     for (const char *at = text; *at != '\0';) {
         const size_t size = strcspn(at, "/");
 
         if (size == 2 && memcmp(at, "..", 2) == 0)
-            return config_fail(r, n->line, e, "%s goes through \"..\": \"%.200s\"", what, text);
+            return config_fail(r, n->line, e, "%s goes through \"..\"", what);
         if (size > 0 && !(size == 1 && *at == '.'))
             buf_printf(&path, "/%.*s", (int)size, at);
         at += size + (at[size] == '/');

@@ -70,7 +70,7 @@ MUST_CHECK bool fields_read(const struct config_reader *r, const struct node *n,
 /* The structure as an object with the keys of the table; empty lists and NULL are left out. */
 json_t *fields_show(const struct field *table, const void *from);
 
-/* An argument vector; n->key or what names it. */
+/* An argument vector; what names it in sentences. */
 MUST_CHECK bool argv_read(const struct config_reader *r, const struct node *n, const char *what,
                           struct texts *out, struct err *e);
 
