@@ -177,6 +177,24 @@ TEST(without_any_file_both_places_are_named)
 }
 END
 
+TEST(the_example_of_the_documentation_is_a_good_configuration)
+{
+    AUTO(scratch) struct scratch s = {0};
+    AUTO(buf) struct buf page = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(config) struct config *c = NULL;
+
+    CHECK_OK(file_read(SOURCE_ROOT "/docs/configuration.md", 1 << 20, &page, e));
+
+    const char *start = strstr(buf_string(&page), "```yaml\n") + 8;
+
+    buf_append(&text, start, (size_t)(strstr(start, "```") - start));
+    enter(&s, buf_string(&text));
+    CHECK_OK(config_load("holdfast.yaml", &c, e));
+    CHECK(c->repository_count == 2 && c->set_count == 1 && c->sets[0].source_count == 4);
+}
+END
+
 TEST(texts_that_yaml_could_take_for_something_else_stand_in_quotes)
 {
     static const char *const texts[] = {"",   "true", "No",       "~",          "5",    "1e3",
@@ -207,4 +225,5 @@ TESTS("config", validate_counts_the_sets_of_a_good_file,
       show_prints_defaults_as_yaml_that_shows_the_same_again,
       the_file_is_the_option_the_variable_or_in_the_working_directory,
       without_any_file_both_places_are_named,
+      the_example_of_the_documentation_is_a_good_configuration,
       texts_that_yaml_could_take_for_something_else_stand_in_quotes)
