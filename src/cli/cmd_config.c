@@ -1,6 +1,7 @@
 /*
  * config show and config validate.
  */
+#include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
 #include "cli/render.h"

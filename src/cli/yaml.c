@@ -51,7 +51,6 @@ static void emit_scalar(yaml_emitter_t *m, const char *text, yaml_scalar_style_t
 {
     yaml_event_t ev;
 
-    /* The cast is for libyaml, which copies. */
     emit(m, &ev,
          yaml_scalar_event_initialize(&ev, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text),
                                       1, 1, style));
@@ -68,31 +67,32 @@ static void emit_value(yaml_emitter_t *m, json_t *value);
 static void emit_object(yaml_emitter_t *m, json_t *o)
 {
     yaml_event_t ev;
-    const char *key = NULL;
-    json_t *member = NULL;
 
     emit(m, &ev, yaml_mapping_start_event_initialize(&ev, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
-    json_object_foreach(o, key, member)
-    {
-        emit_text(m, key);
-        emit_value(m, member);
+    for (void *at = json_object_iter(o); at != NULL; at = json_object_iter_next(o, at)) {
+        emit_text(m, json_object_iter_key(at));
+        emit_value(m, json_object_iter_value(at));
     }
     emit(m, &ev, yaml_mapping_end_event_initialize(&ev));
 }
 
+static bool is_flat(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_is_object(json_array_get(list, i)) || json_is_array(json_array_get(list, i)))
+            return false;
+    return true;
+}
+
 static void emit_array(yaml_emitter_t *m, json_t *list)
 {
+    const yaml_sequence_style_t style =
+        is_flat(list) ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
     yaml_event_t ev;
-    bool is_flat = true;
-    size_t i = 0;
-    json_t *item = NULL;
 
-    json_array_foreach(list, i, item) is_flat =
-        is_flat && !json_is_object(item) && !json_is_array(item);
-    emit(m, &ev,
-         yaml_sequence_start_event_initialize(
-             &ev, NULL, NULL, 1, is_flat ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE));
-    json_array_foreach(list, i, item) emit_value(m, item);
+    emit(m, &ev, yaml_sequence_start_event_initialize(&ev, NULL, NULL, 1, style));
+    for (size_t i = 0; i < json_array_size(list); i++)
+        emit_value(m, json_array_get(list, i));
     emit(m, &ev, yaml_sequence_end_event_initialize(&ev));
 }
 

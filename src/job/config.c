@@ -116,12 +116,12 @@ bool secret_check(const struct config_reader *r, const struct node *n,
                      (s->key_file != NULL) + (s->passfile != NULL);
 
     if (ways > 1)
-        return config_fail(r, n->key_line, e,
+        return CONFIG_FAIL(r, n->key_line, e,
                            "%s names more than one file or command for its "
                            "secret",
                            n->key);
     if (ways == 0 && is_required)
-        return config_fail(r, n->key_line, e,
+        return CONFIG_FAIL(r, n->key_line, e,
                            "repository %s needs password_file, password_command or key_file",
                            n->key);
     return true;
@@ -136,7 +136,7 @@ static bool check_name(const struct config_reader *r, const struct node *n, stru
 
     if (size == 0 || size > NAME_MAX_SIZE || strspn(n->key, letters) != size || n->key[0] == '-' ||
         n->key[0] == '.')
-        return config_fail(r, n->key_line, e,
+        return CONFIG_FAIL(r, n->key_line, e,
                            "\"%.100s\" cannot be a name: it takes letters, digits, \".\", \"_\" "
                            "and \"-\", at most %d",
                            n->key, NAME_MAX_SIZE);
@@ -166,7 +166,7 @@ static bool read_repositories(const struct config_reader *r, const struct node *
     if (!config_expect(r, n, NODE_MAPPING, e))
         return false;
     if (n->count == 0)
-        return config_fail(r, n->line, e, "repositories is empty");
+        return CONFIG_FAIL(r, n->line, e, "repositories is empty");
     c->repositories = arena_take(r->arena, n->count * sizeof(*c->repositories));
     for (const struct node *m = n->first; m != NULL; m = m->next)
         if (!read_repository(r, m, &c->repositories[c->repository_count++], e))
@@ -198,7 +198,7 @@ static bool find_repository(const struct config_reader *r, const struct node *n,
         }
     }
     suggest(n->text, names, c->repository_count, &guess);
-    return config_fail(r, n->line, e, "there is no repository \"%.100s\"%s", n->text,
+    return CONFIG_FAIL(r, n->line, e, "there is no repository \"%.100s\"%s", n->text,
                        buf_string(&guess));
 }
 
@@ -207,7 +207,7 @@ static bool resolve_repositories(const struct config_reader *r, const struct nod
                                  struct config_set *out, struct err *e)
 {
     if (list->count == 0)
-        return config_fail(r, list->line, e, "repositories is empty");
+        return CONFIG_FAIL(r, list->line, e, "repositories is empty");
     out->repositories = arena_take(r->arena, list->count * sizeof(*out->repositories));
     for (const struct node *n = list->first; n != NULL; n = n->next) {
         const struct config_repository *one = NULL;
@@ -216,7 +216,7 @@ static bool resolve_repositories(const struct config_reader *r, const struct nod
             return false;
         for (size_t i = 0; i < out->repository_count; i++)
             if (out->repositories[i] == one)
-                return config_fail(r, n->line, e, "repository %s is there twice", one->name);
+                return CONFIG_FAIL(r, n->line, e, "repository %s is there twice", one->name);
         out->repositories[out->repository_count++] = one;
     }
     return true;
@@ -230,7 +230,7 @@ static bool read_retention(const struct config_reader *r, const struct node *n,
     if (!fields_read(r, n, "retention", retention_fields, out, e))
         return false;
     if (retention_is_empty(out))
-        return config_fail(r, n->line, e,
+        return CONFIG_FAIL(r, n->line, e,
                            "retention has no rule that keeps a snapshot, such as daily: 7");
     return true;
 }
@@ -316,7 +316,7 @@ static bool check_catalog(const struct config_reader *r, const struct node *root
     if (catalog == NULL || strcmp(catalog, "sqlite") == 0)
         return true;
     if (strncmp(catalog, "postgresql://", 13) != 0 && strncmp(catalog, "postgres://", 11) != 0)
-        return config_fail(r, n->line, e, "catalog must be sqlite or postgresql://...");
+        return CONFIG_FAIL(r, n->line, e, "catalog must be sqlite or postgresql://...");
     return dsn_check(catalog, &database, e) || config_place(r, n->line, "catalog", e);
 }
 
@@ -326,7 +326,7 @@ static bool read_top(const struct config_reader *r, const struct node *root, str
     struct config *c = r->config;
 
     if (root->kind != NODE_MAPPING)
-        return config_fail(r, root->line, e, "a configuration is a mapping, not %s",
+        return CONFIG_FAIL(r, root->line, e, "a configuration is a mapping, not %s",
                            node_kind_name(root->kind));
     if (!fields_read(r, root, "a configuration", top_fields, &top, e) ||
         !check_catalog(r, root, top.catalog, e) ||

@@ -1,8 +1,6 @@
 #include "job/config_fields.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -15,30 +13,18 @@ bool config_place(const struct config_reader *r, size_t line, const char *what, 
     return err_wrap(e, "%s:%zu", r->path, line);
 }
 
-bool config_fail(const struct config_reader *r, size_t line, struct err *e, const char *fmt, ...)
-{
-    char sentence[sizeof(e->text)];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(sentence, sizeof(sentence), fmt, args); /* cut when too long, as all errors */
-    va_end(args);
-    (void)err_set(e, ERR_USAGE, "%s", sentence); /* returns false always */
-    return config_place(r, line, NULL, e);
-}
-
 bool config_expect(const struct config_reader *r, const struct node *n, enum node_kind kind,
                    struct err *e)
 {
     const char *what = n->key == NULL ? "this" : n->key;
 
     if (n->kind == NODE_NULL && n->key != NULL)
-        return config_fail(r, n->line, e, "%.60s has no value", what);
+        return CONFIG_FAIL(r, n->line, e, "%.60s has no value", what);
     if (n->kind != kind)
-        return config_fail(r, n->line, e, "%.60s must be %s, not %s", what, node_kind_name(kind),
+        return CONFIG_FAIL(r, n->line, e, "%.60s must be %s, not %s", what, node_kind_name(kind),
                            node_kind_name(n->kind));
     if (n->count > CONFIG_LIST_MAX)
-        return config_fail(r, n->line, e, "%.60s has more than %d items", what, CONFIG_LIST_MAX);
+        return CONFIG_FAIL(r, n->line, e, "%.60s has more than %d items", what, CONFIG_LIST_MAX);
     return true;
 }
 
@@ -49,11 +35,11 @@ bool config_unknown(const struct config_reader *r, const struct node *n, const c
     const char *near = nearest_name(n->key, names, count);
 
     if (near != NULL)
-        return config_fail(r, n->key_line, e, "unknown key \"%.60s\", did you mean \"%s\"?", n->key,
+        return CONFIG_FAIL(r, n->key_line, e, "unknown key \"%.60s\", did you mean \"%s\"?", n->key,
                            near);
     for (size_t i = 0; i < count; i++)
         buf_printf(&known, "%s%s", i == 0 ? "" : ", ", names[i]);
-    return config_fail(r, n->key_line, e, "unknown key \"%.60s\"; there are %s", n->key,
+    return CONFIG_FAIL(r, n->key_line, e, "unknown key \"%.60s\"; there are %s", n->key,
                        buf_string(&known));
 }
 
@@ -62,9 +48,9 @@ static bool read_text(const struct config_reader *r, const struct node *n, const
                       char **out, struct err *e)
 {
     if (n->kind == NODE_NULL)
-        return config_fail(r, n->line, e, "%s has no value", what);
+        return CONFIG_FAIL(r, n->line, e, "%s has no value", what);
     if (!node_is_scalar(n))
-        return config_fail(r, n->line, e, "%s must be a text, not %s", what,
+        return CONFIG_FAIL(r, n->line, e, "%s must be a text, not %s", what,
                            node_kind_name(n->kind));
     *out = arena_string(r->arena, slice_string(n->text));
     return true;
@@ -78,7 +64,7 @@ static bool read_filled(const struct config_reader *r, const struct node *n, con
     if (!read_text(r, n, what, &text, e))
         return false;
     if (text[0] == '\0')
-        return config_fail(r, n->line, e, "%s is empty", what);
+        return CONFIG_FAIL(r, n->line, e, "%s is empty", what);
     *out = text;
     return true;
 }
@@ -91,14 +77,15 @@ static bool read_path(const struct config_reader *r, const struct node *n, const
 
     if (!read_filled(r, n, what, &text, e))
         return false;
+    /* Without the text: somebody may have put the password where its file belongs. */
+    /* Without the text: it may be a password where the name of its file belongs. */
     if (text[0] != '/')
-        return config_fail(r, n->line, e, "%s must be an absolute path, not \"%.200s\"", what,
-                           text);
+        return CONFIG_FAIL(r, n->line, e, "%s must be an absolute path", what);
     for (const char *at = text; *at != '\0';) {
         const size_t size = strcspn(at, "/");
 
         if (size == 2 && memcmp(at, "..", 2) == 0)
-            return config_fail(r, n->line, e, "%s goes through \"..\": \"%.200s\"", what, text);
+            return CONFIG_FAIL(r, n->line, e, "%s goes through \"..\"", what);
         if (size > 0 && !(size == 1 && *at == '.'))
             buf_printf(&path, "/%.*s", (int)size, at);
         at += size + (at[size] == '/');
@@ -138,12 +125,12 @@ bool argv_read(const struct config_reader *r, const struct node *n, const char *
     struct texts t = {0};
 
     if (n->kind != NODE_SEQUENCE)
-        return config_fail(r, n->line, e, "%s must be a list such as [program, argument], not %s",
+        return CONFIG_FAIL(r, n->line, e, "%s must be a list such as [program, argument], not %s",
                            what, node_kind_name(n->kind));
     if (!read_texts(r, n, read_text, &t, e))
         return false;
     if (t.count == 0 || t.items[0][0] == '\0')
-        return config_fail(r, n->line, e, "%s names no program", what);
+        return CONFIG_FAIL(r, n->line, e, "%s names no program", what);
     *out = t;
     return true;
 }
@@ -151,7 +138,7 @@ bool argv_read(const struct config_reader *r, const struct node *n, const char *
 static bool read_flag(const struct config_reader *r, const struct node *n, bool *out, struct err *e)
 {
     if (n->kind != NODE_BOOL)
-        return config_fail(r, n->line, e, "%s must be true or false, not %s", n->key,
+        return CONFIG_FAIL(r, n->line, e, "%s must be true or false, not %s", n->key,
                            node_is_scalar(n) && n->kind != NODE_NULL ? n->text
                                                                      : node_kind_name(n->kind));
     *out = n->is_true;
@@ -166,7 +153,7 @@ static bool read_number(const struct config_reader *r, const struct node *n, boo
         return true;
     }
     if (n->kind != NODE_INTEGER || n->integer < 0 || n->integer > FIELD_NUMBER_MAX)
-        return config_fail(r, n->line, e, "%s must be a whole number from 0 to %d%s, not %.60s",
+        return CONFIG_FAIL(r, n->line, e, "%s must be a whole number from 0 to %d%s, not %.60s",
                            n->key, FIELD_NUMBER_MAX, may_be_unlimited ? " or unlimited" : "",
                            node_is_scalar(n) && n->kind != NODE_NULL ? n->text
                                                                      : node_kind_name(n->kind));
@@ -189,7 +176,7 @@ static bool read_choice(const struct config_reader *r, const struct node *n,
         }
         buf_printf(&all, "%s%s", i == 0 ? "" : " or ", choices[i]);
     }
-    return config_fail(r, n->line, e, "%s must be %s, not \"%.60s\"", n->key, buf_string(&all),
+    return CONFIG_FAIL(r, n->line, e, "%s must be %s, not \"%.60s\"", n->key, buf_string(&all),
                        text);
 }
 
@@ -275,7 +262,7 @@ bool fields_read(const struct config_reader *r, const struct node *n, const char
     }
     for (const struct field *f = table; f->key != NULL; f++)
         if (f->is_required && node_find(n, f->key) == NULL)
-            return config_fail(r, n->key == NULL ? n->line : n->key_line, e,
+            return CONFIG_FAIL(r, n->key == NULL ? n->line : n->key_line, e,
                                "%s needs the key \"%s\"", what, f->key);
     return true;
 }

@@ -30,7 +30,7 @@ enum field_kind {
 struct field {
     const char *key; /* NULL ends a table */
     enum field_kind kind;
-    size_t offset; /* in the structure */
+    unsigned offset; /* in the structure */
     bool is_required;
     const char *const *choices; /* ends with NULL */
 };
@@ -45,12 +45,13 @@ struct config_reader {
 /* Longer lists are nobody's; the limit bounds the time of comparing all with all. */
 #define CONFIG_LIST_MAX 2000
 
-/* Record ERR_USAGE "FILE:LINE: sentence".  Returns false. */
-bool config_fail(const struct config_reader *r, size_t line, struct err *e, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
-
 /* Put "FILE:LINE: " before a sentence, and "what: " when it is not NULL.  Returns false. */
 bool config_place(const struct config_reader *r, size_t line, const char *what, struct err *e);
+
+/* Record ERR_USAGE "FILE:LINE: sentence".  Yields false: a macro, so that analyzers see it do so.
+ */
+#define CONFIG_FAIL(r, line, e, ...) \
+    ((void)err_set((e), ERR_USAGE, __VA_ARGS__), (void)config_place((r), (line), NULL, (e)), false)
 
 /* Fail unless n is a list or mapping, as kind says, of at most CONFIG_LIST_MAX items. */
 MUST_CHECK bool config_expect(const struct config_reader *r, const struct node *n,
@@ -70,7 +71,7 @@ MUST_CHECK bool fields_read(const struct config_reader *r, const struct node *n,
 /* The structure as an object with the keys of the table; empty lists and NULL are left out. */
 json_t *fields_show(const struct field *table, const void *from);
 
-/* An argument vector; n->key or what names it. */
+/* An argument vector; what names it in sentences. */
 MUST_CHECK bool argv_read(const struct config_reader *r, const struct node *n, const char *what,
                           struct texts *out, struct err *e);
 

@@ -82,7 +82,7 @@ static bool check_paths(const struct reading *g, const struct texts *paths, stru
     for (size_t i = 0; i < paths->count; i++, n = n->next)
         for (size_t j = 0; j < paths->count; j++)
             if (i != j && is_inside(paths->items[i], paths->items[j]))
-                return config_fail(g->r, n->line, e,
+                return CONFIG_FAIL(g->r, n->line, e,
                                    "path %.200s lies in %.200s, which is there "
                                    "too",
                                    paths->items[i], paths->items[j]);
@@ -96,7 +96,7 @@ static bool check_files(const struct reading *g, struct err *e)
     AUTO(exclude) struct exclude *x = exclude_new();
 
     if (f->paths.count == 0)
-        return config_fail(g->r, g->n->line, e, "paths is empty");
+        return CONFIG_FAIL(g->r, g->n->line, e, "paths is empty");
     if (!check_paths(g, &f->paths, e))
         return false;
     for (const struct node *n = patterns == NULL ? NULL : patterns->first; n != NULL; n = n->next)
@@ -124,14 +124,14 @@ static bool check_postgres(const struct reading *g, struct err *e)
     if (!dsn_check(p->dsn, &database, e))
         return config_place(g->r, dsn->line, "dsn", e);
     if (g->source->name == NULL && database == NULL)
-        return config_fail(g->r, dsn->line, e,
+        return CONFIG_FAIL(g->r, dsn->line, e,
                            "the source needs a name, because its dsn has no dbname");
     if (g->source->name == NULL)
         g->source->name = arena_string(g->r->arena, slice_string(database));
     if (p->jobs > JOBS_MAX)
-        return config_fail(g->r, node_find(g->n, "jobs")->line, e, "jobs is above %d", JOBS_MAX);
+        return CONFIG_FAIL(g->r, node_find(g->n, "jobs")->line, e, "jobs is above %d", JOBS_MAX);
     if (p->role_passwords && !p->globals)
-        return config_fail(g->r, node_find(g->n, "role_passwords")->line, e,
+        return CONFIG_FAIL(g->r, node_find(g->n, "role_passwords")->line, e,
                            "role_passwords needs globals, which holds the roles");
     return secret_check(g->r, g->n, &p->secret, false, e);
 }
@@ -159,7 +159,7 @@ static bool check_command(const struct reading *g, struct err *e)
 
     for (const struct node *n = names == NULL ? NULL : names->first; n != NULL; n = n->next)
         if (!is_variable(n->text))
-            return config_fail(g->r, n->line, e,
+            return CONFIG_FAIL(g->r, n->line, e,
                                "environment takes names of variables, and this is none");
     return true;
 }
@@ -221,12 +221,12 @@ static bool check_name(const struct reading *g, const struct config_set *set, st
         return config_place(g->r, line, "name", e);
     for (size_t i = 0; i < KINDS && s->kind == SOURCE_FILES; i++)
         if (i != SOURCE_FILES && strcmp(kinds[i].name, s->name) == 0)
-            return config_fail(
+            return CONFIG_FAIL(
                 g->r, line, e,
                 "a file tree cannot be called \"%s\", which is where those sources go", s->name);
     for (size_t i = 0; i < set->source_count; i++)
         if (set->sources[i].kind == s->kind && strcmp(set->sources[i].name, s->name) == 0)
-            return config_fail(g->r, line, e,
+            return CONFIG_FAIL(g->r, line, e,
                                "a source of kind %s is called \"%s\" already; give one of them "
                                "another name",
                                kinds[s->kind].name, s->name);
@@ -239,14 +239,14 @@ static bool read_source(const struct config_reader *r, const struct node *n, str
     enum config_source_kind kind = SOURCE_FILES;
 
     if (n->kind != NODE_MAPPING || n->count == 0)
-        return config_fail(r, n->line, e,
+        return CONFIG_FAIL(r, n->line, e,
                            "a source is a mapping with its kind as key, as in sqlite: {path: "
                            "/srv/app.db}, not %s",
                            n->count == 0 ? "an empty one" : node_kind_name(n->kind));
     if (!find_kind(r, n->first, &kind, e))
         return false;
     if (n->count > 1)
-        return config_fail(r, n->first->next->key_line, e,
+        return CONFIG_FAIL(r, n->first->next->key_line, e,
                            "\"%.60s\" stands beside %s; what belongs to the source is indented "
                            "further, and each source begins with a dash",
                            n->first->next->key, kinds[kind].name);
@@ -267,7 +267,7 @@ bool sources_read(const struct config_reader *r, const struct node *list, struct
     if (!config_expect(r, list, NODE_SEQUENCE, e))
         return false;
     if (list->count == 0)
-        return config_fail(r, list->line, e, "sources is empty");
+        return CONFIG_FAIL(r, list->line, e, "sources is empty");
     out->sources = arena_take(r->arena, list->count * sizeof(*out->sources));
     for (const struct node *n = list->first; n != NULL; n = n->next)
         if (!read_source(r, n, out, e))

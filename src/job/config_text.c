@@ -135,10 +135,7 @@ bool notice_check(const char *place, struct err *e)
             !has_odd_characters(place) && (!is_mail || strchr(place, '@') != NULL))
             return true;
     }
-    return err_set(e, ERR_USAGE,
-                   "\"%.100s\" is neither mailto:NAME@HOST nor an address of http or "
-                   "https",
-                   place);
+    return err_set(e, ERR_USAGE, "it is neither mailto:NAME@HOST nor an address of http or https");
 }
 
 bool repository_check(const char *url, struct err *e)
@@ -151,9 +148,8 @@ bool repository_check(const char *url, struct err *e)
         return err_set(e, ERR_USAGE, "a password stands inside it");
     if (*path != '/' && (path != url || scheme < 2 || path[scheme] != ':'))
         return err_set(e, ERR_USAGE,
-                       "\"%.200s\" is neither an absolute path nor a scheme and a "
-                       "place, as in local:/srv/backup",
-                       url);
+                       "it is neither an absolute path nor a scheme and a place, as in "
+                       "local:/srv/backup");
     return true;
 }
 

@@ -191,6 +191,27 @@ TEST(parse_duration_takes_each_unit_once_and_in_order)
     CHECK(d.years == 0 && d.months == 0 && d.days == UINT32_MAX && d.hours == 0);
 }
 
+TEST(parse_timeout_takes_one_number_and_one_unit_above_zero)
+{
+    static const char *const bad[] = {"",     "5",     "s",  "0s",
+                                      "1.5s", "1m30s", "5S", "-1s",
+                                      "5 s",  "2400h", "1d", "18446744073709551615h",
+                                      "5sec", "ms"};
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = {{"1ms", 1}, {"60s", 60000}, {"5m", 300000}, {"2h", 7200000}, {"2399h", 8636400000}};
+    int64_t ms = 7;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(parse_timeout(bad[i], &ms, e), ERR_USAGE);
+    CHECK(ms == 7);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        CHECK_OK(parse_timeout(good[i].text, &ms, e));
+        ck_assert_int_eq(ms, good[i].ms);
+    }
+}
+
 TEST(size_format_shows_three_decimals_rounded_down)
 {
     static const struct {
@@ -222,4 +243,5 @@ TESTS("text", hex_reads_back_and_is_lower_case,
       parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
       parse_size_refuses_other_text_and_too_large_numbers,
       parse_duration_takes_each_unit_once_and_in_order,
+      parse_timeout_takes_one_number_and_one_unit_above_zero,
       size_format_shows_three_decimals_rounded_down)

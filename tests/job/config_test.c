@@ -1,0 +1,556 @@
+#include "support/test.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "support/fixture.h"
+
+/* Two repositories on lines 1 to 3; what tests append begins on line 4. */
+#define HEAD                                                   \
+    "repositories:\n"                                          \
+    "  main: {url: /srv/main, password_file: /etc/main.key}\n" \
+    "  away: {url: 's3:https://h/b', password_command: [pass, show, away]}\n"
+
+/* A set on lines 4 to 8 with one source; what tests append belongs to the set, from line 9 on. */
+#define SET                           \
+    HEAD "sets:\n"                    \
+         "  shop:\n"                  \
+         "    repositories: [main]\n" \
+         "    sources:\n"             \
+         "    - sqlite: {path: /srv/app.db}\n"
+
+/* A file of this text that only we may change, in a new directory. */
+static const char *put(struct scratch *s, const char *text)
+{
+    scratch_init(s);
+
+    const char *path = path_in(s->path, "holdfast.yaml");
+
+    file_put_text(path, text);
+    CHECK(chmod(path, 0600) == 0);
+    return path;
+}
+
+static struct config *load(const char *text)
+{
+    AUTO(scratch) struct scratch s = {0};
+    struct config *c = NULL;
+
+    CHECK_OK(config_load(put(&s, text), &c, e));
+    return c;
+}
+
+/* "LINE: sentence" behind the name of the file; sentence may be a beginning. */
+static void check_refused(const char *text, const char *wanted)
+{
+    AUTO(scratch) struct scratch s = {0};
+    AUTO(config) struct config *c = NULL;
+    AUTO(buf) struct buf full = {0};
+    const char *path = put(&s, text);
+    struct err e = {0};
+
+    buf_printf(&full, "%s:%s", path, wanted);
+    ck_assert_msg(!config_load(path, &c, &e), "accepted:\n%s", text);
+    ck_assert_int_eq(e.code, ERR_USAGE);
+    ck_assert_msg(strncmp(e.text, buf_string(&full), full.size) == 0, "%s\ninstead of\n%s", e.text,
+                  buf_string(&full));
+}
+
+struct row {
+    const char *text, *wanted;
+};
+
+static void check_rows(const char *head, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text, "%s%s\n", head, rows[i].text);
+        check_refused(buf_string(&text), rows[i].wanted);
+    }
+}
+
+#define CHECK_ROWS(head, ...)                                        \
+    do {                                                             \
+        const struct row rows_[] = {__VA_ARGS__};                    \
+        check_rows((head), rows_, sizeof(rows_) / sizeof(rows_[0])); \
+    } while (0)
+
+static void check_texts(const struct texts *t, const char *wanted)
+{
+    AUTO(buf) struct buf all = {0};
+
+    for (size_t i = 0; i < t->count; i++)
+        buf_printf(&all, "%s|", t->items[i]);
+    ck_assert_str_eq(buf_string(&all), wanted);
+    CHECK(t->count == 0 ? t->items == NULL : t->items[t->count] == NULL);
+}
+
+TEST(a_repository_has_a_place_and_one_way_to_its_secret)
+{
+    AUTO(config) struct config *c = load(HEAD "  k: {url: 'local:/srv/k', key_file: /etc/k}\n");
+
+    CHECK(c->repository_count == 3 && c->set_count == 0);
+    ck_assert_str_eq(c->repositories[0].name, "main");
+    ck_assert_str_eq(c->repositories[0].url, "/srv/main");
+    ck_assert_str_eq(c->repositories[0].secret.password_file, "/etc/main.key");
+    ck_assert_str_eq(c->repositories[1].url, "s3:https://h/b");
+    check_texts(&c->repositories[1].secret.password_command, "pass|show|away|");
+    ck_assert_str_eq(c->repositories[2].secret.key_file, "/etc/k");
+    ck_assert_str_eq(c->state, "/var/lib/holdfast");
+    ck_assert_str_eq(c->catalog, "sqlite");
+}
+END
+
+TEST(a_file_tree_becomes_options_of_the_source)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "    - files:\n        name: web\n        paths: [/var/www/, //srv/./x/]\n"
+                 "        exclude: ['*.tmp', /var/www/cache]\n        exclude_file: [/etc/x]\n"
+                 "        exclude_caches: true\n        one_file_system: true\n"
+                 "        exclude_if_present: [.nobackup]\n");
+    const struct config_source *s = &c->sets[0].sources[1];
+
+    CHECK(c->sets[0].source_count == 2 && s->kind == SOURCE_FILES);
+    ck_assert_str_eq(s->name, "web");
+    check_texts(&s->files.paths, "/var/www|/srv/x|");
+    check_texts(&s->files.exclude_files, "/etc/x|");
+    CHECK(s->files.options.path_count == 2 && s->files.options.exclude_if_present_count == 1);
+    ck_assert_str_eq(s->files.options.paths[1], "/srv/x");
+    ck_assert_str_eq(s->files.options.exclude_if_present[0], ".nobackup");
+    CHECK(s->files.options.exclude_caches && s->files.options.one_file_system);
+    CHECK(s->files.options.exclude == NULL && !s->files.options.no_xattrs);
+}
+END
+
+TEST(patterns_of_a_file_tree_come_from_the_set_and_from_files)
+{
+    AUTO(scratch) struct scratch dir = {0};
+    const char *path = put(&dir, "# no objects\n*.o\n");
+    AUTO(buf) struct buf text = {0};
+    AUTO(exclude) struct exclude *x = exclude_new();
+
+    buf_printf(&text, SET "    - files: {paths: [/a], exclude: ['*.tmp'], exclude_file: [%s]}\n",
+               path);
+
+    AUTO(config) struct config *c = load(buf_string(&text));
+
+    CHECK_OK(config_excludes(&c->sets[0].sources[1].files, x, e));
+    CHECK(exclude_matches(x, "a/b.tmp", false) && exclude_matches(x, "a/b.o", false));
+    CHECK(!exclude_matches(x, "a/b.c", false));
+    (void)unlink(path);
+    CHECK_ERR(config_excludes(&c->sets[0].sources[1].files, x, e), ERR_NOT_FOUND);
+}
+END
+
+TEST(a_postgres_source_is_called_as_its_database_unless_it_has_a_name)
+{
+    AUTO(config)
+    struct config *c = load(
+        SET "    - postgres: {dsn: host=/run/postgresql dbname=shop, passfile: /etc/pgpass}\n"
+            "    - postgres: {dsn: 'postgresql://u@h:5433/forum?sslmode=require'}\n"
+            "    - postgres: {name: main, dsn: service=main, password_command: [pass, pg],\n"
+            "        schemas: [a], exclude_schemas: [b], tables: [a.c], exclude_tables: [a.d],\n"
+            "        exclude_table_data: [a.e], globals: false, jobs: 3}\n");
+    const struct config_source *s = &c->sets[0].sources[1];
+
+    ck_assert_str_eq(s[0].name, "shop");
+    ck_assert_str_eq(s[0].postgres.secret.passfile, "/etc/pgpass");
+    CHECK(s[0].postgres.globals && !s[0].postgres.role_passwords && s[0].postgres.jobs == 0);
+    ck_assert_str_eq(s[1].name, "forum");
+    ck_assert_str_eq(s[2].name, "main");
+    ck_assert_str_eq(s[2].postgres.dsn, "service=main");
+    check_texts(&s[2].postgres.secret.password_command, "pass|pg|");
+    check_texts(&s[2].postgres.schemas, "a|");
+    check_texts(&s[2].postgres.exclude_schemas, "b|");
+    check_texts(&s[2].postgres.tables, "a.c|");
+    check_texts(&s[2].postgres.exclude_tables, "a.d|");
+    check_texts(&s[2].postgres.exclude_table_data, "a.e|");
+    CHECK(!s[2].postgres.globals && s[2].postgres.jobs == 3);
+}
+END
+
+TEST(a_command_has_limits_and_its_words_stay_as_they_are_written)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "    - command: {name: a, argv: [sleep, 5, true, '', $HOME]}\n"
+                 "    - command: {name: b, argv: [b], environment: [PGDATA, _x1], timeout: 500ms,\n"
+                 "        max_output: 1.5G, check: [b, --test], apply: [b, --put]}\n");
+    const struct config_source *s = &c->sets[0].sources[1];
+
+    check_texts(&s[0].command.argv, "sleep|5|true||$HOME|");
+    CHECK(s[0].command.timeout_ms == 60000 && s[0].command.max_output == (uint64_t)64 << 20);
+    check_texts(&s[0].command.check, "");
+    check_texts(&s[1].command.environment, "PGDATA|_x1|");
+    CHECK(s[1].command.timeout_ms == 500 && s[1].command.max_output == (uint64_t)3 << 29);
+    check_texts(&s[1].command.check, "b|--test|");
+    check_texts(&s[1].command.apply, "b|--put|");
+}
+END
+
+TEST(a_set_has_rules_times_notices_and_checks)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "    retention: {last: 3, daily: unlimited, within: 2d, within_yearly: 1y6m}\n"
+                 "    on_error: incomplete\n"
+                 "    schedule: '*/15 2-4,6 * jan-mar mon'\n"
+                 "    drill: after_backup\n"
+                 "    notify: {on_success: [], on_failure: ['mailto:o@example.org', "
+                 "'https://h/x']}\n"
+                 "    health_checks: [[curl, -f, http://localhost/], [true]]\n"
+                 "serve: {listen: [1, {x: y}], any: thing}\ncatalog: postgresql://h/catalog\n");
+    const struct config_set *s = &c->sets[0];
+
+    CHECK(s->retention.last == 3 && s->retention.daily == -1 && s->retention.weekly == 0);
+    CHECK(s->retention.within.days == 2 && s->retention.within_yearly.months == 6);
+    CHECK(s->on_error == ON_ERROR_INCOMPLETE);
+    ck_assert_str_eq(s->schedule, "*/15 2-4,6 * jan-mar mon");
+    ck_assert_str_eq(s->drill, "after_backup");
+    check_texts(&s->notify.on_success, "");
+    check_texts(&s->notify.on_failure, "mailto:o@example.org|https://h/x|");
+    CHECK(s->health_check_count == 2);
+    check_texts(&s->health_checks[0], "curl|-f|http://localhost/|");
+    check_texts(&s->health_checks[1], "true|");
+    ck_assert_str_eq(c->catalog, "postgresql://h/catalog");
+}
+END
+
+TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
+{
+    AUTO(config) struct config *c = load(SET);
+    const struct config_set *s = &c->sets[0];
+
+    ck_assert_str_eq(s->sources[0].name, "app.db");
+    CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
+    CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
+    CHECK(s->schedule == NULL && s->drill == NULL && s->health_check_count == 0);
+}
+END
+
+TEST(a_file_that_is_no_mapping_of_known_keys_is_refused)
+{
+    CHECK_ROWS("", {"", "1: it is empty"}, {"- a", "1: a configuration is a mapping, not a list"},
+               {"a: b: c", "1: it is not YAML: mapping values are not allowed"},
+               {"state: /x", "1: a configuration needs the key \"repositories\""},
+               {"state: x\nrepositories: {}", "1: state must be an absolute path"},
+               {"state: /x/../y\nrepositories: {}", "1: state goes through \"..\""},
+               {"state: [/x]\nrepositories: {}", "1: state must be a text, not a list"},
+               {"state:\nrepositories: {}", "1: state has no value"},
+               {"repositories: {}", "1: repositories is empty"},
+               {"repositories:", "1: repositories has no value"},
+               {"repositories: [a]", "1: repositories must be a mapping, not a list"});
+    CHECK_ROWS(HEAD,
+               {"repositoris: {}", "4: unknown key \"repositoris\", did you mean "
+                                   "\"repositories\"?"},
+               {"password: x", "4: unknown key \"password\"; there are state, catalog, "},
+               {"\nsets: [x]", "5: sets must be a mapping, not a list"},
+               {"serve: on", "4: serve must be a mapping, not a text"},
+               {"catalog: mysql", "4: catalog must be sqlite or postgresql://..."},
+               {"catalog: {a: b}", "4: catalog must be a text, not a mapping"},
+               {"catalog: 'postgresql://u:secret@h/c'", "4: catalog: a secret (password) stands"},
+               {"state: /a\nstate: /b", "5: the key \"state\" is there twice"});
+}
+END
+
+TEST(a_repository_that_lacks_something_is_refused)
+{
+    CHECK_ROWS(
+        "repositories:\n", {"  a: {password_file: /k}", "2: a repository needs the key \"url\""},
+        {"  a:\n    url: /r\n  b: {}", "2: repository a needs password_file, "},
+        {"  a:", "2: a has no value"}, {"  a: /srv", "2: a must be a mapping, not a text"},
+        {"  a: {url: /r, key_file: /k, password_file: /p}",
+         "2: a names more than one file or command for its secret"},
+        {"  a: {url: r, key_file: /k}", "2: url: it is neither an absolute path nor"},
+        {"  a: {url: 'local:r', key_file: /k}", "2: url: it is neither"},
+        {"  a:\n    key_file: /k\n    url: 's3:https://u:secret@h/b'",
+         "4: url: a password stands inside it"},
+        {"  a: {url: '', key_file: /k}", "2: url is empty"},
+        {"  a: {url: /r, key_file: secret}", "2: key_file must be an absolute path"},
+        {"  a: {url: /r, password_command: pass show}",
+         "2: password_command must be a list such as [program, argument], not a text"},
+        {"  a: {url: /r, password_command: []}", "2: password_command names no program"},
+        {"  a: {url: /r, password_command: ['', x]}", "2: password_command names no program"},
+        {"  a: {url: /r, keyfile: /k}", "2: unknown key \"keyfile\", did you mean \"key_file\"?"},
+        {"  a b: {}", "2: \"a b\" cannot be a name"}, {"  -x: {}", "2: \"-x\" cannot be a name"},
+        {"  ../x: {}", "2: \"../x\" cannot be a name"}, {"  '': {}", "2: \"\" cannot be a name"});
+}
+END
+
+TEST(a_set_with_a_key_that_is_wrong_or_missing_is_refused)
+{
+    CHECK_ROWS(
+        HEAD "sets:\n", {"  s: {repositories: [main]}", "5: a set needs the key \"sources\""},
+        {"  s: {sources: [sqlite: {path: /a}]}", "5: a set needs the key \"repositories\""},
+        {"  s: {sources: [], repositories: [main]}", "5: sources is empty"},
+        {"  s: {sources: {sqlite: {path: /a}}, repositories: [main]}",
+         "5: sources must be a list, not a mapping"},
+        {"  s: {sources: [sqlite: {path: /a}],\n repositories: []}", "6: repositories is empty"},
+        {"  s: {sources: [sqlite: {path: /a}],\n repositories: [main,\n mian]}",
+         "7: there is no repository \"mian\", did you mean \"main\"?"},
+        {"  s: {sources: [sqlite: {path: /a}], repositories: [elsewhere]}",
+         "5: there is no repository \"elsewhere\""},
+        {"  s: {sources: [sqlite: {path: /a}], repositories: [main,\n main]}",
+         "6: repository main is there twice"},
+        {"  s: {sources: [sqlite: {path: /a}], repositories: main}",
+         "5: repositories must be a list, not a text"},
+        {"  .s: {}", "5: \".s\" cannot be a name"});
+    CHECK_ROWS(SET,
+               {"    retenton: {}", "9: unknown key \"retenton\", did you mean \"retention\"?"},
+               {"    on_error: ignore", "9: on_error must be fail or incomplete, not \"ignore\""},
+               {"    on_error:", "9: on_error has no value"},
+               {"  shop: {}", "9: the key \"shop\" is there twice"});
+}
+END
+
+TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
+{
+    CHECK_ROWS(
+        SET, {"    retention: {}", "9: retention has no rule that keeps a snapshot"},
+        {"    retention: {daily: 0}", "9: retention has no rule that keeps a snapshot"},
+        {"    retention:\n      daily: seven", "10: daily must be a whole number from 0 to "
+                                               "1000000 or unlimited, not seven"},
+        {"    retention: {daily: -1}", "9: daily must be a whole number"},
+        {"    retention: {daily: \"7\"}", "9: daily must be a whole number"},
+        {"    retention: {within: 2w}", "9: within: \"2w\" is not a duration"},
+        {"    retention: {keep_daily: 1}",
+         "9: unknown key \"keep_daily\"; there are last, hourly, daily, "},
+        {"    schedule: 0 2 * *", "9: schedule: \"0 2 * *\" is no cron expression of five"},
+        {"    schedule: 0 2 * * * *", "9: schedule: \"0 2 * * * *\" has more than five"},
+        {"    schedule: 60 2 * * *", "9: schedule: \"60\" is no minute of a cron"},
+        {"    drill: monthly", "9: drill is not after_backup: \"monthly\" is no minute"},
+        {"    notify: {on_failure: [ops]}", "9: on_failure: it is neither mailto:"},
+        {"    notify: {on_failure: ['https://u:p@h/']}", "9: on_failure: a password stands inside"},
+        {"    notify:\n      on_success: [\"mailto:a@b\\n.c\"]", "10: on_success: it is neither"},
+        {"    notify: {on_error: []}", "9: unknown key \"on_error\"; there are on_success, "},
+        {"    health_checks: curl", "9: health_checks must be a list, not a text"},
+        {"    health_checks: [curl]", "9: a health check must be a list such as"},
+        {"    health_checks: [[]]", "9: a health check names no program"});
+}
+END
+
+TEST(a_source_of_no_kind_or_of_two_is_refused)
+{
+    CHECK_ROWS(
+        SET, {"    - postgre: {}", "9: unknown key \"postgre\", did you mean \"postgres\"?"},
+        {"    - redis: {}", "9: unknown key \"redis\"; there are files, postgres, sqlite, command"},
+        {"    - sqlite", "9: a source is a mapping with its kind as key"},
+        {"    - {}", "9: a source is a mapping with its kind as key"},
+        {"    - sqlite:\n      path: /a", "10: \"path\" stands beside sqlite"},
+        {"    - sqlite:", "9: sqlite has no value"},
+        {"    - sqlite: /a", "9: sqlite must be a mapping, not a text"},
+        {"    - sqlite: {}", "9: a source of kind sqlite needs the key \"path\""},
+        {"    - sqlite: {path: a}", "9: path must be an absolute path"},
+        {"    - sqlite: {path: /}", "9: name: \"\" "},
+        {"    - sqlite: {path: /b, name: a/b}", "9: name: \"a/b\" "},
+        {"    - sqlite: {path: /b, name: x.manifest.json}", "9: name: \"x.manifest.json\""},
+        {"    - sqlite: {path: /b/app.db}", "9: a source of kind sqlite is called \"app.db\" "
+                                            "already"},
+        {"    - command: {name: a}", "9: a source of kind command needs the key \"argv\""},
+        {"    - command: {argv: [a]}", "9: a source of kind command needs the key \"name\""},
+        {"    - command: {name: a, argv: [a], timeout: 60}", "9: timeout: \"60\" is not a time"},
+        {"    - command: {name: a, argv: [a], max_output: 0}", "9: max_output: it must be above 0"},
+        {"    - command: {name: a, argv: [a], max_output: 1X}", "9: max_output: \"1X\" is not"},
+        {"    - command: {name: a, argv: [a, [b]]}",
+         "9: an item of argv must be a text, not a list"},
+        {"    - command: {name: a, argv: [a], environment: [A=b]}", "9: environment takes names"},
+        {"    - command: {name: a, argv: [a], environment: [1A]}", "9: environment takes names"});
+}
+END
+
+TEST(a_file_tree_or_database_that_contradicts_itself_is_refused)
+{
+    CHECK_ROWS(
+        SET, {"    - files: {exclude: [x]}", "9: a source of kind files needs the key \"paths\""},
+        {"    - files: {paths: []}", "9: paths is empty"},
+        {"    - files: {paths: [/a,\n /b/c, /b]}", "10: path /b/c lies in /b, which is there too"},
+        {"    - files: {paths: [/a, /a/]}", "9: path /a lies in /a"},
+        {"    - files: {paths: [a]}", "9: an item of paths must be an absolute path"},
+        {"    - files: {paths: [/a, '']}", "9: an item of paths is empty"},
+        {"    - files: {paths: [/a], exclude: ['[x']}", "9: exclude: "},
+        {"    - files: {paths: [/a], exclude: '*.tmp'}", "9: exclude must be a list, not a text"},
+        {"    - files: {paths: [/a], exclude_caches: yes}",
+         "9: exclude_caches must be true or false, not yes"},
+        {"    - files: {paths: [/a], name: postgres}",
+         "9: a file tree cannot be called \"postgres\""},
+        {"    - files: {paths: [/a]}\n    - files: {paths: [/b]}",
+         "10: a source of kind files is called \"files\" already"},
+        {"    - postgres: {}", "9: a source of kind postgres needs the key \"dsn\""},
+        {"    - postgres: {dsn: shop}", "9: dsn: it is no connection string"},
+        {"    - postgres: {dsn: host=/run}",
+         "9: the source needs a name, because its dsn has no dbname"},
+        {"    - postgres:\n        dsn: dbname=a password=secret",
+         "10: dsn: a secret (password) stands"},
+        {"    - postgres: {dsn: 'postgresql://u:secret@h/a'}",
+         "9: dsn: a secret (password) stands"},
+        {"    - postgres: {dsn: dbname=a/b}", "9: name: \"a/b\" "},
+        {"    - postgres: {dsn: dbname=a, jobs: 65}", "9: jobs is above 64"},
+        {"    - postgres: {dsn: dbname=a, globals: false, role_passwords: true}",
+         "9: role_passwords needs globals"},
+        {"    - postgres: {dsn: dbname=a, password_file: /p, passfile: /f}",
+         "9: postgres names more than one file or command for its secret"});
+}
+END
+
+TEST(no_sentence_repeats_a_password_that_stands_where_it_should_not)
+{
+    static const char *const texts[] = {
+        "repositories: {a: {url: /r, password_file: hunter2}}\n",
+        "repositories: {a: {url: /r, password_command: hunter2}}\n",
+        "repositories: {a: {url: /r, password: hunter2}}\n",
+        "repositories: {a: {url: 's3:https://u:hunter2@h/b', key_file: /k}}\n",
+        SET "    - postgres: {dsn: dbname=a password=hunter2}\n",
+        SET "    - postgres: {dsn: 'dbname=a hunter2'}\n",
+        SET "    - postgres: {dsn: 'postgresql://u:hunter2@h:port/a'}\n",
+        SET "    notify: {on_failure: ['https://u:hunter2@h/x']}\n",
+        SET "    notify: {on_failure: ['ftp://u:hunter2@h/x']}\n",
+        "repositories: {a: {url: /r, password_file: \"hunter2\n",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        AUTO(scratch) struct scratch s = {0};
+        AUTO(config) struct config *c = NULL;
+        struct err e = {0};
+
+        CHECK(!config_load(put(&s, texts[i]), &c, &e));
+        ck_assert_msg(strstr(e.text, "hunter2") == NULL, "%s", e.text);
+    }
+}
+END
+
+static void check_file_refused(const char *path, const char *wanted)
+{
+    AUTO(config) struct config *c = NULL;
+    struct err e = {0};
+
+    CHECK(!config_load(path, &c, &e));
+    ck_assert_int_eq(e.code, ERR_USAGE);
+    ck_assert_msg(strstr(e.text, wanted) != NULL && strstr(e.text, path) != NULL, "%s", e.text);
+}
+
+TEST(a_file_that_others_may_change_or_that_is_none_is_refused)
+{
+    AUTO(scratch) struct scratch s = {0};
+    const char *path = put(&s, HEAD);
+    AUTO(config) struct config *c = NULL;
+
+    CHECK(chmod(path, 0644) == 0);
+    CHECK_OK(config_load(path, &c, e));
+    CHECK(chmod(path, 0664) == 0);
+    check_file_refused(path, "it can be changed by others than its owner (mode 0664)");
+    CHECK(chmod(path, 0602) == 0);
+    check_file_refused(path, "it can be changed by others than its owner (mode 0602)");
+    if (geteuid() == 0) {
+        CHECK(chmod(path, 0600) == 0 && chown(path, 1234, 0) == 0);
+        check_file_refused(path, "it belongs to user 1234");
+    }
+    check_file_refused("/tmp", "it is no regular file");
+    CHECK(unlink(path) == 0);
+    check_file_refused(path, "No such file");
+    CHECK(mkfifo(path, 0600) == 0);
+    check_file_refused(path, "it is no regular file");
+}
+END
+
+TEST(a_set_is_found_by_its_name_or_the_nearest_is_offered)
+{
+    AUTO(config) struct config *c = load(SET);
+    const struct config_set *s = NULL;
+    struct err why = {0};
+
+    CHECK_OK(config_find_set(c, "shop", &s, e));
+    CHECK(s == &c->sets[0]);
+    CHECK(!config_find_set(c, "shpo", &s, &why) && why.code == ERR_USAGE);
+    CHECK(strstr(why.text, "has no set \"shpo\", did you mean \"shop\"?") != NULL);
+    CHECK(!config_find_set(c, "forum", &s, &why));
+    CHECK(strstr(why.text, "has no set \"forum\"") != NULL && strchr(why.text, '?') == NULL);
+}
+END
+
+TEST(what_is_shown_is_a_configuration_that_shows_the_same)
+{
+    AUTO(config)
+    struct config *c = load(
+        SET
+        "    - files: {paths: [/a], exclude: ['*.o'], exclude_caches: true}\n"
+        "    - postgres: {dsn: \"dbname='a b'\", role_passwords: true, tables: [\"\\\"T\\\"\"]}\n"
+        "    - command: {name: c, argv: [c, 5], timeout: 90s, max_output: 1M}\n"
+        "    retention: {daily: unlimited, within: 1y2m}\n    on_error: incomplete\n"
+        "    schedule: '@daily'\n    notify: {on_failure: ['mailto:a@b']}\n"
+        "    health_checks: [[a, 'b c']]\n");
+    json_t *shown = config_json(c, NULL);
+    char *text = json_dumps(shown, 0);
+    AUTO(config) struct config *again = load(text);
+    json_t *same = config_json(again, NULL);
+
+    CHECK(json_equal(shown, same));
+    CHECK(again->sets[0].source_count == 4 && again->sets[0].retention.within.months == 2);
+    CHECK(again->sets[0].sources[3].command.timeout_ms == 90000);
+    CHECK(strstr(text, "\"timeout\": \"90s\"") != NULL);
+    json_decref(shown);
+    json_decref(same);
+    mem_free(text);
+}
+END
+
+TEST(one_set_is_shown_with_its_repositories_only)
+{
+    AUTO(config)
+    struct config *c = load(SET "  other:\n    repositories: [away]\n    sources:\n"
+                                "    - sqlite: {path: /b}\n");
+    json_t *shown = config_json(c, &c->sets[1]);
+
+    CHECK(json_object_size(json_object_get(shown, "sets")) == 1);
+    CHECK(json_object_get(json_object_get(shown, "sets"), "other") != NULL);
+    CHECK(json_object_size(json_object_get(shown, "repositories")) == 1);
+    CHECK(json_object_get(json_object_get(shown, "repositories"), "away") != NULL);
+    json_decref(shown);
+}
+END
+
+TEST(long_lists_are_refused_and_many_of_the_longest_take_no_time)
+{
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf paths = {0};
+
+    buf_printf(&text, HEAD "sets:\n");
+    for (int i = 0; i < 2001; i++)
+        buf_printf(&text, "  s%d: {repositories: [main], sources: [sqlite: {path: /a}]}\n", i);
+    check_refused(buf_string(&text), "5: sets has more than 2000 items");
+    buf_printf(&paths, SET);
+    for (int list = 0; list < 40; list++) {
+        buf_printf(&paths, "    - files: {name: f%d, paths: [/0", list);
+        for (int i = 1; i < 2000; i++)
+            buf_printf(&paths, ",/%d", i);
+        buf_printf(&paths, "]}\n");
+    }
+
+    AUTO(config) struct config *c = load(buf_string(&paths));
+
+    CHECK(c->sets[0].source_count == 41);
+}
+END
+
+TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
+      a_file_tree_becomes_options_of_the_source,
+      patterns_of_a_file_tree_come_from_the_set_and_from_files,
+      a_postgres_source_is_called_as_its_database_unless_it_has_a_name,
+      a_command_has_limits_and_its_words_stay_as_they_are_written,
+      a_set_has_rules_times_notices_and_checks,
+      a_set_without_more_keeps_everything_and_fails_with_its_sources,
+      a_file_that_is_no_mapping_of_known_keys_is_refused,
+      a_repository_that_lacks_something_is_refused,
+      a_set_with_a_key_that_is_wrong_or_missing_is_refused,
+      a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused,
+      a_source_of_no_kind_or_of_two_is_refused,
+      a_file_tree_or_database_that_contradicts_itself_is_refused,
+      no_sentence_repeats_a_password_that_stands_where_it_should_not,
+      a_file_that_others_may_change_or_that_is_none_is_refused,
+      a_set_is_found_by_its_name_or_the_nearest_is_offered,
+      what_is_shown_is_a_configuration_that_shows_the_same,
+      one_set_is_shown_with_its_repositories_only,
+      long_lists_are_refused_and_many_of_the_longest_take_no_time)
