@@ -8,7 +8,10 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/backup_paths.h"
+#include "cli/backup_set.h"
+#include "cli/backup_tell.h"
 #include "cli/commands.h"
+#include "cli/config_path.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "cli/session.h"
@@ -19,7 +22,7 @@ struct backup_args {
     struct strings exclude_if_present, tags;
     bool exclude_caches, one_file_system, no_xattrs;
     bool force, dry_run, skip_if_unchanged, from_stdin, from_command;
-    char *host, *parent, *stdin_name, *compression;
+    char *host, *parent, *stdin_name, *compression, *set, *config;
     uint64_t pack_size;
     int64_t time_ns;
 };
@@ -27,6 +30,8 @@ struct backup_args {
 #define AT(member) offsetof(struct backup_args, member)
 
 static const struct option backup_options[] = {
+    {"set", 0, OPTION_TEXT, AT(set), "SET", "Back up a set of the configuration", NULL, "stdin"},
+    CONFIG_OPTION(backup_args, config),
     {"exclude", 'e', OPTION_LIST, AT(paths.exclude), "PATTERN", "Leave out what matches PATTERN",
      NULL, NULL},
     {"exclude-file", 0, OPTION_LIST, AT(paths.exclude_files), "FILE",
@@ -103,6 +108,12 @@ static bool check_args(const struct backup_args *args, struct err *e)
 {
     const size_t words = args->common.words.count;
 
+    if (args->set != NULL && (words > 0 || args->paths.files_from.count > 0 ||
+                              args->paths.exclude.count + args->paths.exclude_files.count > 0 ||
+                              args->exclude_if_present.count > 0 || args->exclude_caches ||
+                              args->one_file_system || args->no_xattrs))
+        return err_set(e, ERR_USAGE,
+                       "--set says what is backed up: no paths and no excludes beside it");
     if (args->from_stdin && (words > 0 || args->paths.files_from.count > 0))
         return err_set(e, ERR_USAGE, "--stdin and paths exclude each other");
     if (args->from_command && words == 0)
@@ -166,70 +177,6 @@ static bool open_stream(struct call *call, const struct backup_args *args, struc
     return true;
 }
 
-static void tell_counts(struct call *call, const struct backup_result *r)
-{
-    const struct snapshot_counts *c = &r->counts;
-    char added[TEXT_SIZE_MAX];
-    char stored[TEXT_SIZE_MAX];
-    char total[TEXT_SIZE_MAX];
-    char elapsed[ELAPSED_TEXT_MAX];
-
-    size_format(c->bytes_added, added);
-    size_format(c->bytes_stored, stored);
-    size_format(c->total_bytes, total);
-    elapsed_format(c->ended_ns - c->started_ns, elapsed);
-    output_note(call->out, "Files:       %llu new, %llu changed, %llu unmodified",
-                (unsigned long long)c->files_new, (unsigned long long)c->files_changed,
-                (unsigned long long)c->files_unmodified);
-    output_note(call->out, "Directories: %llu new, %llu changed, %llu unmodified",
-                (unsigned long long)c->dirs_new, (unsigned long long)c->dirs_changed,
-                (unsigned long long)c->dirs_unmodified);
-    output_note(call->out, "Added:       %s, %s stored", added, stored);
-    output_note(call->out, "Processed:   %llu files, %s in %s", (unsigned long long)c->total_files,
-                total, elapsed);
-}
-
-static void tell_json(struct call *call, const struct backup_args *args,
-                      const struct backup_result *r)
-{
-    const struct snapshot_counts *c = &r->counts;
-    json_t *line = json_message("summary");
-    json_t *counts = json_counts(c);
-
-    (void)json_object_update(line, counts); /* cannot fail on objects */
-    json_decref(counts);
-    json_set(line, "dry_run", json_boolean(args->dry_run));
-    json_set(line, "total_duration",
-             json_real((double)(c->ended_ns - c->started_ns) / (double)NS_PER_S));
-    json_set_u64(line, "error_count", r->errors);
-    if (r->has_parent)
-        json_set_hash(line, "parent", &r->parent);
-    if (r->is_committed)
-        json_set_hash(line, "snapshot_id", &r->snapshot);
-    output_json(call->out, line);
-}
-
-static void tell(struct call *call, const struct backup_args *args, const struct backup_result *r)
-{
-    char id[SHORT_ID_MAX];
-
-    if (call->out->json) {
-        tell_json(call, args, r);
-        return;
-    }
-    short_id(&r->snapshot, id);
-    tell_counts(call, r);
-    if (r->is_committed)
-        output_note(call->out, "Snapshot %s saved.", id);
-    else if (args->dry_run)
-        output_note(call->out, "Dry run: nothing was stored.");
-    else
-        output_note(call->out, "Nothing has changed: no snapshot was made.");
-    if (r->errors > 0)
-        output_note(call->out, "Incomplete: %llu item%s could not be read as it should be.",
-                    (unsigned long long)r->errors, plural(r->errors));
-}
-
 static void fill_options(struct call *call, const struct backup_args *args,
                          const struct strings *paths, struct exclude *exclude,
                          struct backup_options *o)
@@ -278,10 +225,12 @@ static bool run_backup(struct call *call, struct err *e)
 
     if (!check_args(args, e) || !level_parse(args->compression, &o.level, e) ||
         !backup_excludes(&args->paths, exclude, e) ||
-        (!is_stream(args) && !backup_paths(call, &args->paths, &paths, e)) ||
+        (!is_stream(args) && args->set == NULL && !backup_paths(call, &args->paths, &paths, e)) ||
         !progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
     fill_options(call, args, &paths, exclude, &o);
+    if (args->set != NULL)
+        return backup_set(call, args->config, args->set, &o, e);
 
     const struct report report = progress_report(&view);
 
@@ -291,22 +240,21 @@ static bool run_backup(struct call *call, struct err *e)
     if (!backup_run(s.repo, &o, &report, &result, e))
         return err_wrap(e, "backup");
     progress_end(&view);
-    tell(call, args, &result);
-    if (result.errors > 0)
-        call->status = EXIT_INCOMPLETE;
+    backup_tell(call, args->dry_run, &result);
     return true;
 }
 
 const struct command command_backup = {
     .name = "backup",
-    .summary = "Back up files, or one stream of data",
+    .summary = "Back up files, a set, or one stream of data",
     .details =
         "Unchanged files of the latest snapshot of the same host and paths are not read again.\n"
         "Exit status 3: the snapshot was made, but it lacks what could not be read.",
     .examples = "holdfast backup /home /etc --exclude '*.cache'\n"
                 "holdfast backup -x / --exclude-caches --tag nightly\n"
+                "holdfast backup --set shop\n"
                 "holdfast backup --stdin-from-command --stdin-filename shop.sql -- pg_dump shop",
-    .words = "PATH...",
+    .words = "[PATH]...",
     .words_max = WORDS_ANY,
     .has_files = true,
     .options = backup_options,

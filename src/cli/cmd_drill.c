@@ -1,16 +1,10 @@
 /*
  * drill: prove that a snapshot restores, and show what earlier drills found.
  */
-#include <stdio.h>
-#include <string.h>
-
-#include "base/clock.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "cli/commands.h"
-#include "cli/render.h"
+#include "cli/drill_tell.h"
 #include "cli/session.h"
-#include "job/job.h"
 
 struct drill_args {
     struct common common;
@@ -55,138 +49,15 @@ static bool find_snapshot(struct call *call, struct session *s, struct snapshot 
     return false;
 }
 
-/* Evidence as people read it */
-
-static const char *text_at(const json_t *j, const char *key)
-{
-    const char *text = json_string_value(json_object_get(j, key));
-
-    return text != NULL ? text : "";
-}
-
-static uint64_t number_at(const json_t *j, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(j, key));
-}
-
-/* "12 tables, 3400 rows, 5 files, 1.2 MiB" */
-static void put_amount(const json_t *m, struct buf *out)
-{
-    char size[TEXT_SIZE_MAX];
-
-    if (number_at(m, "tables") > 0)
-        buf_printf(out, "%llu tables, %llu rows, ", (unsigned long long)number_at(m, "tables"),
-                   (unsigned long long)number_at(m, "rows"));
-    if (number_at(m, "files") > 0)
-        buf_printf(out, "%llu file%s, ", (unsigned long long)number_at(m, "files"),
-                   plural(number_at(m, "files")));
-    size_format(number_at(m, "bytes"), size);
-    buf_printf(out, "%s", size);
-}
-
-static void put_place(const json_t *m, struct buf *out)
-{
-    const char *place = text_at(m, "place");
-
-    buf_printf(out, "%s", *place != '\0' ? place : "all files");
-}
-
-static void print_lines(struct output *out, const json_t *evidence)
-{
-    AUTO(table) struct table t;
-    AUTO(buf) struct buf text = {0};
-    const json_t *m;
-    size_t i;
-
-    table_init(&t, 4);
-    json_array_foreach(json_object_get(evidence, "members"), i, m)
-    {
-        AUTO(buf) struct buf place = {0};
-        AUTO(buf) struct buf amount = {0};
-
-        put_place(m, &place);
-        put_amount(m, &amount);
-        table_add(&t, text_at(m, "verdict"));
-        table_add(&t, buf_string(&place));
-        table_add(&t, buf_string(&amount));
-        table_add(&t, *text_at(m, "why") != '\0' ? text_at(m, "why") : text_at(m, "check"));
-    }
-    table_print(&t, &text);
-    output_raw(out, buf_slice(&text));
-}
-
-/* What stands in a cell of a table must not end it. */
-static void put_cell(const char *text, struct buf *out)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '|')
-            buf_put_u8(out, '\\');
-        buf_put_u8(out, (uint8_t)(*text == '\n' ? ' ' : *text));
-    }
-}
-
-static void print_markdown(struct output *out, const json_t *evidence)
-{
-    AUTO(buf) struct buf text = {0};
-    const json_t *m;
-    const char *set = text_at(evidence, "set");
-    size_t i;
-
-    buf_printf(&text, "# Drill of snapshot %.8s%s%s: %s\n\n", text_at(evidence, "snapshot"),
-               *set != '\0' ? " of set " : "", set, text_at(evidence, "verdict"));
-    buf_printf(&text, "- Snapshot: `%s`\n- Time: %s, %.1f s\n- Host: %s\n- Program: %s\n\n",
-               text_at(evidence, "snapshot"), text_at(evidence, "time"),
-               (double)number_at(evidence, "duration_ms") / 1000, text_at(evidence, "host"),
-               text_at(evidence, "program"));
-    buf_printf(&text, "| what | verdict | how | amount | why |\n|---|---|---|---|---|\n");
-    json_array_foreach(json_object_get(evidence, "members"), i, m)
-    {
-        buf_printf(&text, "| ");
-        AUTO(buf) struct buf place = {0};
-
-        put_place(m, &place);
-        put_cell(buf_string(&place), &text);
-        buf_printf(&text, " | %s | ", text_at(m, "verdict"));
-        put_cell(text_at(m, "check"), &text);
-        buf_printf(&text, " | ");
-        put_amount(m, &text);
-        buf_printf(&text, " | ");
-        put_cell(text_at(m, "why"), &text);
-        buf_printf(&text, " |\n");
-    }
-    output_raw(out, buf_slice(&text));
-}
-
-static bool print_evidence(struct call *call, struct slice json, struct err *e)
-{
-    const struct drill_args *args = call->args;
-    AUTO(json) json_t *j = json_loadb((const char *)json.data, json.size, 0, NULL);
-    const char *set;
-
-    if (j == NULL)
-        return err_set(e, ERR_CORRUPT, "evidence of a drill is no JSON");
-    if (call->out->json) {
-        json_set_text(j, "message_type", "drill");
-        output_json(call->out, TAKE(j));
-        return true;
-    }
-    if (args->markdown) {
-        print_markdown(call->out, j);
-        return true;
-    }
-    set = text_at(j, "set");
-    print_lines(call->out, j);
-    output_line(call->out, "Drill of %.8s%s%s, %.19s: %s", text_at(j, "snapshot"),
-                *set != '\0' ? " of set " : "", set, text_at(j, "time"), text_at(j, "verdict"));
-    return true;
-}
-
 static bool on_evidence(void *arg, const struct hash *snapshot, int64_t time_ns, struct slice json,
                         struct err *e)
 {
     (void)snapshot;
     (void)time_ns;
-    return print_evidence(arg, json, e);
+    struct call *call = arg;
+    const struct drill_args *args = call->args;
+
+    return drill_print(call, json, args->markdown, e);
 }
 
 static bool run_drill(struct call *call, struct err *e)
@@ -205,11 +76,8 @@ static bool run_drill(struct call *call, struct err *e)
 
     const struct drill_options o = {.snapshot = snapshot, .scratch = args->scratch};
 
-    if (!drill_run(s.repo, &o, &d, e) || !print_evidence(call, buf_slice(&d.evidence), e))
-        return false;
-    if (d.verdict != VERDICT_PROVEN)
-        call->status = d.verdict == VERDICT_FAILED ? EXIT_DRILL_FAILED : EXIT_INCOMPLETE;
-    return true;
+    return drill_run(s.repo, &o, &d, e) &&
+           drill_tell(call, buf_slice(&d.evidence), args->markdown, d.verdict, e);
 }
 
 const struct command command_drill = {

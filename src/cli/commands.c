@@ -5,6 +5,7 @@
 const struct command *const commands[] = {
     &command_init,
     &command_backup,
+    &command_create,
     &command_restore,
     &command_snapshots,
     &command_ls,

@@ -61,6 +61,7 @@ static inline bool option_has_value(const struct option *o)
 struct common {
     char *repository, *repository_file;
     char *key_file, *password_file, *password_command;
+    char *const *password_argv; /* what password_command is in a configuration; no option */
     bool json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };

@@ -4,16 +4,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/process.h"
+#include "base/password.h"
 #include "cli/terminal.h"
 #include "codec/hash.h"
 
 #define PASSWORD_VARIABLE "HOLDFAST_PASSWORD"
 
 enum {
-    PASSWORD_MAX = 4096,
     KEY_SIZE = 32,
 };
 
@@ -46,53 +44,51 @@ char *secret_take_variable(void)
     return NULL;
 }
 
-/* Take over a password without the end of its line. */
-static bool set_password(struct slice text, struct secret *out, struct err *e)
+/* A password, which becomes the secret's. */
+static void set_password(char *password, struct secret *out)
 {
-    if (text.size > 0 && text.data[text.size - 1] == '\n')
-        text.size--;
-    if (text.size > 0 && text.data[text.size - 1] == '\r')
-        text.size--;
-    if (text.size == 0)
-        return err_set(e, ERR_USAGE, "the password is empty");
-    if (memchr(text.data, '\n', text.size) != NULL)
-        return err_set(e, ERR_USAGE, "the password has more than one line");
-
-    char *bytes = mem_secret_new(text.size);
-
-    memcpy(bytes, text.data, text.size);
-    *out = (struct secret){UNLOCK_PASSPHRASE, bytes, text.size, false};
-    return true;
+    *out = (struct secret){UNLOCK_PASSPHRASE, password, strlen(password), false};
 }
 
 static bool from_password_file(const char *path, struct secret *out, struct err *e)
 {
-    AUTO(buf) struct buf text = {0};
+    char *password = NULL;
 
-    buf_reserve(&text, PASSWORD_MAX + 2); /* one piece of memory to wipe */
-
-    bool is_set = file_read(path, PASSWORD_MAX + 2, &text, e);
-
-    is_set =
-        is_set && (set_password(buf_slice(&text), out, e) || err_wrap(e, "password file %s", path));
-    mem_wipe(text.data, text.room);
-    return is_set;
+    if (!password_from_file(path, &password, e))
+        return false;
+    set_password(password, out);
+    return true;
 }
 
-static bool from_password_command(struct call *call, const char *command, struct secret *out,
-                                  struct err *e)
+static bool from_password_command(char *const argv[], struct secret *out, struct err *e)
 {
-    AUTO(buf) struct buf text = {0};
+    char *password = NULL;
+
+    if (!password_from_command(argv, &password, e))
+        return false;
+    set_password(password, out);
+    return true;
+}
+
+/* Of an option: one text, to be split. */
+static bool from_command_line(struct call *call, const char *command, struct secret *out,
+                              struct err *e)
+{
     char **argv = NULL;
 
-    buf_reserve(&text, PASSWORD_MAX + 2);
+    if (!command_split(command, &call->arena, &argv, e))
+        return err_wrap(e, "password command");
+    return from_password_command(argv, out, e);
+}
 
-    bool is_set = command_split(command, &call->arena, &argv, e) &&
-                  child_capture(argv, PASSWORD_MAX + 2, &text, e) &&
-                  set_password(buf_slice(&text), out, e);
+static bool from_text(const char *text, struct secret *out, struct err *e)
+{
+    char *password = NULL;
 
-    mem_wipe(text.data, text.room);
-    return is_set || err_wrap(e, "password command");
+    if (!password_take(slice_string(text), &password, e))
+        return false;
+    set_password(password, out);
+    return true;
 }
 
 static bool from_key_file(struct call *call, const char *path, bool may_make, struct secret *out,
@@ -121,8 +117,7 @@ static bool from_prompt(const char *prompt, struct secret *out, struct err *e)
 {
     AUTO(mem_secret) char *answer = mem_secret_new(PASSWORD_MAX + 1);
 
-    return terminal_ask(prompt, answer, PASSWORD_MAX + 1, e) &&
-           set_password(slice_string(answer), out, e);
+    return terminal_ask(prompt, answer, PASSWORD_MAX + 1, e) && from_text(answer, out, e);
 }
 
 static bool from_prompt_twice(struct secret *out, struct err *e)
@@ -160,9 +155,11 @@ static bool from_options(struct call *call, bool may_make, bool *is_named, struc
     if (c->password_file != NULL)
         return from_password_file(c->password_file, out, e);
     if (c->password_command != NULL)
-        return from_password_command(call, c->password_command, out, e);
+        return from_command_line(call, c->password_command, out, e);
+    if (c->password_argv != NULL)
+        return from_password_command(c->password_argv, out, e);
     if (call->password != NULL)
-        return set_password(slice_string(call->password), out, e) || err_wrap(e, PASSWORD_VARIABLE);
+        return from_text(call->password, out, e) || err_wrap(e, PASSWORD_VARIABLE);
     *is_named = false;
     return true;
 }

@@ -11,6 +11,7 @@
 #include "source/source.h"
 
 #include "job/drill.h"
+#include "job/open_set.h"
 
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
 struct progress {

@@ -117,6 +117,8 @@ bool postgres_member_new(const struct postgres_options *o, struct member **out, 
     if (!postgres_address_init(&m->address, o->dsn, o->password, e) ||
         (o->password != NULL && !postgres_passfile_open(o->password, &m->password_fd, e)))
         return err_wrap(e, "database %s", o->name);
+    if (o->passfile != NULL)
+        postgres_address_set_passfile(&m->address, o->passfile);
     *out = TAKE(member);
     return true;
 }

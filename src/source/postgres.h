@@ -30,6 +30,7 @@ struct postgres_options {
     const char *name;
     const char *dsn;      /* keywords and values, or a URI; a password has no place in it */
     const char *password; /* NULL: from where libpq gets one */
+    const char *passfile; /* a .pgpass of its own, or NULL */
     /* Names, or patterns as pg_dump takes them. */
     struct postgres_texts selection[POSTGRES_CHOICES];
     bool with_globals;        /* roles and tablespaces of the server too */

@@ -103,6 +103,11 @@ void postgres_address_done(struct postgres_address *a)
     *a = (struct postgres_address){0};
 }
 
+void postgres_address_set_passfile(struct postgres_address *a, const char *path)
+{
+    address_set(a, "passfile", path);
+}
+
 static void setting_format(struct buf *out, const char *keyword, const char *value)
 {
     buf_printf(out, "%s%s='", out->size > 0 ? " " : "", keyword);

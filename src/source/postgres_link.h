@@ -25,6 +25,8 @@ struct postgres_address {
 MUST_CHECK bool postgres_address_init(struct postgres_address *a, const char *dsn,
                                       const char *password, struct err *e);
 void postgres_address_done(struct postgres_address *a);
+/* Look for the password in this file. */
+void postgres_address_set_passfile(struct postgres_address *a, const char *path);
 
 /* Append the address as a connection string for a program; passfile may be NULL. */
 void postgres_address_format(const struct postgres_address *a, const char *passfile,

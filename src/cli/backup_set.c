@@ -1,0 +1,78 @@
+#include "cli/backup_set.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/backup_tell.h"
+#include "cli/config_path.h"
+#include "cli/drill_tell.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+
+/*
+ * The repository of the set, with its secret, unless the command line names one: then the secret
+ * comes from there too.
+ */
+static bool choose_repository(struct call *call, const struct config_set *set, struct err *e)
+{
+    const struct config_repository *r = set->repositories[0];
+    struct common *c;
+
+    if (call->common->repository != NULL || call->common->repository_file != NULL)
+        return true;
+    if (set->repository_count > 1)
+        return err_set(e, ERR_USAGE,
+                       "set %s has %zu repositories, and a backup goes to one: name it with -r",
+                       set->name, set->repository_count);
+    c = arena_take(&call->arena, sizeof(*c));
+    *c = *call->common;
+    c->repository = arena_string(&call->arena, slice_string(r->url));
+    c->key_file = r->secret.key_file;
+    c->password_file = r->secret.password_file;
+    c->password_command = NULL;
+    c->password_argv = r->secret.password_command.items;
+    call->common = c;
+    return true;
+}
+
+static bool drill_after(struct call *call, struct session *s, const struct hash *id, struct err *e)
+{
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(drill_result) struct drill_result d = {0};
+
+    if (!snapshot_load(s->repo, id, &snapshot, e) ||
+        !drill_run(s->repo, &(struct drill_options){.snapshot = snapshot}, &d, e))
+        return err_wrap(e, "drill after the backup, which is stored");
+    return drill_tell(call, buf_slice(&d.evidence), false, d.verdict, e);
+}
+
+bool backup_set(struct call *call, const char *config, const char *name,
+                const struct backup_options *o, struct err *e)
+{
+    AUTO(config) struct config *c = NULL;
+    AUTO(open_set) struct open_set *set = NULL;
+    AUTO(session) struct session s = {0};
+    const struct config_set *chosen = NULL;
+    const char *path = NULL;
+    struct backup_options options = *o;
+    struct backup_result result = {0};
+    struct progress_view view;
+
+    call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    if (!config_path(config, &path, e) || !config_load(path, &c, e) ||
+        !config_find_set(c, name, &chosen, e) || !open_set_new(chosen, NULL, &set, e) ||
+        !choose_repository(call, chosen, e) ||
+        !progress_init(&view, call->out, PROGRESS_BACKUP, e) || !session_open_indexed(call, &s, e))
+        return false;
+
+    const struct report report = progress_report(&view);
+
+    options.set = &set->set;
+    if (!backup_run(s.repo, &options, &report, &result, e))
+        return err_wrap(e, "backup of set %s", name);
+    progress_end(&view);
+    backup_tell(call, o->is_dry_run, &result);
+    if (!result.is_committed || chosen->drill == NULL || strcmp(chosen->drill, "after_backup") != 0)
+        return true;
+    return drill_after(call, &s, &result.snapshot, e);
+}

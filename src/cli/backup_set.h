@@ -1,0 +1,18 @@
+/*
+ * Backing up a set of the configuration.
+ */
+#ifndef CLI_BACKUP_SET_H
+#define CLI_BACKUP_SET_H
+
+#include "cli/call.h"
+#include "job/job.h"
+
+/*
+ * Back up set name as the configuration says, with the options o, into the repository that the
+ * command line names, or else into that of the set; tell of it, and drill the snapshot when the
+ * set asks for that.  config is the option --config.
+ */
+MUST_CHECK bool backup_set(struct call *call, const char *config, const char *name,
+                           const struct backup_options *o, struct err *e);
+
+#endif

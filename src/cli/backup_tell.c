@@ -1,0 +1,70 @@
+#include "cli/backup_tell.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/render.h"
+
+static void tell_counts(struct call *call, const struct backup_result *r)
+{
+    const struct snapshot_counts *c = &r->counts;
+    char added[TEXT_SIZE_MAX];
+    char stored[TEXT_SIZE_MAX];
+    char total[TEXT_SIZE_MAX];
+    char elapsed[ELAPSED_TEXT_MAX];
+
+    size_format(c->bytes_added, added);
+    size_format(c->bytes_stored, stored);
+    size_format(c->total_bytes, total);
+    elapsed_format(c->ended_ns - c->started_ns, elapsed);
+    output_note(call->out, "Files:       %llu new, %llu changed, %llu unmodified",
+                (unsigned long long)c->files_new, (unsigned long long)c->files_changed,
+                (unsigned long long)c->files_unmodified);
+    output_note(call->out, "Directories: %llu new, %llu changed, %llu unmodified",
+                (unsigned long long)c->dirs_new, (unsigned long long)c->dirs_changed,
+                (unsigned long long)c->dirs_unmodified);
+    output_note(call->out, "Added:       %s, %s stored", added, stored);
+    output_note(call->out, "Processed:   %llu files, %s in %s", (unsigned long long)c->total_files,
+                total, elapsed);
+}
+
+static void tell_json(struct call *call, bool is_dry_run, const struct backup_result *r)
+{
+    const struct snapshot_counts *c = &r->counts;
+    json_t *line = json_message("summary");
+    json_t *counts = json_counts(c);
+
+    (void)json_object_update(line, counts); /* cannot fail on objects */
+    json_decref(counts);
+    json_set(line, "dry_run", json_boolean(is_dry_run));
+    json_set(line, "total_duration",
+             json_real((double)(c->ended_ns - c->started_ns) / (double)NS_PER_S));
+    json_set_u64(line, "error_count", r->errors);
+    if (r->has_parent)
+        json_set_hash(line, "parent", &r->parent);
+    if (r->is_committed)
+        json_set_hash(line, "snapshot_id", &r->snapshot);
+    output_json(call->out, line);
+}
+
+void backup_tell(struct call *call, bool is_dry_run, const struct backup_result *r)
+{
+    char id[SHORT_ID_MAX];
+
+    if (r->errors > 0)
+        call->status = EXIT_INCOMPLETE;
+    if (call->out->json) {
+        tell_json(call, is_dry_run, r);
+        return;
+    }
+    short_id(&r->snapshot, id);
+    tell_counts(call, r);
+    if (r->is_committed)
+        output_note(call->out, "Snapshot %s saved.", id);
+    else if (is_dry_run)
+        output_note(call->out, "Dry run: nothing was stored.");
+    else
+        output_note(call->out, "Nothing has changed: no snapshot was made.");
+    if (r->errors > 0)
+        output_note(call->out, "Incomplete: %llu item%s could not be read as it should be.",
+                    (unsigned long long)r->errors, plural(r->errors));
+}
