@@ -35,13 +35,14 @@ static bool choose_repository(struct call *call, const struct config_set *set, s
     return true;
 }
 
-static bool drill_after(struct call *call, struct session *s, const struct hash *id, struct err *e)
+static bool drill_after(struct call *call, struct session *s, const struct config_set *set,
+                        const struct hash *id, struct err *e)
 {
     AUTO(snapshot) struct snapshot *snapshot = NULL;
     AUTO(drill_result) struct drill_result d = {0};
 
     if (!snapshot_load(s->repo, id, &snapshot, e) ||
-        !drill_run(s->repo, &(struct drill_options){.snapshot = snapshot}, &d, e))
+        !drill_run(s->repo, &(struct drill_options){.snapshot = snapshot, .set = set}, &d, e))
         return err_wrap(e, "drill after the backup, which is stored");
     return drill_tell(call, buf_slice(&d.evidence), false, d.verdict, e);
 }
@@ -74,5 +75,5 @@ bool backup_set(struct call *call, const char *config, const char *name,
     backup_tell(call, o->is_dry_run, &result);
     if (!result.is_committed || chosen->drill == NULL || strcmp(chosen->drill, "after_backup") != 0)
         return true;
-    return drill_after(call, &s, &result.snapshot, e);
+    return drill_after(call, &s, chosen, &result.snapshot, e);
 }

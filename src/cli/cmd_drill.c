@@ -1,15 +1,18 @@
 /*
  * drill: prove that a snapshot restores, and show what earlier drills found.
  */
+#include <string.h>
+
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/config_path.h"
 #include "cli/drill_tell.h"
 #include "cli/session.h"
 
 struct drill_args {
     struct common common;
     struct filter_args filter;
-    char *scratch;
+    char *scratch, *config;
     bool list, markdown;
 };
 
@@ -17,6 +20,7 @@ struct drill_args {
 
 static const struct option drill_options[] = {
     FILTER_OPTIONS_AND_SET(drill_args, filter),
+    CONFIG_OPTION(drill_args, config),
     {"scratch", 0, OPTION_TEXT, AT(scratch), "DIR", "Work in DIR instead of TMPDIR or /var/tmp",
      NULL, "list"},
     {"list", 'l', OPTION_FLAG, AT(list), NULL, "Show what earlier drills found; drill nothing",
@@ -60,12 +64,36 @@ static bool on_evidence(void *arg, const struct hash *snapshot, int64_t time_ns,
     return drill_print(call, json, args->markdown, e);
 }
 
+/* The snapshot's set as it is configured here; *set stays NULL when it is not. */
+static bool find_set(struct call *call, const struct snapshot *s, struct config **config,
+                     const struct config_set **set, struct err *e)
+{
+    const struct drill_args *args = call->args;
+    struct err none = {0};
+    const char *path = NULL;
+
+    if (s->set == NULL)
+        return true;
+    if (!config_path(args->config, &path, &none)) {
+        *e = none;
+        return args->config == NULL;
+    }
+    if (!config_load(path, config, e))
+        return false;
+    for (size_t i = 0; i < (*config)->set_count; i++)
+        if (strcmp((*config)->sets[i].name, s->set) == 0)
+            *set = &(*config)->sets[i];
+    return true;
+}
+
 static bool run_drill(struct call *call, struct err *e)
 {
     const struct drill_args *args = call->args;
     AUTO(session) struct session s = {0};
     AUTO(snapshot) struct snapshot *snapshot = NULL;
     AUTO(drill_result) struct drill_result d = {0};
+    AUTO(config) struct config *config = NULL;
+    const struct config_set *set = NULL;
 
     if (args->markdown && call->out->json)
         return err_set(e, ERR_USAGE, "--markdown and --json exclude each other");
@@ -74,7 +102,10 @@ static bool run_drill(struct call *call, struct err *e)
     if (args->list)
         return evidence_each(s.repo, &snapshot->id, on_evidence, call, e);
 
-    const struct drill_options o = {.snapshot = snapshot, .scratch = args->scratch};
+    if (!find_set(call, snapshot, &config, &set, e))
+        return false;
+
+    const struct drill_options o = {.snapshot = snapshot, .scratch = args->scratch, .set = set};
 
     return drill_run(s.repo, &o, &d, e) &&
            drill_tell(call, buf_slice(&d.evidence), args->markdown, d.verdict, e);
@@ -88,6 +119,7 @@ const struct command command_drill = {
         "noted when it was backed up: it is proven, failed or not checked, and so is the whole.\n"
         "What was found is kept in the repository beside the snapshot.  SET means the latest\n"
         "snapshot of that set; without SNAPSHOT the latest one is drilled.\n"
+        "The output of a command is read by the check that the configuration names for it.\n"
         "Exit status 14: something failed; 3: nothing failed, but something was not checked.",
     .examples = "holdfast drill\n"
                 "holdfast drill shop\n"

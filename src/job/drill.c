@@ -17,10 +17,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/feed.h"
 #include "job/scratch.h"
 
 /* A snapshot with more things than this is no set. */
 #define MEMBERS_MAX 10000
+
+/* A manifest is not longer. */
+#define SMALL_MAX ((size_t)64 << 20)
 
 enum { NS_PER_MS = 1000000 };
 
@@ -182,10 +186,59 @@ static void add_missing(struct drill *d)
     }
 }
 
+static bool prove_nothing(struct drill *d, const char *path, const struct entry *en,
+                          struct drill_member *m, struct err *e)
+{
+    (void)d, (void)path, (void)en, (void)e;
+    return drill_not_checked(m, "this version of holdfast cannot restore sources of this kind");
+}
+
+/* NULL: the directory is a file tree. */
 static prove_fn *prover_of(const char *kind)
 {
-    (void)kind;
+    static const struct {
+        const char *kind;
+        prove_fn *fn;
+    } provers[] = {
+        {"bundle", prove_nothing},   {"cfms", prove_nothing},  {"command", prove_command},
+        {"postgres", prove_nothing}, {"sqlite", prove_sqlite},
+    };
+
+    for (size_t i = 0; i < sizeof(provers) / sizeof(provers[0]); i++)
+        if (strcmp(provers[i].kind, kind) == 0)
+            return provers[i].fn;
     return NULL;
+}
+
+/* Files of members */
+
+bool drill_read(struct drill *d, const char *path, struct buf *out, struct err *why)
+{
+    AUTO(buf) struct buf keep = {0};
+    AUTO(feed) struct feed f = {0};
+    struct entry en;
+    size_t before;
+
+    if (!tree_find(d->reader, &d->options->snapshot->tree, path, &keep, &en, why))
+        return false;
+    if (en.type != ENTRY_FILE || en.size > SMALL_MAX)
+        return err_set(why, ERR_CORRUPT, "%s is no file of at most %zu bytes", path, SMALL_MAX);
+    if (!feed_open(&f, d->reader, &en, why))
+        return err_wrap(why, "%s", path);
+    do {
+        before = out->size;
+        if (!feed_next(&f, out, why))
+            return err_wrap(why, "%s", path);
+    } while (out->size > before);
+    return true;
+}
+
+bool drill_read_manifest(struct drill *d, const char *path, struct buf *out, struct err *why)
+{
+    AUTO(buf) struct buf name = {0};
+
+    buf_printf(&name, "%s" MEMBER_MANIFEST, path);
+    return drill_read(d, buf_string(&name), out, why);
 }
 
 /* All members of one kind. */

@@ -7,6 +7,7 @@
 #ifndef JOB_DRILL_H
 #define JOB_DRILL_H
 
+#include "job/config.h"
 #include "repo/repo.h"
 #include "source/source.h"
 
@@ -33,6 +34,9 @@ struct drill_options {
     const struct snapshot *snapshot;
     const char *scratch; /* a folder to work in; NULL: that of the system */
     const char *host;    /* where the drill runs; NULL: this machine's name */
+    /* The set as it is configured here: only it says which programs check the output of
+     * commands, whatever the snapshot says.  NULL: none is run. */
+    const struct config_set *set;
 };
 
 struct drill_result {

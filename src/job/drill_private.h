@@ -26,6 +26,21 @@ typedef bool prove_fn(struct drill *d, const char *path, const struct entry *en,
 bool prove_tree(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
                 struct err *e);
 
+/* A copy of the database compared with its manifest. */
+bool prove_sqlite(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
+                  struct err *e);
+
+/* The configured check reads the output. */
+bool prove_command(struct drill *d, const char *path, const struct entry *en,
+                   struct drill_member *m, struct err *e);
+
+/* Read a whole small file of the snapshot; false with *why also when it is none or too long. */
+MUST_CHECK bool drill_read(struct drill *d, const char *path, struct buf *out, struct err *why);
+
+/* The manifest beside a member's entry. */
+MUST_CHECK bool drill_read_manifest(struct drill *d, const char *path, struct buf *out,
+                                    struct err *why);
+
 /* Say that it failed, with this sentence; returns true. */
 bool drill_failed(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool drill_not_checked(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -21,6 +21,7 @@ void feed_close(struct feed *f)
 {
     buf_done(&f->ids);
     buf_done(&f->chunk);
+    buf_done(&f->piece);
 }
 
 void feed_auto(struct feed *f)
@@ -69,5 +70,25 @@ bool feed_next(void *arg, struct buf *out, struct err *e)
     buf_append(out, f->chunk.data + f->taken, size);
     f->taken += size;
     f->at.at += size;
+    return true;
+}
+
+bool feed_read(void *arg, void *to, size_t room, size_t *got, struct err *e)
+{
+    struct feed *f = arg;
+
+    if (f->given == f->piece.size) {
+        f->given = 0;
+        buf_clear(&f->piece);
+        if (!feed_next(f, &f->piece, e))
+            return false;
+    }
+
+    const size_t left = f->piece.size - f->given;
+
+    *got = left < room ? left : room;
+    if (*got > 0)
+        memcpy(to, f->piece.data + f->given, *got);
+    f->given += *got;
     return true;
 }

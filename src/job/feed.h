@@ -15,6 +15,8 @@ struct feed {
     size_t taken;     /* of chunk */
     struct extent at;
     uint64_t size, zeros; /* of the file; still to come before anything else */
+    struct buf piece;     /* of feed_read() */
+    size_t given;         /* of piece */
 };
 
 /* en is a regular file. */
@@ -25,8 +27,12 @@ void feed_auto(struct feed *f);
 /*
  * Append the next piece, at most CHUNK_MAX bytes; nothing at the end of the file.  What is
  * appended has been authenticated.  ERR_CORRUPT also when the end is not where the entry says.
- * Its type is that of the feeds that sources take: arg is the feed.
+ * arg is the feed: the type is that of the feeds that sources take.  One feed takes either these
+ * calls or those of feed_read().
  */
 MUST_CHECK bool feed_next(void *arg, struct buf *out, struct err *e);
+
+/* The same into memory: at most room bytes at a time, *got is 0 at the end. */
+MUST_CHECK bool feed_read(void *arg, void *to, size_t room, size_t *got, struct err *e);
 
 #endif

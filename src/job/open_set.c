@@ -77,18 +77,17 @@ static bool new_postgres(const struct config_source *c, struct member **out, str
     return postgres_member_new(&o, out, e);
 }
 
-static bool new_command(const struct config_source *c, struct member **out, struct err *e)
+struct command_options command_options_of(const struct config_source *c)
 {
     const struct config_command *p = &c->command;
-    const struct command_options o = {.name = c->name,
-                                      .argv = (const char *const *)p->argv.items,
-                                      .check = (const char *const *)p->check.items,
-                                      .apply = (const char *const *)p->apply.items,
-                                      .environment = (const char *const *)p->environment.items,
-                                      .timeout_ms = (uint64_t)p->timeout_ms,
-                                      .output_max = p->max_output};
 
-    return command_member_new(&o, out, e);
+    return (struct command_options){.name = c->name,
+                                    .argv = (const char *const *)p->argv.items,
+                                    .check = (const char *const *)p->check.items,
+                                    .apply = (const char *const *)p->apply.items,
+                                    .environment = (const char *const *)p->environment.items,
+                                    .timeout_ms = (uint64_t)p->timeout_ms,
+                                    .output_max = p->max_output};
 }
 
 static bool add_source(struct open_set *s, const struct config_source *c, const char *scratch,
@@ -97,6 +96,7 @@ static bool add_source(struct open_set *s, const struct config_source *c, const 
     struct member **next = &s->members[s->set.member_count];
     const struct sqlite_options sqlite = {
         .name = c->name, .path = c->sqlite.path, .scratch = scratch};
+    struct command_options command;
     bool ok = false;
 
     switch (c->kind) {
@@ -109,7 +109,8 @@ static bool add_source(struct open_set *s, const struct config_source *c, const 
         ok = sqlite_member_new(&sqlite, next, e);
         break;
     case SOURCE_COMMAND:
-        ok = new_command(c, next, e);
+        command = command_options_of(c);
+        ok = command_member_new(&command, next, e);
         break;
     }
     s->set.member_count += ok ? 1 : 0;

@@ -21,6 +21,8 @@ struct open_set {
  */
 MUST_CHECK bool open_set_new(const struct config_set *c, const char *scratch, struct open_set **out,
                              struct err *e);
+/* What a configured command is to its source; borrows. */
+struct command_options command_options_of(const struct config_source *c);
 void open_set_free(struct open_set *s); /* accepts NULL */
 void open_set_auto(struct open_set **s);
 
