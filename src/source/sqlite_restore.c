@@ -21,7 +21,7 @@
 
 enum {
     DRAFT_MODE = 0600,
-    LOCK_LIMIT_MS = 10000, /* for replacing the content of a database that others use */
+    LOCK_LIMIT_MS = 5000, /* for replacing the content of a database that others use */
 };
 
 /* Where the database is, or is to be. */
