@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -21,7 +23,7 @@
 
 enum {
     DRAFT_MODE = 0600,
-    LOCK_LIMIT_MS = 10000, /* for replacing the content of a database that others use */
+    LOCK_LIMIT_MS = 5000, /* for replacing the content of a database that others use */
 };
 
 /* Where the database is, or is to be. */
@@ -192,6 +194,15 @@ static bool is_held_by_others(const struct place *p, struct err *e)
     return err_set(e, ERR_TRANSIENT, "another process has %s open", p->path);
 }
 
+/* Network file systems refuse leases unless the server has granted something like one. */
+static bool has_leases(int fd)
+{
+    struct statfs fs = {0};
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type != NFS_SUPER_MAGIC && fs.f_type != CIFS_SUPER_MAGIC &&
+           fs.f_type != SMB2_SUPER_MAGIC;
+}
+
 /*
  * Whether a process has the file open.  SQLite's locks do not tell: in rollback mode a connection
  * between two transactions has none.  The kernel grants a lease for writing only to who is alone.
@@ -202,7 +213,7 @@ static bool is_open_elsewhere(const struct place *p)
     AUTO(fd) int fd = openat(p->dirfd, p->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 
     /* Who opens the file just then is told by this signal, which is ignored by default. */
-    if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) < 0)
+    if (fd < 0 || !has_leases(fd) || fcntl(fd, F_SETSIG, SIGURG) < 0)
         return false;
     if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
         return errno == EAGAIN;

@@ -180,6 +180,25 @@ TEST(dir_make_all_does_not_take_a_file_for_a_directory)
     CHECK_ERR(dir_make_all("", 0700, e), ERR_NOT_FOUND);
 }
 
+TEST(an_unnamed_file_reads_back_and_leaves_its_folder_empty)
+{
+    AUTO(fd) int fd = -1;
+    struct stat st = {0};
+    char bytes[4] = "";
+    size_t got = 0;
+
+    CHECK(mkdtemp(root_path) != NULL);
+    CHECK_OK(file_unnamed(root_path, &fd, e));
+    CHECK_OK(fd_write(fd, SLICE_OF("abcd", 4), e));
+    CHECK_OK(fd_sync(fd, "it", e));
+    CHECK_OK(fd_read_at(fd, 0, bytes, sizeof(bytes), &got, e));
+    CHECK(got == 4 && memcmp(bytes, "abcd", 4) == 0);
+    CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0600 && st.st_nlink == 0);
+    CHECK(rmdir(root_path) == 0); /* only an empty one can be removed */
+    CHECK_ERR(file_unnamed(root_path, &fd, e), ERR_NOT_FOUND);
+    CHECK_ERR(fd_sync(-1, "nothing", e), ERR_FATAL);
+}
+
 TEST(removing_what_is_not_there_succeeds)
 {
     AUTO(root) int root = root_open();
@@ -356,7 +375,8 @@ TESTS("file", bytes_written_at_offsets_read_back_up_to_the_end,
       short_reads_from_a_pipe_are_put_together, a_full_device_and_a_size_limit_are_errors,
       descriptors_that_are_not_open_are_errors, file_read_appends_up_to_its_limit,
       dir_make_all_makes_what_is_missing_and_accepts_what_is_there,
-      dir_make_all_does_not_take_a_file_for_a_directory, removing_what_is_not_there_succeeds,
+      dir_make_all_does_not_take_a_file_for_a_directory,
+      an_unnamed_file_reads_back_and_leaves_its_folder_empty, removing_what_is_not_there_succeeds,
       nothing_is_reached_outside_the_root_or_through_a_link, a_name_must_be_a_name,
       a_dangling_link_in_place_of_a_new_file_is_not_followed, beneath_makes_every_kind_of_file,
       names_of_255_bytes_work_and_longer_ones_are_errors, metadata_is_set_on_the_open_file,

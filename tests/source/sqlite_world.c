@@ -112,9 +112,15 @@ static bool send(struct recorder *r, struct member *m, struct err *failure, stru
 
 bool sqlite_backup(struct recorder *r, const char *path, struct err *failure, struct err *e)
 {
+    return sqlite_backup_in(r, path, "/tmp", failure, e);
+}
+
+bool sqlite_backup_in(struct recorder *r, const char *path, const char *scratch,
+                      struct err *failure, struct err *e)
+{
     AUTO(member) struct member *m = NULL;
     const struct sqlite_options o = {
-        .name = "app.db", .path = path, .scratch = "/tmp", .lock_limit_ms = 20000};
+        .name = "app.db", .path = path, .scratch = scratch, .lock_limit_ms = 20000};
 
     if (!sqlite_member_new(&o, &m, e) || !m->ops->prepare(m, e))
         return false;

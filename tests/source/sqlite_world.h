@@ -23,6 +23,8 @@ const char *sql_text(const char *path, const char *sql);
 /* Back up a database as the member "app.db", waiting 20 s for locks.  False with *e when it
  * could not be prepared or the sink failed; *failure as send() leaves it. */
 bool sqlite_backup(struct recorder *r, const char *path, struct err *failure, struct err *e);
+bool sqlite_backup_in(struct recorder *r, const char *path, const char *scratch,
+                      struct err *failure, struct err *e);
 
 /* Back up with nothing going wrong; the copy is in a file "copy", the manifest in *manifest. */
 void sqlite_backup_to(const struct scratch *s, const char *path, struct buf *manifest);

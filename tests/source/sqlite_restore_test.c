@@ -1,0 +1,430 @@
+/* Databases put back, by a process that may be killed, where others may have them open. */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "source/source.h"
+#include "source/sqlite_world.h"
+#include "support/test.h"
+
+/* A backup, and a folder with a database that it is to replace. */
+struct world {
+    struct scratch s; /* first: removed by scratch_auto() */
+    char copy[100], manifest[100], target[100];
+};
+
+static void world_auto(struct world *w)
+{
+    scratch_auto(&w->s);
+}
+
+/* The backup has 100 rows that add up to 5050. */
+static void world_init(struct world *w, const char *mode)
+{
+    AUTO(buf) struct buf manifest = {0};
+    char sql[300];
+
+    scratch_init(&w->s);
+    snprintf(w->copy, sizeof(w->copy), "%s/copy", w->s.path);
+    snprintf(w->manifest, sizeof(w->manifest), "%s/manifest", w->s.path);
+    snprintf(w->target, sizeof(w->target), "%s/place/app.db", w->s.path);
+    CHECK(mkdir(in(&w->s, "place"), 0755) == 0);
+    snprintf(sql, sizeof(sql),
+             "PRAGMA journal_mode = %s; CREATE TABLE t (a);"
+             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
+             "INSERT INTO t SELECT i FROM n",
+             mode);
+    sql_do(in(&w->s, "db"), sql);
+    sqlite_backup_to(&w->s, in(&w->s, "db"), &manifest);
+    put_file(w->s.fd, "manifest", manifest.data, manifest.size);
+}
+
+enum { SUM_OLD = 6, SUM_NEW = 5050 };
+
+static int64_t sum_of(const char *path)
+{
+    ck_assert_str_eq(sql_text(path, "PRAGMA integrity_check"), "ok");
+    return sql_ask(path, "SELECT sum(a) FROM t");
+}
+
+/* The names in the folder, each followed by a space, in no special order. */
+static const char *names_in(const char *folder)
+{
+    static struct buf names;
+    DIR *d = opendir(folder);
+
+    ck_assert_ptr_nonnull(d);
+    buf_clear(&names);
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        if (e->d_name[0] != '.')
+            buf_printf(&names, "%s ", e->d_name);
+    closedir(d);
+    return buf_string(&names);
+}
+
+/* A file beside this program. */
+static char *built(const char *name)
+{
+    static char paths[4][400];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    const ssize_t n = readlink("/proc/self/exe", path, 300);
+
+    ck_assert_int_gt(n, 0);
+    path[n] = '\0';
+    strcpy(strrchr(path, '/') + 1, name);
+    return path;
+}
+
+/* Restore in another process: what it says, or "killed". */
+static const char *restore(const struct world *w, bool force)
+{
+    static char text[700];
+    AUTO(buf) struct buf out = {0};
+    char force_word[] = "force";
+    char *argv[] = {built("source_sqlite_restore_once"), (char *)(uintptr_t)w->copy,
+                    (char *)(uintptr_t)w->manifest,      (char *)(uintptr_t)w->target,
+                    force ? force_word : NULL,           NULL};
+    struct err e = {0};
+
+    if (!child_capture(argv, sizeof(text) - 1, &out, &e))
+        return "killed";
+    snprintf(text, sizeof(text), "%s", buf_string(&out));
+    return text;
+}
+
+#define CHECK_RESTORED(w) ck_assert_str_eq(restore(w, false), "ok")
+
+static void check_refused(const struct world *w, bool force, enum err_code code, const char *part)
+{
+    const char *text = restore(w, force);
+
+    ck_assert_msg(text[0] == '0' + (int)code && strstr(text, part) != NULL, "%s", text);
+}
+
+TEST(a_database_is_restored_where_none_is)
+{
+    AUTO(world) struct world w;
+    struct stat st = {0};
+
+    world_init(&w, "delete");
+    CHECK_RESTORED(&w);
+    CHECK(sum_of(w.target) == SUM_NEW);
+    CHECK(stat(w.target, &st) == 0 && (st.st_mode & 07777) == 0600);
+    ck_assert_str_eq(sql_text(w.target, "PRAGMA journal_mode"), "delete");
+    ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+}
+END
+
+TEST(owner_mode_and_link_of_the_old_file_stay)
+{
+    AUTO(world) struct world w;
+    struct stat st = {0};
+
+    world_init(&w, "delete");
+    sql_do(w.target, "CREATE TABLE t (a)");
+    CHECK(chmod(w.target, 0640) == 0);
+    CHECK(geteuid() != 0 || chown(w.target, 1234, 4321) == 0);
+    CHECK(symlink("place/app.db", in(&w.s, "link")) == 0);
+    snprintf(w.target, sizeof(w.target), "%s/link", w.s.path);
+    CHECK_RESTORED(&w);
+    CHECK(lstat(w.target, &st) == 0 && S_ISLNK(st.st_mode));
+    CHECK(stat(w.target, &st) == 0 && (st.st_mode & 07777) == 0640);
+    CHECK(geteuid() != 0 || (st.st_uid == 1234 && st.st_gid == 4321));
+    CHECK(sum_of(w.target) == SUM_NEW);
+}
+END
+
+TEST(wal_mode_is_set_again)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf manifest = {0};
+
+    world_init(&w, "wal");
+    CHECK_RESTORED(&w);
+    CHECK_OK(file_read(w.manifest, SIZE_MAX / 2, &manifest, e));
+    ck_assert_str_eq(check_text(w.target, &manifest), "");
+    CHECK(sum_of(w.target) == SUM_NEW);
+    ck_assert_str_eq(sql_text(w.target, "PRAGMA journal_mode"), "wal");
+}
+END
+
+/* What a killed process leaves: a database with 3 rows that add up to SUM_OLD. */
+enum left { LEFT_PLAIN, LEFT_LOG, LEFT_JOURNAL, LEFT_NOTHING, LEFT_KINDS };
+
+static void leave(const char *path, enum left kind)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-holdfast"};
+    static const char *const sql[LEFT_KINDS] = {
+        [LEFT_PLAIN] = "SELECT 1",
+        [LEFT_LOG] =
+            "PRAGMA synchronous = OFF; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0;"
+            "UPDATE t SET a = a - 1",
+        [LEFT_JOURNAL] = "PRAGMA synchronous = OFF; PRAGMA cache_size = 1; BEGIN; UPDATE t SET b = "
+                         "randomblob(2000);"
+                         "UPDATE t SET b = randomblob(2000)",
+        [LEFT_NOTHING] = "DROP TABLE t",
+    };
+    char name[200];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+    sql_do(path, kind == LEFT_LOG
+                     ? "PRAGMA synchronous = OFF; CREATE TABLE t (a, b);"
+                       "INSERT INTO t VALUES (2, 0), (3, 0), (4, 0)"
+                     : "PRAGMA synchronous = OFF; CREATE TABLE t (a, b); WITH RECURSIVE n (i) AS "
+                       "(SELECT 1 UNION ALL SELECT "
+                       "i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT CASE WHEN i < 4 THEN i "
+                       "END, randomblob(2000) FROM n");
+
+    const pid_t child = fork();
+
+    if (child == 0) {
+        db_do(db_open(path), sql[kind]);
+        _exit(0);
+    }
+    CHECK(waitpid(child, NULL, 0) == child);
+    if (kind == LEFT_NOTHING)
+        unlink(path);
+    snprintf(name, sizeof(name), "%s-wal", path);
+    CHECK(is_there(name) == (kind == LEFT_LOG));
+    snprintf(name, sizeof(name), "%s-journal", path);
+    CHECK(is_there(name) == (kind == LEFT_JOURNAL));
+}
+
+TEST(what_was_left_beside_the_old_database_does_not_reach_the_new_one)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, "delete");
+    for (enum left kind = 0; kind < LEFT_KINDS; kind++) {
+        leave(w.target, kind);
+        CHECK_RESTORED(&w);
+        ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+        CHECK(sum_of(w.target) == SUM_NEW);
+    }
+    /* A log with no database beside it would be applied as well. */
+    leave(w.target, LEFT_LOG);
+    unlink(w.target);
+    CHECK_RESTORED(&w);
+    CHECK(sum_of(w.target) == SUM_NEW);
+}
+END
+
+TEST(a_damaged_database_gives_way_and_so_does_what_is_none)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, "delete");
+    leave(w.target, LEFT_PLAIN);
+    CHECK(truncate(w.target, 5000) == 0);
+    CHECK_RESTORED(&w);
+    CHECK(sum_of(w.target) == SUM_NEW);
+    file_copy("/proc/self/exe", w.target);
+    CHECK_RESTORED(&w);
+    CHECK(sum_of(w.target) == SUM_NEW);
+}
+END
+
+TEST(a_database_that_others_have_open_is_replaced_only_with_force)
+{
+    static const char *const modes[] = {"delete", "wal"};
+
+    for (int i = 0; i < 2; i++) {
+        AUTO(world) struct world w;
+        char sql[40];
+
+        world_init(&w, "delete");
+        leave(w.target, LEFT_PLAIN);
+
+        sqlite3 *user = db_open(w.target);
+
+        snprintf(sql, sizeof(sql), "PRAGMA journal_mode = %s", modes[i]);
+        db_do(user, sql);
+        CHECK(db_ask(user, "SELECT sum(a) FROM t") == SUM_OLD); /* idle from here on */
+        check_refused(&w, false, ERR_TRANSIENT, "another process has");
+        CHECK(db_ask(user, "SELECT sum(a) FROM t") == SUM_OLD);
+        ck_assert_str_eq(restore(&w, true), "ok");
+        CHECK(db_ask(user, "SELECT sum(a) FROM t") == SUM_NEW);
+        db_do(user, "INSERT INTO t VALUES (1)");
+        sqlite3_close(user);
+        CHECK(sum_of(w.target) == SUM_NEW + 1);
+        ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+    }
+}
+END
+
+TEST(force_does_not_break_a_lock_nor_mix_sizes_of_pages)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, "delete");
+    leave(w.target, LEFT_PLAIN);
+
+    sqlite3 *user = db_open(w.target);
+
+    db_do(user, "BEGIN EXCLUSIVE");
+    check_refused(&w, true, ERR_TRANSIENT, "another process keeps it locked");
+    db_do(user, "COMMIT; PRAGMA page_size = 1024; VACUUM; PRAGMA journal_mode = wal");
+    check_refused(&w, true, ERR_TRANSIENT, "another size of pages");
+    CHECK(db_ask(user, "SELECT sum(a) FROM t") == SUM_OLD);
+    sqlite3_close(user);
+    CHECK(sum_of(w.target) == SUM_OLD);
+}
+END
+
+TEST(a_copy_that_differs_from_its_manifest_changes_nothing)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf bytes = {0};
+
+    world_init(&w, "delete");
+    leave(w.target, LEFT_PLAIN);
+    CHECK_OK(file_read(w.copy, SIZE_MAX / 2, &bytes, e));
+    bytes.data[bytes.size - 1] ^= 1;
+    put_file(w.s.fd, "copy", bytes.data, bytes.size);
+    check_refused(&w, false, ERR_CORRUPT, "not what was backed up");
+    put_file(w.s.fd, "copy", bytes.data, bytes.size - 1);
+    check_refused(&w, false, ERR_CORRUPT, "the copy ends after");
+    buf_append(&bytes, "more", 4);
+    put_file(w.s.fd, "copy", bytes.data, bytes.size);
+    check_refused(&w, false, ERR_CORRUPT, "longer than its manifest says");
+    put_file(w.s.fd, "manifest", "{}", 2);
+    check_refused(&w, false, ERR_CORRUPT, "manifest");
+    CHECK(sum_of(w.target) == SUM_OLD);
+    ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+}
+END
+
+TEST(places_that_cannot_hold_a_database_are_refused)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, "delete");
+    CHECK(mkdir(w.target, 0755) == 0);
+    check_refused(&w, false, ERR_EXISTS, "not a regular file");
+    snprintf(w.target, sizeof(w.target), "%s/nowhere/app.db", w.s.path);
+    check_refused(&w, false, ERR_NOT_FOUND, "nowhere");
+    snprintf(w.target, sizeof(w.target), "%s/place/", w.s.path);
+    check_refused(&w, false, ERR_EXISTS, "not a regular file");
+}
+END
+
+/* Let the n-th call of a kind fail or kill in the processes that are started. */
+static void shim_set(const char *what, int n)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", n);
+    unsetenv("SHIM_KILL");
+    unsetenv("SHIM_AT");
+    unsetenv("LD_PRELOAD");
+    if (n == 0)
+        return;
+    setenv(what, number, 1);
+    setenv("LD_PRELOAD", built("../support/shim.so"), 1);
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+}
+
+/* Stop the restore at its n-th call: afterwards, and after the next one, all is well.  True when
+ * it went through, *old counts when it changed nothing. */
+static bool check_stop(const struct world *w, const char *what, int n, enum left kind, int *old)
+{
+    leave(w->target, kind);
+    shim_set(what, n);
+
+    const bool is_done = strcmp(restore(w, false), "ok") == 0;
+
+    shim_set(what, 0);
+    if (is_there(w->target)) {
+        const int64_t sum = sum_of(w->target);
+
+        ck_assert_msg(sum == SUM_NEW || (sum == SUM_OLD && !is_done), "call %d", n);
+        *old += sum == SUM_OLD;
+    }
+    CHECK(is_there(w->target) || kind == LEFT_NOTHING);
+    CHECK_RESTORED(w);
+    CHECK(sum_of(w->target) == SUM_NEW);
+    ck_assert_str_eq(names_in(in(&w->s, "place")), "app.db ");
+    return is_done;
+}
+
+/* Kill at each call in turn.  How many there are, and one. */
+static int check_kills(const struct world *w, enum left kind)
+{
+    int n = 1, old = 0;
+
+    while (!check_stop(w, "SHIM_KILL", n, kind, &old))
+        ck_assert_int_lt(n++, 500);
+    ck_assert_int_gt(n, 11);
+    CHECK(old == 0 ? kind == LEFT_NOTHING : old > 8);
+    return n;
+}
+
+TEST(a_kill_or_failure_of_any_call_leaves_the_old_database_or_the_new_one)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, "wal");
+    for (enum left kind = 0; kind < LEFT_KINDS; kind++) {
+        int old = 0, calls = check_kills(&w, kind);
+
+        /* Some do not matter: SQLite does without an fsync of the folder that it cannot have. */
+        for (int n = 1; n < calls; n++)
+            (void)check_stop(&w, "SHIM_AT", n, kind, &old);
+        CHECK(old == 0 ? kind == LEFT_NOTHING : old > 8);
+    }
+}
+END
+
+TEST(a_kill_while_the_content_is_replaced_leaves_the_old_or_the_new_one)
+{
+    static const char *const modes[] = {"PRAGMA journal_mode = delete",
+                                        "PRAGMA journal_mode = wal"};
+
+    for (int i = 0; i < 2; i++) {
+        AUTO(world) struct world w;
+        bool is_done = false;
+        int stops = 0;
+
+        world_init(&w, "delete");
+        for (int n = 1; !is_done; n++) {
+            leave(w.target, LEFT_PLAIN);
+
+            sqlite3 *user = db_open(w.target);
+
+            db_do(user, modes[i]);
+            CHECK(db_ask(user, "SELECT sum(a) FROM t") == SUM_OLD);
+            shim_set("SHIM_KILL", n);
+            is_done = strcmp(restore(&w, true), "ok") == 0;
+            shim_set("SHIM_KILL", 0);
+
+            const int64_t sum = db_ask(user, "SELECT sum(a) FROM t");
+
+            CHECK(sum == SUM_NEW || (sum == SUM_OLD && !is_done));
+            stops += sum == SUM_OLD;
+            sqlite3_close(user);
+            CHECK(sum_of(w.target) == sum);
+        }
+        ck_assert_int_gt(stops, 8);
+    }
+}
+END
+
+TESTS("sqlite restore", a_database_is_restored_where_none_is,
+      owner_mode_and_link_of_the_old_file_stay, wal_mode_is_set_again,
+      what_was_left_beside_the_old_database_does_not_reach_the_new_one,
+      a_damaged_database_gives_way_and_so_does_what_is_none,
+      a_database_that_others_have_open_is_replaced_only_with_force,
+      force_does_not_break_a_lock_nor_mix_sizes_of_pages,
+      a_copy_that_differs_from_its_manifest_changes_nothing,
+      places_that_cannot_hold_a_database_are_refused,
+      a_kill_or_failure_of_any_call_leaves_the_old_database_or_the_new_one,
+      a_kill_while_the_content_is_replaced_leaves_the_old_or_the_new_one)
