@@ -92,6 +92,31 @@ static void hand_over(struct command_journal *j, struct command_journal *out)
     *j = COMMAND_JOURNAL_NONE;
 }
 
+/* A journal that was published in vain must not take anything back later.  Returns false. */
+static bool withdraw(const struct command_journal *j, struct err *e)
+{
+    struct err failure = {0};
+
+    return file_remove(j->folder_fd, name_of(j), &failure) ? false
+                                                           : err_wrap(e, "%s", failure.text);
+}
+
+static bool publish(struct command_journal *j, struct slice content, const char *temporary,
+                    struct err *e)
+{
+    bool is_suspect = false;
+    bool is_free = false;
+
+    if (!file_publish(j->folder_fd, name_of(j), temporary, content, &is_suspect, e)) {
+        (void)err_wrap(e, "keep the present state in %s", j->path);
+        return is_suspect &&
+               withdraw(j, e); /* its name may be there although that is not durable */
+    }
+    if (!open_locked(j, &is_free, e))
+        return withdraw(j, e);
+    return is_free || err_set(e, ERR_EXISTS, "journal %s was taken by another process", j->path);
+}
+
 bool command_journal_begin(const struct command_options *o, const char *folder, struct slice state,
                            struct command_journal *out, struct err *e)
 {
@@ -99,28 +124,21 @@ bool command_journal_begin(const struct command_options *o, const char *folder, 
     AUTO(buf) struct buf file = {0};
     AUTO(buf) struct buf temporary = {0};
     AUTO(buf) struct buf content = {0};
-    bool is_suspect = false;
-    bool is_free = false;
 
     buf_printf(&file, "%s%s", o->name, suffix);
     buf_printf(&temporary, "%s.tmp", o->name);
     j.path = path_of(folder, buf_string(&file));
     print(o, state, &content);
     if (!dir_make_all(folder, 0700, e) || !dir_open(folder, &j.folder_fd, e) ||
-        !file_publish(j.folder_fd, name_of(&j), buf_string(&temporary), buf_slice(&content),
-                      &is_suspect, e))
-        return err_wrap(e, "keep the present state in %s", j.path);
-    if (!open_locked(&j, &is_free, e))
+        !publish(&j, buf_slice(&content), buf_string(&temporary), e))
         return false;
-    if (!is_free)
-        return err_set(e, ERR_EXISTS, "journal %s was taken by another process", j.path);
     hand_over(&j, out);
     return true;
 }
 
 bool command_journal_remove(const struct command_journal *j, struct err *e)
 {
-    if (!file_remove(j->folder_fd, name_of(j), e) || !dir_sync(j->folder_fd, ".", e))
+    if (!file_remove(j->folder_fd, name_of(j), e) || !dir_sync(j->folder_fd, j->path, e))
         return err_wrap(e, "remove journal %s", j->path);
     return true;
 }

@@ -218,7 +218,8 @@ static bool is_going_on(const struct running *r)
            (!r->has_ended || r->child.out_fd >= 0 || r->child.err_fd >= 0);
 }
 
-/* End the program and its group, politely first; what it still says about it is kept. */
+/* Ask the program and its group to end, and wait for a while; what it says about it is kept.
+ * running_auto() kills those that are still there. */
 static void stop(struct running *r)
 {
     struct err ignored = {0};
@@ -237,7 +238,6 @@ static void stop(struct running *r)
             take_errors(r);
         r->has_ended = p[END].revents != 0;
     }
-    child_signal(&r->child, SIGKILL);
 }
 
 /* The program ended by itself, or is still there although its time has passed. */
