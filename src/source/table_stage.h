@@ -1,0 +1,47 @@
+/*
+ * An import under way.  The document's rows are first copied into temporary tables, one for each
+ * table, whose columns have the same types: until the document has been read to its end and every
+ * value has been understood, nothing of the database is touched or locked.  Private to
+ * table_json*.c.
+ */
+#ifndef SOURCE_TABLE_STAGE_H
+#define SOURCE_TABLE_STAGE_H
+
+#include "codec/json_reader.h"
+#include "source/table_db.h"
+
+/* Stages are numbered; so are their columns, "c0" and so on, behind "n", the row from 1. */
+#define TABLE_STAGE_NAME "pg_temp.holdfast_stage_%zu"
+#define TABLE_STAGES_MAX 65536
+
+/* One table of the document. */
+struct table_stage {
+    struct table *table;
+    char *name; /* in the document */
+    size_t number;
+    const struct table_column **columns; /* those that the document has */
+    size_t column_count;
+    uint64_t rows; /* 0: there is no temporary table */
+    uint64_t inserted, updated;
+    bool is_applied;
+};
+
+struct table_import {
+    const struct table_json_import_options *options;
+    struct table_db db;
+    struct json_reader reader;
+    struct table_stage *stages;
+    size_t count, room;
+};
+void table_import_auto(struct table_import *m);
+
+/* Read the whole document into stages. */
+MUST_CHECK bool table_stage_read(struct table_import *m, struct err *e);
+
+/* The position of a column in a stage; column_count when it has none of that name. */
+size_t table_stage_column(const struct table_stage *s, struct slice name);
+
+/* Put the rows of all stages into their tables. */
+MUST_CHECK bool table_apply(struct table_import *m, struct err *e);
+
+#endif
