@@ -83,8 +83,10 @@ bool table_db_failed(struct table_db *d, const PGresult *r, struct err *e)
         return set_sentence(PQstatus(d->connection) == CONNECTION_OK ? ERR_FATAL : ERR_TRANSIENT,
                             PQerrorMessage(d->connection), e);
     /* Which table stands in the way of TRUNCATE.  Other details may hold whole rows. */
-    if (strcmp(d->fault.sqlstate, "0A000") == 0 && detail[0] != '\0')
-        return err_set(e, ERR_FATAL, "%.200s: %.200s", text, detail);
+    if (strcmp(d->fault.sqlstate, "0A000") == 0 && detail[0] != '\0') {
+        (void)set_sentence(ERR_FATAL, detail, e);
+        return err_wrap(e, "%.90s", text);
+    }
     return set_sentence(code_of(d->fault.sqlstate), text, e);
 }
 
