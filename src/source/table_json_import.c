@@ -1,6 +1,17 @@
 #include "base/mem.h"
 #include "source/table_stage.h"
 
+void table_import_auto(struct table_import *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        mem_free(m->stages[i].name);
+        mem_free(m->stages[i].columns);
+    }
+    mem_free(m->stages);
+    json_reader_auto(&m->reader);
+    table_db_auto(&m->db);
+}
+
 void table_json_counts_auto(struct table_json_counts *c)
 {
     for (size_t i = 0; i < c->count; i++)
@@ -32,7 +43,7 @@ bool table_json_import(const struct table_json_import_options *o, struct table_j
     if (!table_db_open(&m.db, &o->database, e) || !table_db_load(&m.db, e) ||
         !table_db_run(&m.db, "BEGIN", e) ||
         !table_db_run(&m.db, "CREATE TEMPORARY SEQUENCE holdfast_row", e) ||
-        !table_stage_read(&m, e) || !table_apply(&m, e) || !table_db_run(&m.db, "COMMIT", e))
+        !table_document_read(&m, e) || !table_apply(&m, e) || !table_db_run(&m.db, "COMMIT", e))
         return err_wrap(e, "import tables");
     take_counts(&m, out);
     return true;

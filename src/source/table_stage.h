@@ -35,11 +35,39 @@ struct table_import {
 };
 void table_import_auto(struct table_import *m);
 
-/* Read the whole document into stages. */
-MUST_CHECK bool table_stage_read(struct table_import *m, struct err *e);
-
 /* The position of a column in a stage; column_count when it has none of that name. */
-size_t table_stage_column(const struct table_stage *s, struct slice name);
+static inline size_t table_stage_column(const struct table_stage *s, struct slice name)
+{
+    size_t i = 0;
+
+    while (i < s->column_count && !slice_is_equal(slice_string(s->columns[i]->name), name))
+        i++;
+    return i;
+}
+
+/* Read the whole document into stages. */
+MUST_CHECK bool table_document_read(struct table_import *m, struct err *e);
+
+/* The rows of one table on their way into its stage. */
+struct table_rows {
+    struct table_import *import;
+    struct table_stage *stage;
+    enum table_json_form form;
+    bool is_settled;   /* the columns are known */
+    struct buf fields; /* of the row being read, in the order of the document */
+    size_t *begin, *size;
+    bool *is_set;
+    size_t next; /* the column that most likely comes now */
+    struct buf lines;
+};
+void table_rows_init(struct table_rows *w, struct table_import *m, struct table_stage *s);
+void table_rows_auto(struct table_rows *w);
+
+/* Let the document's column be one of the stage, unless it is computed here or may be missing. */
+MUST_CHECK bool table_rows_add_column(struct table_rows *w, struct slice name, struct err *e);
+
+/* Read the rows behind their '['. */
+MUST_CHECK bool table_rows_read(struct table_rows *w, struct err *e);
 
 /* Put the rows of all stages into their tables. */
 MUST_CHECK bool table_apply(struct table_import *m, struct err *e);

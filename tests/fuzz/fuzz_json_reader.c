@@ -84,7 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(copy(buf_slice(&whole.out), json_read_slice, &again, &why));
         assert(slice_is_equal(buf_slice(&whole.out), buf_slice(&again.out)));
         assert(is_raw_value(in));
-        assert(theirs != NULL || strstr(their.text, "overflow") != NULL);
+        /* Jansson has neither 1e400 nor U+0000 in names. */
+        assert(theirs != NULL || strstr(their.text, "overflow") != NULL ||
+               strstr(their.text, "NUL") != NULL);
     } else {
         assert(why.code == ERR_CORRUPT && why.text[0] != '\0');
         /* Jansson passes over a NUL byte behind a number. */
