@@ -90,6 +90,13 @@ bool table_db_failed(struct table_db *d, const PGresult *r, struct err *e)
     return set_sentence(code_of(d->fault.sqlstate), text, e);
 }
 
+/* What the server has to remark is no failure, and libpq would print it. */
+static void ignore_notice(void *arg, const PGresult *r)
+{
+    (void)arg;
+    (void)r;
+}
+
 bool table_db_open(struct table_db *d, const struct table_json_database *where, struct err *e)
 {
     const char *names[PARAMETERS_MAX] = {"connect_timeout", "fallback_application_name"};
@@ -121,6 +128,7 @@ bool table_db_open(struct table_db *d, const struct table_json_database *where, 
                            PQerrorMessage(d->connection), e);
         return err_wrap(e, "connect to PostgreSQL");
     }
+    (void)PQsetNoticeReceiver(d->connection, ignore_notice, NULL);
     return table_db_run(d, settings, e);
 }
 

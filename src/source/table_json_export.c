@@ -60,36 +60,42 @@ static void make_query(const struct export *x, const struct table *t, struct buf
         }
 }
 
-static bool write_row(struct export *x, const struct table *t, const PGresult *r, struct err *e)
+static bool write_field(struct export *x, const struct table_column *c, const PGresult *r,
+                        int field, struct err *e)
 {
     const enum table_json_form form = x->options->form;
+    const struct slice text = SLICE_OF(PQgetvalue(r, 0, field), (size_t)PQgetlength(r, 0, field));
     struct json_writer *w = &x->writer;
+
+    if (PQgetisnull(r, 0, field)) {
+        if (c->kind == TABLE_KIND_JSON && form == TABLE_JSON_TYPED)
+            return true; /* left out: null is a value of theirs */
+        json_writer_name(w, slice_string(c->name));
+        json_writer_raw(w, slice_string("null"));
+        return true;
+    }
+    if (text.size > TABLE_JSON_ROW_MAX)
+        return err_set(e, ERR_FATAL, "it is longer than %zu MiB", TABLE_JSON_ROW_MAX >> 20);
+    json_writer_name(w, slice_string(c->name));
+    return table_value_write(w, c->kind, form, text, e);
+}
+
+static bool write_row(struct export *x, const struct table *t, const PGresult *r, struct err *e)
+{
+    struct json_writer *w = &x->writer;
+    const size_t before = w->out.size;
     int field = 0;
 
     json_writer_open(w, '{');
     for (size_t i = 0; i < t->column_count; i++) {
-        const struct table_column *c = &t->columns[i];
-
-        if (c->is_generated)
+        if (t->columns[i].is_generated)
             continue;
-
-        const bool is_null = PQgetisnull(r, 0, field);
-        const struct slice text =
-            SLICE_OF(PQgetvalue(r, 0, field), (size_t)PQgetlength(r, 0, field));
-
-        field++;
-        /* null is a value of theirs. */
-        if (is_null && c->kind == TABLE_KIND_JSON && form == TABLE_JSON_TYPED)
-            continue;
-        json_writer_name(w, slice_string(c->name));
-        if (is_null)
-            json_writer_raw(w, slice_string("null"));
-        else if (!table_value_write(w, c->kind, form, text, e))
-            return err_wrap(e, "column %s", c->name);
+        if (!write_field(x, &t->columns[i], r, field++, e))
+            return err_wrap(e, "column %s", t->columns[i].name);
+        if (w->out.size - before > TABLE_JSON_ROW_MAX)
+            return err_set(e, ERR_FATAL, "it is longer than %zu MiB", TABLE_JSON_ROW_MAX >> 20);
     }
     json_writer_close(w, '}');
-    if (w->out.size > TABLE_JSON_ROW_MAX)
-        return err_set(e, ERR_FATAL, "it is longer than %zu MiB", TABLE_JSON_ROW_MAX >> 20);
     return w->out.size < GATHER || write_out(x, e);
 }
 
@@ -155,13 +161,22 @@ static bool write_table(struct export *x, struct table *t, const char *name, str
     return true;
 }
 
-static bool write_picked(struct export *x, const struct table_json_pick *pick, struct err *e)
+static const char *name_of(const struct table_json_pick *p)
 {
-    struct table *t = table_db_find(&x->db, slice_string(pick->table));
+    return p->name != NULL ? p->name : p->table;
+}
 
+static bool write_picked(struct export *x, size_t i, struct err *e)
+{
+    const struct table_json_pick *picks = x->options->picks;
+    struct table *t = table_db_find(&x->db, slice_string(picks[i].table));
+
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(name_of(&picks[j]), name_of(&picks[i])) == 0)
+            return err_set(e, ERR_USAGE, "two tables would be called %s", name_of(&picks[i]));
     if (t == NULL)
-        return err_set(e, ERR_NOT_FOUND, "the database has no table %s", pick->table);
-    return write_table(x, t, pick->name != NULL ? pick->name : t->name, e);
+        return err_set(e, ERR_NOT_FOUND, "the database has no table %s", picks[i].table);
+    return write_table(x, t, name_of(&picks[i]), e);
 }
 
 static bool write_tables(struct export *x, struct err *e)
@@ -169,7 +184,7 @@ static bool write_tables(struct export *x, struct err *e)
     const struct table_json_export_options *o = x->options;
 
     for (size_t i = 0; i < o->pick_count; i++)
-        if (!write_picked(x, &o->picks[i], e))
+        if (!write_picked(x, i, e))
             return false;
     for (size_t i = 0; o->pick_count == 0 && i < x->db.count; i++)
         if (!write_table(x, &x->db.tables[i], x->db.tables[i].name, e))

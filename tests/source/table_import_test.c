@@ -201,6 +201,17 @@ TEST(a_failure_in_the_last_row_leaves_nothing_and_is_named)
 }
 END
 
+TEST(a_trigger_that_fails_behind_the_last_row_is_blamed_on_none)
+{
+    tables_make("behind", "CREATE TABLE t (a int);"
+                          "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
+                          " 'BEGIN RAISE NOTICE ''never seen''; RAISE ''no %'', new.a; END';"
+                          "CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()");
+    tables_refused("behind", TABLE_JSON_INSERT, "\"t\":[{\"a\":1},{\"a\":2}]", ERR_FATAL,
+                   "table t: no 1");
+}
+END
+
 TEST(unknown_tables_and_columns_are_errors_unless_ignored)
 {
     static const char document[] =
@@ -230,7 +241,10 @@ END
 TEST(picks_give_tables_the_names_that_an_application_uses)
 {
     static const struct table_json_pick picks[] = {{"User", "users"}, {"audit_logs", "auditLogs"}};
+    static const struct table_json_pick same[] = {{"User", "u"}, {"audit_logs", "u"}};
+    static const struct table_json_pick none[] = {{"users", NULL}};
     AUTO(buf) struct buf document = {0};
+    AUTO(buf) struct buf nowhere = {0};
     AUTO(table_json_counts) struct table_json_counts counts = {0};
     struct table_json_totals totals;
 
@@ -245,9 +259,17 @@ TEST(picks_give_tables_the_names_that_an_application_uses)
                                                 .pick_count = 2,
                                                 .write = tables_write,
                                                 .arg = &document};
+    struct table_json_export_options twice = o;
+    struct table_json_export_options gone = o;
 
+    twice.arg = gone.arg = &nowhere;
+    twice.picks = same;
+    gone.picks = none;
+    gone.pick_count = 1;
     CHECK_OK(table_json_export(&o, &totals, e));
     CHECK(totals.tables == 2 && totals.rows == 2);
+    CHECK_ERR(table_json_export(&twice, &totals, e), ERR_USAGE);
+    CHECK_ERR(table_json_export(&gone, &totals, e), ERR_NOT_FOUND);
     ck_assert_str_eq(
         strstr(buf_string(&document), "\"tables\""),
         "\"tables\":{\"users\":[{\"id\":\"u\",\"n\":1}],\"auditLogs\":[{\"id\":\"l\"}]}}");
@@ -317,6 +339,7 @@ TEST(partitions_and_children_are_exported_once)
 {
     AUTO(buf) struct buf document = {0};
     AUTO(table_json_counts) struct table_json_counts counts = {0};
+    AUTO(table_json_counts) struct table_json_counts again = {0};
 
     tables_make("parts",
                 "CREATE TABLE p (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);"
@@ -334,8 +357,8 @@ TEST(partitions_and_children_are_exported_once)
                  " || (SELECT count(*) FROM ONLY old) || ',' || (SELECT count(*) FROM new)",
                  "1,2,1,1");
     tables_sql("parts", "UPDATE p SET at = at + 0");
-    CHECK_OK(tables_import("parts", TABLE_JSON_UPSERT, buf_slice(&document), &counts, e));
-    ck_assert_uint_eq(counts.tables[2].unchanged, 2);
+    CHECK_OK(tables_import("parts", TABLE_JSON_UPSERT, buf_slice(&document), &again, e));
+    ck_assert_uint_eq(again.tables[2].unchanged, 2);
 }
 END
 
@@ -392,6 +415,7 @@ TESTS_BETWEEN(
     foreign_keys_in_any_order_and_in_circles_are_satisfied,
     a_foreign_key_that_leads_nowhere_is_named, replace_empties_the_tables_of_the_document_alone,
     a_failure_in_the_last_row_leaves_nothing_and_is_named,
+    a_trigger_that_fails_behind_the_last_row_is_blamed_on_none,
     unknown_tables_and_columns_are_errors_unless_ignored,
     picks_give_tables_the_names_that_an_application_uses,
     sequences_go_behind_the_largest_value_and_never_back,
