@@ -37,10 +37,12 @@ bool hex_decode(const char *text, uint8_t *out, size_t size)
     return true;
 }
 
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
 void base64_encode(struct slice in, struct buf *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *const digits = base64_digits;
 
     for (size_t i = 0; i < in.size; i += 3) {
         const size_t left = in.size - i;
@@ -54,6 +56,35 @@ void base64_encode(struct slice in, struct buf *out)
         to[2] = left > 1 ? (uint8_t)digits[group >> 6 & 63] : '=';
         to[3] = left > 2 ? (uint8_t)digits[group & 63] : '=';
     }
+}
+
+bool base64_decode(struct slice text, struct buf *out)
+{
+    const size_t before = out->size;
+    size_t pads = 0;
+
+    while (pads < 2 && pads < text.size && text.data[text.size - 1 - pads] == '=')
+        pads++;
+    if (text.size % 4 != 0)
+        return false;
+    for (size_t i = 0; i < text.size; i += 4) {
+        const size_t count = i + 4 == text.size ? 4 - pads : 4;
+        unsigned group = 0;
+
+        for (size_t j = 0; j < 4; j++) {
+            const uint8_t c = j < count ? text.data[i + j] : 'A';
+            const char *digit = c != 0 ? strchr(base64_digits, c) : NULL;
+
+            if (digit == NULL) {
+                out->size = before;
+                return false;
+            }
+            group = group << 6 | (unsigned)(digit - base64_digits);
+        }
+        for (size_t j = 0; j + 1 < count; j++)
+            buf_put_u8(out, (uint8_t)(group >> (16 - 8 * j)));
+    }
+    return true;
 }
 
 /*

@@ -16,6 +16,9 @@ MUST_CHECK bool hex_decode(const char *text, uint8_t *out, size_t size);
 /* RFC 4648 base64 with padding, appended to *out. */
 void base64_encode(struct slice in, struct buf *out);
 
+/* The inverse, without line breaks; false, with *out as it was, when text is no such form. */
+MUST_CHECK bool base64_decode(struct slice text, struct buf *out);
+
 /*
  * Bytes of a file name as text that reads back without loss: valid UTF-8 stays as it is,
  * except that backslash becomes "\\" and control characters, DEL and bytes that are not

@@ -153,6 +153,10 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/sqlite.h"
 #include "source/postgres.h"
 
+/* Tables of a database as JSON */
+
+#include "source/table_json.h"
+
 /* Targets (target.c) */
 
 enum overwrite {

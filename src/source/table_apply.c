@@ -1,0 +1,446 @@
+/*
+ * From the temporary tables into the real ones, each by one statement, referenced tables first.
+ * Tables whose foreign keys form a circle get one statement together: PostgreSQL checks foreign
+ * keys at the end of a statement, so no constraint needs to be deferrable and no right beyond
+ * that to write is needed.
+ *
+ * A sequence keeps the row that a statement was at when it failed, because what setval() does is
+ * not undone.  Behind the last row it is set to "none": foreign keys and triggers that run then
+ * belong to no particular row.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "source/table_stage.h"
+
+#define AT_ROW "pg_catalog.setval('pg_temp.holdfast_row'::pg_catalog.regclass, "
+
+static const char *value_of(const PGresult *r, int row, int column)
+{
+    return PQgetvalue(r, row, column);
+}
+
+static struct table_stage *stage_of(struct table_import *m, const char *oid)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->stages[i].table->oid, oid) == 0)
+            return &m->stages[i];
+    return NULL;
+}
+
+/* Where it failed */
+
+/* The columns of a constraint as "a, b", or NULL. */
+static bool constraint_columns(struct table_import *m, const struct table_stage *s,
+                               const char *constraint, struct buf *out, struct err *e)
+{
+    static const char sql[] =
+        "SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_catalog.pg_constraint c"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)"
+        " WHERE c.conrelid = $1::oid AND c.conname = $2";
+    const char *const parameters[] = {s->table->oid, constraint};
+    AUTO(table_result) PGresult *r = NULL;
+
+    if (!table_db_ask(&m->db, sql, parameters, 2, &r, e))
+        return false;
+    buf_printf(out, "%s", value_of(r, 0, 0));
+    return true;
+}
+
+/* The row and the table that the sequence holds; row 0: none. */
+static bool row_reached(struct table_import *m, struct table_stage **s, uint64_t *row,
+                        struct err *e)
+{
+    AUTO(table_result) PGresult *r = NULL;
+    uint64_t at;
+
+    if (!table_db_ask(&m->db, "SELECT last_value FROM pg_temp.holdfast_row", NULL, 0, &r, e) ||
+        !parse_u64(value_of(r, 0, 0), &at, e))
+        return false;
+    if (at >= TABLE_STAGES_MAX) {
+        *s = &m->stages[at % TABLE_STAGES_MAX];
+        *row = at / TABLE_STAGES_MAX;
+    }
+    return true;
+}
+
+/* The first row whose foreign key leads nowhere. */
+static bool row_without_parent(struct table_import *m, const struct table_stage *s,
+                               const char *constraint, uint64_t *row, struct err *e)
+{
+    static const char pairs_sql[] =
+        "SELECT a.attname, f.attname, quote_ident(f.attname), c.confrelid,"
+        " format('%I.%I', n.nspname, p.relname) FROM pg_catalog.pg_constraint c"
+        " CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k(a, f)"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.a"
+        " JOIN pg_catalog.pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.f"
+        " JOIN pg_catalog.pg_class p ON p.oid = c.confrelid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
+        " WHERE c.conrelid = $1::oid AND c.conname = $2 AND c.contype = 'f'";
+    const char *const parameters[] = {s->table->oid, constraint};
+    AUTO(table_result) PGresult *r = NULL;
+    AUTO(table_result) PGresult *found = NULL;
+    AUTO(buf) struct buf sql = {0};
+    AUTO(buf) struct buf in_table = {0};
+    AUTO(buf) struct buf in_stage = {0};
+
+    if (!table_db_ask(&m->db, pairs_sql, parameters, 2, &r, e))
+        return false;
+    if (PQntuples(r) == 0)
+        return true;
+
+    const struct table_stage *parent = stage_of(m, value_of(r, 0, 3));
+    bool has_parent = parent != NULL && parent->rows > 0;
+
+    buf_printf(&sql, "SELECT min(s.n) FROM " TABLE_STAGE_NAME " s WHERE true", s->number);
+    for (int i = 0; i < PQntuples(r); i++) {
+        const size_t at = table_stage_column(s, slice_string(value_of(r, i, 0)));
+        const size_t to =
+            has_parent ? table_stage_column(parent, slice_string(value_of(r, i, 1))) : 0;
+
+        if (at == s->column_count)
+            return true; /* a default did it */
+        has_parent = has_parent && to < parent->column_count;
+        buf_printf(&sql, " AND s.c%zu IS NOT NULL", at);
+        buf_printf(&in_table, " AND p.%s = s.c%zu", value_of(r, i, 2), at);
+        buf_printf(&in_stage, " AND q.c%zu = s.c%zu", to, at);
+    }
+    buf_printf(&sql, " AND NOT EXISTS (SELECT FROM %s p WHERE true%s)", value_of(r, 0, 4),
+               buf_string(&in_table));
+    if (has_parent)
+        buf_printf(&sql, " AND NOT EXISTS (SELECT FROM " TABLE_STAGE_NAME " q WHERE true%s)",
+                   parent->number, buf_string(&in_stage));
+    if (!table_db_ask(&m->db, buf_string(&sql), NULL, 0, &found, e))
+        return false;
+    return PQgetisnull(found, 0, 0) || parse_u64(value_of(found, 0, 0), row, e);
+}
+
+static struct table_stage *stage_of_fault(struct table_import *m, const struct table_fault *f)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->stages[i].table->schema, f->schema) == 0 &&
+            strcmp(m->stages[i].table->relation, f->relation) == 0)
+            return &m->stages[i];
+    return NULL;
+}
+
+/*
+ * Go back to the savepoint and put table, row and column in front of the reason, as far as they
+ * can be found out.  s is the table that it must have been, or NULL.  Returns false.
+ */
+static bool apply_failed(struct table_import *m, struct table_stage *s, struct err *e)
+{
+    const struct table_fault fault = m->db.fault;
+    const bool is_reference = strcmp(fault.sqlstate, "23503") == 0;
+    struct table_stage *named = stage_of_fault(m, &fault);
+    struct err why = {0};
+    AUTO(buf) struct buf columns = {0};
+    uint64_t row = 0;
+
+    if (fault.sqlstate[0] == '\0' || !table_db_run(&m->db, "ROLLBACK TO holdfast", &why) ||
+        !row_reached(m, &s, &row, &why))
+        return false; /* the connection is lost: the reason alone */
+    if (named != NULL && (row == 0 || is_reference))
+        s = named;
+    if (s == NULL)
+        return false;
+    if (is_reference)
+        (void)row_without_parent(m, s, fault.constraint, &row, &why); /* else no row is named */
+    buf_printf(&columns, "%s", fault.column);
+    if (fault.constraint[0] != '\0' && named == s && columns.size == 0)
+        (void)constraint_columns(m, s, fault.constraint, &columns, &why);
+    if (columns.size > 0)
+        (void)err_wrap(e, "column %s", buf_string(&columns));
+    if (row > 0)
+        (void)err_wrap(e, "row %llu", (unsigned long long)row);
+    return err_wrap(e, "table %s", s->table->name);
+}
+
+/* Statements */
+
+static void put_list(struct buf *sql, const struct table_stage *s, const char *prefix)
+{
+    for (size_t i = 0; i < s->column_count; i++)
+        buf_printf(sql, "%s%s%s", i > 0 ? ", " : "", prefix, s->columns[i]->quoted);
+}
+
+static void put_numbers(struct buf *sql, const struct table_stage *s)
+{
+    for (size_t i = 0; i < s->column_count; i++)
+        buf_printf(sql, "%sc%zu", i > 0 ? ", " : "", i);
+}
+
+static bool is_settable(const struct table_column *c)
+{
+    return !c->is_key && !c->is_always_identity;
+}
+
+/* Rows that have the key become what the document says, those that are that already stay: *<>
+ * compares all bytes and serves types that cannot be compared otherwise. */
+static void put_conflict(struct buf *sql, const struct table_stage *s)
+{
+    static const char *const sides[] = {"t.", "EXCLUDED."};
+    bool has_any = false;
+    const char *between = "";
+
+    buf_printf(sql, " ON CONFLICT (");
+    for (size_t i = 0; i < s->column_count; i++) {
+        if (s->columns[i]->is_key) {
+            buf_printf(sql, "%s%s", between, s->columns[i]->quoted);
+            between = ", ";
+        }
+        has_any = has_any || is_settable(s->columns[i]);
+    }
+    buf_printf(sql, has_any ? ") DO UPDATE SET " : ") DO NOTHING");
+    if (!has_any)
+        return;
+    between = "";
+    for (size_t i = 0; i < s->column_count; i++)
+        if (is_settable(s->columns[i])) {
+            buf_printf(sql, "%s%s = EXCLUDED.%s", between, s->columns[i]->quoted,
+                       s->columns[i]->quoted);
+            between = ", ";
+        }
+    buf_printf(sql, " WHERE ");
+    for (size_t side = 0; side < 2; side++) {
+        buf_printf(sql, side == 0 ? "ROW(" : " OPERATOR(pg_catalog.*<>) ROW(");
+        between = "";
+        for (size_t i = 0; i < s->column_count; i++)
+            if (is_settable(s->columns[i])) {
+                buf_printf(sql, "%s%s%s", between, sides[side], s->columns[i]->quoted);
+                between = ", ";
+            }
+        buf_printf(sql, ")::record");
+    }
+}
+
+/* "wN AS (INSERT ...)"; the second branch of UNION ALL runs when the first has ended. */
+static void put_insert(struct buf *sql, const struct table_import *m, const struct table_stage *s)
+{
+    buf_printf(sql, "w%zu AS (INSERT INTO %s AS t", s->number, s->table->quoted);
+    if (s->column_count > 0) {
+        buf_printf(sql, " (");
+        put_list(sql, s, "");
+        buf_printf(sql, ") OVERRIDING SYSTEM VALUE");
+    }
+    buf_printf(sql, " SELECT ");
+    put_numbers(sql, s);
+    buf_printf(sql,
+               " FROM (SELECT * FROM " TABLE_STAGE_NAME " ORDER BY n OFFSET 0) s"
+               " WHERE " AT_ROW "s.n * %d + %zu) IS NOT NULL UNION ALL SELECT ",
+               s->number, TABLE_STAGES_MAX, s->number);
+    put_numbers(sql, s);
+    buf_printf(sql, " FROM " TABLE_STAGE_NAME " WHERE " AT_ROW "1) IS NULL", s->number);
+    if (m->options->mode == TABLE_JSON_UPSERT)
+        put_conflict(sql, s);
+    buf_printf(sql, " RETURNING 1)");
+}
+
+/* How many rows were written, and how many of the document's keys were there before. */
+static void put_counts(struct buf *sql, const struct table_import *m, const struct table_stage *s)
+{
+    buf_printf(sql, "(SELECT count(*) FROM w%zu), ", s->number);
+    if (m->options->mode != TABLE_JSON_UPSERT) {
+        buf_printf(sql, "0");
+        return;
+    }
+    buf_printf(sql,
+               "(SELECT count(*) FROM " TABLE_STAGE_NAME
+               " s WHERE EXISTS (SELECT FROM %s t WHERE true",
+               s->number, s->table->quoted);
+    for (size_t i = 0; i < s->column_count; i++)
+        if (s->columns[i]->is_key)
+            buf_printf(sql, " AND t.%s = s.c%zu", s->columns[i]->quoted, i);
+    buf_printf(sql, "))");
+}
+
+/* Apply these stages in one statement. */
+static bool apply_group(struct table_import *m, struct table_stage *const *group, size_t count,
+                        struct err *e)
+{
+    AUTO(table_result) PGresult *r = NULL;
+    AUTO(buf) struct buf sql = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&sql, i == 0 ? "WITH " : ", ");
+        put_insert(&sql, m, group[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&sql, i == 0 ? " SELECT " : ", ");
+        put_counts(&sql, m, group[i]);
+    }
+    if (!table_db_run(&m->db, "SAVEPOINT holdfast", e))
+        return false;
+    if (!table_db_ask(&m->db, buf_string(&sql), NULL, 0, &r, e))
+        return apply_failed(m, count == 1 ? group[0] : NULL, e);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t written;
+        uint64_t existing;
+
+        if (!parse_u64(value_of(r, 0, (int)(2 * i)), &written, e) ||
+            !parse_u64(value_of(r, 0, (int)(2 * i + 1)), &existing, e))
+            return false;
+        group[i]->inserted = group[i]->rows - existing;
+        if (group[i]->inserted > written)
+            group[i]->inserted = written; /* a trigger left rows out */
+        group[i]->updated = written - group[i]->inserted;
+        group[i]->is_applied = true;
+    }
+    return table_db_run(&m->db, "RELEASE holdfast", e);
+}
+
+/* Order */
+
+/* Whether all tables that s references, itself apart, have their rows. */
+static bool is_ready(struct table_import *m, const struct table_stage *s, const PGresult *edges)
+{
+    for (int i = 0; i < PQntuples(edges); i++) {
+        if (strcmp(value_of(edges, i, 0), s->table->oid) != 0)
+            continue;
+
+        const struct table_stage *to = stage_of(m, value_of(edges, i, 1));
+
+        if (to != NULL && to != s && !to->is_applied)
+            return false;
+    }
+    return true;
+}
+
+static bool apply_in_order(struct table_import *m, struct err *e)
+{
+    static const char sql[] = "SELECT conrelid, confrelid FROM pg_catalog.pg_constraint"
+                              " WHERE contype = 'f' AND conparentid = 0 AND NOT condeferrable";
+    AUTO(table_result) PGresult *edges = NULL;
+    AUTO(mem) struct table_stage **group = mem_array(m->count + 1, sizeof(group[0]));
+
+    if (!table_db_ask(&m->db, sql, NULL, 0, &edges, e))
+        return false;
+    for (;;) {
+        bool did_any = false;
+        size_t left = 0;
+
+        for (size_t i = 0; i < m->count; i++) {
+            struct table_stage *s = &m->stages[i];
+
+            if (s->is_applied)
+                continue;
+            if (s->rows == 0) {
+                s->is_applied = true;
+                continue;
+            }
+            group[left++] = s;
+            if (!is_ready(m, s, edges))
+                continue;
+            if (!apply_group(m, &s, 1, e))
+                return false;
+            left--;
+            did_any = true;
+        }
+        if (left == 0)
+            return true;
+        if (!did_any)
+            return apply_group(m, group, left, e);
+    }
+}
+
+/* Around it */
+
+/* TRUNCATE takes all tables at once and refuses when another table references one of them. */
+static bool empty_tables(struct table_import *m, struct err *e)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    if (m->options->mode != TABLE_JSON_REPLACE || m->count == 0)
+        return true;
+    for (size_t i = 0; i < m->count; i++)
+        buf_printf(&sql, "%s%s%s", i == 0 ? "TRUNCATE " : ", ", m->stages[i].table->only,
+                   m->stages[i].table->quoted);
+    return table_db_run(&m->db, buf_string(&sql), e) || err_wrap(e, "empty the tables");
+}
+
+/* Statements that disable the users' triggers which are enabled, and those that bring them back
+ * as they were.  session_replication_role would stop the checks of foreign keys as well. */
+static bool find_triggers(struct table_import *m, struct buf *disable, struct buf *enable,
+                          struct err *e)
+{
+    static const char sql[] =
+        "SELECT format('ALTER TABLE %s%s DISABLE TRIGGER %I;', $2::text, $3::text, tgname),"
+        " format('ALTER TABLE %s%s ENABLE %s TRIGGER %I;', $2::text, $3::text,"
+        "  CASE tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, tgname)"
+        " FROM pg_catalog.pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal"
+        " AND tgenabled <> 'D'";
+
+    for (size_t i = 0; i < m->count && m->options->skips_triggers; i++) {
+        const struct table *t = m->stages[i].table;
+        const char *const parameters[] = {t->oid, t->only, t->quoted};
+        AUTO(table_result) PGresult *r = NULL;
+
+        if (!table_db_ask(&m->db, sql, parameters, 3, &r, e))
+            return false;
+        for (int row = 0; row < PQntuples(r); row++) {
+            buf_printf(disable, "%s", value_of(r, row, 0));
+            buf_printf(enable, "%s", value_of(r, row, 1));
+        }
+    }
+    return true;
+}
+
+static bool run_unless_empty(struct table_import *m, struct buf *sql, struct err *e)
+{
+    return sql->size == 0 || table_db_run(&m->db, buf_string(sql), e) ||
+           err_wrap(e, "switch triggers");
+}
+
+/* Set a sequence behind the largest value of its column; never back. */
+static bool move_sequence(struct table_import *m, const struct table *t,
+                          const struct table_column *c, struct err *e)
+{
+    const char *const parameters[] = {c->sequence};
+    AUTO(buf) struct buf sql = {0};
+
+    buf_printf(&sql,
+               "SELECT pg_catalog.setval($1::regclass, CASE WHEN p.seqincrement > 0"
+               " THEN least(x.most, p.seqmax) ELSE greatest(x.least, p.seqmin) END)"
+               " FROM (SELECT max(%s)::bigint AS most, min(%s)::bigint AS least FROM %s) x,"
+               " pg_catalog.pg_sequence p, %s v WHERE p.seqrelid = $1::regclass"
+               " AND CASE WHEN p.seqincrement > 0"
+               " THEN x.most >= p.seqmin AND (x.most > v.last_value OR x.most = v.last_value AND "
+               "NOT v.is_called)"
+               " ELSE x.least <= p.seqmax AND (x.least < v.last_value OR x.least = v.last_value "
+               "AND NOT v.is_called) END",
+               c->quoted, c->quoted, t->quoted, c->sequence);
+    return table_db_ask(&m->db, buf_string(&sql), parameters, 1, NULL, e) ||
+           err_wrap(e, "table %s: sequence of column %s", t->name, c->name);
+}
+
+static bool move_sequences(struct table_import *m, struct err *e)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        const struct table_stage *s = &m->stages[i];
+
+        for (size_t j = 0; s->rows > 0 && j < s->column_count; j++)
+            if (s->columns[j]->sequence != NULL && !move_sequence(m, s->table, s->columns[j], e))
+                return false;
+    }
+    return true;
+}
+
+/* Check what is deferred while it can still be said where it fails. */
+static bool check_deferred(struct table_import *m, struct err *e)
+{
+    if (!table_db_run(&m->db, "SAVEPOINT holdfast", e))
+        return false;
+    return table_db_run(&m->db, "SET CONSTRAINTS ALL IMMEDIATE", e) || apply_failed(m, NULL, e);
+}
+
+bool table_apply(struct table_import *m, struct err *e)
+{
+    AUTO(buf) struct buf disable = {0};
+    AUTO(buf) struct buf enable = {0};
+
+    return find_triggers(m, &disable, &enable, e) && run_unless_empty(m, &disable, e) &&
+           table_db_run(&m->db, "SET CONSTRAINTS ALL DEFERRED", e) && empty_tables(m, e) &&
+           apply_in_order(m, e) && check_deferred(m, e) && run_unless_empty(m, &enable, e) &&
+           move_sequences(m, e);
+}
