@@ -92,6 +92,11 @@ bool backup_run(struct backup *b, const struct postgres_options *o, struct err *
 void backup_take(struct backup *b, const struct postgres_options *o)
 {
     backup_init(b);
+    backup_complete(b, o);
+}
+
+void backup_complete(struct backup *b, const struct postgres_options *o)
+{
     CHECK_OK(backup_run(b, o, e));
     ck_assert_msg(b->failure.code == ERR_NONE, "%s", b->failure.text);
     CHECK(recorder_is_complete(&b->recorder) && b->recorder.remark_count == 0);
@@ -102,7 +107,6 @@ void backup_fails(struct backup *b, const struct postgres_options *o, const char
 {
     struct err e = {0};
 
-    backup_init(b);
     if (backup_run(b, o, &e)) {
         CHECK(recorder_is_complete(&b->recorder));
         e = b->failure;

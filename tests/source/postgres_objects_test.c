@@ -302,6 +302,7 @@ TEST(a_table_whose_name_is_not_text_is_refused)
                         "CREATE TABLE \"\xff\" (a text)");
     const struct postgres_options o = options_of("odd");
 
+    backup_init(&b);
     backup_fails(&b, &o, "invalid byte sequence for encoding \"UTF8\": 0xff");
 }
 END
