@@ -36,7 +36,7 @@ static json_t *texts_pack(const struct postgres_texts *t)
 
 static json_t *table_pack(const struct postgres_table *t)
 {
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:o}", "schema", t->schema, "name",
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:o}", "schema", t->schema, "name",
                           t->name, "kind", t->kind, "extension", t->extension, "condition",
                           t->condition, "file", t->file, "columns", texts_pack(&t->columns));
 
@@ -117,7 +117,7 @@ bool postgres_manifest_encode(const struct postgres_manifest *m, struct buf *out
 {
     AUTO(tree)
     json_t *j = json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, "
+        "{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:o, s:o, "
         "s:o}",
         "format", FORMAT, "time", m->time, "database", m->database, "server_version",
         m->server_version, "server_version_num", (json_int_t)m->server_number, "lsn", m->lsn,
@@ -192,7 +192,7 @@ static bool table_unpack(struct postgres_manifest *m, json_t *j, struct postgres
     json_int_t bytes = 0;
     const char *hash = NULL;
 
-    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:o, s?I, s?I, s?s}",
+    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s:o, s?I, s?I, s?s}",
                        "schema", &t->schema, "name", &t->name, "kind", &t->kind, "extension",
                        &t->extension, "condition", &t->condition, "file", &t->file, "columns",
                        &columns, "rows", &rows, "bytes", &bytes, "hash", &hash) != 0)
@@ -283,7 +283,7 @@ static bool server_unpack(struct postgres_manifest *m, json_t *j, struct err *e)
     json_int_t number = 0;
     int has_globals = 0;
 
-    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:b}",
+    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s?s, s:b}",
                        "time", &m->time, "database", &m->database, "server_version",
                        &m->server_version, "server_version_num", &number, "lsn", &m->lsn,
                        "encoding", &m->encoding, "collate", &m->collate, "ctype", &m->ctype,
