@@ -315,6 +315,7 @@ TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
         {"    retention:\n      daily: seven", "10: daily must be a whole number from 0 to "
                                                "1000000 or unlimited, not seven"},
         {"    retention: {daily: -1}", "9: daily must be a whole number"},
+        {"    retention: {daily: 1000001}", "9: daily must be a whole number"},
         {"    retention: {daily: \"7\"}", "9: daily must be a whole number"},
         {"    retention: {within: 2w}", "9: within: \"2w\" is not a duration"},
         {"    retention: {keep_daily: 1}",
@@ -330,6 +331,42 @@ TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
         {"    health_checks: curl", "9: health_checks must be a list, not a text"},
         {"    health_checks: [curl]", "9: a health check must be a list such as"},
         {"    health_checks: [[]]", "9: a health check names no program"});
+}
+END
+
+TEST(a_schedule_is_five_fields_within_their_ranges_or_a_name)
+{
+    static const char *const good[] = {"* * * * *",       "0,30 0-23/2 1,15 JAN-Dec sun-SAT",
+                                       "59\t23  31 12 7", "*/59 * * * *",
+                                       "@hourly",         "@weekly"};
+    static const char *const bad[] = {"60 * * * *",   "* 24 * * *",   "* * 0 * *",   "* * 32 * *",
+                                      "* * * 0 *",    "* * * 13 *",   "* * * * 8",   "* * * mon *",
+                                      "*/0 * * * *",  "*/60 * * * *", "5/2 * * * *", "5-2 * * * *",
+                                      "1-60 * * * *", "1- * * * *",   "1, * * * *",  "-1 * * * *",
+                                      "+1 * * * *",   "* * * *",      "@reboot",     "*5 * * * *"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text, SET "    schedule: \"%s\"\n", good[i]);
+        config_free(load(buf_string(&text)));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text, SET "    schedule: \"%s\"\n", bad[i]);
+        check_refused(buf_string(&text), "9: schedule: \"");
+    }
+}
+END
+
+TEST(sources_of_different_kinds_may_have_the_same_name)
+{
+    AUTO(config)
+    struct config *c = load(SET "    - command: {name: app.db, argv: [a]}\n"
+                                "    - files: {name: app.db, paths: [/a]}\n");
+
+    CHECK(c->sets[0].source_count == 3);
 }
 END
 
@@ -546,7 +583,8 @@ TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
       a_repository_that_lacks_something_is_refused,
       a_set_with_a_key_that_is_wrong_or_missing_is_refused,
       a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused,
-      a_source_of_no_kind_or_of_two_is_refused,
+      a_schedule_is_five_fields_within_their_ranges_or_a_name,
+      sources_of_different_kinds_may_have_the_same_name, a_source_of_no_kind_or_of_two_is_refused,
       a_file_tree_or_database_that_contradicts_itself_is_refused,
       no_sentence_repeats_a_password_that_stands_where_it_should_not,
       a_file_that_others_may_change_or_that_is_none_is_refused,
