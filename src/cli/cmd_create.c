@@ -13,9 +13,9 @@ struct create_args {
 #define AT(member) offsetof(struct create_args, member)
 
 static const struct option create_options[] = {
-    {"config", 0, OPTION_TEXT, AT(set), "SET", "Back up the set SET of the configuration", NULL,
+    {"config", 'c', OPTION_TEXT, AT(set), "SET", "Back up the set SET of the configuration", NULL,
      NULL},
-    {"config-file", 'c', OPTION_TEXT, AT(config_file), "FILE", "Read the configuration from FILE",
+    {"config-file", 0, OPTION_TEXT, AT(config_file), "FILE", "Read the configuration from FILE",
      "HOLDFAST_CONFIG", NULL},
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Store nothing, tell what would be stored",
      NULL, NULL},

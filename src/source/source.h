@@ -149,9 +149,9 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 
 #include "source/command.h"
 #include "source/member.h"
+#include "source/postgres.h"
 #include "source/set.h"
 #include "source/sqlite.h"
-#include "source/postgres.h"
 
 /* Tables of a database as JSON */
 
