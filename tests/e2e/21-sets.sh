@@ -52,6 +52,17 @@ cmp rules back/command/rules || fail "other rules came back"
 cmp files/one "back/files$PWD/files/one" || fail "another file came back"
 [ ! -e "back/files$PWD/files/a/two" ] || fail "an excluded file came back"
 
+# A database goes back to where it was, over what is there now.
+sql app.db "delete from t; insert into t values (9, 'later');"
+status 2 "$HOLDFAST" restore latest --into app.db
+status 2 "$HOLDFAST" restore latest:/files --into app.db
+status 2 "$HOLDFAST" restore latest:/sqlite/app.db --into app.db --target back
+status 0 "$HOLDFAST" restore latest:/sqlite/app.db --set shop --into app.db
+"$PYTHON" -c '
+import sqlite3, sys
+rows = sqlite3.connect(sys.argv[1]).execute("select * from t order by a").fetchall()
+sys.exit(rows != [(1, "one"), (2, "two")])' app.db || fail "app.db did not come back"
+
 # A check that refuses fails the drill; the backup itself is there.
 echo 'broken' >rules
 status 14 "$HOLDFAST" create --config shop
