@@ -29,7 +29,7 @@ static const struct option restore_options[] = {
      NULL, "target"},
     {"into", 0, OPTION_TEXT, AT(into), "FILE",
      "Put the SQLite database SNAPSHOT:/sqlite/NAME in the place of FILE", NULL, "target"},
-    {"force", 0, OPTION_FLAG, AT(force), NULL,
+    {"force", 'f', OPTION_FLAG, AT(force), NULL,
      "With --into: also while others have the database open", NULL, NULL},
     {"include", 'i', OPTION_LIST, AT(include), "PATTERN", "Restore only what matches PATTERN", NULL,
      NULL},
