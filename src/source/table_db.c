@@ -173,7 +173,7 @@ static bool take_results(struct table_db *d, PGresult **out, struct err *e)
     bool is_well = true;
 
     for (;;) {
-        PGresult *r;
+        PGresult *r = NULL;
 
         if (!table_db_result(d, &r, e))
             return false;

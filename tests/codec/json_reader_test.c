@@ -120,8 +120,7 @@ static const char *const wrong[] = {
     "[]]",
     "'a'",
     "/**/1",
-    "\xef\xbb\xbf"
-    "1",
+    "\xef\xbb\xbf[]",
     "[\"a\":1]",
     "{\"a\",1}",
     "1,",
