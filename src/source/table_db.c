@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/cancel.h"
-#include "base/mem.h"
 
 #define CANCEL_LOOK_MS 200
 #define PARAMETERS_MAX 64
