@@ -32,7 +32,11 @@ static const char settings[] =
     "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C';"
     "SET xmloption = 'content'; SET quote_all_identifiers = off; SET synchronize_seqscans = off;"
     "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = 30000;"
-    "SET idle_in_transaction_session_timeout = 0";
+    "SET idle_in_transaction_session_timeout = 0;"
+    /* What not every version has: a table that turns into a view runs no functions of its owner. */
+    "SELECT set_config(s.name, v.value, false) FROM pg_settings s JOIN (VALUES"
+    " ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', 'view, foreign-table'))"
+    " AS v (name, value) ON v.name = s.name";
 
 static_assert(POSTGRES_LOCK_WAIT_MS == 30000, "as in the settings");
 
@@ -232,9 +236,7 @@ bool postgres_link_open(struct postgres_link *l, const struct postgres_address *
         return false;
     }
     PQsetNoticeProcessor(l->conn, ignore_notice, NULL);
-    if (!postgres_link_run(l, settings, e) ||
-        (PQserverVersion(l->conn) >= 170000 &&
-         !postgres_link_run(l, "SET transaction_timeout = 0", e))) {
+    if (!postgres_link_run(l, settings, e)) {
         postgres_link_close(l);
         return false;
     }

@@ -192,10 +192,10 @@ static bool table_unpack(struct postgres_manifest *m, json_t *j, struct postgres
     json_int_t bytes = 0;
     const char *hash = NULL;
 
-    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s:o, s?I, s?I, s?s}",
-                       "schema", &t->schema, "name", &t->name, "kind", &t->kind, "extension",
-                       &t->extension, "condition", &t->condition, "file", &t->file, "columns",
-                       &columns, "rows", &rows, "bytes", &bytes, "hash", &hash) != 0)
+    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s:o, s?I, s?I, s?s}", "schema",
+                       &t->schema, "name", &t->name, "kind", &t->kind, "extension", &t->extension,
+                       "condition", &t->condition, "file", &t->file, "columns", &columns, "rows",
+                       &rows, "bytes", &bytes, "hash", &hash) != 0)
         return wrong(&why, e);
     if (t->file != NULL && (hash == NULL || !sum_is_well_formed(rows, bytes, hash)))
         return err_set(e, ERR_CORRUPT, "the manifest is damaged: counts of table %.100s", t->name);
