@@ -142,22 +142,11 @@ void postgres_address_pin(struct postgres_address *a, const struct postgres_link
 static void flatten(const char *message, char out[SENTENCE_MAX])
 {
     static const char *const severities[] = {"ERROR:", "FATAL:", "PANIC:"};
-    size_t size = 0;
 
     for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++)
         if (strncmp(message, severities[i], strlen(severities[i])) == 0)
             message += strlen(severities[i]);
-    for (; *message != '\0' && size < SENTENCE_MAX - 1; message++) {
-        const bool is_blank = (unsigned char)*message <= ' ';
-
-        if (!is_blank)
-            out[size++] = *message;
-        else if (size > 0 && out[size - 1] != ' ')
-            out[size++] = ' ';
-    }
-    while (size > 0 && out[size - 1] == ' ')
-        size--;
-    out[size] = '\0';
+    text_flatten(slice_string(message), out, SENTENCE_MAX);
 }
 
 static enum err_code code_of(const char *sqlstate)
