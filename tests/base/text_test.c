@@ -250,6 +250,27 @@ TEST(size_format_shows_three_decimals_rounded_down)
     }
 }
 
+TEST(text_flatten_makes_one_line_of_valid_text_that_fits)
+{
+    static const struct {
+        const char *in, *text;
+    } rows[] = {
+        {"", ""},
+        {" \n\t", ""},
+        {"\none  two\r\n\tthree\x7f \n", "one two three"},
+        {"\xc3\xa4\xff\xc3 \x01x", "\xc3\xa4?? x"},
+        {"0123456789012345678901234", "0123456789012345678"},
+        {"012345678901234567\xc3\xa4x", "012345678901234567"},
+        {"012345678901234567 x", "012345678901234567"},
+    };
+    char text[20];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        text_flatten(slice_string(rows[i].in), text, sizeof(text));
+        ck_assert_str_eq(text, rows[i].text);
+    }
+}
+
 TESTS("text", hex_reads_back_and_is_lower_case,
       hex_of_another_length_or_with_other_characters_is_refused,
       base64_matches_the_examples_of_rfc_4648, base64_refuses_what_is_not_whole,
@@ -260,5 +281,10 @@ TESTS("text", hex_reads_back_and_is_lower_case,
       parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
       parse_size_refuses_other_text_and_too_large_numbers,
       parse_duration_takes_each_unit_once_and_in_order,
+<<<<<<< HEAD
       parse_timeout_takes_one_number_and_one_unit_above_zero,
       size_format_shows_three_decimals_rounded_down)
+=======
+      size_format_shows_three_decimals_rounded_down,
+      text_flatten_makes_one_line_of_valid_text_that_fits)
+>>>>>>> postgres
