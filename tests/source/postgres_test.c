@@ -293,6 +293,38 @@ TEST(a_table_dropped_before_it_is_locked_was_never_there)
 }
 END
 
+/* The definitions are two pieces; the fourth is of the first table that is not tiny. */
+struct order {
+    struct backup *b;
+    int pieces;
+    bool is_small_sent;
+};
+
+static void look_at_order(void *arg)
+{
+    struct order *o = arg;
+
+    if (++o->pieces == 4)
+        o->is_small_sent =
+            recorder_find(&o->b->recorder, "/postgres/db/data/public.a.copy")->is_sent;
+}
+
+TEST(the_biggest_table_comes_first)
+{
+    AUTO(backup) struct backup b;
+    const struct postgres_options o = options_of("sizes");
+    struct order order = {.b = &b};
+
+    database_new("sizes", "CREATE TABLE a AS SELECT 1;"
+                          "CREATE TABLE z AS SELECT generate_series(1, 100000)");
+    backup_init(&b);
+    b.recorder.on_write = look_at_order;
+    b.recorder.arg = &order;
+    backup_complete(&b, &o);
+    CHECK(order.pieces > 4 && !order.is_small_sent);
+}
+END
+
 static void *create_when_awaited(void *arg)
 {
     AUTO(connection) PGconn *c = connect_to(arg);
@@ -339,5 +371,5 @@ TESTS_BETWEEN("postgres", server_begin, server_end, patterns_choose_what_pg_dump
               all_tables_are_of_one_moment_while_others_write,
               what_changes_after_the_moment_is_not_seen_and_tables_stay,
               somebody_who_waits_to_change_a_table_does_not_stop_a_backup,
-              a_table_dropped_before_it_is_locked_was_never_there,
+              a_table_dropped_before_it_is_locked_was_never_there, the_biggest_table_comes_first,
               a_table_that_comes_while_others_are_locked_is_locked_too)
