@@ -131,6 +131,31 @@ bool utf8_is_valid(struct slice s)
     return true;
 }
 
+void text_flatten(struct slice in, char *out, size_t room)
+{
+    size_t used = 0;
+
+    while (in.size > 0) {
+        const size_t valid = utf8_length(in);
+        const size_t length = valid > 0 ? valid : 1;
+        const bool is_blank = in.data[0] <= ' ' || in.data[0] == 0x7F;
+
+        if (used + length >= room)
+            break;
+        if (valid == 0)
+            out[used++] = '?';
+        else if (is_blank && used > 0 && out[used - 1] != ' ')
+            out[used++] = ' ';
+        else if (!is_blank)
+            for (size_t i = 0; i < length; i++)
+                out[used++] = (char)in.data[i];
+        in = SLICE_OF(in.data + length, in.size - length);
+    }
+    while (used > 0 && out[used - 1] == ' ')
+        used--;
+    out[used] = '\0';
+}
+
 /* U+0000 to U+001F, U+007F to U+009F: what a terminal might obey. */
 static bool is_control(const uint8_t *character, size_t length)
 {

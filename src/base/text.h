@@ -31,6 +31,13 @@ MUST_CHECK bool path_unescape(const char *text, struct buf *out);
 
 bool utf8_is_valid(struct slice s);
 
+/*
+ * What somebody else said as one line for a sentence of ours: blanks, newlines and control
+ * characters become one space and vanish at the ends, bytes that are not UTF-8 become '?'.  As much
+ * of it as fits, with a NUL.
+ */
+void text_flatten(struct slice in, char *out, size_t room);
+
 MUST_CHECK bool parse_u64(const char *text, uint64_t *out, struct err *e);
 
 /* "512", "64K", "32M", "1.5G", "2T": powers of 1024; suffixes B, iB and lower case too. */

@@ -13,10 +13,10 @@
 struct restore_args {
     struct common common;
     struct filter_args filter;
-    char *target;
+    char *target, *into;
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
-    bool delete_extra, dry_run, verify, numeric_ids, no_owner;
+    bool delete_extra, dry_run, verify, numeric_ids, no_owner, force;
 };
 
 #define AT(member) offsetof(struct restore_args, member)
@@ -26,7 +26,11 @@ static const char *const overwrite_words[] = {"always", "if-changed", "if-newer"
 
 static const struct option restore_options[] = {
     {"target", 't', OPTION_TEXT, AT(target), "DIR", "Restore into DIR, which is made if need be",
-     NULL, NULL},
+     NULL, "target"},
+    {"into", 0, OPTION_TEXT, AT(into), "FILE",
+     "Put the SQLite database SNAPSHOT:/sqlite/NAME in the place of FILE", NULL, "target"},
+    {"force", 'f', OPTION_FLAG, AT(force), NULL,
+     "With --into: also while others have the database open", NULL, NULL},
     {"include", 'i', OPTION_LIST, AT(include), "PATTERN", "Restore only what matches PATTERN", NULL,
      NULL},
     {"include-file", 0, OPTION_LIST, AT(include_files), "FILE",
@@ -70,8 +74,16 @@ static bool check_args(const struct restore_args *args, struct err *e)
 {
     const bool has_include = args->include.count + args->include_files.count > 0;
 
+    if (args->target == NULL && args->into == NULL)
+        return err_set(e, ERR_USAGE, "restore needs --target or --into");
+    if (args->force && args->into == NULL)
+        return err_set(e, ERR_USAGE, "--force goes with --into");
+    if (args->into != NULL && (has_include || args->exclude.count + args->exclude_files.count > 0 ||
+                               args->dry_run || args->delete_extra || args->verify ||
+                               args->overwrite != 0 || args->numeric_ids || args->no_owner))
+        return err_set(e, ERR_USAGE, "--into takes a whole database: no other option but --force");
     if (args->target == NULL)
-        return err_set(e, ERR_USAGE, "restore needs --target");
+        return true;
     if (args->delete_extra && path_is_root(args->target) && !has_include)
         return err_set(e, ERR_USAGE,
                        "--delete with --target / would remove whatever is not in the snapshot: say "
@@ -128,6 +140,36 @@ static void tell(struct call *call, const struct restore_args *args, const struc
                     plural(r->warnings));
 }
 
+static bool run_into(struct call *call, struct err *e)
+{
+    const struct restore_args *args = call->args;
+    AUTO(session) struct session s = {0};
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(buf) struct buf path = {0};
+    AUTO(mem) char *sub = NULL;
+
+    if (!path_absolute(args->into, &path, e) || !session_open(call, &s, e) ||
+        !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
+        return false;
+    if (sub == NULL)
+        return err_set(e, ERR_USAGE, "--into needs SNAPSHOT:/sqlite/NAME");
+
+    const struct restore_into_options o = {
+        .snapshot = snapshot, .place = sub, .into = buf_string(&path), .force = args->force};
+
+    if (!restore_into_run(s.repo, &o, e))
+        return err_wrap(e, "restore into %s", args->into);
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "place", sub);
+        json_set_text(line, "into", args->into);
+        output_json(call->out, line);
+    }
+    output_note(call->out, "Restored /%s, compared with its manifest, into %s", sub, args->into);
+    return true;
+}
+
 static bool run_restore(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
@@ -139,6 +181,8 @@ static bool run_restore(struct call *call, struct err *e)
     struct restore_result result = {0};
     struct progress_view view;
 
+    if (args->into != NULL)
+        return check_args(args, e) && run_into(call, e);
     if (!check_args(args, e) || !make_patterns(&args->include, &args->include_files, &include, e) ||
         !make_patterns(&args->exclude, &args->exclude_files, &exclude, e) ||
         !progress_init(&view, call->out, PROGRESS_RESTORE, e) ||
@@ -179,7 +223,8 @@ const struct command command_restore = {
         "DIR of it.\nAs root owners are restored, otherwise everything belongs to you.",
     .examples = "holdfast restore latest --target /tmp/restored\n"
                 "holdfast restore 1a2b3c4d:/home/ann --target /home/ann --overwrite if-changed\n"
-                "holdfast restore latest --target / --include /etc/nginx --verify",
+                "holdfast restore latest --target / --include /etc/nginx --verify\n"
+                "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db",
     .words = "SNAPSHOT[:DIR]",
     .words_min = 1,
     .words_max = 1,

@@ -20,6 +20,8 @@ const struct command *const commands[] = {
     &command_key_add,
     &command_key_remove,
     &command_key_passwd,
+    &command_export_tables,
+    &command_import_tables,
     &command_tag,
     &command_stats,
     &command_repair_index,

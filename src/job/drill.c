@@ -23,9 +23,6 @@
 /* A snapshot with more things than this is no set. */
 #define MEMBERS_MAX 10000
 
-/* A manifest is not longer. */
-#define SMALL_MAX ((size_t)64 << 20)
-
 enum { NS_PER_MS = 1000000 };
 
 const char *verdict_text(enum verdict v)
@@ -210,35 +207,12 @@ static prove_fn *prover_of(const char *kind)
     return NULL;
 }
 
-/* Files of members */
-
-bool drill_read(struct drill *d, const char *path, struct buf *out, struct err *why)
-{
-    AUTO(buf) struct buf keep = {0};
-    AUTO(feed) struct feed f = {0};
-    struct entry en;
-    size_t before;
-
-    if (!tree_find(d->reader, &d->options->snapshot->tree, path, &keep, &en, why))
-        return false;
-    if (en.type != ENTRY_FILE || en.size > SMALL_MAX)
-        return err_set(why, ERR_CORRUPT, "%s is no file of at most %zu bytes", path, SMALL_MAX);
-    if (!feed_open(&f, d->reader, &en, why))
-        return err_wrap(why, "%s", path);
-    do {
-        before = out->size;
-        if (!feed_next(&f, out, why))
-            return err_wrap(why, "%s", path);
-    } while (out->size > before);
-    return true;
-}
-
 bool drill_read_manifest(struct drill *d, const char *path, struct buf *out, struct err *why)
 {
     AUTO(buf) struct buf name = {0};
 
     buf_printf(&name, "%s" MEMBER_MANIFEST, path);
-    return drill_read(d, buf_string(&name), out, why);
+    return feed_get(d->reader, &d->options->snapshot->tree, buf_string(&name), out, why);
 }
 
 /* All members of one kind. */

@@ -34,9 +34,6 @@ bool prove_sqlite(struct drill *d, const char *path, const struct entry *en, str
 bool prove_command(struct drill *d, const char *path, const struct entry *en,
                    struct drill_member *m, struct err *e);
 
-/* Read a whole small file of the snapshot; false with *why also when it is none or too long. */
-MUST_CHECK bool drill_read(struct drill *d, const char *path, struct buf *out, struct err *why);
-
 /* The manifest beside a member's entry. */
 MUST_CHECK bool drill_read_manifest(struct drill *d, const char *path, struct buf *out,
                                     struct err *why);

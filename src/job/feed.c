@@ -92,3 +92,25 @@ bool feed_read(void *arg, void *to, size_t room, size_t *got, struct err *e)
     f->given += *got;
     return true;
 }
+
+bool feed_get(struct reader *rd, const struct hash *tree, const char *path, struct buf *out,
+              struct err *e)
+{
+    AUTO(buf) struct buf keep = {0};
+    AUTO(feed) struct feed f = {0};
+    struct entry en;
+    size_t before;
+
+    if (!tree_find(rd, tree, path, &keep, &en, e))
+        return false;
+    if (en.type != ENTRY_FILE || en.size > FEED_GET_MAX)
+        return err_set(e, ERR_CORRUPT, "%s: no file of at most %zu bytes", path, FEED_GET_MAX);
+    if (!feed_open(&f, rd, &en, e))
+        return err_wrap(e, "%s", path);
+    do {
+        before = out->size;
+        if (!feed_next(&f, out, e))
+            return err_wrap(e, "%s", path);
+    } while (out->size > before);
+    return true;
+}

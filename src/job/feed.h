@@ -35,4 +35,10 @@ MUST_CHECK bool feed_next(void *arg, struct buf *out, struct err *e);
 /* The same into memory: at most room bytes at a time, *got is 0 at the end. */
 MUST_CHECK bool feed_read(void *arg, void *to, size_t room, size_t *got, struct err *e);
 
+/* Append the whole of a file of at most FEED_GET_MAX bytes; ERR_CORRUPT when it is longer or no
+ * file.  Errors name the path. */
+#define FEED_GET_MAX ((size_t)64 << 20)
+MUST_CHECK bool feed_get(struct reader *rd, const struct hash *tree, const char *path,
+                         struct buf *out, struct err *e);
+
 #endif

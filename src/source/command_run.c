@@ -97,6 +97,7 @@ static bool refill(struct running *r, struct err *e)
     const int64_t before = clock_monotonic_ns();
     size_t got = 0;
 
+    assert(feed != NULL); /* there is a pipe for input only then */
     if (!feed->read(feed->arg, r->input, IO_ROOM, &got, e))
         return false;
     r->lent_ns += clock_monotonic_ns() - before;

@@ -52,9 +52,13 @@ static bool look(struct postgres_member *m, struct err *e)
     return find_tools(m, e) && check_rights(m, e);
 }
 
+/* The connection does not wait for send(): other members may take hours before it. */
 static bool prepare(struct member *member, struct err *e)
 {
-    return look(member_of(member), e) || err_wrap(e, "database %s", member->name);
+    const bool is_well = look(member_of(member), e);
+
+    postgres_link_close(&member_of(member)->link);
+    return is_well || err_wrap(e, "database %s", member->name);
 }
 
 static void announce(struct member *member, struct listing *l)

@@ -33,7 +33,11 @@ static const char settings[] =
     "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C';"
     "SET xmloption = 'content'; SET quote_all_identifiers = off; SET synchronize_seqscans = off;"
     "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = 30000;"
-    "SET idle_in_transaction_session_timeout = 0";
+    "SET idle_in_transaction_session_timeout = 0;"
+    /* What not every version has: a table that turns into a view runs no functions of its owner. */
+    "SELECT set_config(s.name, v.value, false) FROM pg_settings s JOIN (VALUES"
+    " ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', 'view, foreign-table'))"
+    " AS v (name, value) ON v.name = s.name";
 
 static_assert(POSTGRES_LOCK_WAIT_MS == 30000, "as in the settings");
 
@@ -149,22 +153,11 @@ void postgres_address_pin(struct postgres_address *a, const struct postgres_link
 static void flatten(const char *message, char out[SENTENCE_MAX])
 {
     static const char *const severities[] = {"ERROR:", "FATAL:", "PANIC:"};
-    size_t size = 0;
 
     for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++)
         if (strncmp(message, severities[i], strlen(severities[i])) == 0)
             message += strlen(severities[i]);
-    for (; *message != '\0' && size < SENTENCE_MAX - 1; message++) {
-        const bool is_blank = (unsigned char)*message <= ' ';
-
-        if (!is_blank)
-            out[size++] = *message;
-        else if (size > 0 && out[size - 1] != ' ')
-            out[size++] = ' ';
-    }
-    while (size > 0 && out[size - 1] == ' ')
-        size--;
-    out[size] = '\0';
+    text_flatten(slice_string(message), out, SENTENCE_MAX);
 }
 
 static enum err_code code_of(const char *sqlstate)
@@ -243,9 +236,7 @@ bool postgres_link_open(struct postgres_link *l, const struct postgres_address *
         return false;
     }
     PQsetNoticeProcessor(l->conn, ignore_notice, NULL);
-    if (!postgres_link_run(l, settings, e) ||
-        (PQserverVersion(l->conn) >= 170000 &&
-         !postgres_link_run(l, "SET transaction_timeout = 0", e))) {
+    if (!postgres_link_run(l, settings, e)) {
         postgres_link_close(l);
         return false;
     }

@@ -1,8 +1,9 @@
 /*
  * Connections to a PostgreSQL server, with libpq.  Private to src/source.
  *
- * Every wait ends within half a second of a request to stop.  Every connection has the same
- * settings, so that the text of a value is the same whoever reads it.
+ * Every wait ends within half a second of a request to stop, but for that for a connection: 15 s
+ * unless the dsn says otherwise.  Every connection has the same settings, so that the text of a
+ * value is the same whoever reads it.
  */
 #ifndef SOURCE_POSTGRES_LINK_H
 #define SOURCE_POSTGRES_LINK_H

@@ -16,7 +16,7 @@ struct postgres_member {
     struct member member;      /* first */
     struct postgres_options o; /* without the password, which is in the address */
     struct postgres_address address;
-    struct postgres_link link; /* open since prepare() */
+    struct postgres_link link; /* open in prepare() and in send(), where it holds the snapshot */
     char *pg_dump, *pg_dumpall;
     int password_fd; /* for programs; -1: there is no password */
 };
@@ -32,7 +32,8 @@ struct postgres_snapshot {
     struct postgres_manifest manifest; /* arrays and texts are in the arena of the selection */
 };
 
-/* ERR_TRANSIENT when somebody changes tables for longer than POSTGRES_LOCK_WAIT_MS. */
+/* Connect and fix the moment.  ERR_TRANSIENT when somebody changes tables for longer than
+ * POSTGRES_LOCK_WAIT_MS. */
 MUST_CHECK bool postgres_snapshot_begin(struct postgres_member *m, struct postgres_snapshot *s,
                                         struct err *e);
 /* Let another connection look at that moment. */

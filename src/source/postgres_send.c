@@ -266,6 +266,8 @@ static void worker_send(struct worker *w, const struct part *p)
         return;
     }
     if (to.has_sink_failed || cancel_is_requested()) {
+        if (!to.has_sink_failed)
+            (void)cancel_err(&e);
         run_fail(r, &r->sink_failure, &e);
         return;
     }

@@ -70,7 +70,15 @@ static bool lock_all(struct postgres_link *l, const struct postgres_selection *s
     return true;
 }
 
-/* Is every table of the selection among those that were locked?  Both are in order of names. */
+static bool is_same(const struct postgres_item *a, const struct postgres_item *b)
+{
+    return a->oid == b->oid && strcmp(a->sql_name, b->sql_name) == 0;
+}
+
+/*
+ * Is every table of the selection among those that were locked, which was by name?  Both are in
+ * order of names.
+ */
 static bool is_covered(const struct postgres_selection *s, const struct postgres_selection *locked)
 {
     size_t at = 0;
@@ -78,7 +86,7 @@ static bool is_covered(const struct postgres_selection *s, const struct postgres
     for (size_t i = 0; i < s->count; i++) {
         if (!is_lockable(&s->items[i]))
             continue;
-        while (at < locked->count && locked->items[at].oid != s->items[i].oid)
+        while (at < locked->count && !is_same(&locked->items[at], &s->items[i]))
             at++;
         if (at == locked->count)
             return false;
@@ -123,6 +131,8 @@ static bool attempt(struct postgres_member *m, struct postgres_snapshot *s, bool
 bool postgres_snapshot_begin(struct postgres_member *m, struct postgres_snapshot *s, struct err *e)
 {
     *s = (struct postgres_snapshot){.link = &m->link};
+    if (!postgres_link_open(&m->link, &m->address, e))
+        return false;
     s->manifest.has_globals = m->o.with_globals;
     memcpy(s->manifest.selection, m->o.selection, sizeof(s->manifest.selection));
     for (int i = 0; i < ATTEMPTS; i++) {

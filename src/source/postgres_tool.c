@@ -172,27 +172,18 @@ static bool errors_tell(struct errors *s, const struct postgres_tool *t, struct 
 {
     const char *name = strrchr(t->argv[0], '/');
     char shown[ERRORS_SHOWN + 1];
-    size_t size = 0;
 
     errors_hide(s, t->secret);
 
-    const size_t from = s->size > ERRORS_SHOWN ? s->size - ERRORS_SHOWN : 0;
+    const size_t size = s->size < ERRORS_SHOWN ? s->size : ERRORS_SHOWN;
 
-    for (size_t i = from; i < s->size; i++) {
-        const bool is_blank = (unsigned char)s->text[i] <= ' ';
-
-        if (!is_blank)
-            shown[size++] = s->text[i];
-        else if (size > 0 && shown[size - 1] != ' ')
-            shown[size++] = ' ';
-    }
-    shown[size] = '\0';
+    text_flatten(SLICE_OF(s->text + s->size - size, size), shown, sizeof(shown));
 
     struct err status = *e;
 
     name = name == NULL ? t->argv[0] : name + 1;
-    return size == 0 ? err_wrap(e, "%s", name)
-                     : err_set(e, status.code, "%s %.100s: %s", name, status.text, shown);
+    return shown[0] == '\0' ? err_wrap(e, "%s", name)
+                            : err_set(e, status.code, "%s %.100s: %s", name, status.text, shown);
 }
 
 static bool go_on(const struct postgres_tool *t, struct err *e)

@@ -13,10 +13,9 @@
 
 enum {
     NS_PER_MS = 1000000,
-    WAIT_MS = 20,         /* between two tries for a lock */
-    CANCEL_STEPS = 20000, /* of SQLite's machine, below a millisecond, between questions */
-    SQL_LENGTH_MAX =
-        16 << 20, /* the text of one object of the schema; SQLite's own limit is 1 GB */
+    WAIT_MS = 20,              /* between two tries for a lock */
+    CANCEL_STEPS = 20000,      /* of SQLite's machine, below a millisecond, between questions */
+    SQL_LENGTH_MAX = 16 << 20, /* of one object of the schema; SQLite allows 1 GB */
 };
 
 void sqlite_db_auto(sqlite3 **db)

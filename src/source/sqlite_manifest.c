@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -56,6 +57,8 @@ static bool look_at_bytes(int fd, struct sqlite_manifest *m, struct err *e)
     size_t got = 0;
 
     do {
+        if (cancel_is_requested())
+            return cancel_err(e);
         if (!fd_read_at(fd, m->size, piece, PIECE_SIZE, &got, e))
             return false;
         if (m->size == 0 && got >= SQLITE_MODE_OFFSET + SQLITE_MODE_SIZE)
@@ -156,6 +159,9 @@ static bool look_inside(sqlite3 *db, struct sqlite_manifest *m, struct err *e)
 {
     if (!look_at_header(db, m, e) || !check_integrity(db, m, e))
         return false;
+    /* The check takes a page that could not be read for damage. */
+    if (cancel_is_requested() || sqlite_file_failure(db) != NULL)
+        return sqlite_db_err(e, db, SQLITE_IOERR_READ);
     return sqlite_table_read_all(db, m->fault_count == 0, m, e);
 }
 

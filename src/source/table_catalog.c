@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "base/mem.h"
 #include "source/table_db.h"
 
 /* A part of a name stands in quotation marks where it would be read wrongly. */

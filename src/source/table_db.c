@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/cancel.h"
-#include "base/mem.h"
 
 #define CANCEL_LOOK_MS 200
 #define PARAMETERS_MAX 64
@@ -173,7 +172,7 @@ static bool take_results(struct table_db *d, PGresult **out, struct err *e)
     bool is_well = true;
 
     for (;;) {
-        PGresult *r;
+        PGresult *r = NULL;
 
         if (!table_db_result(d, &r, e))
             return false;

@@ -1,7 +1,6 @@
 /*
  * The document as a whole: its members, its tables and their columns.
  */
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"

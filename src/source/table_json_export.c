@@ -4,9 +4,7 @@
  */
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "source/table_value.h"
 
 /* Bytes gathered before they are written. */

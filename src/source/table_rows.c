@@ -89,7 +89,7 @@ static bool make_stage(struct table_rows *w, struct err *e)
 static bool find_column(struct table_rows *w, struct slice name, size_t *at, struct err *e)
 {
     const struct table_stage *s = w->stage;
-    size_t before = s->column_count;
+    const size_t before = s->column_count;
 
     if (w->next < before && slice_is_equal(slice_string(s->columns[w->next]->name), name)) {
         *at = w->next;
@@ -100,7 +100,7 @@ static bool find_column(struct table_rows *w, struct slice name, size_t *at, str
         return true;
     if (!table_rows_add_column(w, name, e))
         return false;
-    *at = s->column_count > before ? before : s->column_count;
+    *at = before; /* which is nowhere unless one was added */
     return s->column_count == before || !w->is_settled ||
            err_set(e, ERR_CORRUPT, "it has a column %s, others have not", s->columns[*at]->name);
 }

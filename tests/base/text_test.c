@@ -45,6 +45,22 @@ TEST(base64_matches_the_examples_of_rfc_4648)
 
         base64_encode(slice_string(rows[i][0]), &b);
         ck_assert_str_eq(buf_string(&b), rows[i][1]);
+        buf_clear(&b);
+        CHECK(base64_decode(slice_string(rows[i][1]), &b));
+        ck_assert_str_eq(buf_string(&b), rows[i][0]);
+    }
+}
+
+TEST(base64_refuses_what_is_not_whole)
+{
+    static const char *const bad[] = {"Z",    "Zg",    "Zg=",  "Zg===", "====",     "Z===",
+                                      "Zg=A", "Zm9v=", "Zm 9", "Zm9-",  "Zg==Zg==", "=Zm9"};
+    AUTO(buf) struct buf b = {0};
+
+    buf_put_u8(&b, 'x');
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(!base64_decode(slice_string(bad[i]), &b), "%s", bad[i]);
+        ck_assert_str_eq(buf_string(&b), "x");
     }
 }
 
@@ -234,14 +250,41 @@ TEST(size_format_shows_three_decimals_rounded_down)
     }
 }
 
+TEST(text_flatten_makes_one_line_of_valid_text_that_fits)
+{
+    static const struct {
+        const char *in, *text;
+    } rows[] = {
+        {"", ""},
+        {" \n\t", ""},
+        {"\none  two\r\n\tthree\x7f \n", "one two three"},
+        {"\xc3\xa4\xff\xc3 \x01x", "\xc3\xa4?? x"},
+        {"0123456789012345678901234", "0123456789012345678"},
+        {"012345678901234567\xc3\xa4x", "012345678901234567"},
+        {"012345678901234567 x", "012345678901234567"},
+    };
+    char text[20];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        text_flatten(slice_string(rows[i].in), text, sizeof(text));
+        ck_assert_str_eq(text, rows[i].text);
+    }
+}
+
 TESTS("text", hex_reads_back_and_is_lower_case,
       hex_of_another_length_or_with_other_characters_is_refused,
-      base64_matches_the_examples_of_rfc_4648, utf8_is_valid_only_in_its_shortest_form_and_range,
+      base64_matches_the_examples_of_rfc_4648, base64_refuses_what_is_not_whole,
+      utf8_is_valid_only_in_its_shortest_form_and_range,
       path_escape_leaves_readable_names_and_hides_the_rest,
       every_pair_of_bytes_escapes_to_valid_text_and_back,
       path_unescape_refuses_what_path_escape_never_writes,
       parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
       parse_size_refuses_other_text_and_too_large_numbers,
       parse_duration_takes_each_unit_once_and_in_order,
+<<<<<<< HEAD
       parse_timeout_takes_one_number_and_one_unit_above_zero,
       size_format_shows_three_decimals_rounded_down)
+=======
+      size_format_shows_three_decimals_rounded_down,
+      text_flatten_makes_one_line_of_valid_text_that_fits)
+>>>>>>> postgres

@@ -108,6 +108,7 @@ static const char *const wrong[] = {
     "\"\n\"",
     "\"\x01\"",
     "\"\\ud800\"",
+    "\"\\ud800\\ue000\"",
     "\"\\udc00\"",
     "\"\\ud800\\n\"",
     "\"\\ud800\\u0041\"",
@@ -120,8 +121,7 @@ static const char *const wrong[] = {
     "[]]",
     "'a'",
     "/**/1",
-    "\xef\xbb\xbf"
-    "1",
+    "\xef\xbb\xbf[]",
     "[\"a\":1]",
     "{\"a\",1}",
     "1,",

@@ -65,3 +65,30 @@ latest_id() {
     status 0 "$HOLDFAST" snapshots --json
     json_get out 'lines[0][-1]["id"]'
 }
+
+# A PostgreSQL server in the work folder, its socket there too; stopped by its pid at the end.  The
+# database of the name given is made, and dsn says where it is.  Ends with 77 when none is installed.
+start_postgres() {
+    bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)
+    [ -n "$bin" ] && [ -x "$bin/initdb" ] || exit 77
+    as=
+    if [ "$(id -u)" = 0 ]; then
+        as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
+        chmod 755 "$work"
+    fi
+    mkdir "$work/server"
+    [ -z "$as" ] || chown postgres "$work/server"
+    # shellcheck disable=SC2086
+    $as "$bin/initdb" -D "$work/server/data" -U postgres -A trust --no-sync >"$work/server.log" 2>&1 ||
+        fail "initdb: $(tail -3 "$work/server.log")"
+    # shellcheck disable=SC2086
+    $as "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" \
+        -o "-c fsync=off -c listen_addresses= -k $work/server" start >"$work/server.log" 2>&1 ||
+        fail "pg_ctl: $(tail -3 "$work/server.log")"
+    trap 'kill -QUIT "$(head -1 "$work/server/data/postmaster.pid")" 2>/dev/null; rm -rf "$work"' EXIT
+    dsn="host=$work/server user=postgres dbname=$1"
+    status 0 "$bin/createdb" -h "$work/server" -U postgres "$1"
+}
+
+# psql without a file of its owner's; prints unadorned rows.
+psql() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -d "$dsn" "$@"; }

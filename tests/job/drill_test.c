@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,8 +11,10 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "codec/seal.h"
+#include "job/feed.h"
 #include "job/scratch.h"
 #include "job/world.h"
+#include "source/made.h"
 
 static bool drill(struct world *w, const char *scratch_path, struct drill_result *out,
                   struct err *e)
@@ -144,6 +147,158 @@ TEST(each_source_of_a_set_has_a_verdict_of_its_own_also_one_that_was_left_out)
 }
 END
 
+/* A member that sends what it was given, as a faulty source would. */
+struct forged {
+    struct member base; /* first */
+    struct buf content, manifest;
+};
+
+static bool forged_prepare(struct member *m, struct err *e)
+{
+    (void)m;
+    (void)e;
+    return true;
+}
+
+static void forged_announce(struct member *m, struct listing *l)
+{
+    made_announce(l, "app.db", ENTRY_FILE, m->now_ns);
+    made_announce(l, "app.db" MEMBER_MANIFEST, ENTRY_FILE, m->now_ns);
+}
+
+static bool forged_send(struct member *m, struct sink *k, struct sink_dir *dir,
+                        const struct listing *l, struct err *failure, struct err *e)
+{
+    const struct forged *f = (struct forged *)m;
+    struct lane *n = NULL;
+
+    (void)failure;
+    if (!k->ops->lane_open(k, &n, e))
+        return false;
+
+    const bool ok = made_send(k, n, dir, l, "app.db", buf_slice(&f->content), e) &&
+                    made_send(k, n, dir, l, "app.db" MEMBER_MANIFEST, buf_slice(&f->manifest), e);
+
+    k->ops->lane_close(n);
+    return ok;
+}
+
+static void forged_free(struct member *m)
+{
+    (void)m;
+}
+
+static const struct member_ops forged_ops = {"sqlite", forged_prepare, forged_announce, forged_send,
+                                             forged_free};
+
+static void forged_auto(struct forged *f)
+{
+    buf_done(&f->content);
+    buf_done(&f->manifest);
+}
+
+static void back_up_member(struct world *w, struct member *m)
+{
+    const struct set set = {.name = "shop", .members = &m, .member_count = 1};
+    struct backup_options o = options_of(w);
+
+    o.set = &set;
+    CHECK_OK(run(w, &o, e));
+}
+
+static void read_stored(struct world *w, const char *path, struct buf *out)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(reader) struct reader *rd = NULL;
+    AUTO(buf) struct buf keep = {0};
+    AUTO(feed) struct feed f = {0};
+    struct entry en;
+    size_t before;
+
+    CHECK_OK(snapshot_load(w->repo, &w->result.snapshot, &s, e));
+    CHECK_OK(repo_load_index(w->repo, e));
+    rd = reader_new(w->repo);
+    CHECK_OK(tree_find(rd, &s->tree, path, &keep, &en, e));
+    CHECK_OK(feed_open(&f, rd, &en, e));
+    do {
+        before = out->size;
+        CHECK_OK(feed_next(&f, out, e));
+    } while (out->size > before);
+}
+
+/* Back up a real database, and take what was stored of it for a forgery. */
+static void forge(struct world *w, struct forged *f)
+{
+    AUTO(member) struct member *m = NULL;
+    sqlite3 *db = NULL;
+
+    *f = (struct forged){.base = {.ops = &forged_ops, .name = (char *)(uintptr_t) "app.db"}};
+    CHECK(sqlite3_open(path_in(w->dir.path, "app.db"), &db) == SQLITE_OK);
+    CHECK(sqlite3_exec(db,
+                       "create table t (a integer primary key, b text);"
+                       "insert into t values (1, 'eins'), (2, 'zwei');",
+                       NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+    CHECK_OK(sqlite_member_new(
+        &(struct sqlite_options){.name = "app.db", .path = path_in(w->dir.path, "app.db")}, &m, e));
+    back_up_member(w, m);
+    read_stored(w, "/sqlite/app.db", &f->content);
+    read_stored(w, "/sqlite/app.db" MEMBER_MANIFEST, &f->manifest);
+}
+
+TEST(a_sound_database_is_proven_with_its_rows_counted)
+{
+    AUTO(world) struct world w;
+    AUTO(forged) struct forged f;
+    AUTO(drill_result) struct drill_result d = {0};
+
+    world_init(&w);
+    forge(&w, &f);
+    CHECK_OK(drill(&w, NULL, &d, e));
+    CHECK(d.verdict == VERDICT_PROVEN && d.count == 1);
+    ck_assert_str_eq(d.members[0].place, "sqlite/app.db");
+    CHECK(d.members[0].tables >= 1 && d.members[0].rows >= 2);
+}
+END
+
+TEST(one_changed_letter_in_a_database_fails_the_drill)
+{
+    AUTO(world) struct world w;
+    AUTO(forged) struct forged f;
+    AUTO(drill_result) struct drill_result d = {0};
+
+    world_init(&w);
+    forge(&w, &f);
+    uint8_t *letter = memmem(f.content.data, f.content.size, "zwei", 4);
+
+    CHECK(letter != NULL);
+    letter[0] = 'd';
+    back_up_member(&w, &f.base);
+    CHECK_OK(drill(&w, NULL, &d, e));
+    CHECK(d.verdict == VERDICT_FAILED && d.members[0].why != NULL);
+}
+END
+
+TEST(a_database_cut_short_or_without_manifest_fails_the_drill)
+{
+    AUTO(world) struct world w;
+    AUTO(forged) struct forged f;
+    AUTO(drill_result) struct drill_result cut = {0}, bare = {0};
+
+    world_init(&w);
+    forge(&w, &f);
+    f.content.size -= 4096;
+    back_up_member(&w, &f.base);
+    CHECK_OK(drill(&w, NULL, &cut, e));
+    CHECK(cut.verdict == VERDICT_FAILED);
+    f.content.size += 4096;
+    f.manifest.size = 0;
+    back_up_member(&w, &f.base);
+    CHECK_OK(drill(&w, NULL, &bare, e));
+    CHECK(bare.verdict == VERDICT_FAILED);
+}
+END
+
 TEST(a_cancelled_drill_stores_nothing_and_leaves_nothing)
 {
     AUTO(world) struct world w;
@@ -207,6 +362,9 @@ END
 TESTS("drill", a_sound_backup_is_proven_and_the_evidence_stored,
       a_damaged_file_fails_the_drill_and_is_named, a_backup_that_lacks_something_is_never_proven,
       each_source_of_a_set_has_a_verdict_of_its_own_also_one_that_was_left_out,
+      a_sound_database_is_proven_with_its_rows_counted,
+      one_changed_letter_in_a_database_fails_the_drill,
+      a_database_cut_short_or_without_manifest_fails_the_drill,
       a_cancelled_drill_stores_nothing_and_leaves_nothing,
       what_a_killed_program_left_is_removed_and_what_is_in_use_stays,
       a_scratch_folder_that_cannot_be_made_is_an_error_before_anything_is_read)

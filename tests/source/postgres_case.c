@@ -30,8 +30,8 @@ void database_new(const char *name, const char *sql)
 
 const char *dsn_of(const char *database)
 {
-    static char texts[8][300];
-    static size_t next;
+    static _Thread_local char texts[8][300];
+    static _Thread_local size_t next;
     char *text = texts[next++ % 8];
 
     (void)snprintf(text, sizeof(texts[0]), "host=%s user=postgres dbname='%s'",

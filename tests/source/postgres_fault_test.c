@@ -200,6 +200,67 @@ TEST(a_program_newer_than_those_in_the_path_is_found)
 }
 END
 
+/* Programs, with the shell for one */
+
+struct heard {
+    size_t size;
+    bool is_full; /* fail from then on */
+};
+
+static bool hear(void *arg, struct slice bytes, struct err *e)
+{
+    struct heard *h = arg;
+
+    h->size += bytes.size;
+    return !h->is_full || err_set(e, ERR_EXISTS, "no more");
+}
+
+static bool run_shell(const char *script, struct heard *h, struct err *e)
+{
+    char *const argv[] = {(char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c",
+                          (char *)(uintptr_t)script, NULL};
+
+    return postgres_tool_run(
+        &(struct postgres_tool){.argv = argv, .password_fd = -1, .secret = "canary"}, hear, h, e);
+}
+
+static void check_shell(const char *script, const char *wanted)
+{
+    struct heard h = {0};
+    struct err e = {0};
+
+    CHECK(!run_shell(script, &h, &e));
+    ck_assert_str_eq(e.text, wanted);
+}
+
+TEST(a_failing_program_is_told_with_its_last_words_and_without_the_password)
+{
+    check_shell("exit 3", "sh: ended with exit status 3");
+    check_shell("echo output; echo one >&2; echo 'two\tcanary' >&2; exit 3",
+                "sh ended with exit status 3: one two");
+    check_shell("kill -9 $$", "sh: ended by signal 9 (Killed)");
+
+    struct heard h = {0};
+    struct err e = {0};
+
+    CHECK(!run_shell("yes | head -c 1000000 >&2; echo canarycanary the end >&2; exit 1", &h, &e));
+    CHECK(strstr(e.text, "y the end") != NULL && strstr(e.text, "canary") == NULL);
+}
+END
+
+TEST(output_of_a_program_comes_whole_beside_a_flood_of_errors)
+{
+    struct heard h = {0};
+
+    CHECK_OK(run_shell("head -c 300000 /dev/zero >&2; head -c 5000000 /dev/zero;"
+                       " head -c 300000 /dev/zero >&2; cat",
+                       &h, e));
+    ck_assert_uint_eq(h.size, 5000000);
+    h.is_full = true;
+    CHECK_ERR(run_shell("yes", &h, e), ERR_EXISTS);
+}
+END
+
 /* While it runs */
 
 /* Do something once when so many pieces have come. */
@@ -247,7 +308,7 @@ TEST(connections_that_the_server_ends_are_a_failure_that_names_the_table)
     database_new("ended", some_rows);
     fail_with("ended", &t, 1, "database db: copy public.big: ");
     t.countdown = 10;
-    fail_with("ended", &t, 3, "database db: copy public.big: ");
+    fail_with("ended", &t, 3, "database db: "); /* whichever part is the first to notice */
 }
 END
 
@@ -398,6 +459,8 @@ TESTS_BETWEEN("postgres_fault", server_begin, server_end,
               a_password_opens_the_database_and_is_seen_nowhere, what_a_role_may_not_read_is_named,
               a_program_older_than_the_server_is_not_used,
               a_program_newer_than_those_in_the_path_is_found,
+              a_failing_program_is_told_with_its_last_words_and_without_the_password,
+              output_of_a_program_comes_whole_beside_a_flood_of_errors,
               connections_that_the_server_ends_are_a_failure_that_names_the_table,
               losing_the_connection_that_holds_the_moment_is_a_failure,
               a_statement_that_is_cancelled_is_a_failure,

@@ -293,6 +293,45 @@ TEST(a_table_dropped_before_it_is_locked_was_never_there)
 }
 END
 
+static void *create_when_awaited(void *arg)
+{
+    AUTO(connection) PGconn *c = connect_to(arg);
+
+    ck_assert_str_eq(try_sql(c, "BEGIN; LOCK TABLE u; CREATE TABLE fresh AS SELECT 1"), "00000");
+    atomic_store(&is_over, true);
+    wait_for("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND mode = 'AccessShareLock'");
+    ck_assert_str_eq(try_sql(c, "COMMIT"), "00000");
+    return NULL;
+}
+
+static void try_to_drop(void *arg, const char *path)
+{
+    AUTO(connection) PGconn *c = connect_to(arg);
+
+    ck_assert_str_eq(try_sql(c, "SET lock_timeout = 100"), "00000");
+    if (strcmp(path, "/postgres/db") == 0)
+        ck_assert_str_eq(try_sql(c, "DROP TABLE fresh"), "55P03");
+}
+
+TEST(a_table_that_comes_while_others_are_locked_is_locked_too)
+{
+    AUTO(backup) struct backup b;
+    const struct postgres_options o = options_of("coming");
+    pthread_t creator;
+
+    database_new("coming", "CREATE TABLE u (a int)");
+    CHECK(pthread_create(&creator, NULL, create_when_awaited, (void *)(uintptr_t) "coming") == 0);
+    while (!atomic_load(&is_over))
+        (void)sched_yield();
+    backup_init(&b);
+    b.recorder.on_enter = try_to_drop;
+    b.recorder.arg = (void *)(uintptr_t) "coming";
+    backup_complete(&b, &o);
+    pthread_join(creator, NULL);
+    check_rows(&b, "fresh", "1\n");
+}
+END
+
 TESTS_BETWEEN("postgres", server_begin, server_end, patterns_choose_what_pg_dump_would,
               a_pattern_that_matches_nothing_is_an_error,
               a_malformed_pattern_is_refused_by_the_server_or_before,
@@ -300,4 +339,5 @@ TESTS_BETWEEN("postgres", server_begin, server_end, patterns_choose_what_pg_dump
               all_tables_are_of_one_moment_while_others_write,
               what_changes_after_the_moment_is_not_seen_and_tables_stay,
               somebody_who_waits_to_change_a_table_does_not_stop_a_backup,
-              a_table_dropped_before_it_is_locked_was_never_there)
+              a_table_dropped_before_it_is_locked_was_never_there,
+              a_table_that_comes_while_others_are_locked_is_locked_too)

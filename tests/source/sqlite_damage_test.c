@@ -355,20 +355,25 @@ TEST(what_a_killed_writer_left_is_rolled_back_in_the_copy)
 }
 END
 
-TEST(cancelling_ends_a_backup_with_nothing_sent)
+TEST(cancelling_ends_a_backup_with_nothing_sent_and_a_check_with_no_report)
 {
     AUTO(scratch) struct scratch s;
     AUTO(recorder) struct recorder r;
+    AUTO(buf) struct buf manifest = {0};
+    struct sqlite_report report = {0};
     struct err failure = {0};
 
     scratch_init(&s);
     recorder_init(&r);
     sql_do(in(&s, "db"), ROWS(5000));
 
+    sqlite_backup_to(&s, in(&s, "db"), &manifest);
+
     const pid_t child = fork();
 
     if (child == 0) {
         cancel_request();
+        CHECK_ERR(sqlite_check(in(&s, "copy"), buf_slice(&manifest), &report, e), ERR_CANCELLED);
         CHECK_ERR(sqlite_backup(&r, in(&s, "db"), &failure, e), ERR_CANCELLED);
         CHECK(r.open_lanes == 0);
         _exit(0);
@@ -429,6 +434,6 @@ TESTS("sqlite damage", what_is_no_database_is_refused_with_a_sentence,
       a_missing_function_or_collation_does_not_hinder_the_backup,
       read_only_files_in_a_read_only_folder_are_copied,
       what_a_killed_writer_left_is_rolled_back_in_the_copy,
-      cancelling_ends_a_backup_with_nothing_sent,
+      cancelling_ends_a_backup_with_nothing_sent_and_a_check_with_no_report,
       a_sink_that_fails_at_any_call_ends_the_backup_with_its_error,
       a_scratch_folder_that_is_missing_is_told_and_both_entries_are_left_out)

@@ -241,7 +241,7 @@ TEST(a_database_that_others_have_open_is_replaced_only_with_force)
         AUTO(world) struct world w;
         char sql[40];
 
-        world_init(&w, "delete");
+        world_init(&w, modes[1 - i]); /* the journal mode of the database in use stays */
         leave(w.target, LEFT_PLAIN);
 
         sqlite3 *user = db_open(w.target);
@@ -256,6 +256,7 @@ TEST(a_database_that_others_have_open_is_replaced_only_with_force)
         db_do(user, "INSERT INTO t VALUES (1)");
         sqlite3_close(user);
         CHECK(sum_of(w.target) == SUM_NEW + 1);
+        ck_assert_str_eq(sql_text(w.target, "PRAGMA journal_mode"), modes[i]);
         ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
     }
 }

@@ -176,6 +176,22 @@ TEST(the_typed_form_names_columns_and_types)
 }
 END
 
+TEST(tables_without_rows_and_texts_without_bytes_arrive)
+{
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
+    AUTO(buf) struct buf document = {0};
+
+    tables_make("empty", "CREATE TABLE a (t text); CREATE TABLE b (t bytea, j json);"
+                         "CREATE TABLE c (); INSERT INTO a VALUES ('')");
+    tables_export("empty", TABLE_JSON_PLAIN, &document);
+    ck_assert_str_eq(strstr(buf_string(&document), "\"tables\""),
+                     "\"tables\":{\"a\":[{\"t\":\"\"}],\"b\":[],\"c\":[]}}");
+    CHECK_OK(tables_import("empty", TABLE_JSON_REPLACE, buf_slice(&document), &counts, e));
+    tables_check("empty", "SELECT count(*) FROM a WHERE t = ''", "1");
+    ck_assert_uint_eq(counts.count, 3);
+}
+END
+
 TEST(hostile_names_arrive)
 {
     static const char sql[] =
@@ -253,5 +269,6 @@ TESTS_BETWEEN("table_values", tables_begin, tables_end, typed_values_of_every_ty
               an_export_of_a_copy_is_the_same_document,
               plain_values_arrive_but_for_what_the_form_cannot_say,
               the_plain_form_is_what_applications_write, the_typed_form_names_columns_and_types,
-              hostile_names_arrive, text_that_is_not_utf8_is_an_error_with_its_place,
+              tables_without_rows_and_texts_without_bytes_arrive, hostile_names_arrive,
+              text_that_is_not_utf8_is_an_error_with_its_place,
               json_deeper_than_a_reader_takes_is_an_error_with_its_place)
