@@ -80,9 +80,10 @@ static bool make_folder(struct start *s, const char *in, struct err *e)
     AUTO(fd) int parent = -1;
     AUTO(fd) int folder = -1;
 
-    buf_printf(&s->folder, "%s/cluster", in);
-    if (!dir_open(in, &parent, e) || !beneath_mkdir(parent, "cluster", FOLDER_MODE, e) ||
-        !beneath_open_dir(parent, "cluster", &folder, e))
+    buf_printf(&s->folder, "%s/" POSTGRES_CLUSTER_FOLDER, in);
+    if (!dir_open(in, &parent, e) ||
+        !beneath_mkdir(parent, POSTGRES_CLUSTER_FOLDER, FOLDER_MODE, e) ||
+        !beneath_open_dir(parent, POSTGRES_CLUSTER_FOLDER, &folder, e))
         return false;
     return !s->has_user || fd_set_owner(folder, s->uid, s->gid, e);
 }

@@ -9,6 +9,8 @@
 
 #include "base/process.h"
 
+#define POSTGRES_CLUSTER_FOLDER "cluster"
+
 struct postgres_cluster {
     struct child server;
     char *dsn; /* of a superuser */
@@ -17,13 +19,13 @@ struct postgres_cluster {
 
 /*
  * Make and start one of at least this major version, with the newest programs installed.  folder is
- * absolute; what is made in it is called "cluster" and removed with it.  For root it belongs to and
+ * absolute; what is made in it is POSTGRES_CLUSTER_FOLDER, and stays.  For root it belongs to and
  * runs as the user postgres, or nobody where there is none, who must be able to pass through
  * folder. ERR_NOT_FOUND when no server is installed that is new enough.
  */
 MUST_CHECK bool postgres_cluster_start(struct postgres_cluster *c, const char *folder, int major,
                                        struct err *e);
-/* Also of POSTGRES_CLUSTER_NONE; the files stay. */
+/* Also of POSTGRES_CLUSTER_NONE. */
 void postgres_cluster_stop(struct postgres_cluster *c);
 void postgres_cluster_auto(struct postgres_cluster *c);
 

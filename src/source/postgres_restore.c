@@ -219,11 +219,36 @@ static bool find_program(const struct postgres_target *t, char **program, struct
     return postgres_tool_find("pg_restore", stored > server ? stored : server, program, e);
 }
 
+/* Better now than in the middle. */
+static bool check_extensions(struct postgres_target *t, struct err *e)
+{
+    const struct postgres_manifest *m = &t->manifest;
+
+    if (m->selection[POSTGRES_TABLES].count > 0 || m->selection[POSTGRES_SCHEMAS].count > 0)
+        return true; /* they are not part of such a backup */
+    for (size_t i = 0; i < m->extension_count; i++) {
+        AUTO(postgres_result) PGresult *r = NULL;
+        const struct postgres_query q = {
+            .sql = "SELECT 1 FROM pg_available_extensions WHERE name = $1",
+            .values = {m->extensions[i].name},
+            .count = 1,
+        };
+
+        if (!postgres_link_query(&t->link, &q, &r, e))
+            return false;
+        if (PQntuples(r) == 0)
+            return err_set(e, ERR_NOT_FOUND, "the server has no extension %s",
+                           m->extensions[i].name);
+    }
+    return true;
+}
+
 static bool restore(struct postgres_target *t, struct err *e)
 {
     AUTO(mem) char *program = NULL;
 
-    if (!postgres_file_manifest(t->files, &t->manifest, e) || !find_program(t, &program, e))
+    if (!postgres_file_manifest(t->files, &t->manifest, e) || !find_program(t, &program, e) ||
+        !check_extensions(t, e))
         return false;
     if (t->o->with_globals && t->manifest.has_globals && !postgres_roles_make(t, e))
         return err_wrap(e, "make the roles");
@@ -266,4 +291,15 @@ bool postgres_restore(const struct postgres_restore_options *o, const struct pos
                       later.text);
     }
     return err_wrap(e, "database %s", o->database);
+}
+
+bool postgres_stored_read(const struct postgres_files *files, struct postgres_stored *out,
+                          struct err *e)
+{
+    AUTO(postgres_manifest) struct postgres_manifest m = {0};
+
+    if (!postgres_file_manifest(files, &m, e))
+        return false;
+    *out = (struct postgres_stored){(int)(m.server_number / PER_MAJOR), m.has_globals};
+    return true;
 }

@@ -18,6 +18,14 @@ struct postgres_files {
     void *arg;
 };
 
+/* What must be known before anything is restored. */
+struct postgres_stored {
+    int major;        /* version of the server that the database was on */
+    bool has_globals; /* its roles are stored too */
+};
+MUST_CHECK bool postgres_stored_read(const struct postgres_files *files,
+                                     struct postgres_stored *out, struct err *e);
+
 struct postgres_restore_options {
     const char *dsn;      /* of the server, with a database to connect to; without a password */
     const char *password; /* NULL: from where libpq gets one */
