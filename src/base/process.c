@@ -83,13 +83,8 @@ static const char **environment_for(const struct child_spec *spec)
     const char **all = mem_array(set_count + count + 1, sizeof(*all));
     size_t kept = 0;
 
-<<<<<<< HEAD
-    for (size_t i = 0; spec->set != NULL && i < set_count; i++)
-        all[i] = spec->set[i];
-=======
     for (const char *const *set = spec->set; set != NULL && *set != NULL; set++)
         all[kept++] = *set;
->>>>>>> command
     for (size_t i = 0; i < count; i++)
         if (is_kept(spec, ours[i]))
             all[kept++] = ours[i];

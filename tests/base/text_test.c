@@ -281,10 +281,6 @@ TESTS("text", hex_reads_back_and_is_lower_case,
       parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
       parse_size_refuses_other_text_and_too_large_numbers,
       parse_duration_takes_each_unit_once_and_in_order,
-<<<<<<< HEAD
       parse_timeout_takes_one_number_and_one_unit_above_zero,
-      size_format_shows_three_decimals_rounded_down)
-=======
       size_format_shows_three_decimals_rounded_down,
       text_flatten_makes_one_line_of_valid_text_that_fits)
->>>>>>> postgres
