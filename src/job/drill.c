@@ -197,8 +197,8 @@ static prove_fn *prover_of(const char *kind)
         const char *kind;
         prove_fn *fn;
     } provers[] = {
-        {"bundle", prove_nothing},   {"cfms", prove_nothing},  {"command", prove_command},
-        {"postgres", prove_nothing}, {"sqlite", prove_sqlite},
+        {"bundle", prove_nothing},    {"cfms", prove_nothing},  {"command", prove_command},
+        {"postgres", prove_postgres}, {"sqlite", prove_sqlite},
     };
 
     for (size_t i = 0; i < sizeof(provers) / sizeof(provers[0]); i++)

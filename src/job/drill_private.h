@@ -30,6 +30,10 @@ bool prove_tree(struct drill *d, const char *path, const struct entry *en, struc
 bool prove_sqlite(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
                   struct err *e);
 
+/* The database restored on a server of its own and compared with its manifest. */
+bool prove_postgres(struct drill *d, const char *path, const struct entry *en,
+                    struct drill_member *m, struct err *e);
+
 /* The configured check reads the output. */
 bool prove_command(struct drill *d, const char *path, const struct entry *en,
                    struct drill_member *m, struct err *e);

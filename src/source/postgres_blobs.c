@@ -147,7 +147,7 @@ bool postgres_blobs_send(struct postgres_link *l, struct postgres_blobs *counts,
         got = PQntuples(r);
         for (int i = 0; i < got; i++)
             if (!blob_send(&b, r, i, last, e))
-                return to->has_sink_failed ? false : err_wrap(e, "number %s", last);
+                return to != NULL && to->has_sink_failed ? false : err_wrap(e, "number %s", last);
     } while (got > 0);
     counts->count = b.count;
     counts->bytes = b.bytes;

@@ -1,6 +1,7 @@
 #include "source/postgres_link.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
@@ -110,6 +111,11 @@ void postgres_address_done(struct postgres_address *a)
 void postgres_address_set_passfile(struct postgres_address *a, const char *path)
 {
     address_set(a, "passfile", path);
+}
+
+void postgres_address_set_database(struct postgres_address *a, const char *name)
+{
+    address_set(a, "dbname", name);
 }
 
 static void setting_format(struct buf *out, const char *keyword, const char *value)
@@ -261,7 +267,7 @@ void postgres_link_close(struct postgres_link *l)
 
 static bool go_on(const struct postgres_link *l, struct err *e)
 {
-    if (cancel_is_requested())
+    if (cancel_is_requested() && !l->is_tidying)
         return cancel_err(e);
     if (l->is_stopping != NULL && atomic_load(l->is_stopping))
         return err_set(e, ERR_CANCELLED, "another part of the backup failed");
@@ -397,6 +403,87 @@ bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_
         return err_set(e, ERR_FATAL, "the server sent %llu rows and speaks of \"%s\"",
                        (unsigned long long)count, ended == NULL ? "" : PQcmdTuples(ended));
     return true;
+}
+
+/* Loading */
+
+/* Let the server have what was put for it. */
+static bool link_flush(struct postgres_link *l, struct err *e)
+{
+    for (;;) {
+        struct pollfd p = {.fd = PQsocket(l->conn), .events = POLLIN | POLLOUT};
+        const int left = PQflush(l->conn);
+
+        if (left <= 0)
+            return left == 0 || link_err(l, NULL, e);
+        if (!go_on(l, e))
+            return false;
+        if (poll(&p, 1, WAIT_MS) > 0 && (p.revents & POLLIN) != 0 && PQconsumeInput(l->conn) != 1)
+            return link_err(l, NULL, e);
+    }
+}
+
+static bool load_pieces(struct postgres_link *l, postgres_piece_fn *fn, void *arg, struct err *e)
+{
+    AUTO(buf) struct buf piece = {0};
+
+    do {
+        buf_clear(&piece);
+        if (!go_on(l, e) || !fn(arg, &piece, e))
+            return false;
+        assert(piece.size <= INT_MAX);
+        if (PQputCopyData(l->conn, (const char *)piece.data, (int)piece.size) != 1)
+            return link_err(l, NULL, e);
+        if (!link_flush(l, e))
+            return false;
+    } while (piece.size > 0);
+    return PQputCopyEnd(l->conn, NULL) == 1 || link_err(l, NULL, e);
+}
+
+bool postgres_link_load(struct postgres_link *l, const char *sql, postgres_piece_fn *fn, void *arg,
+                        uint64_t *rows, struct err *e)
+{
+    AUTO(postgres_result) PGresult *begun = NULL;
+    AUTO(postgres_result) PGresult *ended = NULL;
+    bool ok = true;
+
+    if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
+        return false;
+    if (PQresultStatus(begun) != PGRES_COPY_IN)
+        return link_err(l, begun, e);
+    /* Never blocking: a server that does not read must not keep us from stopping. */
+    if (PQsetnonblocking(l->conn, 1) != 0)
+        return link_err(l, NULL, e);
+    if (!load_pieces(l, fn, arg, e) || !link_flush(l, e) || !link_drain(l, &ended, &ok, e) || !ok)
+        return false;
+    if (PQsetnonblocking(l->conn, 0) != 0)
+        return link_err(l, NULL, e);
+    return parse_u64(ended == NULL ? "" : PQcmdTuples(ended), rows, e);
+}
+
+/* Texts in statements.  Unlike libpq's functions these need no connection; the server reads
+ * backslashes in E'' as such whatever its settings. */
+
+void postgres_name_quote(const char *name, struct buf *out)
+{
+    buf_append(out, "\"", 1);
+    for (; *name != '\0'; name++) {
+        if (*name == '"')
+            buf_append(out, name, 1);
+        buf_append(out, name, 1);
+    }
+    buf_append(out, "\"", 1);
+}
+
+void postgres_text_quote(const char *text, struct buf *out)
+{
+    buf_append(out, "E'", 2);
+    for (; *text != '\0'; text++) {
+        if (*text == '\'' || *text == '\\')
+            buf_append(out, text, 1);
+        buf_append(out, text, 1);
+    }
+    buf_append(out, "'", 1);
 }
 
 /* Results */

@@ -29,6 +29,9 @@ void postgres_address_done(struct postgres_address *a);
 /* Look for the password in this file. */
 void postgres_address_set_passfile(struct postgres_address *a, const char *path);
 
+/* Another database of the same server. */
+void postgres_address_set_database(struct postgres_address *a, const char *name);
+
 /* Append the address as a connection string for a program; passfile may be NULL. */
 void postgres_address_format(const struct postgres_address *a, const char *passfile,
                              struct buf *out);
@@ -37,6 +40,7 @@ void postgres_address_format(const struct postgres_address *a, const char *passf
 struct postgres_link {
     PGconn *conn;
     const atomic_bool *is_stopping; /* another thread failed: give up; or NULL */
+    bool is_tidying;                /* goes on after a request to stop: it puts things in order */
     char sqlstate[6];               /* of the last failure, "" when the server gave none */
 };
 
@@ -69,6 +73,19 @@ typedef bool postgres_line_fn(void *arg, struct slice line, struct err *e);
 /* A failure of fn ends the copying and comes back unchanged. */
 MUST_CHECK bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_fn *fn,
                                    void *arg, struct err *e);
+
+/* Append the next piece of what is to be sent to *out; nothing at its end. */
+typedef bool postgres_piece_fn(void *arg, struct buf *out, struct err *e);
+/*
+ * Run COPY FROM STDIN; *rows is how many the server took.  A failure of fn ends the copying and
+ * comes back unchanged.  After a failure the connection is of no use.
+ */
+MUST_CHECK bool postgres_link_load(struct postgres_link *l, const char *sql, postgres_piece_fn *fn,
+                                   void *arg, uint64_t *rows, struct err *e);
+
+/* Append a name or a text to a statement, quoted. */
+void postgres_name_quote(const char *name, struct buf *out);
+void postgres_text_quote(const char *text, struct buf *out);
 
 void postgres_result_auto(PGresult **r);
 /* Numbers that the server printed. */

@@ -9,7 +9,7 @@
 
 bool postgres_sender_add(struct postgres_sender *s, struct slice bytes, struct err *e)
 {
-    if (made_file_add(&s->file, bytes, e))
+    if (s == NULL || made_file_add(&s->file, bytes, e))
         return true;
     s->has_sink_failed = true;
     return false;

@@ -50,6 +50,7 @@ struct postgres_sender {
     struct made_file file;
     bool has_sink_failed;
 };
+/* NULL keeps nothing: then what is sent is only counted and hashed. */
 MUST_CHECK bool postgres_sender_add(struct postgres_sender *s, struct slice bytes, struct err *e);
 
 /* Send the rows of a table, and count them in its part of the manifest. */

@@ -1,0 +1,305 @@
+/*
+ * A restore of a database from stage to stage: roles, an empty database, the definitions that data
+ * needs, the data, the definitions that need data.
+ */
+#include "source/postgres_restore.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "source/postgres_crew.h"
+#include "source/postgres_restore_run.h"
+#include "source/postgres_tool.h"
+
+#define PER_MAJOR          10000 /* 150020 is 15.20 */
+#define DUPLICATE_DATABASE "42P04"
+#define NUMBER_TEXT        24
+#define ARGUMENTS_MAX      10
+#define PATH_TEXT          60
+
+static const char incomplete[] = "incomplete: a restore by holdfast has not come to its end";
+
+/* The database */
+
+static void append_setting(struct buf *sql, const char *keyword, const char *value)
+{
+    buf_printf(sql, " %s ", keyword);
+    postgres_text_quote(value, sql);
+}
+
+static bool is_text(const char *text, const char *wanted)
+{
+    return text != NULL && strcmp(text, wanted) == 0;
+}
+
+static void create_format(const struct postgres_target *t, struct buf *sql)
+{
+    const struct postgres_manifest *m = &t->manifest;
+
+    buf_printf(sql, "CREATE DATABASE ");
+    postgres_name_quote(t->o->database, sql);
+    buf_printf(sql, " TEMPLATE template0");
+    append_setting(sql, "ENCODING", m->encoding);
+    append_setting(sql, "LC_COLLATE", m->collate);
+    append_setting(sql, "LC_CTYPE", m->ctype);
+    if (is_text(m->locale_provider, "libc"))
+        return;
+    buf_printf(sql, " LOCALE_PROVIDER ");
+    postgres_name_quote(m->locale_provider, sql);
+    if (m->locale != NULL)
+        append_setting(sql, is_text(m->locale_provider, "icu") ? "ICU_LOCALE" : "BUILTIN_LOCALE",
+                       m->locale);
+}
+
+/* Say that the database is not what it looks like yet; NULL: it is. */
+static bool database_mark(struct postgres_target *t, const char *comment, struct err *e)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    buf_printf(&sql, "COMMENT ON DATABASE ");
+    postgres_name_quote(t->o->database, &sql);
+    buf_printf(&sql, " IS ");
+    if (comment == NULL)
+        buf_printf(&sql, "NULL");
+    else
+        postgres_text_quote(comment, &sql);
+    return postgres_link_run(&t->link, buf_string(&sql), e);
+}
+
+static bool database_make(struct postgres_target *t, struct err *e)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    create_format(t, &sql);
+    if (!postgres_link_run(&t->link, buf_string(&sql), e)) {
+        if (strcmp(t->link.sqlstate, DUPLICATE_DATABASE) == 0)
+            e->code = ERR_EXISTS;
+        return err_wrap(e, "make the database");
+    }
+    t->report->is_made = true;
+    return database_mark(t, incomplete, e);
+}
+
+/* Definitions */
+
+/* A definition file without a name, for a program to read by *path. */
+static bool definitions_fetch(const struct postgres_target *t, const char *name, int *fd,
+                              char path[PATH_TEXT], struct err *e)
+{
+    AUTO(postgres_file) struct postgres_file f = {0};
+    AUTO(buf) struct buf piece = {0};
+    const char *system = getenv("TMPDIR");
+    const char *folder = t->o->scratch;
+
+    if (folder == NULL)
+        folder = system != NULL && *system == '/' ? system : "/var/tmp";
+    if (!postgres_file_open(&f, t->files, name, e) || !file_unnamed(folder, fd, e))
+        return false;
+    do {
+        buf_clear(&piece);
+        if (!postgres_file_next(&f, &piece, e) || !fd_write(*fd, buf_slice(&piece), e))
+            return err_wrap(e, "%s", name);
+    } while (piece.size > 0);
+    (void)snprintf(path, PATH_TEXT, "/proc/%d/fd/%d", (int)getpid(), *fd); /* has room */
+    return true;
+}
+
+static bool output_ignore(void *arg, struct slice bytes, struct err *e)
+{
+    (void)arg;
+    (void)bytes;
+    (void)e;
+    return true;
+}
+
+static bool definitions_restore(const struct postgres_target *t, const char *program,
+                                const char *name, int jobs, struct err *e)
+{
+    AUTO(fd) int fd = -1;
+    AUTO(buf) struct buf address = {0};
+    char path[PATH_TEXT];
+    char jobs_text[NUMBER_TEXT];
+    const char *argv[ARGUMENTS_MAX] = {program, "--exit-on-error", "--no-password",
+                                       "--no-tablespaces"};
+    size_t count = 4;
+
+    if (!definitions_fetch(t, name, &fd, path, e))
+        return false;
+    buf_printf(&address, "--dbname=");
+    postgres_address_format(&t->address, t->password_fd >= 0 ? POSTGRES_PASSFILE : NULL, &address);
+    (void)snprintf(jobs_text, sizeof(jobs_text), "--jobs=%d", jobs);
+    if (t->o->without_owners) {
+        argv[count++] = "--no-owner";
+        argv[count++] = "--no-acl";
+    }
+    argv[count++] = jobs_text;
+    argv[count++] = buf_string(&address);
+    argv[count++] = path;
+
+    const struct postgres_tool tool = {
+        .argv = (char *const *)(uintptr_t)argv,
+        .password_fd = t->password_fd,
+        .secret = t->o->password,
+    };
+
+    return postgres_tool_run(&tool, output_ignore, NULL, e);
+}
+
+/* pg_dump of single tables leaves out the schemas that they are in. */
+static bool schemas_make(struct postgres_target *t, struct postgres_link *l, struct err *e)
+{
+    const struct postgres_manifest *m = &t->manifest;
+
+    if (m->selection[POSTGRES_TABLES].count == 0)
+        return true;
+    for (size_t i = 0; i < m->table_count; i++) {
+        AUTO(buf) struct buf sql = {0};
+
+        buf_printf(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+        postgres_name_quote(m->tables[i].schema, &sql);
+        if (!postgres_link_run(l, buf_string(&sql), e))
+            return err_wrap(e, "schema %s", m->tables[i].schema);
+    }
+    return true;
+}
+
+/* Values */
+
+static bool sequences_set(const struct postgres_manifest *m, struct postgres_link *l, struct err *e)
+{
+    for (size_t i = 0; i < m->sequence_count; i++) {
+        const struct postgres_sequence *s = &m->sequences[i];
+        char value[NUMBER_TEXT];
+        const struct postgres_query q = {
+            .sql = "SELECT setval(format('%I.%I', $1::text, $2::text)::regclass, $3::bigint,"
+                   " $4::bool)",
+            .values = {s->schema, s->name, value, s->is_called ? "t" : "f"},
+            .count = 4,
+        };
+
+        (void)snprintf(value, sizeof(value), "%" PRId64, s->last_value); /* 20 characters */
+        if (!postgres_link_query(l, &q, NULL, e))
+            return err_wrap(e, "sequence %s.%s", s->schema, s->name);
+    }
+    return true;
+}
+
+/* Stages */
+
+static void link_auto(struct postgres_link *l)
+{
+    postgres_link_close(l);
+}
+
+static bool database_fill(struct postgres_target *t, const char *program, struct err *e)
+{
+    AUTO(link) struct postgres_link l = {0};
+
+    if (!postgres_link_open(&l, &t->address, e) || !schemas_make(t, &l, e))
+        return false;
+    if (!definitions_restore(t, program, "pre-data.dump", 1, e))
+        return err_wrap(e, "definitions before the data");
+    if (!postgres_load(t, e) || !sequences_set(&t->manifest, &l, e))
+        return false;
+    if (!definitions_restore(t, program, "post-data.dump", postgres_crew_jobs(t->o->jobs), e))
+        return err_wrap(e, "definitions after the data");
+    return postgres_link_run(&l, "ANALYZE", e) || err_wrap(e, "analyze");
+}
+
+static bool find_program(const struct postgres_target *t, char **program, struct err *e)
+{
+    const int stored = (int)(t->manifest.server_number / PER_MAJOR);
+    const int server = PQserverVersion(t->link.conn) / PER_MAJOR;
+
+    return postgres_tool_find("pg_restore", stored > server ? stored : server, program, e);
+}
+
+/* Better now than in the middle. */
+static bool check_extensions(struct postgres_target *t, struct err *e)
+{
+    const struct postgres_manifest *m = &t->manifest;
+
+    if (m->selection[POSTGRES_TABLES].count > 0 || m->selection[POSTGRES_SCHEMAS].count > 0)
+        return true; /* they are not part of such a backup */
+    for (size_t i = 0; i < m->extension_count; i++) {
+        AUTO(postgres_result) PGresult *r = NULL;
+        const struct postgres_query q = {
+            .sql = "SELECT 1 FROM pg_available_extensions WHERE name = $1",
+            .values = {m->extensions[i].name},
+            .count = 1,
+        };
+
+        if (!postgres_link_query(&t->link, &q, &r, e))
+            return false;
+        if (PQntuples(r) == 0)
+            return err_set(e, ERR_NOT_FOUND, "the server has no extension %s",
+                           m->extensions[i].name);
+    }
+    return true;
+}
+
+static bool restore(struct postgres_target *t, struct err *e)
+{
+    AUTO(mem) char *program = NULL;
+
+    if (!postgres_file_manifest(t->files, &t->manifest, e) || !find_program(t, &program, e) ||
+        !check_extensions(t, e))
+        return false;
+    if (t->o->with_globals && t->manifest.has_globals && !postgres_roles_make(t, e))
+        return err_wrap(e, "make the roles");
+    return database_make(t, e) && database_fill(t, program, e) && database_mark(t, NULL, e);
+}
+
+/* Remove what was made; goes on after a request to stop. */
+static bool take_back(const struct postgres_target *t, struct err *e)
+{
+    AUTO(link) struct postgres_link l = {.is_tidying = true};
+    AUTO(buf) struct buf sql = {0};
+
+    if (!t->report->is_made && t->roles.size == 0)
+        return true;
+    buf_printf(&sql, "DROP DATABASE IF EXISTS ");
+    postgres_name_quote(t->o->database, &sql);
+    buf_printf(&sql, " WITH (FORCE)");
+    if (!postgres_link_open(&l, &t->server, e))
+        return false;
+    if (t->report->is_made && !postgres_link_run(&l, buf_string(&sql), e))
+        return false;
+    return postgres_roles_drop(t, &l, e);
+}
+
+bool postgres_restore(const struct postgres_restore_options *o, const struct postgres_files *files,
+                      struct postgres_restore_report *report, struct err *e)
+{
+    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
+    struct err later = {0};
+
+    *report = (struct postgres_restore_report){0};
+    t.files = files;
+    t.report = report;
+    if (postgres_target_open(&t, o, e) && restore(&t, e))
+        return true;
+    if (!take_back(&t, &later)) {
+        const struct err why = *e;
+
+        (void)err_set(e, why.code, "%.300s; what was made of it is still there: %.120s", why.text,
+                      later.text);
+    }
+    return err_wrap(e, "database %s", o->database);
+}
+
+bool postgres_stored_read(const struct postgres_files *files, struct postgres_stored *out,
+                          struct err *e)
+{
+    AUTO(postgres_manifest) struct postgres_manifest m = {0};
+
+    if (!postgres_file_manifest(files, &m, e))
+        return false;
+    *out = (struct postgres_stored){(int)(m.server_number / PER_MAJOR), m.has_globals};
+    return true;
+}

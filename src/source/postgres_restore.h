@@ -1,0 +1,84 @@
+/*
+ * Bringing a PostgreSQL database back from what a backup stored of it.  Part of source.h.
+ */
+#ifndef SOURCE_POSTGRES_RESTORE_H
+#define SOURCE_POSTGRES_RESTORE_H
+
+#include "source/postgres.h"
+
+/* How the stored files are read; names are as in docs/sources/postgres.md ("manifest.json",
+ * "data/public.t.copy").  Any thread opens streams, each uses its own. */
+struct postgres_stream;
+struct postgres_files {
+    MUST_CHECK bool (*open)(void *arg, const char *name, struct postgres_stream **out,
+                            struct err *e);
+    /* Append the next piece, at most some MiB; nothing at the end. */
+    MUST_CHECK bool (*read)(struct postgres_stream *s, struct buf *out, struct err *e);
+    void (*close)(struct postgres_stream *s);
+    void *arg;
+};
+
+/* What must be known before anything is restored. */
+struct postgres_stored {
+    int major;        /* version of the server that the database was on */
+    bool has_globals; /* its roles are stored too */
+};
+MUST_CHECK bool postgres_stored_read(const struct postgres_files *files,
+                                     struct postgres_stored *out, struct err *e);
+
+struct postgres_restore_options {
+    const char *dsn;      /* of the server, with a database to connect to; without a password */
+    const char *password; /* NULL: from where libpq gets one */
+    const char *passfile; /* a .pgpass of its own, or NULL */
+    const char *database; /* to be made */
+    const char *scratch;  /* folder for the definitions; NULL: $TMPDIR or /var/tmp */
+    bool with_globals;    /* make the roles that are missing first, if the backup has them */
+    bool without_owners;  /* everything belongs to the role that connects, and nobody has rights */
+    int jobs;             /* tables at a time; 0: processors, at most 8 */
+};
+
+struct postgres_restore_report {
+    bool is_made; /* the server made the database: what failed later is not for lack of room */
+    uint64_t tables, rows, bytes, blobs;
+};
+
+/*
+ * Make the database and fill it.  ERR_EXISTS when there is one of that name.  Whatever fails, and
+ * also when it is cancelled, the database and roles that were made are dropped again, and the
+ * sentence names the object.  A restore that is killed leaves a database whose comment says that it
+ * is incomplete.  *report is set in any case.
+ *
+ * Roles that exist stay as they are.  Everything goes to the default tablespace.
+ */
+MUST_CHECK bool postgres_restore(const struct postgres_restore_options *o,
+                                 const struct postgres_files *files,
+                                 struct postgres_restore_report *report, struct err *e);
+
+struct postgres_verify_report {
+    uint64_t tables, rows, bytes; /* that were compared */
+    uint64_t differences;
+    struct buf text; /* the first 100 differences, a sentence on a line each */
+};
+void postgres_verify_report_done(struct postgres_verify_report *r);
+void postgres_verify_report_auto(struct postgres_verify_report *r);
+
+/*
+ * Compare a restored database (o->database) with the stored manifest: the rows of every table
+ * hashed as the backup did it, large objects, sequences, extensions, encoding.  True when that
+ * could be done, whatever was found.
+ */
+MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
+                                const struct postgres_files *files,
+                                struct postgres_verify_report *out, struct err *e);
+
+/*
+ * Put database `from` in the place of database `to` of the same server; *kept (owned) is the name
+ * that the old one has from then on, "<to>_before_<UTC time>".  Sessions of both are ended.  The
+ * two renamings are one transaction, so that a crash leaves the old state or the new one; in the
+ * old state calling it again is right, in the new one it fails with ERR_NOT_FOUND for `from`. The
+ * same with kept as `from` undoes it.  ERR_NOT_FOUND when one of them is not there.
+ */
+MUST_CHECK bool postgres_swap(const struct postgres_restore_options *o, const char *from,
+                              const char *to, char **kept, struct err *e);
+
+#endif
