@@ -148,16 +148,12 @@ static void *move_money(void *arg)
 
 static int64_t sum_of(const struct backup *b, const char *file)
 {
-    struct slice s = file_of(b, file);
+    AUTO(buf) struct buf text = {0};
     int64_t sum = 0;
 
-    while (s.size > 0) {
-        const uint8_t *end = memchr(s.data, '\n', s.size);
-        const uint8_t *tab = memchr(s.data, '\t', s.size);
-
-        sum += strtoll((const char *)tab + 1, NULL, 10);
-        s = SLICE_OF(end + 1, s.size - (size_t)(end + 1 - s.data));
-    }
+    buf_append_slice(&text, file_of(b, file));
+    for (const char *row = buf_string(&text); *row != '\0'; row = strchr(row, '\n') + 1)
+        sum += strtoll(strchr(row, '\t') + 1, NULL, 10);
     return sum;
 }
 
