@@ -31,17 +31,17 @@ status 0 "$HOLDFAST" backup --set shop
 status 0 "$HOLDFAST" ls latest:/postgres/shop
 has out 'manifest.json'
 has out 'data/stock.item.copy'
-status 0 "$HOLDFAST" drill shop
+status 0 "$HOLDFAST" drill shop --scratch /tmp
 has out 'proven'
 has out 'tables'
 
-look() { "$bin/pg_dump" -h "$work/server" -U postgres "$1" | grep -v '^\\\(un\)\?restrict'; }
-server="host=$work/server user=postgres dbname=postgres"
+look() { "$bin/pg_dump" -h "$server" -U postgres "$1" | grep -v '^\\\(un\)\?restrict'; }
+admin="host=$server user=postgres dbname=postgres"
 look shop >shop.sql
-status 0 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$server"
+status 0 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$admin"
 look copy >copy.sql
 cmp shop.sql copy.sql || fail "the copy differs"
-status 1 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$server"
+status 1 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$admin"
 has err 'copy'
 status 2 "$HOLDFAST" restore latest:/postgres/shop --into copy
 status 2 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn 'postgresql://ann:secret@localhost/x'
@@ -49,16 +49,16 @@ lacks err 'secret'
 
 # The accident, and the way back.
 psql -c 'set client_min_messages to warning; drop table sale cascade; delete from stock.item'
-status 0 "$HOLDFAST" restore latest:/postgres/shop --into shop --dsn "$server" --in-place --json
+status 0 "$HOLDFAST" restore latest:/postgres/shop --into shop --dsn "$admin" --in-place --json
 kept=$(json_get out 'lines[-1]["kept"]')
 look shop >again.sql
 cmp shop.sql again.sql || fail "the database in place differs"
-[ "$("$bin/psql" -XAtq -h "$work/server" -U postgres -d "$kept" -c 'select count(*) from stock.item')" = 0 ] ||
+[ "$("$bin/psql" -XAtq -h "$server" -U postgres -d "$kept" -c 'select count(*) from stock.item')" = 0 ] ||
     fail "the database before was not kept"
 [ "$(psql -c "select count(*) from pg_database where datname like 'holdfast%'")" = 0 ] || fail "something is left over"
 
 # What is gone is told before anything is stored.
-"$bin/psql" -Xq -h "$work/server" -U postgres -d postgres -c 'drop database shop'
+"$bin/psql" -Xq -h "$server" -U postgres -d postgres -c 'drop database shop'
 status 1 "$HOLDFAST" backup --set shop
 has err 'postgres/shop'
 status 0 "$HOLDFAST" snapshots --set shop --json
