@@ -41,15 +41,15 @@ static void copy_format(const struct postgres_table *t, const char *encoding, st
     buf_printf(out, ")");
 }
 
-static bool rows_load(const struct load *load, struct postgres_link *l,
-                      const struct postgres_table *t, struct err *e)
+bool postgres_rows_load(const struct postgres_target *target, struct postgres_link *l,
+                        const struct postgres_table *t, struct err *e)
 {
     AUTO(postgres_file) struct postgres_file f = {0};
     AUTO(buf) struct buf sql = {0};
     uint64_t rows = 0;
 
-    copy_format(t, load->target->manifest.encoding, &sql);
-    if (!postgres_file_open(&f, load->target->files, t->file, e) ||
+    copy_format(t, target->manifest.encoding, &sql);
+    if (!postgres_file_open(&f, target->files, t->file, e) ||
         !postgres_link_load(l, buf_string(&sql), postgres_file_next, &f, &rows, e))
         return err_wrap(e, "table %s.%s", t->schema, t->name);
     if (rows != t->rows)
@@ -65,7 +65,7 @@ static bool part_load(void *arg, struct postgres_link *l, size_t number, struct 
 
     if (load->has_blobs && number == 0)
         return postgres_blobs_load(load->target, l, e) || err_wrap(e, "large objects");
-    return rows_load(load, l, load->tables[number - load->has_blobs], e);
+    return postgres_rows_load(load->target, l, load->tables[number - load->has_blobs], e);
 }
 
 static int compare_sizes(const void *a, const void *b)

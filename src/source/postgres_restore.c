@@ -150,6 +150,17 @@ static bool definitions_restore(const struct postgres_target *t, const char *pro
     return postgres_tool_run(&tool, output_ignore, NULL, e);
 }
 
+/* Last, because some settings are in the way of a restore. */
+static bool settings_restore(struct postgres_target *t, const char *program, struct err *e)
+{
+    AUTO(fd) int fd = -1;
+    char path[PATH_TEXT];
+
+    return (definitions_fetch(t, "pre-data.dump", &fd, path, e) &&
+            postgres_settings_restore(t, program, path, e)) ||
+           err_wrap(e, "settings of the database");
+}
+
 /* pg_dump of single tables leaves out the schemas that they are in. */
 static bool schemas_make(struct postgres_target *t, struct postgres_link *l, struct err *e)
 {
@@ -252,7 +263,8 @@ static bool restore(struct postgres_target *t, struct err *e)
         return false;
     if (t->o->with_globals && t->manifest.has_globals && !postgres_roles_make(t, e))
         return err_wrap(e, "make the roles");
-    return database_make(t, e) && database_fill(t, program, e) && database_mark(t, NULL, e);
+    return database_make(t, e) && database_fill(t, program, e) && settings_restore(t, program, e) &&
+           database_mark(t, NULL, e);
 }
 
 /* Remove what was made; goes on after a request to stop. */

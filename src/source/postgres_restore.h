@@ -54,6 +54,17 @@ MUST_CHECK bool postgres_restore(const struct postgres_restore_options *o,
                                  const struct postgres_files *files,
                                  struct postgres_restore_report *report, struct err *e);
 
+/*
+ * Add the stored rows of some tables ("schema.table") to those of a database that exists, in one
+ * transaction: all or none.  Keys, triggers and row security apply as to any COPY.  ERR_NOT_FOUND
+ * when the backup or the database has no such table, ERR_USAGE when no rows of it are stored: those
+ * of a partitioned table are in its partitions.
+ */
+MUST_CHECK bool postgres_restore_rows(const struct postgres_restore_options *o,
+                                      const struct postgres_files *files,
+                                      const struct postgres_texts *tables,
+                                      struct postgres_restore_report *report, struct err *e);
+
 struct postgres_verify_report {
     uint64_t tables, rows, bytes; /* that were compared */
     uint64_t differences;

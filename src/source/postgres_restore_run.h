@@ -50,8 +50,16 @@ MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);
 MUST_CHECK bool postgres_roles_drop(const struct postgres_target *t, struct postgres_link *l,
                                     struct err *e);
 
+/* Give the database the owner and the settings of the old one, which pg_restore (program) reads from
+ * the definitions at path. */
+MUST_CHECK bool postgres_settings_restore(struct postgres_target *t, const char *program,
+                                          const char *path, struct err *e);
+
 /* Bring all rows and large objects. */
 MUST_CHECK bool postgres_load(struct postgres_target *t, struct err *e);
+/* The rows of one table that has some stored. */
+MUST_CHECK bool postgres_rows_load(const struct postgres_target *target, struct postgres_link *l,
+                                   const struct postgres_table *t, struct err *e);
 /* All large objects, by a connection to the database. */
 MUST_CHECK bool postgres_blobs_load(const struct postgres_target *t, struct postgres_link *l,
                                     struct err *e);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "source/postgres_restore_run.h"
+#include "source/postgres_script.h"
 
 #define GLOBALS_MAX ((size_t)256 << 20)
 #define DUPLICATE   "42710"
@@ -21,80 +22,6 @@ struct making {
 static void making_auto(struct making *m)
 {
     buf_done(&m->kept);
-}
-
-/* Statements */
-
-static bool begins_with(struct slice s, const char *text)
-{
-    const size_t size = strlen(text);
-
-    return s.size >= size && strncmp((const char *)s.data, text, size) == 0;
-}
-
-static struct slice after(struct slice s, size_t size)
-{
-    return SLICE_OF(s.data + size, s.size - size);
-}
-
-/* Bytes of a quoted text at the front, its quotes included; all when it does not end. */
-static size_t quoted_size(struct slice s, bool has_escapes)
-{
-    const uint8_t quote = s.data[0];
-
-    for (size_t i = 1; i < s.size; i++) {
-        if (has_escapes && s.data[i] == '\\')
-            i++;
-        else if (s.data[i] == quote)
-            return i + 1; /* a doubled quote begins what counts as a second text */
-    }
-    return s.size;
-}
-
-/* Bytes up to and with the first ';' outside quotes; 0 when there is none. */
-static size_t statement_size(struct slice s)
-{
-    size_t i = 0;
-
-    while (i < s.size && s.data[i] != ';') {
-        const bool has_escapes = i > 0 && s.data[i] == '\'' && (s.data[i - 1] | 0x20) == 'e';
-
-        if (s.data[i] == '\'' || s.data[i] == '"')
-            i += quoted_size(after(s, i), has_escapes);
-        else
-            i++;
-    }
-    return i < s.size ? i + 1 : 0;
-}
-
-/* Blanks, comments and the commands of psql before a statement. */
-static struct slice skip_blanks(struct slice s)
-{
-    for (;;) {
-        while (s.size > 0 && s.data[0] <= ' ')
-            s = after(s, 1);
-        if (!begins_with(s, "--") && !begins_with(s, "\\"))
-            return s;
-
-        const uint8_t *end = memchr(s.data, '\n', s.size);
-
-        s = end == NULL ? after(s, s.size) : after(s, (size_t)(end - s.data));
-    }
-}
-
-/* The name at the front, quoted or not. */
-static struct slice name_at(struct slice s)
-{
-    size_t size = 0;
-
-    if (s.size > 0 && s.data[0] == '"')
-        do
-            size += quoted_size(after(s, size), false);
-        while (size < s.size && s.data[size] == '"');
-    else
-        while (size < s.size && s.data[size] != ' ' && s.data[size] != ';')
-            size++;
-    return SLICE_OF(s.data, size);
 }
 
 /* Lists of names */
@@ -121,33 +48,37 @@ static struct slice role_of(struct slice s)
     static const char *const beginnings[] = {"CREATE ROLE ", "ALTER ROLE ", "COMMENT ON ROLE "};
 
     for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
-        if (begins_with(s, beginnings[i]))
-            return name_at(after(s, strlen(beginnings[i])));
-    if (!begins_with(s, "GRANT "))
+        if (postgres_script_begins(s, beginnings[i]))
+            return postgres_script_name(postgres_script_after(s, strlen(beginnings[i])));
+    if (!postgres_script_begins(s, "GRANT "))
         return (struct slice){0};
 
-    const struct slice group = name_at(after(s, strlen("GRANT ")));
-    const struct slice rest = after(s, strlen("GRANT ") + group.size);
+    const struct slice group = postgres_script_name(postgres_script_after(s, strlen("GRANT ")));
+    const struct slice rest = postgres_script_after(s, strlen("GRANT ") + group.size);
 
-    return begins_with(rest, " TO ") ? name_at(after(rest, strlen(" TO "))) : (struct slice){0};
+    return postgres_script_begins(rest, " TO ")
+               ? postgres_script_name(postgres_script_after(rest, strlen(" TO ")))
+               : (struct slice){0};
 }
 
 static bool is_left_out(const struct making *m, struct slice s)
 {
     const struct slice role = role_of(s);
     const struct slice rest =
-        role.size > 0 ? after(s, (size_t)(role.data - s.data) + role.size) : (struct slice){0};
+        role.size > 0 ? postgres_script_after(s, (size_t)(role.data - s.data) + role.size)
+                      : (struct slice){0};
 
     if (role.size > 0)
-        return is_listed(&m->kept, role) || begins_with(rest, " IN DATABASE ");
-    return begins_with(s, "CREATE TABLESPACE ") || begins_with(s, "ALTER TABLESPACE ") ||
-           begins_with(s, "COMMENT ON TABLESPACE ") ||
+        return is_listed(&m->kept, role) || postgres_script_begins(rest, " IN DATABASE ");
+    return postgres_script_begins(s, "CREATE TABLESPACE ") ||
+           postgres_script_begins(s, "ALTER TABLESPACE ") ||
+           postgres_script_begins(s, "COMMENT ON TABLESPACE ") ||
            memmem(s.data, s.size, " ON TABLESPACE ", strlen(" ON TABLESPACE ")) != NULL;
 }
 
 static bool make(struct making *m, struct slice s, struct err *e)
 {
-    const bool is_creation = begins_with(s, "CREATE ROLE ");
+    const bool is_creation = postgres_script_begins(s, "CREATE ROLE ");
     const struct slice role = role_of(s);
     AUTO(buf) struct buf sql = {0};
 
@@ -177,19 +108,18 @@ bool postgres_roles_make(struct postgres_target *t, struct err *e)
     AUTO(link) struct postgres_link l = {0};
     AUTO(making) struct making m = {.target = t, .link = &l};
     AUTO(buf) struct buf text = {0};
+    struct slice script = {0};
+    struct slice statement = {0};
 
     if (!postgres_file_read(t->files, "globals.sql", GLOBALS_MAX, &text, e) ||
         !postgres_link_open(&l, &t->server, e))
         return false;
-    for (struct slice rest = skip_blanks(buf_slice(&text)); rest.size > 0;) {
-        const size_t size = statement_size(rest);
-
-        if (size == 0)
-            return err_set(e, ERR_CORRUPT, "globals.sql ends within a statement");
-        if (!make(&m, SLICE_OF(rest.data, size), e))
+    script = buf_slice(&text);
+    do
+        if (!postgres_script_next(&script, &statement, e) ||
+            (statement.size > 0 && !make(&m, statement, e)))
             return false;
-        rest = skip_blanks(after(rest, size));
-    }
+    while (statement.size > 0);
     return true;
 }
 
