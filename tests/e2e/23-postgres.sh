@@ -4,6 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
+bin='' dsn='' server=''
 start_postgres shop
 psql -c "create schema stock;
     create table stock.item (id bigint generated always as identity primary key, name text not null, price numeric);
