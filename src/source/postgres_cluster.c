@@ -55,15 +55,19 @@ static bool find_programs(struct start *s, int major, struct err *e)
     return program_check(s->initdb, e);
 }
 
+/* A line of the user database. */
+#define PASSWD_MAX 4096
+
 /* The server refuses to run as root. */
 static bool find_user(struct start *s, struct err *e)
 {
     static const char *const names[] = {"postgres", "nobody"};
 
     for (size_t i = 0; geteuid() == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
-        const struct passwd *found = getpwnam(names[i]);
+        struct passwd entry, *found = NULL;
+        char text[PASSWD_MAX];
 
-        if (found == NULL)
+        if (getpwnam_r(names[i], &entry, text, sizeof(text), &found) != 0 || found == NULL)
             continue;
         s->has_user = true;
         s->uid = found->pw_uid;
