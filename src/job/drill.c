@@ -94,6 +94,14 @@ bool drill_not_checked(struct drill_member *m, const char *fmt, ...)
     return true;
 }
 
+bool drill_compared(struct drill_member *m, uint64_t differences, struct buf *text)
+{
+    m->verdict = VERDICT_PROVEN;
+    return differences == 0 ||
+           drill_failed(m, "%llu difference%s to its manifest: %s", (unsigned long long)differences,
+                        differences == 1 ? "" : "s", buf_string(text));
+}
+
 bool drill_judge(struct drill_member *m, const struct err *why, struct err *e)
 {
     if (why->code == ERR_CORRUPT || why->code == ERR_NOT_FOUND)

@@ -46,6 +46,9 @@ MUST_CHECK bool drill_read_manifest(struct drill *d, const char *path, struct bu
 bool drill_failed(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool drill_not_checked(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* What a comparison with a manifest found: proven, or failed with the differences.  True. */
+bool drill_compared(struct drill_member *m, uint64_t differences, struct buf *text);
+
 /* A failure while reading: damage is a verdict (true), the rest goes back with *e (false). */
 bool drill_judge(struct drill_member *m, const struct err *why, struct err *e);
 

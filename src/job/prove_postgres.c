@@ -59,12 +59,7 @@ static bool compare(struct postgres_proof *p, const struct postgres_restore_opti
     m->tables = r.tables;
     m->rows = r.rows;
     m->bytes = r.bytes;
-    m->verdict = VERDICT_PROVEN;
-    if (r.differences == 0)
-        return true;
-    return drill_failed(m, "%llu difference%s to its manifest: %s",
-                        (unsigned long long)r.differences, r.differences == 1 ? "" : "s",
-                        buf_string(&r.text));
+    return drill_compared(m, r.differences, &r.text);
 }
 
 /* Restore on the server, and compare. */

@@ -49,12 +49,7 @@ static bool compare(struct drill *d, struct slice manifest, struct drill_member 
         return drill_judge(m, &why, e);
     m->tables = r.tables;
     m->rows = r.rows;
-    m->verdict = VERDICT_PROVEN;
-    if (r.differences == 0)
-        return true;
-    return drill_failed(m, "%llu difference%s to its manifest: %s",
-                        (unsigned long long)r.differences, r.differences == 1 ? "" : "s",
-                        buf_string(&r.text));
+    return drill_compared(m, r.differences, &r.text);
 }
 
 bool prove_sqlite(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
