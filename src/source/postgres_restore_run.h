@@ -50,8 +50,8 @@ MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);
 MUST_CHECK bool postgres_roles_drop(const struct postgres_target *t, struct postgres_link *l,
                                     struct err *e);
 
-/* Give the database the owner and the settings of the old one, which pg_restore (program) reads from
- * the definitions at path. */
+/* Give the database the owner and the settings of the old one, which pg_restore (program) reads
+ * from the definitions at path. */
 MUST_CHECK bool postgres_settings_restore(struct postgres_target *t, const char *program,
                                           const char *path, struct err *e);
 

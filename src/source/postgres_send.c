@@ -13,11 +13,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "source/postgres_crew.h"
 #include "source/postgres_run.h"
 #include "source/postgres_tool.h"
 
-#define JOBS_DEFAULT_MAX 8
-#define LOCK_NOT_THERE   "55P03"
+#define LOCK_NOT_THERE "55P03"
 
 struct worker;
 struct part;
@@ -309,10 +309,7 @@ static void *worker_run(void *arg)
 
 static void run_threads(struct run *r)
 {
-    const int processors = thread_processors();
-    const size_t wanted =
-        r->m->o.jobs > 0 ? (size_t)r->m->o.jobs
-                         : (size_t)(processors < JOBS_DEFAULT_MAX ? processors : JOBS_DEFAULT_MAX);
+    const size_t wanted = (size_t)postgres_crew_jobs(r->m->o.jobs);
     const size_t count = wanted < r->count ? wanted : r->count;
     AUTO(mem) struct worker *workers = mem_array(count, sizeof(*workers));
 
