@@ -618,7 +618,8 @@ TEST(a_database_takes_the_place_of_another_and_gives_it_back)
 
     ck_assert_str_eq(try_sql(session, "SELECT 1"), "00000");
     CHECK_OK(postgres_swap(&o, "place new", "place", &kept, e));
-    CHECK(strcmp(try_sql(session, "SELECT 1"), "57P01") == 0);
+    (void)try_sql(session, "SELECT 1");
+    CHECK(PQstatus(session) == CONNECTION_BAD);
     AUTO(mem) char *now = postgres_server_value(server, "place", "SELECT a FROM t");
     AUTO(mem) char *before = postgres_server_value(server, kept, "SELECT a FROM t");
 
