@@ -244,10 +244,10 @@ TEST(a_folder_that_the_server_cannot_reach_leaves_it_unchecked)
     AUTO(drill_result) struct drill_result d = {0};
     struct postgres_options o = {.dsn = postgres_server_dsn(server)};
 
-    if (geteuid() != 0)
-        return;
     world_init(&w);
     scratch_init(&place);
+    if (geteuid() != 0)
+        return; /* then it is the same user */
     chmod(place.path, 0700);
     back_up_database(&w, &o, NULL);
     CHECK_OK(drill(&w, place.path, &d, e));
