@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/password.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/dsn.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/render.h"
@@ -13,10 +15,11 @@
 struct restore_args {
     struct common common;
     struct filter_args filter;
-    char *target, *into;
+    char *target, *into, *dsn, *dsn_password_file;
+    int jobs;
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
-    bool delete_extra, dry_run, verify, numeric_ids, no_owner, force;
+    bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals;
 };
 
 #define AT(member) offsetof(struct restore_args, member)
@@ -27,8 +30,18 @@ static const char *const overwrite_words[] = {"always", "if-changed", "if-newer"
 static const struct option restore_options[] = {
     {"target", 't', OPTION_TEXT, AT(target), "DIR", "Restore into DIR, which is made if need be",
      NULL, "target"},
-    {"into", 0, OPTION_TEXT, AT(into), "FILE",
-     "Put the SQLite database SNAPSHOT:/sqlite/NAME in the place of FILE", NULL, "target"},
+    {"into", 0, OPTION_TEXT, AT(into), "FILE|DATABASE",
+     "Bring back the database SNAPSHOT:/KIND/NAME as FILE or DATABASE", NULL, "target"},
+    {"dsn", 0, OPTION_TEXT, AT(dsn), "DSN",
+     "With --into: the server, as libpq takes it, without a password", NULL, NULL},
+    {"dsn-password-file", 0, OPTION_TEXT, AT(dsn_password_file), "FILE",
+     "Take the server's password from FILE instead of where libpq finds one", NULL, NULL},
+    {"in-place", 0, OPTION_FLAG, AT(in_place), NULL,
+     "With --into and --dsn: DATABASE is there, and gives way in the end", NULL, NULL},
+    {"globals", 0, OPTION_FLAG, AT(globals), NULL,
+     "With --into and --dsn: make the roles that are missing first", NULL, NULL},
+    {"jobs", 'j', OPTION_COUNT, AT(jobs), "N", "With --into and --dsn: fill N tables at a time",
+     NULL, NULL},
     {"force", 'f', OPTION_FLAG, AT(force), NULL,
      "With --into: also while others have the database open", NULL, NULL},
     {"include", 'i', OPTION_LIST, AT(include), "PATTERN", "Restore only what matches PATTERN", NULL,
@@ -76,12 +89,19 @@ static bool check_args(const struct restore_args *args, struct err *e)
 
     if (args->target == NULL && args->into == NULL)
         return err_set(e, ERR_USAGE, "restore needs --target or --into");
-    if (args->force && args->into == NULL)
-        return err_set(e, ERR_USAGE, "--force goes with --into");
+    if (args->into == NULL && (args->force || args->dsn != NULL || args->in_place ||
+                               args->dsn_password_file != NULL || args->globals || args->jobs != 0))
+        return err_set(e, ERR_USAGE,
+                       "--force, --dsn, --in-place, --globals, --jobs go with --into");
+    if (args->dsn == NULL &&
+        (args->dsn_password_file != NULL || args->in_place || args->globals || args->jobs != 0))
+        return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
+    if (args->jobs < 0 || args->jobs > POSTGRES_JOBS_MAX)
+        return err_set(e, ERR_USAGE, "--jobs is at most %d", POSTGRES_JOBS_MAX);
     if (args->into != NULL && (has_include || args->exclude.count + args->exclude_files.count > 0 ||
                                args->dry_run || args->delete_extra || args->verify ||
                                args->overwrite != 0 || args->numeric_ids || args->no_owner))
-        return err_set(e, ERR_USAGE, "--into takes a whole database: no other option but --force");
+        return err_set(e, ERR_USAGE, "--into takes a whole database: nothing is chosen from it");
     if (args->target == NULL)
         return true;
     if (args->delete_extra && path_is_root(args->target) && !has_include)
@@ -140,33 +160,75 @@ static void tell(struct call *call, const struct restore_args *args, const struc
                     plural(r->warnings));
 }
 
+/* The server that the options name; *password is to be released. */
+static bool find_server(struct call *call, struct restore_server *out, char **password,
+                        struct err *e)
+{
+    const struct restore_args *args = call->args;
+
+    call->stage = STAGE_SECRET;
+    if (dsn_shows_password(args->dsn))
+        return err_set(e, ERR_USAGE, DSN_PASSWORD_REFUSED);
+    if (args->dsn_password_file != NULL &&
+        !password_from_file(args->dsn_password_file, password, e))
+        return false;
+    *out = (struct restore_server){
+        .dsn = args->dsn, .password = *password, .jobs = args->jobs, .with_globals = args->globals};
+    return true;
+}
+
+static void tell_into(struct call *call, const struct restore_into_options *o,
+                      const struct restore_into_result *r)
+{
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "place", o->place);
+        json_set_text(line, "into", o->into);
+        json_set_u64(line, "tables", r->tables);
+        json_set_u64(line, "rows", r->rows);
+        if (r->kept != NULL)
+            json_set_text(line, "kept", r->kept);
+        output_json(call->out, line);
+    }
+    output_note(call->out, "Restored /%s into %s, the same as its manifest", o->place, o->into);
+    if (o->server != NULL)
+        output_note(call->out, "%llu tables, %llu rows", (unsigned long long)r->tables,
+                    (unsigned long long)r->rows);
+    if (r->kept != NULL)
+        output_note(call->out, "The database that was there is kept as %s", r->kept);
+}
+
 static bool run_into(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
     AUTO(session) struct session s = {0};
     AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(restore_into_result) struct restore_into_result result = {0};
     AUTO(buf) struct buf path = {0};
     AUTO(mem) char *sub = NULL;
+    AUTO(mem_secret) char *password = NULL;
+    struct restore_server server;
+    const bool has_server = args->dsn != NULL;
 
-    if (!path_absolute(args->into, &path, e) || !session_open(call, &s, e) ||
+    if ((has_server ? !find_server(call, &server, &password, e)
+                    : !path_absolute(args->into, &path, e)) ||
+        !session_open(call, &s, e) ||
         !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
         return false;
     if (sub == NULL)
-        return err_set(e, ERR_USAGE, "--into needs SNAPSHOT:/sqlite/NAME");
+        return err_set(e, ERR_USAGE, "--into needs SNAPSHOT:/sqlite/NAME or :/postgres/NAME");
 
-    const struct restore_into_options o = {
-        .snapshot = snapshot, .place = sub, .into = buf_string(&path), .force = args->force};
+    const struct restore_into_options o = {.snapshot = snapshot,
+                                           .place = sub,
+                                           .into = has_server ? args->into : buf_string(&path),
+                                           .force = args->force,
+                                           .in_place = args->in_place,
+                                           .server = has_server ? &server : NULL};
 
-    if (!restore_into_run(s.repo, &o, e))
+    if (!restore_into_run(s.repo, &o, &result, e))
         return err_wrap(e, "restore into %s", args->into);
-    if (call->out->json) {
-        json_t *line = json_message("summary");
-
-        json_set_text(line, "place", sub);
-        json_set_text(line, "into", args->into);
-        output_json(call->out, line);
-    }
-    output_note(call->out, "Restored /%s, compared with its manifest, into %s", sub, args->into);
+    tell_into(call, &o, &result);
     return true;
 }
 
@@ -221,10 +283,12 @@ const struct command command_restore = {
     .details =
         "SNAPSHOT is \"latest\", an id or the beginning of one; \":DIR\" behind it takes only "
         "DIR of it.\nAs root owners are restored, otherwise everything belongs to you.",
-    .examples = "holdfast restore latest --target /tmp/restored\n"
-                "holdfast restore 1a2b3c4d:/home/ann --target /home/ann --overwrite if-changed\n"
-                "holdfast restore latest --target / --include /etc/nginx --verify\n"
-                "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db",
+    .examples =
+        "holdfast restore latest --target /tmp/restored\n"
+        "holdfast restore 1a2b3c4d:/home/ann --target /home/ann --overwrite if-changed\n"
+        "holdfast restore latest --target / --include /etc/nginx --verify\n"
+        "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db\n"
+        "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place",
     .words = "SNAPSHOT[:DIR]",
     .words_min = 1,
     .words_max = 1,

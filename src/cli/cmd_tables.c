@@ -12,6 +12,7 @@
 #include "base/password.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/dsn.h"
 #include "cli/render.h"
 #include "job/job.h"
 
@@ -74,16 +75,6 @@ static struct table_json_pick *picks_of(struct call *call, const struct strings 
     return picks;
 }
 
-/* Whether a dsn seems to hold a password: "password=..." or "//user:password@". */
-static bool has_password(const char *dsn)
-{
-    const char *user = strstr(dsn, "://");
-    const char *at = user == NULL ? NULL : strchr(user + 3, '@');
-
-    return strstr(dsn, "password") != NULL ||
-           (at != NULL && memchr(user + 3, ':', (size_t)(at - user - 3)) != NULL);
-}
-
 /* The database that the options name; *password is to be released. */
 static bool find_database(struct call *call, struct table_json_database *out, char **password,
                           struct err *e)
@@ -95,10 +86,8 @@ static bool find_database(struct call *call, struct table_json_database *out, ch
     if (args->dsn == NULL)
         return err_set(e, ERR_USAGE, "no database given: use --dsn or DATABASE_URL");
     /* What stands in a variable only this user sees; arguments everybody does. */
-    if (has_password(args->dsn) && (variable == NULL || strcmp(variable, args->dsn) != 0))
-        return err_set(e, ERR_USAGE,
-                       "--dsn holds a password, which everybody on this machine can read: use "
-                       "--dsn-password-file or PGPASSFILE");
+    if (dsn_shows_password(args->dsn) && (variable == NULL || strcmp(variable, args->dsn) != 0))
+        return err_set(e, ERR_USAGE, DSN_PASSWORD_REFUSED);
     if (args->password_file != NULL && !password_from_file(args->password_file, password, e))
         return false;
     call->stage = STAGE_WORK;

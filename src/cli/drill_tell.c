@@ -24,8 +24,9 @@ static void put_amount(const json_t *m, struct buf *out)
     char size[TEXT_SIZE_MAX];
 
     if (number_at(m, "tables") > 0)
-        buf_printf(out, "%llu tables, %llu rows, ", (unsigned long long)number_at(m, "tables"),
-                   (unsigned long long)number_at(m, "rows"));
+        buf_printf(out, "%llu table%s, %llu row%s, ", (unsigned long long)number_at(m, "tables"),
+                   plural(number_at(m, "tables")), (unsigned long long)number_at(m, "rows"),
+                   plural(number_at(m, "rows")));
     if (number_at(m, "files") > 0)
         buf_printf(out, "%llu file%s, ", (unsigned long long)number_at(m, "files"),
                    plural(number_at(m, "files")));

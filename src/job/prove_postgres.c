@@ -8,9 +8,8 @@
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "job/drill_private.h"
-#include "job/feed.h"
+#include "job/stored_database.h"
 
 #define DATABASE "restored"
 
@@ -19,79 +18,9 @@ enum { PASSAGE_MODE = 0711 };
 
 struct postgres_proof {
     struct drill *drill;
-    struct drill_member *member; /* its number of files is guarded by lock */
-    const char *path;            /* of the backup in the snapshot */
-    pthread_mutex_t lock;
-    struct err failure; /* of the repository, the first; guarded by lock */
+    struct drill_member *member;
+    struct stored_database stored;
 };
-
-/* Stored files */
-
-struct postgres_stream {
-    struct postgres_proof *proof;
-    struct reader *reader; /* of its own: streams are read by several threads */
-    struct buf keep;
-    struct entry entry;
-    struct feed feed;
-};
-
-/* Remember that it was the repository that failed.  Returns false. */
-static bool proof_fail(struct postgres_proof *p, const struct err *why)
-{
-    pthread_mutex_lock(&p->lock);
-    if (p->failure.code == ERR_NONE)
-        p->failure = *why;
-    pthread_mutex_unlock(&p->lock);
-    return false;
-}
-
-static void proof_close(struct postgres_stream *s)
-{
-    feed_close(&s->feed);
-    buf_done(&s->keep);
-    reader_free(s->reader);
-    mem_free(s);
-}
-
-static void stream_auto(struct postgres_stream **s)
-{
-    if (*s != NULL)
-        proof_close(*s);
-}
-
-static bool stream_find(struct postgres_stream *s, const char *path, struct err *e)
-{
-    const struct hash *tree = &s->proof->drill->options->snapshot->tree;
-
-    if (!tree_find(s->reader, tree, path, &s->keep, &s->entry, e))
-        return false;
-    if (s->entry.type != ENTRY_FILE)
-        return err_set(e, ERR_CORRUPT, "it is no file");
-    return feed_open(&s->feed, s->reader, &s->entry, e);
-}
-
-static bool proof_open(void *arg, const char *name, struct postgres_stream **out, struct err *e)
-{
-    struct postgres_proof *p = arg;
-    AUTO(stream) struct postgres_stream *s = mem_new(sizeof(*s));
-    AUTO(buf) struct buf path = {0};
-
-    s->proof = p;
-    s->reader = reader_new(p->drill->repo);
-    buf_printf(&path, "%s/%s", p->path, name);
-    if (!stream_find(s, buf_string(&path), e))
-        return proof_fail(p, e);
-    pthread_mutex_lock(&p->lock);
-    p->member->files++;
-    pthread_mutex_unlock(&p->lock);
-    *out = TAKE(s);
-    return true;
-}
-
-static bool proof_read(struct postgres_stream *s, struct buf *out, struct err *e)
-{
-    return feed_next(&s->feed, out, e) || proof_fail(s->proof, e);
-}
 
 /* Verdicts */
 
@@ -108,10 +37,10 @@ static bool judge(struct postgres_proof *p, const struct err *why, bool is_fit, 
 {
     if (cancel_is_requested())
         return cancel_err(e);
-    if (p->failure.code == ERR_CORRUPT || p->failure.code == ERR_NOT_FOUND)
+    if (p->stored.failure.code == ERR_CORRUPT || p->stored.failure.code == ERR_NOT_FOUND)
         return drill_failed(p->member, "%s", why->text);
-    if (p->failure.code != ERR_NONE) {
-        *e = p->failure;
+    if (p->stored.failure.code != ERR_NONE) {
+        *e = p->stored.failure;
         return false;
     }
     return is_fit ? drill_failed(p->member, "%s", why->text)
@@ -192,16 +121,18 @@ static bool prove(struct postgres_proof *p, const struct postgres_files *files, 
 bool prove_postgres(struct drill *d, const char *path, const struct entry *en,
                     struct drill_member *m, struct err *e)
 {
-    struct postgres_proof p = {
-        .drill = d, .member = m, .path = path, .lock = PTHREAD_MUTEX_INITIALIZER};
-    const struct postgres_files files = {proof_open, proof_read, proof_close, &p};
+    struct postgres_proof p = {.drill = d, .member = m};
     struct err later = {0};
 
     m->check = mem_string("restored on a server of its own, rows of all tables hashed");
     if (en->type != ENTRY_DIRECTORY)
         return drill_failed(m, "it is no directory");
 
-    const bool ok = prove(&p, &files, e);
+    stored_database_init(&p.stored, d->repo, &d->options->snapshot->tree, path);
 
+    const bool ok = prove(&p, &p.stored.files, e);
+
+    m->files = p.stored.opened;
+    stored_database_done(&p.stored);
     return remove_cluster(d, ok ? e : &later) && ok;
 }

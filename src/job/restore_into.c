@@ -2,27 +2,39 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/text.h"
+#include "codec/random.h"
 #include "job/feed.h"
+#include "job/stored_database.h"
 
-#define SQLITE_PLACE "sqlite/"
+#define SQLITE_PLACE   "sqlite/"
+#define POSTGRES_PLACE "postgres/"
 
-bool restore_into_run(struct repo *r, const struct restore_into_options *o, struct err *e)
+void restore_into_result_auto(struct restore_into_result *r)
+{
+    mem_free(r->kept);
+}
+
+static bool begins_with(const char *text, const char *head)
+{
+    return strncmp(text, head, strlen(head)) == 0;
+}
+
+/* SQLite */
+
+static bool into_file(struct repo *r, const struct restore_into_options *o, struct err *e)
 {
     const struct hash *tree = &o->snapshot->tree;
-    AUTO(reader) struct reader *rd = NULL;
+    AUTO(reader) struct reader *rd = reader_new(r);
     AUTO(feed) struct feed f = {0};
     AUTO(buf) struct buf keep = {0};
     AUTO(buf) struct buf name = {0};
     AUTO(buf) struct buf manifest = {0};
     struct entry en;
 
-    if (o->snapshot->set == NULL ||
-        strncmp(o->place, SQLITE_PLACE, sizeof(SQLITE_PLACE) - 1) != 0 ||
-        member_is_manifest(slice_string(o->place)))
-        return err_set(e, ERR_USAGE, "/%s is no SQLite database in a snapshot of a set", o->place);
-    if (!repo_load_index(r, e))
-        return false;
-    rd = reader_new(r);
+    if (o->server != NULL || o->in_place)
+        return err_set(e, ERR_USAGE, "/%s is a SQLite database: it needs no server", o->place);
     buf_printf(&name, "%s" MEMBER_MANIFEST, o->place);
     if (!tree_find(rd, tree, o->place, &keep, &en, e) ||
         !feed_get(rd, tree, buf_string(&name), &manifest, e))
@@ -34,4 +46,90 @@ bool restore_into_run(struct repo *r, const struct restore_into_options *o, stru
         .path = o->into, .manifest = buf_slice(&manifest), .force = o->force};
 
     return feed_open(&f, rd, &en, e) && sqlite_restore(&how, feed_next, &f, e);
+}
+
+/* PostgreSQL */
+
+/* Make the database and compare it; what differs is dropped again. */
+static bool make_database(const struct postgres_restore_options *how,
+                          const struct postgres_files *files, struct restore_into_result *out,
+                          struct err *e)
+{
+    AUTO(postgres_verify_report) struct postgres_verify_report found = {0};
+    struct postgres_restore_report made = {0};
+    struct err why = {0}, ignored = {0};
+
+    if (!postgres_restore(how, files, &made, e))
+        return false;
+    if (postgres_verify(how, files, &found, &why) && found.differences > 0)
+        (void)err_set(&why, ERR_CORRUPT, "what was restored differs from its manifest: %s",
+                      buf_string(&found.text));
+    if (why.code == ERR_NONE) {
+        out->tables = found.tables;
+        out->rows = found.rows;
+        out->bytes = found.bytes;
+        return true;
+    }
+    *e = why;
+    return postgres_drop(how, &ignored)
+               ? false
+               : err_wrap(e, "database %s, which is still there", how->database);
+}
+
+/* "holdfast_restored_1a2b3c4d5e6f7a8b": a name that nobody has. */
+static char *beside_name(void)
+{
+    AUTO(buf) struct buf text = {0};
+    uint8_t random[8];
+    char digits[2 * sizeof(random) + 1];
+
+    random_bytes(random, sizeof(random));
+    hex_encode(SLICE_OF(random, sizeof(random)), digits);
+    buf_printf(&text, "holdfast_restored_%s", digits);
+    return mem_string(buf_string(&text));
+}
+
+static bool into_server(struct repo *r, const struct restore_into_options *o,
+                        struct restore_into_result *out, struct err *e)
+{
+    AUTO(mem) char *beside = o->in_place ? beside_name() : NULL;
+    AUTO(buf) struct buf path = {0};
+    struct err ignored = {0};
+
+    if (o->server == NULL)
+        return err_set(e, ERR_USAGE, "/%s is a PostgreSQL database: say with --dsn which server",
+                       o->place);
+    if (o->force)
+        return err_set(e, ERR_USAGE, "--force is for SQLite databases");
+
+    const struct postgres_restore_options how = {.dsn = o->server->dsn,
+                                                 .password = o->server->password,
+                                                 .database = beside != NULL ? beside : o->into,
+                                                 .with_globals = o->server->with_globals,
+                                                 .jobs = o->server->jobs};
+    AUTO(stored_database) struct stored_database stored;
+
+    buf_printf(&path, "/%s", o->place);
+    stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
+    if (!make_database(&how, &stored.files, out, e))
+        return false;
+    if (beside == NULL || postgres_swap(&how, beside, o->into, &out->kept, e))
+        return true;
+    return postgres_drop(&how, &ignored) ? false : err_wrap(e, "database %s is left over", beside);
+}
+
+bool restore_into_run(struct repo *r, const struct restore_into_options *o,
+                      struct restore_into_result *out, struct err *e)
+{
+    const bool is_set = o->snapshot->set != NULL;
+
+    if (!repo_load_index(r, e))
+        return false;
+    if (is_set && begins_with(o->place, SQLITE_PLACE) &&
+        !member_is_manifest(slice_string(o->place)))
+        return into_file(r, o, e);
+    if (is_set && begins_with(o->place, POSTGRES_PLACE) &&
+        strchr(o->place + strlen(POSTGRES_PLACE), '/') == NULL)
+        return into_server(r, o, out, e);
+    return err_set(e, ERR_USAGE, "/%s is no database in a snapshot of a set", o->place);
 }

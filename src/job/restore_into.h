@@ -1,23 +1,43 @@
 /*
- * Bringing one member of a set back into what it was backed up from.  Part of job.h.
+ * Bringing one database of a set back into a file or a server.  Part of job.h.
  */
 #ifndef JOB_RESTORE_INTO_H
 #define JOB_RESTORE_INTO_H
 
 #include "repo/repo.h"
 
+/* A server of PostgreSQL; as in struct postgres_restore_options. */
+struct restore_server {
+    const char *dsn, *password;
+    int jobs;
+    bool with_globals;
+};
+
 struct restore_into_options {
     const struct snapshot *snapshot;
     const char *place; /* in the snapshot, without the first '/': "sqlite/app.db" */
-    const char *into;  /* the file of the database */
-    bool force;        /* also while others have it open */
+    const char *into;  /* the file of a SQLite database, or the name of a PostgreSQL database */
+    bool force;        /* SQLite: also while others have it open */
+    bool in_place;     /* PostgreSQL: the database is there already, and gives way */
+    const struct restore_server *server; /* PostgreSQL; or NULL */
 };
 
+struct restore_into_result {
+    uint64_t tables, rows, bytes; /* compared with the manifest; PostgreSQL only */
+    char *kept;                   /* the name that the database before has now, owned; or NULL */
+};
+void restore_into_result_auto(struct restore_into_result *r);
+
 /*
- * Put a SQLite database in the place of a file, whole or not at all: sqlite_restore().  ERR_USAGE
- * for places that hold nothing of the kind.
+ * SQLite: the file is the old database or the new one at every moment: sqlite_restore().
+ *
+ * PostgreSQL: a database of a new name is made, filled and compared with the manifest; whatever
+ * fails, it is dropped again.  In place that is done beside the old one, which then changes its
+ * name with the new one in one transaction and is kept.
+ *
+ * ERR_USAGE for places that hold no database, and options that the kind does not take.
  */
 MUST_CHECK bool restore_into_run(struct repo *r, const struct restore_into_options *o,
-                                 struct err *e);
+                                 struct restore_into_result *out, struct err *e);
 
 #endif

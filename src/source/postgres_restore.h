@@ -82,6 +82,10 @@ MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
                                 const struct postgres_files *files,
                                 struct postgres_verify_report *out, struct err *e);
 
+/* Drop database o->database with its sessions, as after a restore that is not wanted; one that is
+ * not there counts as dropped.  Goes on after a request to stop. */
+MUST_CHECK bool postgres_drop(const struct postgres_restore_options *o, struct err *e);
+
 /*
  * Put database `from` in the place of database `to` of the same server; o->dsn leads to a third
  * one. *kept (owned) is the name that the old one has from then on, "<to>_before_<UTC time>".

@@ -58,7 +58,6 @@ static const char find_items[] =
     " WHEN 'm' THEN 'materialized_view' ELSE CASE WHEN c.relispartition THEN 'partition'"
     " WHEN c.relpersistence = 'u' THEN 'unlogged' ELSE 'table' END END,"
     " marked.extname, nullif(marked.condition, ''), columns.names, columns.quoted,"
-    " CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) ELSE 0 END,"
     " has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),"
     " row_security_active(c.oid),"
     " c.relkind IN ('r', 'S') AND (c.oid = ANY ($5::oid[])) IS NOT TRUE"
@@ -181,11 +180,10 @@ static bool item_read(struct postgres_selection *s, const PGresult *r, int row,
     item->table.extension = keep(s, r, row, 6);
     item->table.condition = keep(s, r, row, 7);
     item->sql_columns = keep(s, r, row, 9);
-    item->size = postgres_result_u64(r, row, 10);
-    item->is_readable = postgres_result_bool(r, row, 11);
-    item->is_secured = postgres_result_bool(r, row, 12);
-    item->has_data = postgres_result_bool(r, row, 13);
-    item->is_listed = postgres_result_bool(r, row, 14);
+    item->is_readable = postgres_result_bool(r, row, 10);
+    item->is_secured = postgres_result_bool(r, row, 11);
+    item->has_data = postgres_result_bool(r, row, 12);
+    item->is_listed = postgres_result_bool(r, row, 13);
     return keep_columns(s, PQgetvalue(r, row, 8), &item->table.columns, e);
 }
 
@@ -225,6 +223,33 @@ bool postgres_selection_load(struct postgres_link *l,
     s.is_everything = patterns[POSTGRES_SCHEMAS].count == 0 && patterns[POSTGRES_TABLES].count == 0;
     *out = s;
     s = (struct postgres_selection){0};
+    return true;
+}
+
+bool postgres_selection_measure(struct postgres_link *l, struct postgres_selection *s,
+                                struct err *e)
+{
+    AUTO(postgres_result) PGresult *r = NULL;
+    AUTO(buf) struct buf oids = {0};
+
+    buf_printf(&oids, "{");
+    for (size_t i = 0; i < s->count; i++)
+        buf_printf(&oids, "%s%u", i > 0 ? "," : "",
+                   s->items[i].relkind == 'r' ? s->items[i].oid : 0);
+    buf_printf(&oids, "}");
+
+    const struct postgres_query q = {
+        .sql = "SELECT pg_relation_size(x.oid) FROM unnest($1::oid[])"
+               " WITH ORDINALITY AS x(oid, at) ORDER BY x.at",
+        .values = {buf_string(&oids)},
+        .count = 1,
+    };
+
+    if (!postgres_link_query(l, &q, &r, e))
+        return err_wrap(e, "measure tables");
+    assert((size_t)PQntuples(r) == s->count);
+    for (size_t i = 0; i < s->count; i++)
+        s->items[i].size = postgres_result_u64(r, (int)i, 0);
     return true;
 }
 

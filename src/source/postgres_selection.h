@@ -34,12 +34,16 @@ void postgres_selection_done(struct postgres_selection *s);
 void postgres_selection_auto(struct postgres_selection *s);
 
 /*
- * Find out.  ERR_NOT_FOUND when a pattern of what to take matches nothing, ERR_USAGE when one is
- * malformed.
+ * Find out, without waiting for anybody's lock.  ERR_NOT_FOUND when a pattern of what to take
+ * matches nothing, ERR_USAGE when one is malformed.
  */
 MUST_CHECK bool postgres_selection_load(struct postgres_link *l,
                                         const struct postgres_texts patterns[POSTGRES_CHOICES],
                                         struct postgres_selection *out, struct err *e);
+
+/* Fill in the sizes of tables; waits while somebody changes one. */
+MUST_CHECK bool postgres_selection_measure(struct postgres_link *l, struct postgres_selection *s,
+                                           struct err *e);
 
 /* ERR_DENIED unless the role may read all of it. */
 MUST_CHECK bool postgres_selection_check(const struct postgres_selection *s, const char *role,

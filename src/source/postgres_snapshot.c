@@ -141,7 +141,7 @@ bool postgres_snapshot_begin(struct postgres_member *m, struct postgres_snapshot
         if (!attempt(m, s, &is_held, e))
             return false;
         if (is_held)
-            return true;
+            return postgres_selection_measure(&m->link, &s->selection, e);
         postgres_selection_done(&s->selection);
         if (!postgres_link_run(&m->link, "ROLLBACK", e))
             return false;

@@ -91,3 +91,16 @@ bool postgres_swap(const struct postgres_restore_options *o, const char *from, c
     *kept = mem_string(buf_string(&name));
     return true;
 }
+
+bool postgres_drop(const struct postgres_restore_options *o, struct err *e)
+{
+    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
+    AUTO(buf) struct buf sql = {0};
+
+    buf_printf(&sql, "DROP DATABASE IF EXISTS ");
+    postgres_name_quote(o->database, &sql);
+    buf_printf(&sql, " WITH (FORCE)");
+    t.link.is_tidying = true;
+    return (postgres_target_open(&t, o, e) && postgres_link_run(&t.link, buf_string(&sql), e)) ||
+           err_wrap(e, "drop database %s", o->database);
+}

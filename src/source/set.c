@@ -229,14 +229,16 @@ bool set_backup(const struct set *s, struct sink *k, struct err *e)
     if (!set_check(s, e) || !k->ops->lane_open(k, &r.lane, e) || !prepare(&r, e) ||
         !enter_root(&r, e))
         return false;
-    for (size_t i = 0; i < s->files_count; i++)
-        if (r.has_files[i] && !send_files(&r, &s->files[i], e))
-            return false;
+    /* Members first: as long as SQLite has a database open, closing any other descriptor of it,
+     * as reading it as a file does, would drop SQLite's locks. */
     for (size_t i = 0; i < s->member_count; i++) {
         const char *kind = s->members[i]->ops->kind;
 
         if (is_first_of_kind(s, i) && has_kind(&r, kind) && !send_kind(&r, kind, e))
             return false;
     }
+    for (size_t i = 0; i < s->files_count; i++)
+        if (r.has_files[i] && !send_files(&r, &s->files[i], e))
+            return false;
     return true;
 }

@@ -98,6 +98,14 @@ static bool skip(const struct way *w, const char *name, const struct err *why, s
     return w->sink->ops->skip(w->lane, w->dir, made_slot(w->l, name), buf_string(&path), why, e);
 }
 
+static bool note(const struct way *w, const char *name, const struct err *why, struct err *e)
+{
+    AUTO(buf) struct buf path = {0};
+
+    buf_printf(&path, "/" KIND "/%s", name);
+    return w->sink->ops->note(w->lane, buf_string(&path), why, e);
+}
+
 /* Send the file of the copy.  One that cannot be read to its end is left out: *failure says so. */
 static bool send_copy(const struct way *w, const char *name, int fd, struct err *failure,
                       struct err *e)
@@ -132,7 +140,14 @@ static bool member_send(struct member *base, struct sink *k, struct sink_dir *di
 
     if (!k->ops->lane_open(k, &w.lane, e))
         return false;
-    if (!file_unnamed(m->scratch, &fd, &why) || !make(m, fd, &manifest, &damage, &why)) {
+
+    const bool is_made =
+        file_unnamed(m->scratch, &fd, &why) && make(m, fd, &manifest, &damage, &why);
+
+    /* The same file may be read as a file next, which must not be while SQLite has it open. */
+    sqlite_db_auto(&m->db);
+    m->db = NULL;
+    if (!is_made) {
         if (why.code == ERR_CANCELLED)
             return cancel_err(e);
         *failure = why;
@@ -144,9 +159,12 @@ static bool member_send(struct member *base, struct sink *k, struct sink_dir *di
         *failure = why;
         return skip(&w, m->manifest_name, &why, e);
     }
-    if (damage.code != ERR_NONE)
-        *failure = damage;
-    return made_send(k, w.lane, dir, l, m->manifest_name, buf_slice(&manifest), e);
+    if (!made_send(k, w.lane, dir, l, m->manifest_name, buf_slice(&manifest), e))
+        return false;
+    if (damage.code == ERR_NONE)
+        return true;
+    *failure = damage;
+    return note(&w, base->name, &damage, e);
 }
 
 static const struct member_ops ops = {

@@ -8,6 +8,7 @@ status 2 "$HOLDFAST" export tables
 status 2 "$HOLDFAST" export tables --dsn postgresql://ann:secret@localhost/shop
 has err 'password'
 lacks err 'secret'
+dsn=''
 start_postgres shop
 psql -c "create table item (id bigint primary key, name text, price numeric, at timestamptz default now());
     create table part (id int primary key, item bigint references item (id));

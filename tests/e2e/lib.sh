@@ -66,28 +66,28 @@ latest_id() {
     json_get out 'lines[0][-1]["id"]'
 }
 
-# A PostgreSQL server in the work folder, its socket there too; stopped by its pid at the end.  The
+# A PostgreSQL server in the folder server, its socket there too; stopped by its pid at the end.  The
 # database of the name given is made, and dsn says where it is.  Ends with 77 when none is installed.
 start_postgres() {
     bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)
     [ -n "$bin" ] && [ -x "$bin/initdb" ] || exit 77
     as=
+    # Above the work folder, which a server's user may not be able to enter.
+    server=$(mktemp -d /tmp/holdfast-postgres.XXXXXX)
     if [ "$(id -u)" = 0 ]; then
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
-        chmod 755 "$work"
+        chown postgres "$server"
     fi
-    mkdir "$work/server"
-    [ -z "$as" ] || chown postgres "$work/server"
+    trap 'kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
     # shellcheck disable=SC2086
-    $as "$bin/initdb" -D "$work/server/data" -U postgres -A trust --no-sync >"$work/server.log" 2>&1 ||
+    (cd / && $as "$bin/initdb" -D "$server/data" -U postgres -A trust --no-sync) >"$work/server.log" 2>&1 ||
         fail "initdb: $(tail -3 "$work/server.log")"
     # shellcheck disable=SC2086
-    $as "$bin/pg_ctl" -D "$work/server/data" -w -l "$work/server/log" \
-        -o "-c fsync=off -c listen_addresses= -k $work/server" start >"$work/server.log" 2>&1 ||
+    (cd / && $as "$bin/pg_ctl" -D "$server/data" -w -l "$server/log" \
+        -o "-c fsync=off -c listen_addresses= -k $server" start) >"$work/server.log" 2>&1 ||
         fail "pg_ctl: $(tail -3 "$work/server.log")"
-    trap 'kill -QUIT "$(head -1 "$work/server/data/postmaster.pid")" 2>/dev/null; rm -rf "$work"' EXIT
-    dsn="host=$work/server user=postgres dbname=$1"
-    status 0 "$bin/createdb" -h "$work/server" -U postgres "$1"
+    dsn="host=$server user=postgres dbname=$1"
+    status 0 "$bin/createdb" -h "$server" -U postgres "$1"
 }
 
 # psql without a file of its owner's; prints unadorned rows.

@@ -148,16 +148,12 @@ static void *move_money(void *arg)
 
 static int64_t sum_of(const struct backup *b, const char *file)
 {
-    struct slice s = file_of(b, file);
+    AUTO(buf) struct buf text = {0};
     int64_t sum = 0;
 
-    while (s.size > 0) {
-        const uint8_t *end = memchr(s.data, '\n', s.size);
-        const uint8_t *tab = memchr(s.data, '\t', s.size);
-
-        sum += strtoll((const char *)tab + 1, NULL, 10);
-        s = SLICE_OF(end + 1, s.size - (size_t)(end + 1 - s.data));
-    }
+    buf_append_slice(&text, file_of(b, file));
+    for (const char *row = buf_string(&text); *row != '\0'; row = strchr(row, '\n') + 1)
+        sum += strtoll(strchr(row, '\t') + 1, NULL, 10);
     return sum;
 }
 
@@ -293,6 +289,38 @@ TEST(a_table_dropped_before_it_is_locked_was_never_there)
 }
 END
 
+/* The definitions are two pieces; the fourth is of the first table that is not tiny. */
+struct order {
+    struct backup *b;
+    int pieces;
+    bool is_small_sent;
+};
+
+static void look_at_order(void *arg)
+{
+    struct order *o = arg;
+
+    if (++o->pieces == 4)
+        o->is_small_sent =
+            recorder_find(&o->b->recorder, "/postgres/db/data/public.a.copy")->is_sent;
+}
+
+TEST(the_biggest_table_comes_first)
+{
+    AUTO(backup) struct backup b;
+    const struct postgres_options o = options_of("sizes");
+    struct order order = {.b = &b};
+
+    database_new("sizes", "CREATE TABLE a AS SELECT 1;"
+                          "CREATE TABLE z AS SELECT generate_series(1, 100000)");
+    backup_init(&b);
+    b.recorder.on_write = look_at_order;
+    b.recorder.arg = &order;
+    backup_complete(&b, &o);
+    CHECK(order.pieces > 4 && !order.is_small_sent);
+}
+END
+
 static void *create_when_awaited(void *arg)
 {
     AUTO(connection) PGconn *c = connect_to(arg);
@@ -339,5 +367,5 @@ TESTS_BETWEEN("postgres", server_begin, server_end, patterns_choose_what_pg_dump
               all_tables_are_of_one_moment_while_others_write,
               what_changes_after_the_moment_is_not_seen_and_tables_stay,
               somebody_who_waits_to_change_a_table_does_not_stop_a_backup,
-              a_table_dropped_before_it_is_locked_was_never_there,
+              a_table_dropped_before_it_is_locked_was_never_there, the_biggest_table_comes_first,
               a_table_that_comes_while_others_are_locked_is_locked_too)

@@ -123,6 +123,8 @@ TEST(all_sources_of_a_set_stand_in_one_tree)
     ck_assert_int_eq(recorder_find(&r, "/letter/only")->en.mode, 0600);
     ck_assert_int_eq(recorder_find(&r, "/letter/only")->en.mtime_ns, 1234567890);
     ck_assert_uint_eq(r.remark_count, 0);
+    /* Members first: set.c says why. */
+    CHECK(recorder_find(&r, "/note/first") < recorder_find(&r, buf_string(&file)));
 }
 END
 

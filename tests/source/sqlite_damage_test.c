@@ -117,6 +117,7 @@ TEST(a_damaged_database_is_stored_as_it_is_and_told)
     CHECK_OK(sqlite_backup(&r, in(&s, "db"), &failure, e));
     CHECK(failure.code == ERR_CORRUPT && strstr(failure.text, "is damaged") != NULL);
     CHECK(recorder_is_complete(&r) && recorder_find(&r, "/sqlite/app.db")->is_sent);
+    CHECK(recorder_remark(&r, "/sqlite/app.db") != NULL);
     buf_append_slice(&manifest,
                      buf_slice(&recorder_find(&r, "/sqlite/app.db.manifest.json")->content));
     CHECK(!manifest_has(&manifest, "\"integrity\": \"ok\"") && manifest_has(&manifest, "\"t\""));
