@@ -1,9 +1,6 @@
 #include "source/postgres_cluster.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "source/owner.h"
 #include "source/postgres_link.h"
 #include "source/postgres_tool.h"
 
@@ -31,8 +29,7 @@ struct start {
     char *postgres, *initdb; /* programs */
     struct buf folder;       /* "<folder>/cluster" */
     bool has_user;           /* to become: */
-    uid_t uid;
-    gid_t gid;
+    uint32_t uid, gid;
     char reuid[OPTION_MAX], regid[OPTION_MAX]; /* the same as options of setpriv */
 };
 
@@ -55,23 +52,19 @@ static bool find_programs(struct start *s, int major, struct err *e)
     return program_check(s->initdb, e);
 }
 
-/* A line of the user database. */
-#define PASSWD_MAX 4096
-
 /* The server refuses to run as root. */
 static bool find_user(struct start *s, struct err *e)
 {
-    static const char *const names[] = {"postgres", "nobody"};
+    static const struct {
+        const char *user, *group;
+    } names[] = {{"postgres", "postgres"}, {"nobody", "nogroup"}};
+    AUTO(owners) struct owners o = {0};
 
     for (size_t i = 0; geteuid() == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
-        struct passwd entry, *found = NULL;
-        char text[PASSWD_MAX];
-
-        if (getpwnam_r(names[i], &entry, text, sizeof(text), &found) != 0 || found == NULL)
+        if (!owner_id(&o, OWNER_USER, slice_string(names[i].user), &s->uid) ||
+            !owner_id(&o, OWNER_GROUP, slice_string(names[i].group), &s->gid))
             continue;
         s->has_user = true;
-        s->uid = found->pw_uid;
-        s->gid = found->pw_gid;
         (void)snprintf(s->reuid, OPTION_MAX, "--reuid=%u", s->uid); /* have room */
         (void)snprintf(s->regid, OPTION_MAX, "--regid=%u", s->gid);
         return true;

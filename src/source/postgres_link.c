@@ -169,6 +169,7 @@ static enum err_code code_of(const char *sqlstate)
         {"28", ERR_DENIED},       {"42501", ERR_DENIED},  {"3D", ERR_NOT_FOUND},
         {"42P01", ERR_NOT_FOUND}, {"08", ERR_TRANSIENT},  {"53", ERR_TRANSIENT},
         {"55P03", ERR_TRANSIENT}, {"57P", ERR_TRANSIENT}, {"40", ERR_TRANSIENT},
+        {"55006", ERR_TRANSIENT},
     };
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)

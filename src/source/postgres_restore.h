@@ -87,11 +87,12 @@ MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
 MUST_CHECK bool postgres_drop(const struct postgres_restore_options *o, struct err *e);
 
 /*
- * Put database `from` in the place of database `to` of the same server; *kept (owned) is the name
- * that the old one has from then on, "<to>_before_<UTC time>".  Sessions of both are ended.  The
- * two renamings are one transaction, so that a crash leaves the old state or the new one; in the
- * old state calling it again is right, in the new one it fails with ERR_NOT_FOUND for `from`. The
- * same with kept as `from` undoes it.  ERR_NOT_FOUND when one of them is not there.
+ * Put database `from` in the place of database `to` of the same server; o->dsn leads to a third
+ * one. *kept (owned) is the name that the old one has from then on, "<to>_before_<UTC time>".
+ * Sessions of both are ended.  The two renamings are one transaction, so that a crash leaves the
+ * old state or the new one: in the old state calling it again is right, in the new one it fails
+ * with ERR_NOT_FOUND for `from`.  The same with kept as `from` undoes it.  ERR_NOT_FOUND when one
+ * of them is not there, ERR_TRANSIENT when sessions come faster than they are ended.
  */
 MUST_CHECK bool postgres_swap(const struct postgres_restore_options *o, const char *from,
                               const char *to, char **kept, struct err *e);

@@ -13,11 +13,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "source/postgres_crew.h"
 #include "source/postgres_run.h"
 #include "source/postgres_tool.h"
 
-#define JOBS_DEFAULT_MAX 8
-#define LOCK_NOT_THERE   "55P03"
+#define LOCK_NOT_THERE "55P03"
 
 struct worker;
 struct part;
@@ -309,10 +309,7 @@ static void *worker_run(void *arg)
 
 static void run_threads(struct run *r)
 {
-    const int processors = thread_processors();
-    const size_t wanted =
-        r->m->o.jobs > 0 ? (size_t)r->m->o.jobs
-                         : (size_t)(processors < JOBS_DEFAULT_MAX ? processors : JOBS_DEFAULT_MAX);
+    const size_t wanted = (size_t)postgres_crew_jobs(r->m->o.jobs);
     const size_t count = wanted < r->count ? wanted : r->count;
     AUTO(mem) struct worker *workers = mem_array(count, sizeof(*workers));
 
@@ -412,6 +409,7 @@ struct places {
     struct lane *lane;
     struct sink_dir *dir;
     const struct listing *listing;
+    size_t manifest; /* slot: the names in the listing are the sink's once files end */
 };
 
 /* Announce everything. */
@@ -426,6 +424,7 @@ static bool run_announce(struct run *r, struct places *p, struct sink_dir *kind,
     if (!r->sink->ops->enter(p->lane, kind, slot, l, &p->dir, e))
         return false;
     parts_place(r, 0, p->dir, p->listing);
+    p->manifest = made_slot(p->listing, "manifest.json");
     l = data_list(r);
 
     const struct listing *listed = l;
@@ -467,16 +466,16 @@ static bool manifest_send(struct run *r, const struct places *p, struct err *fai
 {
     AUTO(buf) struct buf json = {0};
     AUTO(buf) struct buf path = {0};
+    struct made_file f;
 
     *failure = r->failure;
     if (failure->code == ERR_NONE && manifest_make(r, &json, failure))
-        return made_send(r->sink, p->lane, p->dir, p->listing, "manifest.json", buf_slice(&json),
-                         e);
+        return made_file_begin(&f, r->sink, p->lane, p->dir, p->listing, p->manifest, e) &&
+               made_file_add(&f, buf_slice(&json), e) && made_file_end(&f, e);
     if (cancel_is_requested())
         return cancel_err(e);
     buf_printf(&path, "/%s/%s/manifest.json", r->m->member.ops->kind, r->m->member.name);
-    return r->sink->ops->skip(p->lane, p->dir, made_slot(p->listing, "manifest.json"),
-                              buf_string(&path), failure, e);
+    return r->sink->ops->skip(p->lane, p->dir, p->manifest, buf_string(&path), failure, e);
 }
 
 static bool run_send(struct run *r, struct places *p, struct sink_dir *kind, size_t slot,

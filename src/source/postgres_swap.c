@@ -8,6 +8,8 @@
 
 #define NAME_SIZE_MAX 63 /* bytes of any name that the server keeps */
 #define STAMP_MAX     40
+#define ATTEMPTS      3 /* the server waits for 5 s in each */
+#define IN_USE        "55006"
 
 /* Databases are shown by these names; one that is not there cannot be renamed. */
 static bool check_is_there(struct postgres_link *l, const char *name, struct err *e)
@@ -38,6 +40,16 @@ static void kept_format(const char *to, struct buf *out)
     buf_printf(out, "%s", stamp);
 }
 
+static void sessions_format(const char *from, const char *to, struct buf *sql)
+{
+    buf_printf(sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND datname IN (");
+    postgres_text_quote(from, sql);
+    buf_printf(sql, ", ");
+    postgres_text_quote(to, sql);
+    buf_printf(sql, ");");
+}
+
 static void rename_format(const char *from, const char *to, struct buf *sql)
 {
     buf_printf(sql, "ALTER DATABASE ");
@@ -47,30 +59,24 @@ static void rename_format(const char *from, const char *to, struct buf *sql)
     buf_printf(sql, ";");
 }
 
-static bool end_sessions(struct postgres_link *l, const char *from, const char *to, struct err *e)
-{
-    const struct postgres_query q = {
-        .sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-               " WHERE datname IN ($1, $2) AND pid <> pg_backend_pid()",
-        .values = {from, to},
-        .count = 2,
-    };
-
-    return postgres_link_query(l, &q, NULL, e);
-}
-
+/*
+ * The server lets nobody in while it renames a database, but somebody may come between the end of
+ * the sessions and that: then once more.  One message of several statements is one transaction.
+ */
 static bool swap(struct postgres_target *t, const char *from, const char *to, const char *kept,
                  struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
 
-    if (!check_is_there(&t->link, from, e) || !check_is_there(&t->link, to, e) ||
-        !end_sessions(&t->link, from, to, e))
+    if (!check_is_there(&t->link, from, e) || !check_is_there(&t->link, to, e))
         return false;
-    /* One message of several statements is one transaction. */
+    sessions_format(from, to, &sql);
     rename_format(to, kept, &sql);
     rename_format(from, to, &sql);
-    return postgres_link_run(&t->link, buf_string(&sql), e);
+    for (int i = 1; !postgres_link_run(&t->link, buf_string(&sql), e); i++)
+        if (i == ATTEMPTS || strcmp(t->link.sqlstate, IN_USE) != 0)
+            return false;
+    return true;
 }
 
 bool postgres_swap(const struct postgres_restore_options *o, const char *from, const char *to,

@@ -42,6 +42,7 @@ static void server_end(void)
 static const struct sink_ops *real;
 static struct sink *real_sink;
 static _Thread_local uint8_t *room;
+static const char *spoiled; /* where the byte is */
 
 static bool spoil_open(struct sink *k, struct lane **out, struct err *e)
 {
@@ -56,7 +57,7 @@ static uint8_t *spoil_room(struct lane *n, size_t size)
 
 static bool spoil_write(struct lane *n, size_t size, struct err *e)
 {
-    uint8_t *at = memmem(room, size, "spoil me 77\n", 12);
+    uint8_t *at = memmem(room, size, spoiled, strlen(spoiled));
 
     if (at != NULL)
         *at = 'S';
@@ -80,8 +81,9 @@ static bool spoil_send(struct member *m, struct sink *k, struct sink_dir *dir,
     return member_real->send(m, &spoiling, dir, l, failure, e);
 }
 
-/* Back up a database of the server as a set. */
-static void back_up_database(struct world *w, struct postgres_options *o, bool is_spoiled)
+/* Back up a database of the server as a set; what is stored differs in one byte, or (NULL) does
+ * not. */
+static void back_up_database(struct world *w, struct postgres_options *o, const char *spoil)
 {
     static struct member_ops ops;
     AUTO(member) struct member *m = NULL;
@@ -90,7 +92,8 @@ static void back_up_database(struct world *w, struct postgres_options *o, bool i
 
     o->name = "db";
     CHECK_OK(postgres_member_new(o, &m, e));
-    if (is_spoiled) {
+    if (spoil != NULL) {
+        spoiled = spoil;
         member_real = m->ops;
         ops = *m->ops;
         ops.send = spoil_send;
@@ -149,7 +152,7 @@ TEST(a_sound_backup_of_a_database_is_proven)
     struct postgres_options o = {.dsn = postgres_server_dsn(server)};
 
     world_init(&w);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     check_drill(&w, VERDICT_PROVEN, "", &d);
     CHECK(d.members[0].tables == 1 && d.members[0].rows == 5000 && d.members[0].bytes > 5000);
 }
@@ -162,7 +165,7 @@ TEST(a_backup_with_roles_is_proven_with_their_rights)
     struct postgres_options o = {.dsn = postgres_server_dsn(server), .with_globals = true};
 
     world_init(&w);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     check_drill(&w, VERDICT_PROVEN, "", &d);
 }
 END
@@ -174,8 +177,25 @@ TEST(one_byte_of_one_row_that_changed_fails_the_drill)
     struct postgres_options o = {.dsn = postgres_server_dsn(server)};
 
     world_init(&w);
-    back_up_database(&w, &o, true);
+    back_up_database(&w, &o, "spoil me 77\n");
     check_drill(&w, VERDICT_FAILED, "table public.plain has other rows", &d);
+}
+END
+
+TEST(a_manifest_or_definitions_that_changed_fail_the_drill)
+{
+    static const char *const places[] = {"\"format\": 1", "PGDMP", "REATE INDEX"};
+    static const char *const words[] = {"manifest is damaged", "before the data", "after the data"};
+
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(world) struct world w;
+        AUTO(drill_result) struct drill_result d = {0};
+        struct postgres_options o = {.dsn = postgres_server_dsn(server)};
+
+        world_init(&w);
+        back_up_database(&w, &o, places[i]);
+        check_drill(&w, VERDICT_FAILED, words[i], &d);
+    }
 }
 END
 
@@ -186,7 +206,7 @@ TEST(damage_of_the_repository_fails_the_drill)
     struct postgres_options o = {.dsn = postgres_server_dsn(server)};
 
     world_init(&w);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     for (size_t i = 0; i < object_count(w.store, "packs/"); i++) {
         AUTO(buf) struct buf head = {0};
         char key[128];
@@ -212,7 +232,7 @@ TEST(a_role_that_is_not_in_the_backup_leaves_it_unchecked)
     buf_printf(&dsn, "host=%s user=postgres dbname=other", postgres_server_host(server));
     struct postgres_options o = {.dsn = buf_string(&dsn)};
 
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     check_drill(&w, VERDICT_NOT_CHECKED, "role \"somebody\" does not exist", &d);
 }
 END
@@ -224,12 +244,12 @@ TEST(a_folder_that_the_server_cannot_reach_leaves_it_unchecked)
     AUTO(drill_result) struct drill_result d = {0};
     struct postgres_options o = {.dsn = postgres_server_dsn(server)};
 
-    if (geteuid() != 0)
-        return;
     world_init(&w);
     scratch_init(&place);
+    if (geteuid() != 0)
+        return; /* then it is the same user */
     chmod(place.path, 0700);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     CHECK_OK(drill(&w, place.path, &d, e));
     CHECK(d.verdict == VERDICT_NOT_CHECKED && d.members[0].why != NULL);
     ck_assert_uint_eq(count_in(place.path), 0);
@@ -299,7 +319,7 @@ TEST(a_killed_drill_leaves_no_server_and_the_next_one_no_folder)
     world_init(&w);
     scratch_init(&place);
     chmod(place.path, 0755);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     const pid_t child = drill_in_child(&w, place.path);
     const pid_t postmaster = server_of(place.path);
 
@@ -330,7 +350,7 @@ TEST(a_cancelled_drill_leaves_neither_server_nor_folder)
     world_init(&w);
     scratch_init(&place);
     chmod(place.path, 0755);
-    back_up_database(&w, &o, false);
+    back_up_database(&w, &o, NULL);
     (void)signal(SIGUSR1, on_stop);
     const pid_t child = drill_in_child(&w, place.path);
     const pid_t postmaster = server_of(place.path);
@@ -346,6 +366,7 @@ END
 TESTS_BETWEEN("prove_postgres", server_begin, server_end, a_sound_backup_of_a_database_is_proven,
               a_backup_with_roles_is_proven_with_their_rights,
               one_byte_of_one_row_that_changed_fails_the_drill,
+              a_manifest_or_definitions_that_changed_fail_the_drill,
               damage_of_the_repository_fails_the_drill,
               a_role_that_is_not_in_the_backup_leaves_it_unchecked,
               a_folder_that_the_server_cannot_reach_leaves_it_unchecked,

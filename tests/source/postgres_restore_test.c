@@ -235,6 +235,23 @@ TEST(stored_files_that_are_damaged_leave_no_database)
 }
 END
 
+TEST(an_extension_that_the_server_does_not_have_is_told_before_anything_is_made)
+{
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf json = {0};
+    uint8_t *name = NULL;
+
+    take_small(&b);
+    buf_append_slice(&json, file_of(&b, "manifest.json"));
+    name = memmem(json.data, json.size, "plpgsql", 7);
+    CHECK(name != NULL);
+    *name = 'x';
+    check_fails(
+        &(struct stored){.backup = &b, .changed = "manifest.json", .bytes = buf_slice(&json)},
+        ERR_NOT_FOUND, "the server has no extension xlpgsql");
+}
+END
+
 TEST(rows_that_violate_a_key_leave_no_database)
 {
     AUTO(backup) struct backup b;
@@ -331,7 +348,10 @@ TEST(a_server_that_does_not_answer_is_told)
     struct postgres_restore_report r;
 
     take_small(&b);
+    to.database = "0123456789012345678901234567890123456789012345678901234567890123";
+    CHECK_ERR(postgres_restore(&to, &files, &r, e), ERR_USAGE);
     to.dsn = "host=/nowhere user=postgres dbname=postgres";
+    to.database = "x";
     CHECK_ERR(postgres_restore(&to, &files, &r, e), ERR_TRANSIENT);
 }
 END
@@ -594,10 +614,12 @@ TEST(a_database_takes_the_place_of_another_and_gives_it_back)
 
     database_new("place", "CREATE TABLE t AS SELECT 'old' AS a");
     database_new("place new", "CREATE TABLE t AS SELECT 'new' AS a");
-    AUTO(connection) PGconn *session = connect_to("place"); /* is in nobody's way */
+    AUTO(connection) PGconn *session = connect_to("place");
 
     ck_assert_str_eq(try_sql(session, "SELECT 1"), "00000");
     CHECK_OK(postgres_swap(&o, "place new", "place", &kept, e));
+    (void)try_sql(session, "SELECT 1");
+    CHECK(PQstatus(session) == CONNECTION_BAD);
     AUTO(mem) char *now = postgres_server_value(server, "place", "SELECT a FROM t");
     AUTO(mem) char *before = postgres_server_value(server, kept, "SELECT a FROM t");
 
@@ -617,6 +639,7 @@ TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               every_kind_of_object_is_there_again_and_pg_dump_says_the_same,
               settings_and_owner_of_the_database_come_along, a_database_that_exists_is_not_touched,
               stored_files_that_are_damaged_leave_no_database,
+              an_extension_that_the_server_does_not_have_is_told_before_anything_is_made,
               rows_that_violate_a_key_leave_no_database, cancelled_before_the_data_nothing_is_left,
               cancelled_in_the_rows_nothing_is_left, cancelled_in_the_large_objects_nothing_is_left,
               cancelled_after_the_data_nothing_is_left,
