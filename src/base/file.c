@@ -107,14 +107,20 @@ bool fd_write_at(int fd, uint64_t offset, struct slice bytes, struct err *e)
     return true;
 }
 
+bool file_open(const char *path, int *fd, struct err *e)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *fd >= 0 || err_sys(e, "open %s", path);
+}
+
 bool file_read(const char *path, size_t limit, struct buf *out, struct err *e)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO(fd) int fd = -1;
     const size_t before = out->size;
     size_t got = 0;
 
-    if (fd < 0)
-        return err_sys(e, "open %s", path);
+    if (!file_open(path, &fd, e))
+        return false;
     do {
         const size_t size = out->size;
 

@@ -26,6 +26,9 @@ MUST_CHECK bool fd_read_at(int fd, uint64_t offset, void *to, size_t size, size_
 MUST_CHECK bool fd_write(int fd, struct slice bytes, struct err *e);
 MUST_CHECK bool fd_write_at(int fd, uint64_t offset, struct slice bytes, struct err *e);
 
+/* Open a file for reading. */
+MUST_CHECK bool file_open(const char *path, int *fd, struct err *e);
+
 /* Append the whole of a file to *out.  ERR_CORRUPT when it is longer than limit. */
 MUST_CHECK bool file_read(const char *path, size_t limit, struct buf *out, struct err *e);
 

@@ -1,8 +1,6 @@
 /*
  * export tables, import tables: tables of a PostgreSQL database as one JSON document.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -169,9 +167,8 @@ static bool run_import(struct call *call, struct err *e)
     if (!find_database(call, &o.database, &password, e))
         return false;
     if (strcmp(path, "-") != 0) {
-        opened = open(path, O_RDONLY | O_CLOEXEC);
-        if (opened < 0)
-            return err_sys(e, "open %s", path);
+        if (!file_open(path, &opened, e))
+            return false;
         fd = opened;
     }
     if (!table_json_import(&o, &counts, e))
