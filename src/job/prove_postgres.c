@@ -89,13 +89,12 @@ static bool open_passage(const struct drill *d, struct err *e)
            (dir_open(d->scratch, &folder, e) && fd_set_mode(folder, PASSAGE_MODE, e));
 }
 
-/* There is none when it never came to that. */
+/* There may be none. */
 static bool remove_cluster(const struct drill *d, struct err *e)
 {
     AUTO(fd) int folder = -1;
 
-    return dir_open(d->scratch, &folder, e) &&
-           (tree_remove(folder, POSTGRES_CLUSTER_FOLDER, e) || e->code == ERR_NOT_FOUND);
+    return dir_open(d->scratch, &folder, e) && tree_remove(folder, POSTGRES_CLUSTER_FOLDER, e);
 }
 
 static bool prove(struct postgres_proof *p, const struct postgres_files *files, struct err *e)
