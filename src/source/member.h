@@ -26,16 +26,17 @@ struct member_ops {
      */
     MUST_CHECK bool (*prepare)(struct member *m, struct err *e);
 
-    /* Append the entries that it will send.  Their names begin with the member's. */
+    /* Append the entries that it will send, the same each time.  Their names begin with the
+     * member's. */
     void (*announce)(struct member *m, struct listing *l);
 
     /*
-     * Send them, with lanes of its own; dir is the kind's directory and l its listing, sorted,
-     * with the entries of other members too.  False: the sink failed and *e is its error, or
-     * ERR_CANCELLED.  What goes wrong with the member is told with skip() for every entry that is
-     * left out, or with note() when it is there but not as it should be, and *failure (clear
-     * before) then says in one sentence that the member cannot be brought back whole from this
-     * backup.  Called once.  Blocks.
+     * Send them, with lanes of its own; dir is the kind's directory and l its listing as it was
+     * announced, sorted, with the entries of other members too.  False: the sink failed and *e is
+     * its error, or ERR_CANCELLED.  What goes wrong with the member is told with skip() for every
+     * entry that is left out, or with note() when it is there but not as it should be, and *failure
+     * (clear before) then says in one sentence that the member cannot be brought back whole from
+     * this backup.  Called once.  Blocks.
      */
     MUST_CHECK bool (*send)(struct member *m, struct sink *k, struct sink_dir *dir,
                             const struct listing *l, struct err *failure, struct err *e);

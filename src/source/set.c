@@ -19,8 +19,8 @@ struct set_run {
     struct sink *sink;
     struct lane *lane;
     struct sink_dir *root;
-    const struct listing *top; /* the entries of root */
-    bool *has_files;           /* per file tree: it is there */
+    struct listing *top; /* the entries of root, as announced */
+    bool *has_files;     /* per file tree: it is there */
     bool *has_member;
 };
 
@@ -28,6 +28,7 @@ static void set_run_auto(struct set_run *r)
 {
     if (r->lane != NULL)
         r->sink->ops->lane_close(r->lane);
+    listing_free(r->top);
     mem_free(r->has_files);
     mem_free(r->has_member);
 }
@@ -156,10 +157,10 @@ static bool has_kind(const struct set_run *r, const char *kind)
     return false;
 }
 
-static bool enter_root(struct set_run *r, struct err *e)
+static struct listing *root_listing(const struct set_run *r)
 {
     const struct set *s = r->set;
-    AUTO(listing) struct listing *l = listing_new();
+    struct listing *l = listing_new();
 
     for (size_t i = 0; i < s->files_count; i++)
         if (r->has_files[i])
@@ -168,8 +169,15 @@ static bool enter_root(struct set_run *r, struct err *e)
         if (is_first_of_kind(s, i) && has_kind(r, s->members[i]->ops->kind))
             made_announce(l, s->members[i]->ops->kind, ENTRY_DIRECTORY, s->time_ns);
     listing_sort(l);
-    r->top = l;
-    return r->sink->ops->enter(r->lane, NULL, 0, TAKE(l), &r->root, e);
+    return l;
+}
+
+/* Whoever takes a listing changes its entries, also while others are still sent: they are looked
+ * up in one of our own. */
+static bool enter_root(struct set_run *r, struct err *e)
+{
+    r->top = root_listing(r);
+    return r->sink->ops->enter(r->lane, NULL, 0, root_listing(r), &r->root, e);
 }
 
 static bool send_files(struct set_run *r, const struct set_files *f, struct err *e)
@@ -183,13 +191,10 @@ static bool send_files(struct set_run *r, const struct set_files *f, struct err 
     return files_backup(&o, r->sink, e);
 }
 
-/* All members of a kind, into the directory that they share. */
-static bool send_kind(struct set_run *r, const char *kind, struct err *e)
+static struct listing *kind_listing(const struct set_run *r, const char *kind)
 {
     const struct set *s = r->set;
-    AUTO(listing) struct listing *l = listing_new();
-    const struct listing *announced = l;
-    struct sink_dir *dir = NULL;
+    struct listing *l = listing_new();
 
     for (size_t i = 0; i < s->member_count; i++) {
         struct member *m = s->members[i];
@@ -200,7 +205,18 @@ static bool send_kind(struct set_run *r, const char *kind, struct err *e)
         m->ops->announce(m, l);
     }
     listing_sort(l);
-    if (!r->sink->ops->enter(r->lane, r->root, made_slot(r->top, kind), TAKE(l), &dir, e))
+    return l;
+}
+
+/* All members of a kind, into the directory that they share. */
+static bool send_kind(struct set_run *r, const char *kind, struct err *e)
+{
+    const struct set *s = r->set;
+    AUTO(listing) struct listing *announced = kind_listing(r, kind);
+    struct sink_dir *dir = NULL;
+
+    if (!r->sink->ops->enter(r->lane, r->root, made_slot(r->top, kind), kind_listing(r, kind), &dir,
+                             e))
         return false;
     for (size_t i = 0; i < s->member_count; i++) {
         struct member *m = s->members[i];
