@@ -148,12 +148,20 @@ static void *move_money(void *arg)
 
 static int64_t sum_of(const struct backup *b, const char *file)
 {
-    AUTO(buf) struct buf text = {0};
+    struct slice s = file_of(b, file);
     int64_t sum = 0;
 
-    buf_append_slice(&text, file_of(b, file));
-    for (const char *row = buf_string(&text); *row != '\0'; row = strchr(row, '\n') + 1)
-        sum += strtoll(strchr(row, '\t') + 1, NULL, 10);
+    /* By hand: a sanitizer measures the whole text at each call of a string function. */
+    while (s.size > 0) {
+        const uint8_t *at = (const uint8_t *)memchr(s.data, '\t', s.size) + 1;
+        const int64_t sign = *at == '-' ? -1 : 1;
+        int64_t n = 0;
+
+        for (at += *at == '-' ? 1 : 0; *at != '\n'; at++)
+            n = n * 10 + (*at - '0');
+        sum += sign * n;
+        s = SLICE_OF(at + 1, s.size - (size_t)(at + 1 - s.data));
+    }
     return sum;
 }
 
