@@ -124,15 +124,36 @@ bool beneath_link(int from_dir, const char *from, int dirfd, const char *name, s
            err_sys(e, "link %s to %s", name, from);
 }
 
+/* renameat2() from the name in one directory to that in another. */
+static bool rename_spots(const struct beneath_name *from, const struct beneath_name *to,
+                         unsigned flags, struct err *e)
+{
+    AUTO(spot) struct spot a = {-1, -1, NULL};
+    AUTO(spot) struct spot b = {-1, -1, NULL};
+
+    if (!spot_open(from->dirfd, from->name, &a, e) || !spot_open(to->dirfd, to->name, &b, e))
+        return false;
+    if (renameat2(a.dirfd, a.name, b.dirfd, b.name, flags) == 0)
+        return true;
+    if (errno == EINVAL && flags == RENAME_EXCHANGE)
+        return err_set(e, ERR_USAGE, "the file system of %s cannot exchange two names", to->name);
+    return err_sys(e, "rename %s to %s", from->name, to->name);
+}
+
 bool beneath_rename(int dirfd, const char *from, const char *to, struct err *e)
 {
-    AUTO(spot) struct spot old = {-1, -1, NULL};
-    AUTO(spot) struct spot s = {-1, -1, NULL};
+    return rename_spots(&(struct beneath_name){dirfd, from}, &(struct beneath_name){dirfd, to}, 0,
+                        e);
+}
 
-    if (!spot_open(dirfd, from, &old, e) || !spot_open(dirfd, to, &s, e))
-        return false;
-    return renameat(old.dirfd, old.name, s.dirfd, s.name) == 0 ||
-           err_sys(e, "rename %s to %s", from, to);
+bool beneath_move(const struct beneath_name *from, const struct beneath_name *to, struct err *e)
+{
+    return rename_spots(from, to, RENAME_NOREPLACE, e);
+}
+
+bool beneath_exchange(const struct beneath_name *a, const struct beneath_name *b, struct err *e)
+{
+    return rename_spots(a, b, RENAME_EXCHANGE, e);
 }
 
 /* The access time stays; the modification time becomes time_ns. */

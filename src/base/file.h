@@ -93,6 +93,18 @@ MUST_CHECK bool beneath_link(int from_dir, const char *from, int dirfd, const ch
                              struct err *e);
 MUST_CHECK bool beneath_rename(int dirfd, const char *from, const char *to, struct err *e);
 
+/* A name in an open directory, as the calls above take them. */
+struct beneath_name {
+    int dirfd;
+    const char *name;
+};
+/* Rename on one file system.  move: ERR_EXISTS when the new name is taken.  exchange: both are
+ * there and change names at one moment; ERR_USAGE where the file system cannot do that. */
+MUST_CHECK bool beneath_move(const struct beneath_name *from, const struct beneath_name *to,
+                             struct err *e);
+MUST_CHECK bool beneath_exchange(const struct beneath_name *a, const struct beneath_name *b,
+                                 struct err *e);
+
 /* Metadata; fd forms for open files, at forms never follow a symbolic link. */
 MUST_CHECK bool fd_set_size(int fd, uint64_t size, struct err *e);
 MUST_CHECK bool fd_set_owner(int fd, uid_t uid, gid_t gid, struct err *e);

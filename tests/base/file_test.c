@@ -300,6 +300,28 @@ TEST(beneath_makes_every_kind_of_file)
     ck_assert_str_eq(target, "../gone");
 }
 
+TEST(names_are_exchanged_and_moved_but_never_replaced)
+{
+    AUTO(root) int root = root_open();
+    AUTO(fd) int folder = -1;
+
+    CHECK_OK(beneath_mkdir(root, "d", 0700, e));
+    CHECK_OK(beneath_open_dir(root, "d", &folder, e));
+    create(root, "a");
+    create(folder, "b");
+
+    const struct beneath_name a = {root, "a"}, b = {folder, "b"}, c = {folder, "c"};
+    const ino_t first = stat_of(root, "a").st_ino, second = stat_of(root, "d/b").st_ino;
+
+    CHECK_OK(beneath_exchange(&a, &b, e));
+    CHECK(stat_of(root, "a").st_ino == second && stat_of(root, "d/b").st_ino == first);
+    CHECK_ERR(beneath_move(&a, &b, e), ERR_EXISTS);
+    CHECK_OK(beneath_move(&a, &c, e));
+    CHECK(stat_of(root, "d/c").st_ino == second);
+    CHECK_ERR(beneath_exchange(&a, &b, e), ERR_NOT_FOUND);
+    CHECK_ERR(beneath_move(&a, &c, e), ERR_NOT_FOUND);
+}
+
 TEST(names_of_255_bytes_work_and_longer_ones_are_errors)
 {
     AUTO(root) int root = root_open();
@@ -379,5 +401,6 @@ TESTS("file", bytes_written_at_offsets_read_back_up_to_the_end,
       an_unnamed_file_reads_back_and_leaves_its_folder_empty, removing_what_is_not_there_succeeds,
       nothing_is_reached_outside_the_root_or_through_a_link, a_name_must_be_a_name,
       a_dangling_link_in_place_of_a_new_file_is_not_followed, beneath_makes_every_kind_of_file,
+      names_are_exchanged_and_moved_but_never_replaced,
       names_of_255_bytes_work_and_longer_ones_are_errors, metadata_is_set_on_the_open_file,
       metadata_is_set_on_a_link_and_not_on_its_target, extended_attributes_are_set_by_name)
