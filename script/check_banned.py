@@ -32,7 +32,7 @@ RULES = [
      "remove rmdir mkdir mkdirat symlink symlinkat mknod mknodat fsync fdatasync sync syncfs "
      "truncate ftruncate fallocate posix_fallocate copy_file_range sendfile "
      "chmod fchmod fchmodat chown fchown lchown fchownat utimensat futimens setxattr lsetxattr "
-     "fsetxattr mkstemp mkdtemp", ("base/file.c", "base/beneath.c"), "base/file.h"),
+     "fsetxattr fremovexattr mkstemp mkdtemp", ("base/file.c", "base/beneath.c"), "base/file.h"),
     # Pipes, and the last words of a process out of memory.
     ("write pwrite writev pwritev", ("base/file.c", "base/process.c", "base/mem.c"), "base/file.h"),
 ]

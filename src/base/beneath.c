@@ -200,6 +200,12 @@ bool fd_set_xattr(int fd, const char *name, struct slice value, struct err *e)
            err_sys(e, "set extended attribute %s", name);
 }
 
+bool fd_remove_xattr(int fd, const char *name, struct err *e)
+{
+    return fremovexattr(fd, name) == 0 || errno == ENODATA || errno == ENOTSUP ||
+           err_sys(e, "remove extended attribute %s", name);
+}
+
 bool at_set_owner(int dirfd, const char *name, uid_t uid, gid_t gid, struct err *e)
 {
     AUTO(spot) struct spot s = {-1, -1, NULL};

@@ -192,6 +192,11 @@ bool dir_sync(int dirfd, const char *name, struct err *e)
     return true;
 }
 
+bool fs_sync(int dirfd, const char *name, struct err *e)
+{
+    return syncfs(dirfd) == 0 || sync_failed(name, e);
+}
+
 bool fd_sync(int fd, const char *name, struct err *e)
 {
     return fsync(fd) == 0 || sync_failed(name, e);

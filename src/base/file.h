@@ -64,6 +64,9 @@ MUST_CHECK bool file_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_sync(int dirfd, const char *name, struct err *e);
 
+/* Make everything that was written to the file system of an open directory durable. */
+MUST_CHECK bool fs_sync(int dirfd, const char *name, struct err *e);
+
 /* fsync() of a file.  After a failure (ERR_FATAL) what the disk holds is unknown. */
 MUST_CHECK bool fd_sync(int fd, const char *name, struct err *e);
 
@@ -111,6 +114,8 @@ MUST_CHECK bool fd_set_owner(int fd, uid_t uid, gid_t gid, struct err *e);
 MUST_CHECK bool fd_set_mode(int fd, mode_t mode, struct err *e);
 MUST_CHECK bool fd_set_mtime(int fd, int64_t mtime_ns, struct err *e);
 MUST_CHECK bool fd_set_xattr(int fd, const char *name, struct slice value, struct err *e);
+/* One that is not there, or that the file system does not know, counts as removed. */
+MUST_CHECK bool fd_remove_xattr(int fd, const char *name, struct err *e);
 MUST_CHECK bool at_set_owner(int dirfd, const char *name, uid_t uid, gid_t gid, struct err *e);
 MUST_CHECK bool at_set_mode(int dirfd, const char *name, mode_t mode, struct err *e);
 MUST_CHECK bool at_set_mtime(int dirfd, const char *name, int64_t mtime_ns, struct err *e);

@@ -4,7 +4,7 @@
  * matches, which finds a match whenever there is one because a match need not reach the end
  * of the path: it covers everything below.
  */
-#include "source/exclude.h"
+#include "source/source.h"
 
 #include <string.h>
 

@@ -110,6 +110,11 @@ MUST_CHECK bool exclude_add(struct exclude *x, const char *pattern, struct err *
 MUST_CHECK bool exclude_add_file(struct exclude *x, const char *path, struct err *e);
 /* path without leading '/'. The last matching pattern decides. */
 bool exclude_matches(const struct exclude *x, const char *path, bool is_dir);
+/*
+ * The same for a tree that was asked for by name: a match has to reach deeper than the first given
+ * components, so that what leads to the tree and its own name never exclude it.
+ */
+bool exclude_matches_below(const struct exclude *x, const char *path, size_t given, bool is_dir);
 /* For includes: could something below this directory match? */
 bool exclude_may_match_below(const struct exclude *x, const char *path);
 
@@ -178,6 +183,9 @@ struct target;
 /* Open, and make unless it exists, the directory to restore into. */
 MUST_CHECK bool target_open(const char *path, const struct target_options *o, struct target **out,
                             struct err *e);
+/* Open a directory of a target as a target of its own, with the same options. */
+MUST_CHECK bool target_open_below(struct target *t, const char *path, struct target **out,
+                                  struct err *e);
 void target_close(struct target *t); /* accepts NULL */
 void target_auto(struct target **t);
 
@@ -248,6 +256,48 @@ MUST_CHECK bool target_open_read(struct target *t, const char *path, int *fd, st
 typedef bool target_extra_fn(void *arg, const char *path, struct err *e);
 MUST_CHECK bool target_extras(struct target *t, const char *path, const struct slice *names,
                               size_t count, target_extra_fn *fn, void *arg, struct err *e);
+/*
+ * A tree that is built beside the one that stands (target_present.c).
+ *
+ * What stands somewhere: name (valid until the next call), type, mode, uid, gid, times, device,
+ * inode, links, size and rdev are set.
+ */
+struct present {
+    struct entry entry;
+    bool is_mount; /* the root of a file system, or of a part of one */
+};
+MUST_CHECK bool target_look(struct target *t, const char *path, struct present *out, bool *is_there,
+                            struct err *e);
+/* What stands in a directory, in ascending order of names. */
+struct target_listing;
+MUST_CHECK bool target_list(struct target *t, const char *path, struct target_listing **out,
+                            struct err *e);
+/* *more = false at the end.  What vanished meanwhile is left out. */
+MUST_CHECK bool target_list_next(struct target_listing *l, struct present *out, bool *more,
+                                 struct err *e);
+void target_listing_free(struct target_listing *l); /* accepts NULL */
+void target_listing_auto(struct target_listing **l);
+
+/* Give what stands in one target, and is no directory, the same path in another, of the same file
+ * system: a second name. */
+MUST_CHECK bool target_carry(struct target *from, struct target *to, const char *path,
+                             struct err *e);
+/* Give a directory the metadata that the one of the same path has in another target. */
+MUST_CHECK bool target_copy_metadata(struct target *from, struct target *to, const char *path,
+                                     struct err *warning, struct err *e);
+
+/*
+ * A folder in the target to build such a tree in, for nobody else to see.  ERR_EXISTS when it is
+ * there.  It is called TARGET_STAGING and 16 hex digits; target_is_staging() tells such names, and
+ * no backup of files looks into directories that have one.
+ */
+#define TARGET_STAGING ".holdfast-restore-"
+bool target_is_staging(const char *name);
+MUST_CHECK bool target_make_staging(struct target *t, const char *name, struct target **out,
+                                    struct err *e);
+/* Make everything on the target's file system durable. */
+MUST_CHECK bool target_sync(struct target *t, struct err *e);
+
 /* Remove a file or a whole tree, never following links. */
 MUST_CHECK bool target_remove(struct target *t, const char *path, struct err *e);
 /* The same for an entry of an open directory, to the end whatever was cancelled: for what is our

@@ -19,15 +19,9 @@
 #include "source/names.h"
 #include "source/walk.h"
 
-bool target_open(const char *path, const struct target_options *o, struct target **out,
-                 struct err *e)
+/* Takes the descriptor. */
+static struct target *target_new(int root, const struct target_options *o)
 {
-    AUTO(fd) int root = -1;
-
-    names_raise_limit();
-    if (!dir_make_all(path, 0700, e) || !dir_open(path, &root, e))
-        return false;
-
     struct target *t = mem_new(sizeof(*t));
 
     t->root = root;
@@ -35,8 +29,29 @@ bool target_open(const char *path, const struct target_options *o, struct target
     t->is_superuser = geteuid() == 0;
     t->sets_owner = o->keep_owner && t->is_superuser;
     (void)pthread_mutex_init(&t->lock, NULL); /* cannot fail on Linux */
-    root = -1;
-    *out = t;
+    return t;
+}
+
+bool target_open(const char *path, const struct target_options *o, struct target **out,
+                 struct err *e)
+{
+    int root = -1;
+
+    names_raise_limit();
+    if (!dir_make_all(path, 0700, e) || !dir_open(path, &root, e))
+        return false;
+    *out = target_new(root, o);
+    return true;
+}
+
+bool target_open_below(struct target *t, const char *path, struct target **out, struct err *e)
+{
+    AUTO(place) struct place p = {-1, -1, NULL};
+    int root = -1;
+
+    if (!place_reach(t, path, &p, e) || !beneath_open_dir(p.dirfd, p.name, &root, e))
+        return false;
+    *out = target_new(root, &t->o);
     return true;
 }
 

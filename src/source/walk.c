@@ -20,7 +20,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "source/exclude.h"
 
 /* Changes this close to the scan may be followed by others that show the same time. */
 #define TIME_MARGIN_NS (2 * NS_PER_S)
@@ -177,11 +176,14 @@ static bool scan_name(struct scan *s, const struct name *n, struct err *e)
     /* What is excluded may hang when it is asked about, such as a dead network mount. */
     if (is_type_known && is_excluded(s, n->text, n->type == DT_DIR))
         return true;
+    if (n->type == DT_DIR && target_is_staging(n->text))
+        return true;
     if (fstatat(s->f->fd, n->text, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
         (void)err_sys(&why, "stat");
         return why.code == ERR_NOT_FOUND || worker_miss(s->w, s->f, n->text, &why, e);
     }
-    if (!is_type_known && is_excluded(s, n->text, S_ISDIR(st.st_mode)))
+    if (!is_type_known && ((S_ISDIR(st.st_mode) && target_is_staging(n->text)) ||
+                           is_excluded(s, n->text, S_ISDIR(st.st_mode))))
         return true;
     return scan_add(s, n->text, &st, e);
 }

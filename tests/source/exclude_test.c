@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "source/exclude.h"
+#include "source/source.h"
 #include "source/recorder.h"
 #include "support/test.h"
 
