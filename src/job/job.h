@@ -79,14 +79,16 @@ MUST_CHECK bool backup_run(struct repo *r, const struct backup_options *o,
 
 struct restore_options {
     const struct snapshot *snapshot;
-    const char *sub;    /* path inside the snapshot that becomes the root of the target, or NULL */
-    const char *target; /* directory */
+    const char *sub;     /* path inside the snapshot that becomes the root of the target, or NULL */
+    const char *target;  /* directory */
+    struct target *into; /* an open target instead of that directory and how; borrowed */
     struct target_options how;
     const struct exclude *include; /* only what matches, or NULL */
     const struct exclude *exclude; /* or NULL */
     bool delete_extra; /* remove what the snapshot does not have (inside restored directories) */
     bool is_dry_run;
-    bool verify; /* read everything back and compare */
+    bool verify;        /* read everything back and compare */
+    bool stop_at_error; /* the first item that fails ends the restore, with its sentence */
 };
 
 struct restore_result {
@@ -97,9 +99,9 @@ struct restore_result {
     uint64_t warnings;
 };
 
-/* True also when single items failed (see errors); false when nothing sensible can go on.
- * Damage of the repository: the files it touches are named, the rest is restored, and the
- * result is false with ERR_CORRUPT at the end. */
+/* True also when single items failed (see errors), unless they end the restore; false when nothing
+ * sensible can go on. Damage of the repository: the files it touches are named, the rest is
+ * restored, and the result is false with ERR_CORRUPT at the end. */
 MUST_CHECK bool restore_run(struct repo *r, const struct restore_options *o,
                             const struct report *report, struct restore_result *out, struct err *e);
 

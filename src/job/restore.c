@@ -49,6 +49,8 @@ static void tick(void *arg)
 
 static bool open_target(const struct restore_options *o, struct target **out, struct err *e)
 {
+    if (o->into != NULL)
+        return true;
     /* A dry run makes nothing, not even the directory itself. */
     if (o->is_dry_run && access(o->target, F_OK) != 0)
         return true;
@@ -72,7 +74,7 @@ bool restore_run(struct repo *r, const struct restore_options *o, const struct r
     if (!tree_find(rd, &o->snapshot->tree, o->sub != NULL ? o->sub : "", &keep, &root, e) ||
         !open_target(o, &target, e))
         return false;
-    run.target = target;
+    run.target = o->into != NULL ? o->into : target;
 
     struct ticker *ticker = ticker_start(report->progress != NULL ? tick : NULL, &timing);
     const bool ok = restore_walk(&run, &root, false, e) &&

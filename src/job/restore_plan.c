@@ -312,7 +312,7 @@ static void *writer_main(void *arg)
     AUTO(reader) struct reader *rd = reader_new(p->run->repo);
     size_t first, end;
 
-    while (!cancel_is_requested() && take_frame(p, &first, &end))
+    while (!cancel_is_requested() && restore_goes_on(p->run, NULL) && take_frame(p, &first, &end))
         restore_frame(p, rd, first, end);
     return NULL;
 }
@@ -369,5 +369,7 @@ bool restore_plan_run(struct restore_plan *p, struct err *e)
     for (int i = 0; i < count; i++)
         thread_join(threads[i]);
     clear(p);
-    return !cancel_is_requested() || cancel_err(e);
+    if (cancel_is_requested())
+        return cancel_err(e);
+    return restore_goes_on(p->run, e);
 }

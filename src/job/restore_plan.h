@@ -28,6 +28,7 @@ struct restore_run {
     struct target *target; /* NULL: dry run into a directory that does not exist */
     struct restore_counters counters;
     pthread_mutex_t lock; /* guards what follows and the report's item callbacks */
+    struct err failure;   /* of the first item that failed; code ERR_NONE: none */
     struct err damage;    /* the first ERR_CORRUPT; code ERR_NONE: none */
     struct path_set left; /* not as the snapshot has them: failed, or kept on request */
 };
@@ -35,6 +36,8 @@ struct restore_run {
 /* Tell one failed item, and remember damage of the repository.  path is raw bytes. */
 void restore_item_error(struct restore_run *run, const char *during, const char *path,
                         const struct err *why);
+/* False when a failed item ends the restore; e may be NULL. */
+bool restore_goes_on(struct restore_run *run, struct err *e);
 /* A path stays as it is, on request. */
 void restore_left(struct restore_run *run, const char *path);
 bool restore_was_left(struct restore_run *run, const char *path);
@@ -61,7 +64,7 @@ MUST_CHECK bool restore_plan_add(struct restore_plan *p, struct reader *rd, cons
 bool restore_plan_is_full(const struct restore_plan *p);
 
 /* Restore all planned files with one thread per processor and empty the plan.  Failures of
- * single files are told, not returned; ERR_CANCELLED is. */
+ * single files are told, not returned unless they end the restore; ERR_CANCELLED is. */
 MUST_CHECK bool restore_plan_run(struct restore_plan *p, struct err *e);
 
 /* Compare a restored file with the snapshot by reading it back. */

@@ -10,14 +10,30 @@ void restore_item_error(struct restore_run *run, const char *during, const char 
     AUTO(buf) struct buf text = {0};
 
     path_escape(slice_string(path), &text);
-    atomic_fetch_add(&run->counters.errors, 1);
     pthread_mutex_lock(&run->lock);
+    atomic_fetch_add(&run->counters.errors, 1);
     path_set_add(&run->left, path);
+    if (run->failure.code == ERR_NONE) {
+        run->failure = *why;
+        (void)err_wrap(&run->failure, "%s", buf_string(&text));
+    }
     if (why->code == ERR_CORRUPT && run->damage.code == ERR_NONE)
         run->damage = *why;
     if (run->report->item_error != NULL)
         run->report->item_error(run->report->arg, during, buf_string(&text), why);
     pthread_mutex_unlock(&run->lock);
+}
+
+bool restore_goes_on(struct restore_run *run, struct err *e)
+{
+    if (!run->options->stop_at_error || atomic_load(&run->counters.errors) == 0)
+        return true;
+    if (e == NULL)
+        return false;
+    pthread_mutex_lock(&run->lock);
+    *e = run->failure;
+    pthread_mutex_unlock(&run->lock);
+    return false;
 }
 
 void restore_left(struct restore_run *run, const char *path)

@@ -221,8 +221,8 @@ static void skip(struct walk *w, const struct entry *en)
 {
     const enum overwrite how = w->run->options->how.overwrite;
 
-    /* Otherwise it is there because it is right. */
-    if (how == OVERWRITE_NEVER || how == OVERWRITE_IF_NEWER)
+    /* Otherwise it is there because it is right.  Only a comparison asks. */
+    if (w->run->options->verify && (how == OVERWRITE_NEVER || how == OVERWRITE_IF_NEWER))
         restore_left(w->run, path_now(w));
     atomic_fetch_add(&w->run->counters.files_skipped, 1);
     atomic_fetch_add(&w->run->counters.bytes_skipped, en->size);
@@ -379,7 +379,7 @@ static bool walk_entry(struct walk *w, const struct entry *en, struct err *e)
 /* False only for what ends the whole restore. */
 static bool walk_below(struct walk *w, struct err *e)
 {
-    while (w->level != NULL) {
+    while (w->level != NULL && restore_goes_on(w->run, e)) {
         const struct level *l = w->level;
         struct entry en;
         bool more = true;
@@ -397,7 +397,7 @@ static bool walk_below(struct walk *w, struct err *e)
         if (w->level == l)
             w->path.size = l->path_size;
     }
-    return true;
+    return restore_goes_on(w->run, e);
 }
 
 /* What comes after all files */
@@ -473,10 +473,10 @@ bool restore_walk(struct restore_run *run, const struct entry *root, bool is_ver
     if (!walk_root(&w, root, e))
         return false;
     if (is_verify || run->options->is_dry_run)
-        return true;
+        return restore_goes_on(run, e);
     if (!restore_plan_run(w.plan, e))
         return false;
     make_links(&w);
     finish_directories(&w);
-    return true;
+    return restore_goes_on(run, e);
 }

@@ -53,8 +53,8 @@ static bool look_at(int dirfd, const char *name, dev_t device, struct present *o
 {
     struct statx sx;
 
-    *is_there = statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
-                      &sx) == 0;
+    *is_there =
+        statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &sx) == 0;
     if (!*is_there)
         return errno == ENOENT || err_sys(e, "stat %s", name);
     entry_of(&sx, name, &out->entry);
