@@ -24,15 +24,17 @@ void swap_list_auto(struct swap_list *l)
     swap_list_done(l);
 }
 
-void swap_list_add(struct swap_list *l, const struct swap *s)
+void swap_list_add(struct swap_list *l, const char *place, const char *staged, uint64_t inode,
+                   uint64_t old_inode)
 {
     if (l->count == l->room) {
         l->room = l->room == 0 ? 8 : l->room * 2;
         l->items = mem_resize(l->items, l->room, sizeof(l->items[0]));
     }
-    l->items[l->count] = *s;
-    l->items[l->count].place = mem_string(s->place);
-    l->items[l->count++].staged = mem_string(s->staged);
+    l->items[l->count++] = (struct swap){.place = mem_string(place),
+                                         .staged = mem_string(staged),
+                                         .inode = inode,
+                                         .old_inode = old_inode};
 }
 
 /* One end of a swap: a name in an open directory, and what has it. */

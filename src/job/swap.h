@@ -27,7 +27,8 @@ struct swap_list {
 void swap_list_done(struct swap_list *l);
 void swap_list_auto(struct swap_list *l);
 /* Copies the paths. */
-void swap_list_add(struct swap_list *l, const struct swap *s);
+void swap_list_add(struct swap_list *l, const char *place, const char *staged, uint64_t inode,
+                   uint64_t old_inode);
 
 /*
  * Let each place have what is to be there, durably; back: what was there, the last one first.

@@ -3,7 +3,7 @@
  *
  *   SHIM_CALL=write|fsync|link|remove|any   which calls count (default any):
  *       write   write, pwrite on descriptors above 2
- *       fsync   fsync, fdatasync
+ *       fsync   fsync, fdatasync, syncfs
  *       link    linkat, renameat, renameat2
  *       remove  unlinkat
  *   SHIM_AT=n      the n-th such call fails, counted from 1 in each process
@@ -12,6 +12,8 @@
  *   SHIM_SHORT=1   writes of two bytes or more take only the first half
  *   SHIM_KILL=n    the process dies by SIGKILL at the n-th such call: a write takes its
  *                  first half before, every other call does not happen
+ *
+ * A test can also hold it, set the variables itself and call shim_arm().
  *
  * Calls go to the kernel directly, so the library needs none of the ones it hides.
  */
@@ -28,7 +30,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Read from the environment once, before main(). */
+#include "support/shim.h"
+
+/* Read from the environment before main(). */
 static struct {
     const char *kind;
     unsigned at, kill_at;
@@ -49,7 +53,7 @@ static unsigned number_of(const char *name)
     return v;
 }
 
-__attribute__((constructor)) static void plan_read(void)
+__attribute__((constructor)) void shim_arm(void)
 {
     const char *kind = getenv("SHIM_CALL");
     const unsigned error = number_of("SHIM_ERRNO");
@@ -60,6 +64,7 @@ __attribute__((constructor)) static void plan_read(void)
     plan.error = error == 0 ? EIO : (int)error;
     plan.is_sticky = number_of("SHIM_STICKY") != 0;
     plan.is_short = number_of("SHIM_SHORT") != 0;
+    atomic_store(&calls, 0);
 }
 
 enum fate { PASS, FAIL, DIE };
@@ -141,6 +146,11 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
     return may_pass("fsync") ? (int)syscall(SYS_fdatasync, fd) : -1;
+}
+
+int syncfs(int fd)
+{
+    return may_pass("fsync") ? (int)syscall(SYS_syncfs, fd) : -1;
 }
 
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
