@@ -40,6 +40,9 @@ void tree_make(const char *directory);
  * modes, owners, times, attributes, device numbers, and which names are one file. */
 void tree_compare(const char *wanted, const char *found);
 
+/* The same, but files may have further names outside the trees. */
+void tree_compare_shared(const char *wanted, const char *found);
+
 /* Entries in a tree, the directory itself apart. */
 size_t tree_count(const char *directory);
 
