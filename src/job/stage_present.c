@@ -211,7 +211,7 @@ static bool share(struct walk *w, const struct entry *saved, bool *is_done, stru
         return false;
     /* A further name changes the time of the inode. */
     linked.entry.ctime_ns = saved->ctime_ns;
-    if (*is_done && linked.entry.type == saved->type && is_still(&linked.entry, saved))
+    if (*is_done && is_still(&linked.entry, saved))
         return true;
     *is_done = false;
     return target_remove(w->s->staged, path_now(w), e);

@@ -349,6 +349,7 @@ TEST(what_is_mounted_at_the_path_changes_places_one_by_one)
     mount_at(s.path, "size=4m");
     AUTO(mounted) const char *mounted = s.path;
 
+    check_mount(&s);
 }
 END
 
