@@ -211,9 +211,9 @@ TEST(a_full_disk_fails_the_staging_and_leaves_nothing)
         return;
     site_init(&s);
     own_mounts();
-    mount_at(s.w.dir.path, "size=700k");
     AUTO(mounted) const char *mounted = s.w.dir.path;
 
+    mount_at(mounted, "size=700k");
     mixed_init(&s);
     file_put(path_in(s.w.dir.path, "other"), 9, 300000);
     inventory(&s, &before);
@@ -294,10 +294,10 @@ TEST(a_tree_with_a_mount_in_it_is_refused)
     site_init(&s);
     mixed_init(&s);
     own_mounts();
-    /* Of the same device: only the kernel knows that it is a mount. */
-    CHECK(mount(in_site(&s, "d"), in_site(&s, "cache"), NULL, MS_BIND, NULL) == 0);
     AUTO(mounted) const char *mounted = in_site(&s, "cache");
 
+    /* Of the same device: only the kernel knows that it is a mount. */
+    CHECK(mount(in_site(&s, "d"), mounted, NULL, MS_BIND, NULL) == 0);
     CHECK(!site_stage(&s, &why));
     CHECK(why.code == ERR_USAGE && strstr(why.text, in_site(&s, "cache")) != NULL);
     CHECK_ERR(stage_plan(s.w.repo, &s.o, &counts, e), ERR_USAGE);
@@ -346,9 +346,9 @@ TEST(what_is_mounted_at_the_path_changes_places_one_by_one)
     site_init(&s);
     CHECK(mkdir(s.path, 0755) == 0);
     own_mounts();
-    mount_at(s.path, "size=4m");
     AUTO(mounted) const char *mounted = s.path;
 
+    mount_at(mounted, "size=4m");
     check_mount(&s);
 }
 END
@@ -362,9 +362,9 @@ TEST(what_is_bound_to_the_path_changes_places_one_by_one)
     site_init(&s);
     CHECK(mkdir(s.path, 0755) == 0 && mkdir(path_in(s.w.dir.path, "bound"), 0755) == 0);
     own_mounts();
-    CHECK(mount(path_in(s.w.dir.path, "bound"), s.path, NULL, MS_BIND, NULL) == 0);
     AUTO(mounted) const char *mounted = s.path;
 
+    CHECK(mount(path_in(s.w.dir.path, "bound"), mounted, NULL, MS_BIND, NULL) == 0);
     check_mount(&s);
 }
 END
@@ -380,9 +380,9 @@ TEST(a_mounted_file_is_refused)
     file_put_text(s.path, "1");
     file_put_text(path_in(s.w.dir.path, "2"), "2");
     own_mounts();
-    CHECK(mount(path_in(s.w.dir.path, "2"), s.path, NULL, MS_BIND, NULL) == 0);
     AUTO(mounted) const char *mounted = s.path;
 
+    CHECK(mount(path_in(s.w.dir.path, "2"), mounted, NULL, MS_BIND, NULL) == 0);
     CHECK_ERR(stage_folder(s.path, STAGE_ID, &folder, e), ERR_USAGE);
 }
 END
