@@ -203,12 +203,13 @@ END
 
 TEST(a_full_disk_fails_the_staging_and_leaves_nothing)
 {
+    if (geteuid() != 0)
+        return;
+
     AUTO(site) struct site s;
     AUTO(buf) struct buf before = {0};
     struct statvfs disk, after;
 
-    if (geteuid() != 0)
-        return;
     site_init(&s);
     own_mounts();
     AUTO(mounted) const char *mounted = s.w.dir.path;
@@ -285,12 +286,13 @@ END
 
 TEST(a_tree_with_a_mount_in_it_is_refused)
 {
+    if (geteuid() != 0)
+        return;
+
     AUTO(site) struct site s;
     struct stage_counts counts;
     struct err why = {0};
 
-    if (geteuid() != 0)
-        return;
     site_init(&s);
     mixed_init(&s);
     own_mounts();
@@ -339,10 +341,11 @@ static void check_mount(struct site *s)
 
 TEST(what_is_mounted_at_the_path_changes_places_one_by_one)
 {
-    AUTO(site) struct site s;
-
     if (geteuid() != 0)
         return;
+
+    AUTO(site) struct site s;
+
     site_init(&s);
     CHECK(mkdir(s.path, 0755) == 0);
     own_mounts();
@@ -355,10 +358,11 @@ END
 
 TEST(what_is_bound_to_the_path_changes_places_one_by_one)
 {
-    AUTO(site) struct site s;
-
     if (geteuid() != 0)
         return;
+
+    AUTO(site) struct site s;
+
     site_init(&s);
     CHECK(mkdir(s.path, 0755) == 0 && mkdir(path_in(s.w.dir.path, "bound"), 0755) == 0);
     own_mounts();
@@ -371,11 +375,12 @@ END
 
 TEST(a_mounted_file_is_refused)
 {
+    if (geteuid() != 0)
+        return;
+
     AUTO(site) struct site s;
     AUTO(mem) char *folder = NULL;
 
-    if (geteuid() != 0)
-        return;
     site_init(&s);
     file_put_text(s.path, "1");
     file_put_text(path_in(s.w.dir.path, "2"), "2");

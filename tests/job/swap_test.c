@@ -175,10 +175,11 @@ END
 
 TEST(a_folder_of_another_user_is_not_used)
 {
-    AUTO(scene) struct scene s;
-
     if (geteuid() != 0)
         return;
+
+    AUTO(scene) struct scene s;
+
     scene_init(&s);
     add(&s, "both", "on");
     CHECK(chown(path_in(s.dir.path, FOLDER), 12345, 12345) == 0);
