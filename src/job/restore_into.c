@@ -1,7 +1,9 @@
 #include "job/restore_into.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/random.h"
@@ -10,6 +12,7 @@
 
 #define SQLITE_PLACE   "sqlite/"
 #define POSTGRES_PLACE "postgres/"
+#define STAMP_MAX      40
 
 void restore_into_result_auto(struct restore_into_result *r)
 {
@@ -89,12 +92,55 @@ static char *beside_name(void)
     return mem_string(buf_string(&text));
 }
 
+/* "shop_before_20261121T103000.125Z"; a long name is cut. */
+static char *kept_name(const char *database)
+{
+    AUTO(buf) struct buf name = {0};
+    char time[CLOCK_TEXT_MAX];
+    char stamp[STAMP_MAX];
+
+    clock_format(clock_now_ns(), time); /* 2026-11-21T10:30:00.000000000Z */
+    (void)snprintf(stamp, sizeof(stamp), "_before_%.4s%.2s%.5s%.2s%.6sZ", time, time + 5, time + 8,
+                   time + 14, time + 17);
+    buf_append_slice(&name, slice_string(database));
+    if (name.size + strlen(stamp) > POSTGRES_NAME_MAX)
+        name.size = POSTGRES_NAME_MAX - strlen(stamp);
+    while (!utf8_is_valid(buf_slice(&name)))
+        name.size--;
+    buf_printf(&name, "%s", stamp);
+    return mem_string(buf_string(&name));
+}
+
+static bool check_is_there(const struct postgres_restore_options *how, const char *database,
+                           struct err *e)
+{
+    struct postgres_present present = {0};
+
+    if (!postgres_present(how, database, &present, e))
+        return false;
+    return present.is_there || err_set(e, ERR_NOT_FOUND, "there is no database %s", database);
+}
+
+/* Give the database that was made the name of the one that is there. */
+static bool take_place(const struct postgres_restore_options *how, const char *database,
+                       struct restore_into_result *out, struct err *e)
+{
+    AUTO(mem) char *kept = kept_name(database);
+    struct err ignored = {0};
+
+    if (postgres_swap(how, how->database, database, kept, e)) {
+        out->kept = TAKE(kept);
+        return true;
+    }
+    return postgres_drop(how, &ignored) ? false
+                                        : err_wrap(e, "database %s is left over", how->database);
+}
+
 static bool into_server(struct repo *r, const struct restore_into_options *o,
                         struct restore_into_result *out, struct err *e)
 {
     AUTO(mem) char *beside = o->in_place ? beside_name() : NULL;
     AUTO(buf) struct buf path = {0};
-    struct err ignored = {0};
 
     if (o->server == NULL)
         return err_set(e, ERR_USAGE, "/%s is a PostgreSQL database: say with --dsn which server",
@@ -111,11 +157,10 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
 
     buf_printf(&path, "/%s", o->place);
     stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
-    if (!make_database(&how, &stored.files, out, e))
+    if (beside != NULL && !check_is_there(&how, o->into, e))
         return false;
-    if (beside == NULL || postgres_swap(&how, beside, o->into, &out->kept, e))
-        return true;
-    return postgres_drop(&how, &ignored) ? false : err_wrap(e, "database %s is left over", beside);
+    return make_database(&how, &stored.files, out, e) &&
+           (beside == NULL || take_place(&how, o->into, out, e));
 }
 
 bool restore_into_run(struct repo *r, const struct restore_into_options *o,

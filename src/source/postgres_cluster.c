@@ -204,11 +204,6 @@ static void address_auto(struct postgres_address *a)
     postgres_address_done(a);
 }
 
-static void link_auto(struct postgres_link *l)
-{
-    postgres_link_close(l);
-}
-
 static bool wait_until_ready(struct postgres_cluster *c, struct start *s, struct err *e)
 {
     AUTO(address) struct postgres_address a = {0};
@@ -219,7 +214,7 @@ static bool wait_until_ready(struct postgres_cluster *c, struct start *s, struct
     if (!postgres_address_init(&a, c->dsn, NULL, e) || !child_end_open(&c->server, &end, e))
         return false;
     for (;;) {
-        AUTO(link) struct postgres_link l = {0};
+        AUTO(postgres_link) struct postgres_link l = {0};
         struct pollfd p = {.fd = end, .events = POLLIN};
 
         if (postgres_link_open(&l, &a, &why))

@@ -48,6 +48,10 @@ MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgre
                                    struct err *e);
 /* Cancel what runs on the server and disconnect. */
 void postgres_link_close(struct postgres_link *l);
+static inline void postgres_link_auto(struct postgres_link *l)
+{
+    postgres_link_close(l);
+}
 
 /* Let the address name the very server that the link is connected to. */
 void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l);

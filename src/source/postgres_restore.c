@@ -202,14 +202,9 @@ static bool sequences_set(const struct postgres_manifest *m, struct postgres_lin
 
 /* Stages */
 
-static void link_auto(struct postgres_link *l)
-{
-    postgres_link_close(l);
-}
-
 static bool database_fill(struct postgres_target *t, const char *program, struct err *e)
 {
-    AUTO(link) struct postgres_link l = {0};
+    AUTO(postgres_link) struct postgres_link l = {0};
 
     if (!postgres_link_open(&l, &t->address, e) || !schemas_make(t, &l, e))
         return false;
@@ -270,7 +265,7 @@ static bool restore(struct postgres_target *t, struct err *e)
 /* Remove what was made; goes on after a request to stop. */
 static bool take_back(const struct postgres_target *t, struct err *e)
 {
-    AUTO(link) struct postgres_link l = {.is_tidying = true};
+    AUTO(postgres_link) struct postgres_link l = {.is_tidying = true};
     AUTO(buf) struct buf sql = {0};
 
     if (!t->report->is_made && t->roles.size == 0)
@@ -312,6 +307,13 @@ bool postgres_stored_read(const struct postgres_files *files, struct postgres_st
 
     if (!postgres_file_manifest(files, &m, e))
         return false;
-    *out = (struct postgres_stored){(int)(m.server_number / PER_MAJOR), m.has_globals};
+    *out = (struct postgres_stored){.major = (int)(m.server_number / PER_MAJOR),
+                                    .has_globals = m.has_globals,
+                                    .tables = m.table_count,
+                                    .bytes = m.blobs.bytes};
+    for (size_t i = 0; i < m.table_count; i++) {
+        out->rows += m.tables[i].rows;
+        out->bytes += m.tables[i].bytes;
+    }
     return true;
 }

@@ -20,11 +20,15 @@ struct postgres_files {
 
 /* What must be known before anything is restored. */
 struct postgres_stored {
-    int major;        /* version of the server that the database was on */
-    bool has_globals; /* its roles are stored too */
+    int major;                    /* version of the server that the database was on */
+    bool has_globals;             /* its roles are stored too */
+    uint64_t tables, rows, bytes; /* of rows and large objects */
 };
 MUST_CHECK bool postgres_stored_read(const struct postgres_files *files,
                                      struct postgres_stored *out, struct err *e);
+
+/* The longest name of any object, in bytes. */
+#define POSTGRES_NAME_MAX 63
 
 struct postgres_restore_options {
     const char *dsn;      /* of the server, with a database to connect to; without a password */
@@ -86,15 +90,23 @@ MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
  * not there counts as dropped.  Goes on after a request to stop. */
 MUST_CHECK bool postgres_drop(const struct postgres_restore_options *o, struct err *e);
 
+/* What there is of a database; tables and bytes are 0 for those who may not look. */
+struct postgres_present {
+    bool is_there;
+    uint64_t tables, bytes;
+};
+MUST_CHECK bool postgres_present(const struct postgres_restore_options *o, const char *name,
+                                 struct postgres_present *out, struct err *e);
+
 /*
- * Put database `from` in the place of database `to` of the same server; o->dsn leads to a third
- * one. *kept (owned) is the name that the old one has from then on, "<to>_before_<UTC time>".
- * Sessions of both are ended.  The two renamings are one transaction, so that a crash leaves the
- * old state or the new one: in the old state calling it again is right, in the new one it fails
- * with ERR_NOT_FOUND for `from`.  The same with kept as `from` undoes it.  ERR_NOT_FOUND when one
- * of them is not there, ERR_TRANSIENT when sessions come faster than they are ended.
+ * Put database `from` in the place of database `to` of the same server, which has the name `kept`
+ * from then on; there need be no `to`.  o->dsn leads to a third one.  Sessions of both are ended.
+ * The renamings are one transaction, so that a crash leaves the old state or the new one, and the
+ * names tell which: in the new one there is no `from`.  The same with kept as `from` and from as
+ * `kept` undoes it.  ERR_NOT_FOUND when there is no `from`, ERR_EXISTS when `kept` is taken,
+ * ERR_TRANSIENT when sessions come faster than they are ended.
  */
 MUST_CHECK bool postgres_swap(const struct postgres_restore_options *o, const char *from,
-                              const char *to, char **kept, struct err *e);
+                              const char *to, const char *kept, struct err *e);
 
 #endif

@@ -36,16 +36,11 @@ static bool find_table(const struct postgres_manifest *m, const char *name,
     return true;
 }
 
-static void link_auto(struct postgres_link *l)
-{
-    postgres_link_close(l);
-}
-
 /* What fails ends the connection and with it the transaction. */
 static bool restore_rows(struct postgres_target *t, const struct postgres_texts *tables,
                          struct err *e)
 {
-    AUTO(link) struct postgres_link l = {0};
+    AUTO(postgres_link) struct postgres_link l = {0};
 
     if (!postgres_link_open(&l, &t->address, e) || !postgres_link_run(&l, "BEGIN", e))
         return false;

@@ -97,15 +97,10 @@ static bool make(struct making *m, struct slice s, struct err *e)
     return true;
 }
 
-static void link_auto(struct postgres_link *l)
-{
-    postgres_link_close(l);
-}
-
 /* By a connection of its own: the file changes settings. */
 bool postgres_roles_make(struct postgres_target *t, struct err *e)
 {
-    AUTO(link) struct postgres_link l = {0};
+    AUTO(postgres_link) struct postgres_link l = {0};
     AUTO(making) struct making m = {.target = t, .link = &l};
     AUTO(buf) struct buf text = {0};
     struct slice script = {0};

@@ -1,43 +1,24 @@
-#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/text.h"
 #include "source/postgres_restore_run.h"
 
-#define NAME_SIZE_MAX 63 /* bytes of any name that the server keeps */
-#define STAMP_MAX     40
-#define ATTEMPTS      3 /* the server waits for 5 s in each */
-#define IN_USE        "55006"
+#define ATTEMPTS 3 /* the server waits for 5 s in each */
+#define IN_USE   "55006"
 
-/* Databases are shown by these names; one that is not there cannot be renamed. */
-static bool check_is_there(struct postgres_link *l, const char *name, struct err *e)
+/* Whether there is a database of that name. */
+static bool find(struct postgres_link *l, const char *name, bool *is_there, struct err *e)
 {
     AUTO(postgres_result) PGresult *r = NULL;
     const struct postgres_query q = {
         .sql = "SELECT 1 FROM pg_database WHERE datname = $1", .values = {name}, .count = 1};
 
+    if (strlen(name) > POSTGRES_NAME_MAX) /* the server would cut it without a word */
+        return err_set(e, ERR_USAGE, "the name of a database has at most %d bytes",
+                       POSTGRES_NAME_MAX);
     if (!postgres_link_query(l, &q, &r, e))
         return false;
-    return PQntuples(r) == 1 || err_set(e, ERR_NOT_FOUND, "there is no database %s", name);
-}
-
-/* "shop_before_20261121T103000.125Z"; a long name is cut. */
-static void kept_format(const char *to, struct buf *out)
-{
-    char time[CLOCK_TEXT_MAX];
-    char stamp[STAMP_MAX];
-
-    clock_format(clock_now_ns(), time); /* 2026-11-21T10:30:00.000000000Z */
-    (void)snprintf(stamp, sizeof(stamp), "_before_%.4s%.2s%.5s%.2s%.6sZ", time, time + 5, time + 8,
-                   time + 14, time + 17);
-    buf_append_slice(out, slice_string(to));
-    if (out->size + strlen(stamp) > NAME_SIZE_MAX)
-        out->size = NAME_SIZE_MAX - strlen(stamp);
-    while (!utf8_is_valid(buf_slice(out)))
-        out->size--;
-    buf_printf(out, "%s", stamp);
+    *is_there = PQntuples(r) == 1;
+    return true;
 }
 
 static void sessions_format(const char *from, const char *to, struct buf *sql)
@@ -63,33 +44,35 @@ static void rename_format(const char *from, const char *to, struct buf *sql)
  * The server lets nobody in while it renames a database, but somebody may come between the end of
  * the sessions and that: then once more.  One message of several statements is one transaction.
  */
-static bool swap(struct postgres_target *t, const char *from, const char *to, const char *kept,
+static bool swap(struct postgres_link *l, const char *from, const char *to, const char *kept,
                  struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
+    bool has_from = false, has_to = false, has_kept = false;
 
-    if (!check_is_there(&t->link, from, e) || !check_is_there(&t->link, to, e))
+    if (!find(l, from, &has_from, e) || !find(l, to, &has_to, e) || !find(l, kept, &has_kept, e))
         return false;
+    if (!has_from)
+        return err_set(e, ERR_NOT_FOUND, "there is no database %s", from);
+    if (has_kept)
+        return err_set(e, ERR_EXISTS, "there is a database %s already", kept);
     sessions_format(from, to, &sql);
-    rename_format(to, kept, &sql);
+    if (has_to)
+        rename_format(to, kept, &sql);
     rename_format(from, to, &sql);
-    for (int i = 1; !postgres_link_run(&t->link, buf_string(&sql), e); i++)
-        if (i == ATTEMPTS || strcmp(t->link.sqlstate, IN_USE) != 0)
+    for (int i = 1; !postgres_link_run(l, buf_string(&sql), e); i++)
+        if (i == ATTEMPTS || strcmp(l->sqlstate, IN_USE) != 0)
             return false;
     return true;
 }
 
 bool postgres_swap(const struct postgres_restore_options *o, const char *from, const char *to,
-                   char **kept, struct err *e)
+                   const char *kept, struct err *e)
 {
     AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
-    AUTO(buf) struct buf name = {0};
 
-    kept_format(to, &name);
-    if (!postgres_target_open(&t, o, e) || !swap(&t, from, to, buf_string(&name), e))
-        return err_wrap(e, "put database %s in the place of %s", from, to);
-    *kept = mem_string(buf_string(&name));
-    return true;
+    return (postgres_target_open(&t, o, e) && swap(&t.link, from, to, kept, e)) ||
+           err_wrap(e, "put database %s in the place of %s", from, to);
 }
 
 bool postgres_drop(const struct postgres_restore_options *o, struct err *e)
@@ -103,4 +86,55 @@ bool postgres_drop(const struct postgres_restore_options *o, struct err *e)
     t.link.is_tidying = true;
     return (postgres_target_open(&t, o, e) && postgres_link_run(&t.link, buf_string(&sql), e)) ||
            err_wrap(e, "drop database %s", o->database);
+}
+
+/* $1 is the name.  The size is told to those who may connect, or read all statistics. */
+static const char look[] =
+    "SELECT may.connect, CASE WHEN may.connect OR pg_has_role('pg_read_all_stats', 'MEMBER')"
+    " THEN pg_database_size(d.oid) ELSE 0 END FROM pg_database d,"
+    " LATERAL (SELECT d.datallowconn AND has_database_privilege(d.oid, 'CONNECT') AS connect) may"
+    " WHERE d.datname = $1";
+
+/* Tables as a backup counts them. */
+static const char count_tables[] =
+    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't'"
+    " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+    " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
+    " AND d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')";
+
+static bool count_in(const struct postgres_target *t, uint64_t *tables, struct err *e)
+{
+    AUTO(postgres_link) struct postgres_link l = {0};
+    AUTO(postgres_result) PGresult *r = NULL;
+
+    if (!postgres_link_open(&l, &t->address, e))
+        return e->code == ERR_DENIED; /* pg_hba.conf may have its own opinion */
+    if (!postgres_link_query(&l, &(struct postgres_query){.sql = count_tables}, &r, e))
+        return false;
+    *tables = postgres_result_u64(r, 0, 0);
+    return true;
+}
+
+bool postgres_present(const struct postgres_restore_options *o, const char *name,
+                      struct postgres_present *out, struct err *e)
+{
+    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
+    AUTO(postgres_result) PGresult *r = NULL;
+    struct postgres_restore_options at = *o;
+    struct postgres_present found = {0};
+
+    at.database = name;
+    if (!postgres_target_open(&t, &at, e) ||
+        !postgres_link_query(
+            &t.link, &(struct postgres_query){.sql = look, .values = {name}, .count = 1}, &r, e))
+        return err_wrap(e, "look for database %s", name);
+    if (PQntuples(r) == 1) {
+        found.is_there = true;
+        found.bytes = postgres_result_u64(r, 0, 1);
+        if (postgres_result_bool(r, 0, 0) && !count_in(&t, &found.tables, e))
+            return err_wrap(e, "look into database %s", name);
+    }
+    *out = found;
+    return true;
 }

@@ -6,7 +6,6 @@
 
 #define OLDEST_SERVER 130000
 #define PER_MAJOR     10000 /* 150020 is 15.20 */
-#define NAME_SIZE_MAX 63    /* the server cuts longer ones, without a word */
 
 bool postgres_target_open(struct postgres_target *t, const struct postgres_restore_options *o,
                           struct err *e)
@@ -15,8 +14,8 @@ bool postgres_target_open(struct postgres_target *t, const struct postgres_resto
     if (o->jobs < 0 || o->jobs > POSTGRES_JOBS_MAX)
         return err_set(e, ERR_USAGE, "%d is no number of jobs from 1 to %d", o->jobs,
                        POSTGRES_JOBS_MAX);
-    if (o->database != NULL && (o->database[0] == '\0' || strlen(o->database) > NAME_SIZE_MAX))
-        return err_set(e, ERR_USAGE, "the name of a database has 1 to %d bytes", NAME_SIZE_MAX);
+    if (o->database != NULL && (o->database[0] == '\0' || strlen(o->database) > POSTGRES_NAME_MAX))
+        return err_set(e, ERR_USAGE, "the name of a database has 1 to %d bytes", POSTGRES_NAME_MAX);
     if (!postgres_address_init(&t->server, o->dsn, o->password, e) ||
         !postgres_address_init(&t->address, o->dsn, o->password, e) ||
         (o->password != NULL && !postgres_passfile_open(o->password, &t->password_fd, e)))

@@ -255,15 +255,10 @@ static void encoding_compare(struct verify *v)
                wanted->collate, wanted->ctype);
 }
 
-static void link_auto(struct postgres_link *l)
-{
-    postgres_link_close(l);
-}
-
 static bool verify(struct verify *v, struct postgres_target *t, struct err *e)
 {
     static const struct postgres_texts everything[POSTGRES_CHOICES] = {0};
-    AUTO(link) struct postgres_link l = {0};
+    AUTO(postgres_link) struct postgres_link l = {0};
 
     if (!postgres_link_open(&l, &t->address, e) ||
         !postgres_selection_load(&l, everything, &v->found.selection, e))

@@ -45,6 +45,12 @@ MUST_CHECK bool sqlite_check(const char *path, struct slice manifest, struct sql
 /* Append the next piece of the copy to *out; nothing at its end. */
 typedef bool sqlite_feed_fn(void *arg, struct buf *out, struct err *e);
 
+/* What a manifest says, for plans: tables of the application and their rows. */
+struct sqlite_stored {
+    uint64_t tables, rows, bytes;
+};
+MUST_CHECK bool sqlite_stored_read(struct slice manifest, struct sqlite_stored *out, struct err *e);
+
 struct sqlite_restore_options {
     const char *path; /* a symbolic link is followed */
     struct slice manifest;
@@ -76,5 +82,46 @@ struct sqlite_restore_options {
  */
 MUST_CHECK bool sqlite_restore(const struct sqlite_restore_options *o, sqlite_feed_fn *feed,
                                void *arg, struct err *e);
+
+/*
+ * The same in two steps, with a way back: a copy is staged beside the database, and they change
+ * names.
+ *
+ * Append the path for a staged copy to *out: that of the file which path leads to, with this at its
+ * end.  Links are followed, and the file need not exist.
+ */
+MUST_CHECK bool sqlite_staged_path(const char *path, const char *suffix, struct buf *out,
+                                   struct err *e);
+
+struct sqlite_stage_options {
+    const char *path; /* of the database; there may be none */
+    struct slice manifest;
+};
+
+/*
+ * Write a copy as `staged`, which is in the same folder and not there (ERR_EXISTS), ready to take
+ * the database's place: with its owner, mode, ACLs and extended attributes (or ours and 0600), in
+ * WAL mode if the original was, fsynced and equal to the manifest, else ERR_CORRUPT.  The database
+ * is not touched.  When it fails the file is removed; after a kill sqlite_discard() does that.
+ */
+MUST_CHECK bool sqlite_stage(const struct sqlite_stage_options *o, const char *staged,
+                             sqlite_feed_fn *feed, void *arg, struct err *e);
+
+/*
+ * Let path and staged change names at one moment, durably; where only one of them is there it gets
+ * the other's name.  Doing it again undoes it.  ERR_NOT_FOUND when neither is there.
+ *
+ * What is at path is locked and its log brought in as sqlite_restore() does it: ERR_TRANSIENT while
+ * any process has it open.  No stale "-wal", "-shm" or "-journal" is beside what comes to path.
+ * The log and journal of what is no sound database cannot be brought in: they leave path with it,
+ * as "<staged>-<inode>-wal" and "...-journal", and come back with it.
+ *
+ * A crash leaves the names as they were or exchanged; the inodes tell which.
+ */
+MUST_CHECK bool sqlite_exchange(const char *path, const char *staged, struct err *e);
+
+/* Remove what has the name staged, and all that belongs to it; nothing there counts as removed.
+ * After a crash in sqlite_exchange() the database at path has again what belongs to it. */
+MUST_CHECK bool sqlite_discard(const char *path, const char *staged, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "source/source.h"
 #include "source/sqlite_copy.h"
 #include "source/sqlite_db.h"
 
@@ -329,4 +330,22 @@ bool sqlite_manifest_parse(struct slice text, struct sqlite_manifest *m, struct 
     (void)sqlite3_snprintf(sizeof(m->encoding), m->encoding, "%s", encoding);
     (void)sqlite3_snprintf(sizeof(m->version), m->version, "%s", version);
     return parse_lists(tables, integrity, m, e);
+}
+
+bool sqlite_stored_read(struct slice manifest, struct sqlite_stored *out, struct err *e)
+{
+    AUTO(sqlite_manifest) struct sqlite_manifest m = {0};
+    struct sqlite_stored stored = {0};
+
+    if (!sqlite_manifest_parse(manifest, &m, e))
+        return false;
+    stored.bytes = m.size;
+    for (size_t i = 0; i < m.table_count; i++) {
+        if (m.tables[i].kind == SQLITE_SHADOW || strncmp(m.tables[i].name, "sqlite_", 7) == 0)
+            continue;
+        stored.tables++;
+        stored.rows += m.tables[i].rows;
+    }
+    *out = stored;
+    return true;
 }

@@ -1,15 +1,10 @@
 /*
  * Putting a copy in the place of a database.  sqlite.h says in which order and why.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/magic.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/vfs.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -17,7 +12,8 @@
 #include "base/mem.h"
 #include "source/source.h"
 #include "source/sqlite_copy.h"
-#include "source/sqlite_db.h"
+#include "source/sqlite_place.h"
+#include "source/xattrs.h"
 
 #define DRAFT_SUFFIX "-holdfast"
 
@@ -26,71 +22,9 @@ enum {
     LOCK_LIMIT_MS = 5000, /* for replacing the content of a database that others use */
 };
 
-/* Where the database is, or is to be. */
-struct place {
-    char path[PATH_MAX]; /* without links */
-    char *name;          /* its last component, within path */
-    int dirfd;
-    bool is_there;
-    struct stat old;
-};
-
-static void place_auto(struct place *p)
-{
-    fd_auto(&p->dirfd);
-}
-
-/* Resolve a path whose last component need not exist. */
-static bool place_resolve(const char *path, struct place *p, struct err *e)
-{
-    AUTO(mem) char *folder = mem_string(path);
-    char *slash = strrchr(folder, '/');
-    const char *name = slash == NULL ? path : path + (slash - folder) + 1;
-    char real[PATH_MAX];
-
-    if (realpath(path, p->path) != NULL)
-        return true;
-    if (errno != ENOENT || name[0] == '\0' || strcmp(name, "..") == 0)
-        return err_sys(e, "restore to %s", path);
-    if (slash != NULL)
-        slash[slash == folder ? 1 : 0] = '\0';
-    if (realpath(slash == NULL ? "." : folder, real) == NULL)
-        return err_sys(e, "the folder of %s", path);
-
-    AUTO(buf) struct buf whole = {0};
-
-    buf_printf(&whole, "%s/%s", strcmp(real, "/") == 0 ? "" : real, name);
-    if (whole.size >= sizeof(p->path))
-        return err_set(e, ERR_USAGE, "the path %s is too long", path);
-    memcpy(p->path, buf_string(&whole), whole.size + 1);
-    return true;
-}
-
-static bool place_open(const char *path, struct place *p, struct err *e)
-{
-    char folder[PATH_MAX];
-
-    if (!place_resolve(path, p, e))
-        return false;
-    p->name = strrchr(p->path, '/') + 1;
-
-    const size_t size = (size_t)(p->name - p->path);
-
-    memcpy(folder, p->path, size);
-    folder[size] = '\0';
-    if (!dir_open(folder, &p->dirfd, e))
-        return false;
-    p->is_there = fstatat(p->dirfd, p->name, &p->old, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!p->is_there && errno != ENOENT)
-        return err_sys(e, "look at %s", p->path);
-    if (p->is_there && !S_ISREG(p->old.st_mode))
-        return err_set(e, ERR_EXISTS, "%s is not a regular file", p->path);
-    return true;
-}
-
 /* The copy on its way.  Leaving it removes it, unless it has been renamed. */
 struct draft {
-    const struct place *place;
+    const struct sqlite_place *place;
     char *name; /* NULL: there is none */
     int fd;
 };
@@ -110,7 +44,7 @@ static void draft_auto(struct draft *d)
  * Make the file, or take over what an interrupted call left.  The lock ends with the process, so
  * who gets it on the file that still has the name is alone.
  */
-static bool draft_open(const struct place *p, struct draft *d, struct err *e)
+static bool draft_open(const struct sqlite_place *p, struct draft *d, struct err *e)
 {
     AUTO(buf) struct buf name = {0};
     AUTO(fd) int fd = -1;
@@ -156,6 +90,25 @@ static bool draft_receive(struct draft *d, uint64_t wanted, sqlite_feed_fn *feed
                                      (unsigned long long)size, (unsigned long long)wanted);
 }
 
+/* ACLs and what users attached; labels of the system are the system's to set. */
+static bool draft_copy_xattrs(const struct draft *d, struct err *e)
+{
+    AUTO(xattrs) struct xattrs x = {0};
+    struct slice name = {0}, value = {0};
+
+    if (!xattrs_read(&x, -1, d->place->path, e))
+        return err_wrap(e, "%s", d->place->path);
+    for (struct slice pairs = buf_slice(&x.encoded);
+         take_bytes(&pairs, &name) && take_bytes(&pairs, &value);) {
+        AUTO(mem) char *text = mem_dup(name.data, name.size);
+
+        if (strncmp(text, "security.", 9) != 0 && strncmp(text, "trusted.", 8) != 0 &&
+            !fd_set_xattr(d->fd, text, value, e))
+            return err_wrap(e, "%s", d->name);
+    }
+    return true;
+}
+
 /* The owner first: a change of owner may take bits of the mode away. */
 static bool draft_finish(struct draft *d, const struct sqlite_manifest *m, struct err *e)
 {
@@ -166,7 +119,8 @@ static bool draft_finish(struct draft *d, const struct sqlite_manifest *m, struc
         !fd_set_owner(d->fd, old->st_uid, old->st_gid, e))
         return err_wrap(e, "%s", d->name);
     return fd_set_mode(d->fd, is_there ? old->st_mode & 07777 : DRAFT_MODE, e) &&
-           sqlite_file_set_wal(d->fd, m->was_wal, e) && fd_sync(d->fd, d->name, e);
+           (!is_there || draft_copy_xattrs(d, e)) && sqlite_file_set_wal(d->fd, m->was_wal, e) &&
+           fd_sync(d->fd, d->name, e);
 }
 
 /* What the report's first line says is the error. */
@@ -175,7 +129,8 @@ static bool draft_check(const struct draft *d, struct slice manifest, struct err
     AUTO(sqlite_report) struct sqlite_report report = {0};
     AUTO(buf) struct buf path = {0};
 
-    buf_printf(&path, "%s" DRAFT_SUFFIX, d->place->path);
+    buf_append(&path, d->place->path, (size_t)(d->place->name - d->place->path));
+    buf_printf(&path, "%s", d->name);
     if (!sqlite_check(buf_string(&path), manifest, &report, e))
         return false;
     if (report.differences == 0)
@@ -189,88 +144,22 @@ static bool draft_check(const struct draft *d, struct slice manifest, struct err
     return false;
 }
 
-static bool is_held_by_others(const struct place *p, struct err *e)
+/* It has the name that it is to have. */
+static bool draft_keep(struct draft *d, struct err *e)
 {
-    return err_set(e, ERR_TRANSIENT, "another process has %s open", p->path);
-}
-
-/* Network file systems refuse leases unless the server has granted something like one. */
-static bool has_leases(int fd)
-{
-    struct statfs fs = {0};
-
-    return fstatfs(fd, &fs) == 0 && fs.f_type != NFS_SUPER_MAGIC && fs.f_type != CIFS_SUPER_MAGIC &&
-           fs.f_type != SMB2_SUPER_MAGIC;
-}
-
-/*
- * Whether a process has the file open.  SQLite's locks do not tell: in rollback mode a connection
- * between two transactions has none.  The kernel grants a lease for writing only to who is alone.
- * Where it cannot be asked, the locks have to do.
- */
-static bool is_open_elsewhere(const struct place *p)
-{
-    AUTO(fd) int fd = openat(p->dirfd, p->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-
-    /* Who opens the file just then is told by this signal, which is ignored by default. */
-    if (fd < 0 || !has_leases(fd) || fcntl(fd, F_SETSIG, SIGURG) < 0)
+    if (!dir_sync(d->place->dirfd, "the folder", e))
         return false;
-    if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
-        return errno == EAGAIN;
-    (void)fcntl(fd, F_SETLEASE, F_UNLCK); /* closing ends it too */
-    return false;
-}
-
-/*
- * Lock the old database and bring its log into it.  *db keeps the lock; it stays NULL for what is
- * no sound database: there is nothing to lock then, and nothing to lose.
- */
-static bool hold_old(const struct place *p, struct sqlite_patience *patience, sqlite3 **db,
-                     struct err *e)
-{
-    AUTO(sqlite_db) sqlite3 *old = NULL;
-    int64_t is_busy = 0;
-
-    if (is_open_elsewhere(p))
-        return is_held_by_others(p, e);
-    /* The lock stays when the transaction ends, and in WAL mode it is that of the whole file. */
-    if (sqlite_db_open_target(p->path, patience, &old, e) &&
-        sqlite_db_run(old, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", e) &&
-        sqlite_db_number(old, "PRAGMA wal_checkpoint(TRUNCATE)", &is_busy, e)) {
-        if (is_busy != 0)
-            return is_held_by_others(p, e);
-        *db = TAKE(old);
-        return true;
-    }
-    if (e->code == ERR_TRANSIENT)
-        return is_held_by_others(p, e);
-    return e->code == ERR_CORRUPT || err_wrap(e, "lock %s", p->path);
-}
-
-/* Stale files beside the old database go, durably, before the new one has its name. */
-static bool remove_others(const struct place *p, struct err *e)
-{
-    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        AUTO(buf) struct buf name = {0};
-
-        buf_printf(&name, "%s%s", p->name, suffixes[i]);
-        if (!file_remove(p->dirfd, buf_string(&name), e))
-            return false;
-    }
-    return dir_sync(p->dirfd, "the folder", e);
+    mem_free(d->name);
+    d->name = NULL;
+    return true;
 }
 
 static bool replace_file(struct draft *d, struct err *e)
 {
-    const struct place *p = d->place;
+    const struct sqlite_place *p = d->place;
 
-    if (!remove_others(p, e) || !beneath_rename(p->dirfd, d->name, p->name, e))
-        return false;
-    mem_free(d->name);
-    d->name = NULL;
-    return dir_sync(p->dirfd, "the folder", e);
+    return sqlite_place_clear(p, e) && beneath_rename(p->dirfd, d->name, p->name, e) &&
+           draft_keep(d, e);
 }
 
 static void sqlite3_backup_auto(sqlite3_backup **b)
@@ -302,23 +191,46 @@ static bool replace_content(const struct draft *d, struct err *e)
     return err_wrap(e, "%s", d->place->path);
 }
 
+/* Fill the file and compare it. */
+static bool draft_fill(struct draft *d, struct slice manifest, sqlite_feed_fn *feed, void *arg,
+                       struct err *e)
+{
+    AUTO(sqlite_manifest) struct sqlite_manifest m = {0};
+
+    return sqlite_manifest_parse(manifest, &m, e) && draft_receive(d, m.size, feed, arg, e) &&
+           draft_finish(d, &m, e) && draft_check(d, manifest, e);
+}
+
 bool sqlite_restore(const struct sqlite_restore_options *o, sqlite_feed_fn *feed, void *arg,
                     struct err *e)
 {
-    AUTO(sqlite_manifest) struct sqlite_manifest m = {0};
-    AUTO(place) struct place p = {.dirfd = -1};
+    AUTO(sqlite_place) struct sqlite_place p = SQLITE_PLACE_NONE;
     AUTO(draft) struct draft d = {.fd = -1};
-    struct sqlite_patience none = {0};
     AUTO(sqlite_db) sqlite3 *old = NULL; /* closed first: it may hold the lock to the end */
 
-    if (!sqlite_manifest_parse(o->manifest, &m, e) || !place_open(o->path, &p, e) ||
-        !draft_open(&p, &d, e) || !draft_receive(&d, m.size, feed, arg, e) ||
-        !draft_finish(&d, &m, e) || !draft_check(&d, o->manifest, e))
+    if (!sqlite_place_open(o->path, &p, e) || !draft_open(&p, &d, e) ||
+        !draft_fill(&d, o->manifest, feed, arg, e))
         return err_wrap(e, "restore %s", o->path);
-    if (p.is_there && !hold_old(&p, &none, &old, e)) {
+    if (p.is_there && !sqlite_place_hold(&p, &old, e)) {
         if (e->code != ERR_TRANSIENT || !o->force)
             return err_wrap(e, "restore %s", o->path);
         return replace_content(&d, e) || err_wrap(e, "restore %s", o->path);
     }
     return replace_file(&d, e) || err_wrap(e, "restore %s", o->path);
+}
+
+bool sqlite_stage(const struct sqlite_stage_options *o, const char *staged, sqlite_feed_fn *feed,
+                  void *arg, struct err *e)
+{
+    AUTO(sqlite_place) struct sqlite_place p = SQLITE_PLACE_NONE;
+    AUTO(draft) struct draft d = {.place = &p, .fd = -1};
+    const char *name = NULL;
+    struct stat st = {0};
+
+    if (!sqlite_place_open(o->path, &p, e) || !sqlite_place_beside(&p, staged, &name, &st, e) ||
+        !beneath_create(p.dirfd, name, &d.fd, e))
+        return err_wrap(e, "stage %s", o->path);
+    d.name = mem_string(name);
+    return (draft_fill(&d, o->manifest, feed, arg, e) && draft_keep(&d, e)) ||
+           err_wrap(e, "stage %s", o->path);
 }

@@ -608,8 +608,6 @@ END
 
 TEST(a_database_takes_the_place_of_another_and_gives_it_back)
 {
-    AUTO(mem) char *kept = NULL;
-    AUTO(mem) char *again = NULL;
     const struct postgres_restore_options o = restore_to(NULL);
 
     database_new("place", "CREATE TABLE t AS SELECT 'old' AS a");
@@ -617,21 +615,59 @@ TEST(a_database_takes_the_place_of_another_and_gives_it_back)
     AUTO(connection) PGconn *session = connect_to("place");
 
     ck_assert_str_eq(try_sql(session, "SELECT 1"), "00000");
-    CHECK_OK(postgres_swap(&o, "place new", "place", &kept, e));
+    CHECK_OK(postgres_swap(&o, "place new", "place", "place \"kept\"", e));
     (void)try_sql(session, "SELECT 1");
     CHECK(PQstatus(session) == CONNECTION_BAD);
     AUTO(mem) char *now = postgres_server_value(server, "place", "SELECT a FROM t");
-    AUTO(mem) char *before = postgres_server_value(server, kept, "SELECT a FROM t");
+    AUTO(mem) char *before = postgres_server_value(server, "place \"kept\"", "SELECT a FROM t");
 
     ck_assert_str_eq(now, "new");
     ck_assert_str_eq(before, "old");
-    CHECK(strncmp(kept, "place_before_2", 14) == 0 && !database_exists("place new"));
-    CHECK_ERR(postgres_swap(&o, "place new", "place", &again, e), ERR_NOT_FOUND);
-    CHECK_OK(postgres_swap(&o, kept, "place", &again, e));
+    CHECK(!database_exists("place new"));
+    CHECK_ERR(postgres_swap(&o, "place new", "place", "more", e), ERR_NOT_FOUND);
+    CHECK_OK(postgres_swap(&o, "place \"kept\"", "place", "place new", e));
     AUTO(mem) char *back = postgres_server_value(server, "place", "SELECT a FROM t");
 
     ck_assert_str_eq(back, "old");
-    CHECK(database_exists(again));
+    CHECK(database_exists("place new") && !database_exists("place \"kept\""));
+}
+END
+
+TEST(a_database_is_not_swapped_over_a_kept_one_but_where_none_is)
+{
+    const struct postgres_restore_options o = restore_to(NULL);
+    char name[POSTGRES_NAME_MAX + 2];
+
+    database_new("swap a", "");
+    database_new("swap b", "");
+    CHECK_ERR(postgres_swap(&o, "swap a", "swap c", "swap b", e), ERR_EXISTS);
+    CHECK_ERR(postgres_swap(&o, "swap a", "swap b", "swap b", e), ERR_EXISTS);
+    CHECK_ERR(postgres_swap(&o, "swap a", "swap b", "postgres", e), ERR_EXISTS);
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    CHECK_ERR(postgres_swap(&o, "swap a", "swap b", name, e), ERR_USAGE);
+    CHECK_ERR(postgres_swap(&o, "swap a", name, "swap c", e), ERR_USAGE);
+    CHECK(database_exists("swap a") && database_exists("swap b") && !database_exists("swap c"));
+    CHECK_OK(postgres_swap(&o, "swap a", "swap c", "swap d", e));
+    CHECK(!database_exists("swap a") && database_exists("swap c") && !database_exists("swap d"));
+}
+END
+
+TEST(what_there_is_of_a_database_is_told)
+{
+    const struct postgres_restore_options o = restore_to(NULL);
+    struct postgres_present p = {.is_there = true, .tables = 1};
+
+    CHECK_OK(postgres_present(&o, "there is none", &p, e));
+    CHECK(!p.is_there && p.tables == 0 && p.bytes == 0);
+    database_new("present it's",
+                 "CREATE TABLE a (); CREATE TABLE p (a int) PARTITION BY LIST (a);"
+                 "CREATE TABLE p1 PARTITION OF p DEFAULT; CREATE VIEW v AS SELECT 1 AS a;"
+                 "CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE SEQUENCE s");
+    CHECK_OK(postgres_present(&o, "present it's", &p, e));
+    CHECK(p.is_there && p.tables == 4 && p.bytes > 1000000);
+    CHECK_OK(postgres_present(&o, "template0", &p, e));
+    CHECK(p.is_there && p.tables == 0);
 }
 END
 
@@ -651,4 +687,6 @@ TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               other_encodings_and_parts_of_a_database_come_back,
               rows_of_single_tables_come_into_a_database_that_exists_all_or_none,
               a_server_that_stops_in_the_middle_is_told_with_what_it_still_has,
-              a_database_takes_the_place_of_another_and_gives_it_back)
+              a_database_takes_the_place_of_another_and_gives_it_back,
+              a_database_is_not_swapped_over_a_kept_one_but_where_none_is,
+              what_there_is_of_a_database_is_told)

@@ -1,101 +1,16 @@
 /* Databases put back, by a process that may be killed, where others may have them open. */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/process.h"
 #include "source/source.h"
-#include "source/sqlite_world.h"
-#include "support/test.h"
+#include "source/sqlite_case.h"
 
-/* A backup, and a folder with a database that it is to replace. */
-struct world {
-    struct scratch s; /* first: removed by scratch_auto() */
-    char copy[100], manifest[100], target[100];
-};
-
-static void world_auto(struct world *w)
-{
-    scratch_auto(&w->s);
-}
-
-/* The backup has 100 rows that add up to 5050. */
-static void world_init(struct world *w, const char *mode)
-{
-    AUTO(buf) struct buf manifest = {0};
-    char sql[300];
-
-    scratch_init(&w->s);
-    snprintf(w->copy, sizeof(w->copy), "%s/copy", w->s.path);
-    snprintf(w->manifest, sizeof(w->manifest), "%s/manifest", w->s.path);
-    snprintf(w->target, sizeof(w->target), "%s/place/app.db", w->s.path);
-    CHECK(mkdir(in(&w->s, "place"), 0755) == 0);
-    snprintf(sql, sizeof(sql),
-             "PRAGMA journal_mode = %s; CREATE TABLE t (a);"
-             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
-             "INSERT INTO t SELECT i FROM n",
-             mode);
-    sql_do(in(&w->s, "db"), sql);
-    sqlite_backup_to(&w->s, in(&w->s, "db"), &manifest);
-    put_file(w->s.fd, "manifest", manifest.data, manifest.size);
-}
-
-enum { SUM_OLD = 6, SUM_NEW = 5050 };
-
-static int64_t sum_of(const char *path)
-{
-    ck_assert_str_eq(sql_text(path, "PRAGMA integrity_check"), "ok");
-    return sql_ask(path, "SELECT sum(a) FROM t");
-}
-
-/* The names in the folder, each followed by a space, in no special order. */
-static const char *names_in(const char *folder)
-{
-    static struct buf names;
-    DIR *d = opendir(folder);
-
-    ck_assert_ptr_nonnull(d);
-    buf_clear(&names);
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
-        if (e->d_name[0] != '.')
-            buf_printf(&names, "%s ", e->d_name);
-    closedir(d);
-    return buf_string(&names);
-}
-
-/* A file beside this program. */
-static char *built(const char *name)
-{
-    static char paths[4][400];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    const ssize_t n = readlink("/proc/self/exe", path, 300);
-
-    ck_assert_int_gt(n, 0);
-    path[n] = '\0';
-    strcpy(strrchr(path, '/') + 1, name);
-    return path;
-}
-
-/* Restore in another process: what it says, or "killed". */
 static const char *restore(const struct world *w, bool force)
 {
-    static char text[700];
-    AUTO(buf) struct buf out = {0};
-    char force_word[] = "force";
-    char *argv[] = {built("source_sqlite_restore_once"), (char *)(uintptr_t)w->copy,
-                    (char *)(uintptr_t)w->manifest,      (char *)(uintptr_t)w->target,
-                    force ? force_word : NULL,           NULL};
-    struct err e = {0};
-
-    if (!child_capture(argv, sizeof(text) - 1, &out, &e))
-        return "killed";
-    snprintf(text, sizeof(text), "%s", buf_string(&out));
-    return text;
+    return world_run(w, force ? "force" : "restore", NULL);
 }
 
 #define CHECK_RESTORED(w) ck_assert_str_eq(restore(w, false), "ok")
@@ -117,7 +32,7 @@ TEST(a_database_is_restored_where_none_is)
     CHECK(sum_of(w.target) == SUM_NEW);
     CHECK(stat(w.target, &st) == 0 && (st.st_mode & 07777) == 0600);
     ck_assert_str_eq(sql_text(w.target, "PRAGMA journal_mode"), "delete");
-    ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+    ck_assert_str_eq(names_in_place(&w), "app.db ");
 }
 END
 
@@ -154,51 +69,6 @@ TEST(wal_mode_is_set_again)
 }
 END
 
-/* What a killed process leaves: a database with 3 rows that add up to SUM_OLD. */
-enum left { LEFT_PLAIN, LEFT_LOG, LEFT_JOURNAL, LEFT_NOTHING, LEFT_KINDS };
-
-static void leave(const char *path, enum left kind)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-holdfast"};
-    static const char *const sql[LEFT_KINDS] = {
-        [LEFT_PLAIN] = "SELECT 1",
-        [LEFT_LOG] =
-            "PRAGMA synchronous = OFF; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0;"
-            "UPDATE t SET a = a - 1",
-        [LEFT_JOURNAL] = "PRAGMA synchronous = OFF; PRAGMA cache_size = 1; BEGIN; UPDATE t SET b = "
-                         "randomblob(2000);"
-                         "UPDATE t SET b = randomblob(2000)",
-        [LEFT_NOTHING] = "DROP TABLE t",
-    };
-    char name[200];
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    sql_do(path, kind == LEFT_LOG
-                     ? "PRAGMA synchronous = OFF; CREATE TABLE t (a, b);"
-                       "INSERT INTO t VALUES (2, 0), (3, 0), (4, 0)"
-                     : "PRAGMA synchronous = OFF; CREATE TABLE t (a, b); WITH RECURSIVE n (i) AS "
-                       "(SELECT 1 UNION ALL SELECT "
-                       "i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT CASE WHEN i < 4 THEN i "
-                       "END, randomblob(2000) FROM n");
-
-    const pid_t child = fork();
-
-    if (child == 0) {
-        db_do(db_open(path), sql[kind]);
-        _exit(0);
-    }
-    CHECK(waitpid(child, NULL, 0) == child);
-    if (kind == LEFT_NOTHING)
-        unlink(path);
-    snprintf(name, sizeof(name), "%s-wal", path);
-    CHECK(is_there(name) == (kind == LEFT_LOG));
-    snprintf(name, sizeof(name), "%s-journal", path);
-    CHECK(is_there(name) == (kind == LEFT_JOURNAL));
-}
-
 TEST(what_was_left_beside_the_old_database_does_not_reach_the_new_one)
 {
     AUTO(world) struct world w;
@@ -207,7 +77,7 @@ TEST(what_was_left_beside_the_old_database_does_not_reach_the_new_one)
     for (enum left kind = 0; kind < LEFT_KINDS; kind++) {
         leave(w.target, kind);
         CHECK_RESTORED(&w);
-        ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+        ck_assert_str_eq(names_in_place(&w), "app.db ");
         CHECK(sum_of(w.target) == SUM_NEW);
     }
     /* A log with no database beside it would be applied as well. */
@@ -257,7 +127,7 @@ TEST(a_database_that_others_have_open_is_replaced_only_with_force)
         sqlite3_close(user);
         CHECK(sum_of(w.target) == SUM_NEW + 1);
         ck_assert_str_eq(sql_text(w.target, "PRAGMA journal_mode"), modes[i]);
-        ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+        ck_assert_str_eq(names_in_place(&w), "app.db ");
     }
 }
 END
@@ -300,7 +170,7 @@ TEST(a_copy_that_differs_from_its_manifest_changes_nothing)
     put_file(w.s.fd, "manifest", "{}", 2);
     check_refused(&w, false, ERR_CORRUPT, "manifest");
     CHECK(sum_of(w.target) == SUM_OLD);
-    ck_assert_str_eq(names_in(in(&w.s, "place")), "app.db ");
+    ck_assert_str_eq(names_in_place(&w), "app.db ");
 }
 END
 
@@ -317,22 +187,6 @@ TEST(places_that_cannot_hold_a_database_are_refused)
     check_refused(&w, false, ERR_EXISTS, "not a regular file");
 }
 END
-
-/* Let the n-th call of a kind fail or kill in the processes that are started. */
-static void shim_set(const char *what, int n)
-{
-    char number[16];
-
-    snprintf(number, sizeof(number), "%d", n);
-    unsetenv("SHIM_KILL");
-    unsetenv("SHIM_AT");
-    unsetenv("LD_PRELOAD");
-    if (n == 0)
-        return;
-    setenv(what, number, 1);
-    setenv("LD_PRELOAD", built("../support/shim.so"), 1);
-    setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-}
 
 /* Stop the restore at its n-th call: afterwards, and after the next one, all is well.  True when
  * it went through, *old counts when it changed nothing. */
@@ -353,7 +207,7 @@ static bool check_stop(const struct world *w, const char *what, int n, enum left
     CHECK(is_there(w->target) || kind == LEFT_NOTHING);
     CHECK_RESTORED(w);
     CHECK(sum_of(w->target) == SUM_NEW);
-    ck_assert_str_eq(names_in(in(&w->s, "place")), "app.db ");
+    ck_assert_str_eq(names_in_place(w), "app.db ");
     return is_done;
 }
 
