@@ -11,30 +11,10 @@
 #include <libpq-fe.h>
 #include <stdatomic.h>
 
-#include "base/arena.h"
+#include "source/postgres_address.h"
 
 /* How long to wait for a table that somebody changes. */
 #define POSTGRES_LOCK_WAIT_MS 30000
-
-/* Where to connect to. */
-struct postgres_address {
-    struct arena arena;
-    const char **keywords, **values; /* without any password */
-    size_t count;
-    char *password; /* secret memory or NULL */
-};
-MUST_CHECK bool postgres_address_init(struct postgres_address *a, const char *dsn,
-                                      const char *password, struct err *e);
-void postgres_address_done(struct postgres_address *a);
-/* Look for the password in this file. */
-void postgres_address_set_passfile(struct postgres_address *a, const char *path);
-
-/* Another database of the same server. */
-void postgres_address_set_database(struct postgres_address *a, const char *name);
-
-/* Append the address as a connection string for a program; passfile may be NULL. */
-void postgres_address_format(const struct postgres_address *a, const char *passfile,
-                             struct buf *out);
 
 /* A connection.  {0} is none. */
 struct postgres_link {
@@ -48,9 +28,6 @@ MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgre
                                    struct err *e);
 /* Cancel what runs on the server and disconnect. */
 void postgres_link_close(struct postgres_link *l);
-
-/* Let the address name the very server that the link is connected to. */
-void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l);
 
 struct postgres_query {
     const char *sql;
