@@ -35,7 +35,12 @@ static void options_auto(PQconninfoOption **options)
     PQconninfoFree(*options);
 }
 
-static bool address_take(struct postgres_address *a, const char *dsn, struct err *e)
+static bool is_password(const char *keyword)
+{
+    return strcmp(keyword, "password") == 0 || strcmp(keyword, "sslpassword") == 0;
+}
+
+static bool address_take(struct postgres_address *a, const char *dsn, bool is_secret, struct err *e)
 {
     AUTO(options) PQconninfoOption *options = PQconninfoParse(dsn, NULL);
 
@@ -46,7 +51,7 @@ static bool address_take(struct postgres_address *a, const char *dsn, struct err
     for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
         if (o->val == NULL || strcmp(o->keyword, "client_encoding") == 0)
             continue;
-        if (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0)
+        if (!is_secret && is_password(o->keyword))
             return err_set(e, ERR_USAGE, "the dsn holds a %s, which has no place in it",
                            o->keyword);
         address_set(a, o->keyword, o->val);
@@ -54,13 +59,13 @@ static bool address_take(struct postgres_address *a, const char *dsn, struct err
     return true;
 }
 
-bool postgres_address_init(struct postgres_address *a, const char *dsn, const char *password,
-                           struct err *e)
+static bool address_init(struct postgres_address *a, const char *dsn, bool is_secret,
+                         const char *password, struct err *e)
 {
     *a = (struct postgres_address){0};
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
         address_set(a, defaults[i].keyword, defaults[i].value);
-    if (!address_take(a, dsn, e)) {
+    if (!address_take(a, dsn, is_secret, e)) {
         postgres_address_done(a);
         return false;
     }
@@ -69,6 +74,18 @@ bool postgres_address_init(struct postgres_address *a, const char *dsn, const ch
         memcpy(a->password, password, strlen(password));
     }
     return true;
+}
+
+bool postgres_address_init(struct postgres_address *a, const char *dsn, const char *password,
+                           struct err *e)
+{
+    return address_init(a, dsn, false, password, e);
+}
+
+bool postgres_address_init_secret(struct postgres_address *a, const char *dsn, const char *password,
+                                  struct err *e)
+{
+    return address_init(a, dsn, true, password, e);
 }
 
 void postgres_address_done(struct postgres_address *a)

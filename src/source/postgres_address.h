@@ -10,13 +10,21 @@ struct postgres_link;
 
 struct postgres_address {
     struct arena arena;
-    const char **keywords, **values; /* without any password */
+    const char **keywords, **values; /* no password but for postgres_address_init_secret() */
     size_t count;
     char *password; /* secret memory or NULL */
 };
 MUST_CHECK bool postgres_address_init(struct postgres_address *a, const char *dsn,
                                       const char *password, struct err *e);
+/* For a dsn that is a secret itself, so that passwords may stand in it.  Such an address is for
+ * connections only. */
+MUST_CHECK bool postgres_address_init_secret(struct postgres_address *a, const char *dsn,
+                                             const char *password, struct err *e);
 void postgres_address_done(struct postgres_address *a);
+static inline void postgres_address_auto(struct postgres_address *a)
+{
+    postgres_address_done(a);
+}
 /* Look for the password in this file. */
 void postgres_address_set_passfile(struct postgres_address *a, const char *path);
 

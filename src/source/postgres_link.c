@@ -63,17 +63,18 @@ static enum err_code code_of(const char *sqlstate)
     return sqlstate[0] == '\0' ? ERR_TRANSIENT : ERR_FATAL;
 }
 
-/* Record what the server or, without a result, libpq said.  Returns false. */
-static bool link_err(struct postgres_link *l, const PGresult *r, struct err *e)
+/* Record what the server or, without a result, libpq said, and keep it.  Returns false. */
+static bool link_err(struct postgres_link *l, PGresult *r, struct err *e)
 {
-    const char *state = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *primary = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *state = postgres_result_field(r, PG_DIAG_SQLSTATE);
+    const char *primary = postgres_result_field(r, PG_DIAG_MESSAGE_PRIMARY);
     char sentence[SENTENCE_MAX];
 
+    PQclear(l->failure);
+    l->failure = r;
     memset(l->sqlstate, 0, sizeof(l->sqlstate));
-    if (state != NULL)
-        memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
-    flatten(primary != NULL ? primary : PQerrorMessage(l->conn), sentence);
+    memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
+    flatten(primary[0] != '\0' ? primary : PQerrorMessage(l->conn), sentence);
     return err_set(e, code_of(l->sqlstate), "%s",
                    sentence[0] != '\0' ? sentence : "the server gave no answer");
 }
@@ -148,7 +149,9 @@ void postgres_link_close(struct postgres_link *l)
     if (PQtransactionStatus(l->conn) == PQTRANS_ACTIVE)
         link_cancel(l->conn);
     PQfinish(l->conn);
+    PQclear(l->failure);
     l->conn = NULL;
+    l->failure = NULL;
 }
 
 static bool go_on(const struct postgres_link *l, struct err *e)
@@ -212,8 +215,10 @@ static bool link_drain(struct postgres_link *l, PGresult **last, bool *ok, struc
             return false;
         if (r == NULL)
             return true;
-        if (*ok && !is_good(r))
-            *ok = link_err(l, r, e);
+        if (*ok && !is_good(r)) {
+            *ok = link_err(l, TAKE(r), e);
+            continue;
+        }
         PQclear(*last);
         *last = TAKE(r);
     }
@@ -237,6 +242,32 @@ bool postgres_link_query(struct postgres_link *l, const struct postgres_query *q
 bool postgres_link_run(struct postgres_link *l, const char *sql, struct err *e)
 {
     return postgres_link_query(l, &(struct postgres_query){.sql = sql}, NULL, e);
+}
+
+bool postgres_link_rows(struct postgres_link *l, const char *sql, postgres_row_fn *fn, void *arg,
+                        struct err *e)
+{
+    uint64_t count = 0;
+    bool ok = true;
+
+    if (!link_send(l, &(struct postgres_query){.sql = sql}, e))
+        return false;
+    if (PQsetSingleRowMode(l->conn) != 1)
+        return link_err(l, NULL, e);
+    for (;;) {
+        AUTO(postgres_result) PGresult *r = NULL;
+
+        if (!link_result(l, &r, e))
+            return false;
+        if (r == NULL)
+            return ok;
+        if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
+            if (!fn(arg, r, e) || (++count % LINES_PER_LOOK == 0 && !go_on(l, e)))
+                return false;
+        } else if (ok && !is_good(r)) {
+            ok = link_err(l, TAKE(r), e);
+        }
+    }
 }
 
 static bool copy_lines(struct postgres_link *l, postgres_line_fn *fn, void *arg, uint64_t *count,
@@ -276,7 +307,7 @@ bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_
     if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
         return false;
     if (PQresultStatus(begun) != PGRES_COPY_OUT) {
-        (void)link_err(l, begun, e);
+        (void)link_err(l, TAKE(begun), e);
         struct err later = {0}; /* what comes after the failure adds nothing */
 
         ok = false;
@@ -336,7 +367,7 @@ bool postgres_link_load(struct postgres_link *l, const char *sql, postgres_piece
     if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
         return false;
     if (PQresultStatus(begun) != PGRES_COPY_IN)
-        return link_err(l, begun, e);
+        return link_err(l, TAKE(begun), e);
     /* Never blocking: a server that does not read must not keep us from stopping. */
     if (PQsetnonblocking(l->conn, 1) != 0)
         return link_err(l, NULL, e);
@@ -377,6 +408,13 @@ void postgres_text_quote(const char *text, struct buf *out)
 void postgres_result_auto(PGresult **r)
 {
     PQclear(*r);
+}
+
+const char *postgres_result_field(const PGresult *r, int field)
+{
+    const char *text = r == NULL ? NULL : PQresultErrorField(r, field);
+
+    return text == NULL ? "" : text;
 }
 
 uint64_t postgres_result_u64(const PGresult *r, int row, int column)

@@ -22,6 +22,7 @@ struct postgres_link {
     const atomic_bool *is_stopping; /* another thread failed: give up; or NULL */
     bool is_tidying;                /* goes on after a request to stop: it puts things in order */
     char sqlstate[6];               /* of the last failure, "" when the server gave none */
+    PGresult *failure;              /* what else the server said with it; or NULL */
 };
 
 MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgres_address *a,
@@ -51,6 +52,12 @@ typedef bool postgres_line_fn(void *arg, struct slice line, struct err *e);
 MUST_CHECK bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_fn *fn,
                                    void *arg, struct err *e);
 
+typedef bool postgres_row_fn(void *arg, const PGresult *row, struct err *e);
+/* Run a query and call fn for each row, the first of its result.  A failure of fn comes back
+ * unchanged; after it the connection is of no use. */
+MUST_CHECK bool postgres_link_rows(struct postgres_link *l, const char *sql, postgres_row_fn *fn,
+                                   void *arg, struct err *e);
+
 /* Append the next piece of what is to be sent to *out; nothing at its end. */
 typedef bool postgres_piece_fn(void *arg, struct buf *out, struct err *e);
 /*
@@ -65,6 +72,8 @@ void postgres_name_quote(const char *name, struct buf *out);
 void postgres_text_quote(const char *text, struct buf *out);
 
 void postgres_result_auto(PGresult **r);
+/* What the server said with a failure (PG_DIAG_...), "" for nothing; r may be NULL. */
+const char *postgres_result_field(const PGresult *r, int field);
 /* Numbers that the server printed. */
 uint64_t postgres_result_u64(const PGresult *r, int row, int column);
 bool postgres_result_bool(const PGresult *r, int row, int column);
