@@ -138,6 +138,9 @@ MUST_CHECK bool files_probe(const struct files_options *o, struct err *e);
  */
 MUST_CHECK bool files_backup(const struct files_options *o, struct sink *k, struct err *e);
 
+/* ERR_USAGE unless a stream can be backed up under this name. */
+MUST_CHECK bool stream_check_name(const char *name, struct err *e);
+
 /*
  * Push one stream as the only file of a backup, "/name": from a descriptor to its end.  The
  * caller finds out whether the stream was whole before it commits.
