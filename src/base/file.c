@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -349,6 +350,13 @@ bool file_publish_replace(int dirfd, const char *name, const char *tmp_name, str
         return err_sys(e, "replace %s", name);
     d.tmp_name = NULL;
     return publication_sync(&p, is_suspect, e) || err_wrap(e, "replace %s", name);
+}
+
+const char *file_scratch_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && folder[0] == '/' ? folder : "/var/tmp";
 }
 
 bool file_unnamed(const char *folder, int *fd, struct err *e)

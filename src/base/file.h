@@ -70,6 +70,9 @@ MUST_CHECK bool fs_sync(int dirfd, const char *name, struct err *e);
 /* fsync() of a file.  After a failure (ERR_FATAL) what the disk holds is unknown. */
 MUST_CHECK bool fd_sync(int fd, const char *name, struct err *e);
 
+/* Where large temporary files belong: $TMPDIR, else /var/tmp. */
+const char *file_scratch_folder(void);
+
 /*
  * A file for reading and writing, mode 0600, that has no name in the folder and is gone when it is
  * closed, whatever ends the process.  Where O_TMPFILE is not supported it has the name

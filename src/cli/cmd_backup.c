@@ -122,11 +122,8 @@ static bool check_args(const struct backup_args *args, struct err *e)
         return err_set(e, ERR_USAGE, "--stdin-from-command and --files-from exclude each other");
     if (!is_stream(args) && args->stdin_name != NULL)
         return err_set(e, ERR_USAGE, "--stdin-filename needs --stdin or --stdin-from-command");
-    if (args->stdin_name != NULL &&
-        (strchr(args->stdin_name, '/') != NULL || strcmp(args->stdin_name, ".") == 0 ||
-         strcmp(args->stdin_name, "..") == 0 || strlen(args->stdin_name) > ENTRY_NAME_MAX))
-        return err_set(e, ERR_USAGE, "--stdin-filename: %.60s is not the name of a file",
-                       args->stdin_name);
+    if (args->stdin_name != NULL && !stream_check_name(args->stdin_name, e))
+        return err_wrap(e, "--stdin-filename");
     if (args->pack_size != 0 &&
         (args->pack_size < PACK_SIZE_MIN || args->pack_size > PACK_SIZE_MAX))
         return err_set(e, ERR_USAGE, "--pack-size must be from 1M to 64M");

@@ -4,15 +4,9 @@
 #ifndef CLI_RENDER_H
 #define CLI_RENDER_H
 
-#include <jansson.h>
-
 #include "codec/entry.h"
+#include "codec/json.h"
 #include "repo/repo.h"
-
-static inline void json_auto(json_t **j)
-{
-    json_decref(*j);
-}
 
 /* Set a member whose value is given away.  value is not NULL. */
 void json_set(json_t *o, const char *key, json_t *value);

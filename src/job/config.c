@@ -63,8 +63,8 @@ static const struct field retention_fields[] = {
 #define AT(member) offsetof(struct config_notify, member)
 
 static const struct field notify_fields[] = {
-    {"on_success", FIELD_TEXTS, AT(on_success)},
-    {"on_failure", FIELD_TEXTS, AT(on_failure)},
+    {"on_success", FIELD_NOTICES, AT(on_success)},
+    {"on_failure", FIELD_NOTICES, AT(on_failure)},
     {0},
 };
 

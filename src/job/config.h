@@ -137,7 +137,8 @@ MUST_CHECK bool config_excludes(const struct config_files *f, struct exclude *ou
 
 /*
  * The configuration with all defaults, as a document that config_load() takes: of all sets, or
- * of one (not NULL) and its repositories.  serve is not in it: nothing reads it.
+ * of one (not NULL) and its repositories.  serve is not in it: nothing reads it.  Addresses of
+ * notices end behind their host, since the rest of them may be a secret.
  */
 json_t *config_json(const struct config *c, const struct config_set *only);
 

@@ -208,6 +208,7 @@ static bool read_field(const struct config_reader *r, const struct node *n, cons
     case FIELD_PATH:
         return read_path(r, n, n->key, at, e);
     case FIELD_TEXTS:
+    case FIELD_NOTICES:
         return read_texts(r, n, read_filled, at, e);
     case FIELD_PATHS:
         return read_texts(r, n, read_path, at, e);
@@ -283,6 +284,20 @@ json_t *texts_show(const struct texts *t)
     return list;
 }
 
+/* NULL: there are none. */
+static json_t *show_notices(const struct texts *t)
+{
+    json_t *list = t->count == 0 ? NULL : json_array();
+
+    for (size_t i = 0; i < t->count; i++) {
+        AUTO(buf) struct buf shown = {0};
+
+        notice_show(t->items[i], &shown);
+        json_array_append_new(list, json_string(buf_string(&shown)));
+    }
+    return list;
+}
+
 static json_t *show_timeout(int64_t ms)
 {
     if (ms % 3600000 == 0)
@@ -316,6 +331,8 @@ static json_t *show_field(const struct field *f, const void *at)
     case FIELD_TEXT:
     case FIELD_PATH:
         return *(char *const *)at == NULL ? NULL : json_string(*(char *const *)at);
+    case FIELD_NOTICES:
+        return show_notices(at);
     case FIELD_TEXTS:
     case FIELD_PATHS:
     case FIELD_ARGV:

@@ -13,6 +13,7 @@ enum field_kind {
     FIELD_TEXT,     /* char *, not empty */
     FIELD_PATH,     /* char *: absolute, made free of ".", doubled and trailing '/' */
     FIELD_TEXTS,    /* struct texts, none empty */
+    FIELD_NOTICES,  /* the same: places that notice_check() takes, shown without their paths */
     FIELD_PATHS,    /* struct texts, each as FIELD_PATH */
     FIELD_ARGV,     /* struct texts, at least one and the first not empty */
     FIELD_FLAG,     /* bool */
@@ -92,6 +93,9 @@ MUST_CHECK bool secret_check(const struct config_reader *r, const struct node *n
 /* Texts that have a form of their own: ERR_USAGE with a sentence (config_text.c) */
 MUST_CHECK bool cron_check(const char *text, struct err *e);
 MUST_CHECK bool notice_check(const char *place, struct err *e);
+/* Such a place as everybody may see it: of an address of http or https, whose path and query may
+ * be secrets, the scheme and the host.  It is one that notice_check() takes. */
+void notice_show(const char *place, struct buf *out);
 MUST_CHECK bool repository_check(const char *url, struct err *e);
 /* A connection string of PostgreSQL; *database (mem_free()) is NULL when it names none. */
 MUST_CHECK bool dsn_check(const char *dsn, char **database, struct err *e);

@@ -138,6 +138,25 @@ bool notice_check(const char *place, struct err *e)
     return err_set(e, ERR_USAGE, "it is neither mailto:NAME@HOST nor an address of http or https");
 }
 
+void notice_show(const char *place, struct buf *out)
+{
+    const char *host = strstr(place, "://");
+
+    if (host == NULL || strncmp(place, "http", 4) != 0) {
+        buf_printf(out, "%s", place);
+        return;
+    }
+    host += 3;
+
+    const size_t authority = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', authority);
+    const char *begin = at == NULL ? host : at + 1;
+    const char *end = host + authority;
+
+    buf_printf(out, "%.*s%.*s%s", (int)(host - place), place, (int)(end - begin), begin,
+               *end == '\0' && at == NULL ? "" : "/...");
+}
+
 bool repository_check(const char *url, struct err *e)
 {
     static const char local[] = "local:";

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -79,10 +78,9 @@ bool scratch_folder_open(const char *parent, struct scratch_folder *out, struct 
 {
     AUTO(scratch_folder) struct scratch_folder s = SCRATCH_FOLDER_NONE;
     AUTO(buf) struct buf path = {0};
-    const char *system = getenv("TMPDIR");
 
     if (parent == NULL)
-        parent = system != NULL && *system == '/' ? system : "/var/tmp";
+        parent = file_scratch_folder();
     if (!dir_open(parent, &s.parent_fd, e))
         return err_wrap(e, "scratch folder");
     sweep(s.parent_fd);

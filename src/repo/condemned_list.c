@@ -100,7 +100,7 @@ bool condemned_list_put(struct repo *r, const struct condemned_list *l, char **k
     json_t *j = json_pack("{s:s, s:o, s:o}", "time", now, "packs", put_ids(l->packs, l->pack_count),
                           "snapshots", put_ids(l->snapshots, l->snapshot_count));
 
-    document_print(j, &plain);
+    json_append(j, &plain);
     random_bytes(id, sizeof(id));
     hex_encode(SLICE_OF(id, sizeof(id)), text);
     buf_printf(&key, "condemned/%s", text);

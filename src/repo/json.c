@@ -1,7 +1,6 @@
 /*
  * JSON text of documents, read strictly, and the members that they have.
  */
-#include <malloc.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,28 +9,6 @@
 #include "repo/object.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
-
-/* The config's JSON holds keys, and Jansson leaves copies behind that it does not show. */
-static void json_release(void *p)
-{
-    if (p != NULL)
-        mem_wipe(p, malloc_usable_size(p));
-    mem_free(p);
-}
-
-/*
- * Before main(), so that nothing is released by another function than it came from.  mem_new()
- * does not fail, hence nor does Jansson, but for text that is not UTF-8.
- */
-__attribute__((constructor)) static void json_set_memory(void)
-{
-    json_set_alloc_funcs(mem_new, json_release);
-}
-
-void json_auto(json_t **j)
-{
-    json_decref(*j);
-}
 
 bool document_parse(struct slice plain, json_t **out, struct err *e)
 {
@@ -45,18 +22,6 @@ bool document_parse(struct slice plain, json_t **out, struct err *e)
         return err_set(e, ERR_CORRUPT, "it is JSON, but no object");
     *out = TAKE(j);
     return true;
-}
-
-static int text_append(const char *bytes, size_t size, void *arg)
-{
-    buf_append(arg, bytes, size);
-    return 0;
-}
-
-void document_print(const json_t *j, struct buf *out)
-{
-    /* Does not fail: text_append() does not, and depth and text were checked when made. */
-    (void)json_dump_callback(j, text_append, out, JSON_COMPACT);
 }
 
 static const json_t *member(const json_t *j, const char *name)

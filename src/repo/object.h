@@ -4,8 +4,7 @@
 #ifndef REPO_OBJECT_H
 #define REPO_OBJECT_H
 
-#include <jansson.h>
-
+#include "codec/json.h"
 #include "codec/seal.h"
 #include "repo/repo.h"
 
@@ -70,11 +69,9 @@ MUST_CHECK bool document_put_hashed(struct repo *r, enum object_class class, con
 MUST_CHECK bool document_put(struct repo *r, enum object_class class, const char *key,
                              struct slice plain, struct err *e);
 
-/* JSON (json.c).  Its memory is wiped when it is released.
+/* JSON (json.c).
  * Text to object and back; strict (duplicates refused, depth bounded by jansson). */
 MUST_CHECK bool document_parse(struct slice plain, json_t **out, struct err *e);
-void document_print(const json_t *j, struct buf *out);
-void json_auto(json_t **j);
 
 /* Members; ERR_CORRUPT naming the member when missing or of another kind. */
 MUST_CHECK bool json_take_hex(const json_t *j, const char *name, uint8_t *out, size_t size,

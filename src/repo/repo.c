@@ -102,7 +102,7 @@ static void config_encode(const struct repo *r, struct buf *out)
 
     /* Growing would leave copies behind. */
     buf_reserve(out, 1024);
-    document_print(j, out);
+    json_append(j, out);
     mem_wipe(id_key, sizeof(id_key));
     mem_wipe(chunk_key, sizeof(chunk_key));
 }

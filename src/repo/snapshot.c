@@ -194,7 +194,7 @@ static bool mark_put(struct repo *r, enum object_class class, const struct hash 
 
     if (j == NULL)
         return err_set(e, ERR_USAGE, "the reason is not UTF-8");
-    document_print(j, &plain);
+    json_append(j, &plain);
     if (document_put(r, class, key, buf_slice(&plain), e))
         return true;
     return e->code == ERR_EXISTS && snapshot_mark_read(r, class, id, e);

@@ -150,7 +150,7 @@ bool snapshot_encode(const struct snapshot *s, struct buf *out, struct err *e)
     if (!text_set(j, "program", s->program, e) || !incomplete_set(j, s, e))
         return false;
     counts_set(j, &s->counts);
-    document_print(j, out);
+    json_append(j, out);
     return true;
 }
 

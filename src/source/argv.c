@@ -80,10 +80,3 @@ bool argv_from_json(const json_t *value, char ***out)
     *out = TAKE(strings);
     return true;
 }
-
-void json_append(const json_t *j, struct buf *out)
-{
-    const size_t size = json_dumpb(j, NULL, 0, JSON_COMPACT);
-
-    (void)json_dumpb(j, (char *)buf_extend(out, size), size, JSON_COMPACT);
-}

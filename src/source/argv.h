@@ -5,9 +5,7 @@
 #ifndef SOURCE_ARGV_H
 #define SOURCE_ARGV_H
 
-#include <jansson.h>
-
-#include "base/buf.h"
+#include "codec/json.h"
 
 size_t argv_count(const char *const *strings); /* NULL: 0 */
 char **argv_copy(const char *const *strings);  /* NULL yields NULL */
@@ -21,13 +19,5 @@ json_t *argv_to_json(const char *const *strings);
 
 /* False unless value is null or an array of at least one string. */
 MUST_CHECK bool argv_from_json(const json_t *value, char ***out);
-
-static inline void json_auto(json_t **j)
-{
-    json_decref(*j);
-}
-
-/* Append JSON in one line. */
-void json_append(const json_t *j, struct buf *out);
 
 #endif

@@ -120,21 +120,6 @@ static const struct member_ops command_ops = {
     .free = command_free,
 };
 
-static const char manifest_suffix[] = ".manifest.json";
-
-/* No output is called as the manifest of another may be. */
-static bool check_name(const char *name, struct err *e)
-{
-    const size_t length = strlen(name);
-    const size_t tail = sizeof(manifest_suffix) - 1;
-
-    if (!member_check_name(name, e))
-        return err_wrap(e, "command");
-    if (length > tail && strcmp(name + length - tail, manifest_suffix) == 0)
-        return err_set(e, ERR_USAGE, "command %s: the name of a manifest", name);
-    return true;
-}
-
 /* argv may hold any bytes; the others go into the manifest. */
 static bool check_arguments(const struct command_options *o, struct err *e)
 {
@@ -149,12 +134,14 @@ bool command_member_new(const struct command_options *o, struct member **out, st
 {
     AUTO(buf) struct buf manifest_name = {0};
 
-    if (!check_name(o->name, e) || !check_arguments(o, e))
+    if (!member_check_name(o->name, e))
+        return err_wrap(e, "command");
+    if (!check_arguments(o, e))
         return false;
 
     struct command_member *c = mem_new(sizeof(*c));
 
-    buf_printf(&manifest_name, "%s%s", o->name, manifest_suffix);
+    buf_printf(&manifest_name, "%s" MEMBER_MANIFEST, o->name);
     c->manifest_name = mem_string(buf_string(&manifest_name));
     c->member.ops = &command_ops;
     c->member.name = mem_string(o->name);

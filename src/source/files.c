@@ -324,7 +324,7 @@ bool files_backup(const struct files_options *o, struct sink *k, struct err *e)
     if (paths[0][1] == '\0')
         r.route.count = 0;
     names_raise_limit();
-    if (!tags_parse(o, &r, e) || !files_probe(o, e))
+    if (!tags_parse(o, &r, e) || (o->above == NULL && !files_probe(o, e)))
         return false;
     return run_threads(&r, e);
 }

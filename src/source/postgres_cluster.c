@@ -199,14 +199,9 @@ static bool check_identity(struct postgres_link *l, struct start *s, struct err 
            err_set(e, ERR_FATAL, "another server answers at its address");
 }
 
-static void address_auto(struct postgres_address *a)
-{
-    postgres_address_done(a);
-}
-
 static bool wait_until_ready(struct postgres_cluster *c, struct start *s, struct err *e)
 {
-    AUTO(address) struct postgres_address a = {0};
+    AUTO(postgres_address) struct postgres_address a = {0};
     AUTO(fd) int end = -1;
     const int64_t deadline_ns = clock_monotonic_ns() + START_LIMIT_S * NS_PER_S;
     struct err why = {0};

@@ -14,15 +14,6 @@
 #define SENTENCE_MAX    400
 #define LINES_PER_LOOK  1024 /* between looks at the requests to stop */
 
-/* What a dsn leaves open: a server that is gone is noticed after two minutes. */
-static const struct {
-    const char *keyword, *value;
-} defaults[] = {
-    {"connect_timeout", "15"},      {"keepalives_idle", "60"},
-    {"keepalives_interval", "10"},  {"keepalives_count", "6"},
-    {"tcp_user_timeout", "120000"}, {"fallback_application_name", "holdfast"},
-};
-
 /*
  * Everything that changes the text of values or when a statement ends.  The first statement comes
  * first: after it nothing that users made can be taken for an operator or function of the server.
@@ -40,112 +31,6 @@ static const char settings[] =
     " AS v (name, value) ON v.name = s.name";
 
 static_assert(POSTGRES_LOCK_WAIT_MS == 30000, "as in the settings");
-
-/* Addresses */
-
-static void address_set(struct postgres_address *a, const char *keyword, const char *value)
-{
-    size_t at = 0;
-
-    while (at < a->count && strcmp(a->keywords[at], keyword) != 0)
-        at++;
-    if (at == a->count) {
-        a->count++;
-        a->keywords = mem_resize(a->keywords, a->count, sizeof(a->keywords[0]));
-        a->values = mem_resize(a->values, a->count, sizeof(a->values[0]));
-        a->keywords[at] = arena_string(&a->arena, slice_string(keyword));
-    }
-    a->values[at] = arena_string(&a->arena, slice_string(value));
-}
-
-static void options_auto(PQconninfoOption **options)
-{
-    PQconninfoFree(*options);
-}
-
-static bool address_take(struct postgres_address *a, const char *dsn, struct err *e)
-{
-    AUTO(options) PQconninfoOption *options = PQconninfoParse(dsn, NULL);
-
-    /* libpq's own words may quote the password of a malformed URI. */
-    if (options == NULL)
-        return err_set(e, ERR_USAGE,
-                       "the dsn is neither a list of keyword=value nor a postgresql:// URI");
-    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
-        if (o->val == NULL || strcmp(o->keyword, "client_encoding") == 0)
-            continue;
-        if (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0)
-            return err_set(e, ERR_USAGE, "the dsn holds a %s, which has no place in it",
-                           o->keyword);
-        address_set(a, o->keyword, o->val);
-    }
-    return true;
-}
-
-bool postgres_address_init(struct postgres_address *a, const char *dsn, const char *password,
-                           struct err *e)
-{
-    *a = (struct postgres_address){0};
-    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-        address_set(a, defaults[i].keyword, defaults[i].value);
-    if (!address_take(a, dsn, e)) {
-        postgres_address_done(a);
-        return false;
-    }
-    if (password != NULL) {
-        a->password = mem_secret_new(strlen(password) + 1);
-        memcpy(a->password, password, strlen(password));
-    }
-    return true;
-}
-
-void postgres_address_done(struct postgres_address *a)
-{
-    mem_free(a->keywords);
-    mem_free(a->values);
-    mem_secret_free(a->password);
-    arena_done(&a->arena);
-    *a = (struct postgres_address){0};
-}
-
-void postgres_address_set_passfile(struct postgres_address *a, const char *path)
-{
-    address_set(a, "passfile", path);
-}
-
-void postgres_address_set_database(struct postgres_address *a, const char *name)
-{
-    address_set(a, "dbname", name);
-}
-
-static void setting_format(struct buf *out, const char *keyword, const char *value)
-{
-    buf_printf(out, "%s%s='", out->size > 0 ? " " : "", keyword);
-    for (; *value != '\0'; value++)
-        buf_printf(out, *value == '\'' || *value == '\\' ? "\\%c" : "%c", *value);
-    buf_printf(out, "'");
-}
-
-void postgres_address_format(const struct postgres_address *a, const char *passfile,
-                             struct buf *out)
-{
-    for (size_t i = 0; i < a->count; i++)
-        if (passfile == NULL || strcmp(a->keywords[i], "passfile") != 0)
-            setting_format(out, a->keywords[i], a->values[i]);
-    if (passfile != NULL)
-        setting_format(out, "passfile", passfile);
-}
-
-void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l)
-{
-    const char *ip = PQhostaddr(l->conn);
-
-    address_set(a, "host", PQhost(l->conn));
-    address_set(a, "port", PQport(l->conn));
-    address_set(a, "user", PQuser(l->conn));
-    address_set(a, "dbname", PQdb(l->conn));
-    address_set(a, "hostaddr", ip != NULL && PQhost(l->conn)[0] != '/' ? ip : "");
-}
 
 /* Failures */
 
@@ -178,17 +63,18 @@ static enum err_code code_of(const char *sqlstate)
     return sqlstate[0] == '\0' ? ERR_TRANSIENT : ERR_FATAL;
 }
 
-/* Record what the server or, without a result, libpq said.  Returns false. */
-static bool link_err(struct postgres_link *l, const PGresult *r, struct err *e)
+/* Record what the server or, without a result, libpq said, and keep it.  Returns false. */
+static bool link_err(struct postgres_link *l, PGresult *r, struct err *e)
 {
-    const char *state = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *primary = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *state = postgres_result_field(r, PG_DIAG_SQLSTATE);
+    const char *primary = postgres_result_field(r, PG_DIAG_MESSAGE_PRIMARY);
     char sentence[SENTENCE_MAX];
 
+    PQclear(l->failure);
+    l->failure = r;
     memset(l->sqlstate, 0, sizeof(l->sqlstate));
-    if (state != NULL)
-        memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
-    flatten(primary != NULL ? primary : PQerrorMessage(l->conn), sentence);
+    memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
+    flatten(primary[0] != '\0' ? primary : PQerrorMessage(l->conn), sentence);
     return err_set(e, code_of(l->sqlstate), "%s",
                    sentence[0] != '\0' ? sentence : "the server gave no answer");
 }
@@ -263,7 +149,9 @@ void postgres_link_close(struct postgres_link *l)
     if (PQtransactionStatus(l->conn) == PQTRANS_ACTIVE)
         link_cancel(l->conn);
     PQfinish(l->conn);
+    PQclear(l->failure);
     l->conn = NULL;
+    l->failure = NULL;
 }
 
 static bool go_on(const struct postgres_link *l, struct err *e)
@@ -327,8 +215,10 @@ static bool link_drain(struct postgres_link *l, PGresult **last, bool *ok, struc
             return false;
         if (r == NULL)
             return true;
-        if (*ok && !is_good(r))
-            *ok = link_err(l, r, e);
+        if (*ok && !is_good(r)) {
+            *ok = link_err(l, TAKE(r), e);
+            continue;
+        }
         PQclear(*last);
         *last = TAKE(r);
     }
@@ -352,6 +242,32 @@ bool postgres_link_query(struct postgres_link *l, const struct postgres_query *q
 bool postgres_link_run(struct postgres_link *l, const char *sql, struct err *e)
 {
     return postgres_link_query(l, &(struct postgres_query){.sql = sql}, NULL, e);
+}
+
+bool postgres_link_rows(struct postgres_link *l, const char *sql, postgres_row_fn *fn, void *arg,
+                        struct err *e)
+{
+    uint64_t count = 0;
+    bool ok = true;
+
+    if (!link_send(l, &(struct postgres_query){.sql = sql}, e))
+        return false;
+    if (PQsetSingleRowMode(l->conn) != 1)
+        return link_err(l, NULL, e);
+    for (;;) {
+        AUTO(postgres_result) PGresult *r = NULL;
+
+        if (!link_result(l, &r, e))
+            return false;
+        if (r == NULL)
+            return ok;
+        if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
+            if (!fn(arg, r, e) || (++count % LINES_PER_LOOK == 0 && !go_on(l, e)))
+                return false;
+        } else if (ok && !is_good(r)) {
+            ok = link_err(l, TAKE(r), e);
+        }
+    }
 }
 
 static bool copy_lines(struct postgres_link *l, postgres_line_fn *fn, void *arg, uint64_t *count,
@@ -391,7 +307,7 @@ bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_
     if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
         return false;
     if (PQresultStatus(begun) != PGRES_COPY_OUT) {
-        (void)link_err(l, begun, e);
+        (void)link_err(l, TAKE(begun), e);
         struct err later = {0}; /* what comes after the failure adds nothing */
 
         ok = false;
@@ -451,7 +367,7 @@ bool postgres_link_load(struct postgres_link *l, const char *sql, postgres_piece
     if (!link_send(l, &(struct postgres_query){.sql = sql}, e) || !link_result(l, &begun, e))
         return false;
     if (PQresultStatus(begun) != PGRES_COPY_IN)
-        return link_err(l, begun, e);
+        return link_err(l, TAKE(begun), e);
     /* Never blocking: a server that does not read must not keep us from stopping. */
     if (PQsetnonblocking(l->conn, 1) != 0)
         return link_err(l, NULL, e);
@@ -492,6 +408,13 @@ void postgres_text_quote(const char *text, struct buf *out)
 void postgres_result_auto(PGresult **r)
 {
     PQclear(*r);
+}
+
+const char *postgres_result_field(const PGresult *r, int field)
+{
+    const char *text = r == NULL ? NULL : PQresultErrorField(r, field);
+
+    return text == NULL ? "" : text;
 }
 
 uint64_t postgres_result_u64(const PGresult *r, int row, int column)

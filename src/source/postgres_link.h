@@ -11,30 +11,10 @@
 #include <libpq-fe.h>
 #include <stdatomic.h>
 
-#include "base/arena.h"
+#include "source/postgres_address.h"
 
 /* How long to wait for a table that somebody changes. */
 #define POSTGRES_LOCK_WAIT_MS 30000
-
-/* Where to connect to. */
-struct postgres_address {
-    struct arena arena;
-    const char **keywords, **values; /* without any password */
-    size_t count;
-    char *password; /* secret memory or NULL */
-};
-MUST_CHECK bool postgres_address_init(struct postgres_address *a, const char *dsn,
-                                      const char *password, struct err *e);
-void postgres_address_done(struct postgres_address *a);
-/* Look for the password in this file. */
-void postgres_address_set_passfile(struct postgres_address *a, const char *path);
-
-/* Another database of the same server. */
-void postgres_address_set_database(struct postgres_address *a, const char *name);
-
-/* Append the address as a connection string for a program; passfile may be NULL. */
-void postgres_address_format(const struct postgres_address *a, const char *passfile,
-                             struct buf *out);
 
 /* A connection.  {0} is none. */
 struct postgres_link {
@@ -42,6 +22,7 @@ struct postgres_link {
     const atomic_bool *is_stopping; /* another thread failed: give up; or NULL */
     bool is_tidying;                /* goes on after a request to stop: it puts things in order */
     char sqlstate[6];               /* of the last failure, "" when the server gave none */
+    PGresult *failure;              /* what else the server said with it; or NULL */
 };
 
 MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgres_address *a,
@@ -52,9 +33,6 @@ static inline void postgres_link_auto(struct postgres_link *l)
 {
     postgres_link_close(l);
 }
-
-/* Let the address name the very server that the link is connected to. */
-void postgres_address_pin(struct postgres_address *a, const struct postgres_link *l);
 
 struct postgres_query {
     const char *sql;
@@ -78,6 +56,12 @@ typedef bool postgres_line_fn(void *arg, struct slice line, struct err *e);
 MUST_CHECK bool postgres_link_copy(struct postgres_link *l, const char *sql, postgres_line_fn *fn,
                                    void *arg, struct err *e);
 
+typedef bool postgres_row_fn(void *arg, const PGresult *row, struct err *e);
+/* Run a query and call fn for each row, the first of its result.  A failure of fn comes back
+ * unchanged; after it the connection is of no use. */
+MUST_CHECK bool postgres_link_rows(struct postgres_link *l, const char *sql, postgres_row_fn *fn,
+                                   void *arg, struct err *e);
+
 /* Append the next piece of what is to be sent to *out; nothing at its end. */
 typedef bool postgres_piece_fn(void *arg, struct buf *out, struct err *e);
 /*
@@ -92,6 +76,8 @@ void postgres_name_quote(const char *name, struct buf *out);
 void postgres_text_quote(const char *text, struct buf *out);
 
 void postgres_result_auto(PGresult **r);
+/* What the server said with a failure (PG_DIAG_...), "" for nothing; r may be NULL. */
+const char *postgres_result_field(const PGresult *r, int field);
 /* Numbers that the server printed. */
 uint64_t postgres_result_u64(const PGresult *r, int row, int column);
 bool postgres_result_bool(const PGresult *r, int row, int column);

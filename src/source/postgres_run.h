@@ -2,7 +2,8 @@
  * What the parts of a backup of a database share.  Private to src/source.
  *
  * postgres.c is the member, postgres_snapshot.c holds the moment that the backup is of,
- * postgres_send.c hands out the work, postgres_rows.c and postgres_blobs.c read data.
+ * postgres_send.c hands out the work; postgres_dump.c runs programs, postgres_rows.c and
+ * postgres_blobs.c read data.
  */
 #ifndef SOURCE_POSTGRES_RUN_H
 #define SOURCE_POSTGRES_RUN_H
@@ -52,6 +53,15 @@ struct postgres_sender {
 };
 /* NULL keeps nothing: then what is sent is only counted and hashed. */
 MUST_CHECK bool postgres_sender_add(struct postgres_sender *s, struct slice bytes, struct err *e);
+
+/* Send the definitions of one section ("pre-data") as of a moment, by its id. */
+MUST_CHECK bool postgres_dump_definitions(const struct postgres_member *m, const char *snapshot,
+                                          const char *section, const atomic_bool *is_stopping,
+                                          struct postgres_sender *to, struct err *e);
+/* Send roles and tablespaces of the whole server. */
+MUST_CHECK bool postgres_dump_globals(const struct postgres_member *m,
+                                      const atomic_bool *is_stopping, struct postgres_sender *to,
+                                      struct err *e);
 
 /* Send the rows of a table, and count them in its part of the manifest. */
 MUST_CHECK bool postgres_rows_send(struct postgres_link *l, struct postgres_item *item,

@@ -15,7 +15,6 @@
 #include "base/thread.h"
 #include "source/postgres_crew.h"
 #include "source/postgres_run.h"
-#include "source/postgres_tool.h"
 
 #define LOCK_NOT_THERE "55P03"
 
@@ -82,102 +81,18 @@ static struct err run_look(struct run *r, const struct err *which)
 
 /* Definitions */
 
-static bool output_add(void *arg, struct slice bytes, struct err *e)
-{
-    return postgres_sender_add(arg, bytes, e);
-}
-
-static bool tool_send(struct worker *w, struct buf *arguments, size_t count,
-                      struct postgres_sender *to, struct err *e)
-{
-    AUTO(mem) char **argv = mem_array(count + 1, sizeof(*argv));
-    char *at = (char *)arguments->data;
-
-    for (size_t i = 0; i < count; i++) {
-        argv[i] = at;
-        at += strlen(at) + 1;
-    }
-
-    const struct postgres_tool t = {
-        .argv = argv,
-        .password_fd = w->run->m->password_fd,
-        .secret = w->run->m->address.password,
-        .is_stopping = &w->run->is_stopping,
-    };
-
-    return postgres_tool_run(&t, output_add, to, e);
-}
-
-/* Arguments, each with a NUL behind it. */
-struct arguments {
-    struct buf text;
-    size_t count;
-};
-
-static void arguments_auto(struct arguments *a)
-{
-    buf_done(&a->text);
-}
-
-static void argument(struct arguments *a, const char *option, const char *value)
-{
-    buf_printf(&a->text, "%s%s", option, value);
-    buf_append(&a->text, "", 1);
-    a->count++;
-}
-
-static void argument_address(struct arguments *a, const char *option,
-                             const struct postgres_member *m)
-{
-    AUTO(buf) struct buf text = {0};
-
-    postgres_address_format(&m->address, m->password_fd >= 0 ? POSTGRES_PASSFILE : NULL, &text);
-    argument(a, option, buf_string(&text));
-}
-
 static bool definitions_send(struct worker *w, const struct part *p, struct postgres_sender *to,
                              struct err *e)
 {
-    static const char *const options[POSTGRES_CHOICES] = {
-        [POSTGRES_SCHEMAS] = "--schema=",
-        [POSTGRES_EXCLUDE_SCHEMAS] = "--exclude-schema=",
-        [POSTGRES_TABLES] = "--table=",
-        [POSTGRES_EXCLUDE_TABLES] = "--exclude-table=",
-        [POSTGRES_EXCLUDE_TABLE_DATA] = "--exclude-table-data=",
-    };
-    AUTO(arguments) struct arguments a = {0};
-    const struct postgres_member *m = w->run->m;
-
-    argument(&a, m->pg_dump, "");
-    argument(&a, "--format=custom", "");
-    argument(&a, "--compress=0", "");
-    argument(&a, "--no-password", "");
-    argument(&a, "--no-blobs", ""); /* they have a file of their own */
-    argument(&a, "--strict-names", "");
-    argument(&a, "--lock-wait-timeout=", "30000");
-    argument(&a, "--section=", p->section);
-    argument(&a, "--snapshot=", w->run->snapshot->id);
-    for (size_t c = 0; c < POSTGRES_CHOICES; c++)
-        for (size_t i = 0; i < m->o.selection[c].count; i++)
-            argument(&a, options[c], m->o.selection[c].items[i]);
-    argument_address(&a, "--dbname=", m);
-    return tool_send(w, &a.text, a.count, to, e);
+    return postgres_dump_definitions(w->run->m, w->run->snapshot->id, p->section,
+                                     &w->run->is_stopping, to, e);
 }
 
 static bool globals_send(struct worker *w, const struct part *p, struct postgres_sender *to,
                          struct err *e)
 {
-    AUTO(arguments) struct arguments a = {0};
-    const struct postgres_member *m = w->run->m;
-
     (void)p; /* there is one file of this kind */
-    argument(&a, m->pg_dumpall, "");
-    argument(&a, "--globals-only", "");
-    argument(&a, "--no-password", "");
-    if (!m->o.with_role_passwords)
-        argument(&a, "--no-role-passwords", "");
-    argument_address(&a, "--database=", m);
-    return tool_send(w, &a.text, a.count, to, e);
+    return postgres_dump_globals(w->run->m, &w->run->is_stopping, to, e);
 }
 
 /* Data */

@@ -138,10 +138,14 @@ MUST_CHECK bool files_probe(const struct files_options *o, struct err *e);
 
 /*
  * Push the trees below paths, with the directories that lead to them, as one tree whose root
- * is "/".  Fails at once as files_probe() does; a path among several that is missing is told by
- * skip().  ERR_CANCELLED after cancel_request().
+ * is "/".  Fails at once as files_probe() does, unless it goes below another directory: who made
+ * that has asked.  A path among several that is missing is told by skip().  ERR_CANCELLED after
+ * cancel_request().
  */
 MUST_CHECK bool files_backup(const struct files_options *o, struct sink *k, struct err *e);
+
+/* ERR_USAGE unless a stream can be backed up under this name. */
+MUST_CHECK bool stream_check_name(const char *name, struct err *e);
 
 /*
  * Push one stream as the only file of a backup, "/name": from a descriptor to its end.  The

@@ -5,13 +5,13 @@
  * than the file, so reading it takes memory that the file can justify.  Of a damaged database the
  * tables are only named.
  */
-#include <jansson.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/json.h"
 #include "source/source.h"
 #include "source/sqlite_copy.h"
 #include "source/sqlite_db.h"
@@ -227,7 +227,8 @@ void sqlite_manifest_format(const struct sqlite_manifest *m, struct buf *out)
     hex_encode(SLICE_OF(m->sha256.bytes, HASH_SIZE), sum);
 
     /* Takes the values over; all text is UTF-8, so nothing of it fails. */
-    json_auto_t *j = json_pack(
+    AUTO(json)
+    json_t *j = json_pack(
         "{s:i, s:s, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "format",
         FORMAT, "sqlite_version", m->version, "size", (json_int_t)m->size, "sha256", sum,
         "page_size", (json_int_t)m->page_size, "page_count", (json_int_t)m->page_count, "encoding",
@@ -303,7 +304,8 @@ bool sqlite_manifest_parse(struct slice text, struct sqlite_manifest *m, struct 
     if (text.size > TEXT_MAX)
         return is_wrong("text is too long", e);
 
-    json_auto_t *j = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &why);
+    AUTO(json)
+    json_t *j = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &why);
 
     if (j == NULL)
         return err_set(e, ERR_CORRUPT, "the manifest is not JSON: line %d: %s", why.line, why.text);

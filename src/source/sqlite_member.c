@@ -2,7 +2,6 @@
  * A database as a member of a set.  The copy is made and looked at before anything is sent, in a
  * file without a name.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,8 +17,7 @@ enum {
     PIECE_SIZE = 128 << 10,
 };
 
-#define KIND            "sqlite"
-#define MANIFEST_SUFFIX ".manifest.json"
+#define KIND "sqlite"
 
 struct sqlite_member {
     struct member base; /* first */
@@ -175,14 +173,6 @@ static const struct member_ops ops = {
     .free = member_release,
 };
 
-/* Where large temporary files belong. */
-static const char *default_scratch(void)
-{
-    const char *folder = getenv("TMPDIR");
-
-    return folder != NULL && folder[0] == '/' ? folder : "/var/tmp";
-}
-
 bool sqlite_member_new(const struct sqlite_options *o, struct member **out, struct err *e)
 {
     if (!member_check_name(o->name, e))
@@ -194,11 +184,11 @@ bool sqlite_member_new(const struct sqlite_options *o, struct member **out, stru
     struct sqlite_member *m = mem_new(sizeof(*m));
     AUTO(buf) struct buf manifest_name = {0};
 
-    buf_printf(&manifest_name, "%s" MANIFEST_SUFFIX, o->name);
+    buf_printf(&manifest_name, "%s" MEMBER_MANIFEST, o->name);
     *m = (struct sqlite_member){
         .base = {.ops = &ops, .name = mem_string(o->name)},
         .path = mem_string(o->path),
-        .scratch = mem_string(o->scratch != NULL ? o->scratch : default_scratch()),
+        .scratch = mem_string(o->scratch != NULL ? o->scratch : file_scratch_folder()),
         .manifest_name = mem_string(buf_string(&manifest_name)),
         .patience = {.limit_ms = o->lock_limit_ms > 0 ? o->lock_limit_ms : LOCK_LIMIT_MS},
     };

@@ -59,6 +59,11 @@ static bool stream_send(int fd, const struct stream *s, uint64_t *size, struct e
     return true;
 }
 
+bool stream_check_name(const char *name, struct err *e)
+{
+    return made_check_name(name, ENTRY_NAME_MAX, e);
+}
+
 bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k, struct err *e)
 {
     AUTO(listing) struct listing *l = listing_new();
@@ -66,7 +71,7 @@ bool stream_backup(int fd, const char *name, int64_t now_ns, struct sink *k, str
     struct sink_dir *root = NULL;
     struct entry final;
 
-    if (!made_check_name(name, ENTRY_NAME_MAX, e))
+    if (!stream_check_name(name, e))
         return false;
     made_announce(l, name, ENTRY_FILE, now_ns);
     l->entries[0].mode = 0644; /* nobody said that it is secret */

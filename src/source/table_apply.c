@@ -39,10 +39,10 @@ static bool constraint_columns(struct table_import *m, const struct table_stage 
         "SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_catalog.pg_constraint c"
         " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)"
         " WHERE c.conrelid = $1::oid AND c.conname = $2";
-    const char *const parameters[] = {s->table->oid, constraint};
-    AUTO(table_result) PGresult *r = NULL;
+    const struct postgres_query q = {sql, {s->table->oid, constraint}, .count = 2};
+    AUTO(postgres_result) PGresult *r = NULL;
 
-    if (!table_db_ask(&m->db, sql, parameters, 2, &r, e))
+    if (!postgres_link_query(&m->db.link, &q, &r, e))
         return false;
     buf_printf(out, "%s", value_of(r, 0, 0));
     return true;
@@ -52,10 +52,13 @@ static bool constraint_columns(struct table_import *m, const struct table_stage 
 static bool row_reached(struct table_import *m, struct table_stage **s, uint64_t *row,
                         struct err *e)
 {
-    AUTO(table_result) PGresult *r = NULL;
+    AUTO(postgres_result) PGresult *r = NULL;
     uint64_t at;
 
-    if (!table_db_ask(&m->db, "SELECT last_value FROM pg_temp.holdfast_row", NULL, 0, &r, e) ||
+    if (!postgres_link_query(
+            &m->db.link,
+            &(struct postgres_query){.sql = "SELECT last_value FROM pg_temp.holdfast_row"}, &r,
+            e) ||
         !parse_u64(value_of(r, 0, 0), &at, e))
         return false;
     if (at >= TABLE_STAGES_MAX) {
@@ -78,14 +81,14 @@ static bool row_without_parent(struct table_import *m, const struct table_stage 
         " JOIN pg_catalog.pg_class p ON p.oid = c.confrelid"
         " JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
         " WHERE c.conrelid = $1::oid AND c.conname = $2 AND c.contype = 'f'";
-    const char *const parameters[] = {s->table->oid, constraint};
-    AUTO(table_result) PGresult *r = NULL;
-    AUTO(table_result) PGresult *found = NULL;
+    const struct postgres_query pairs = {pairs_sql, {s->table->oid, constraint}, .count = 2};
+    AUTO(postgres_result) PGresult *r = NULL;
+    AUTO(postgres_result) PGresult *found = NULL;
     AUTO(buf) struct buf sql = {0};
     AUTO(buf) struct buf in_table = {0};
     AUTO(buf) struct buf in_stage = {0};
 
-    if (!table_db_ask(&m->db, pairs_sql, parameters, 2, &r, e))
+    if (!postgres_link_query(&m->db.link, &pairs, &r, e))
         return false;
     if (PQntuples(r) == 0)
         return true;
@@ -111,16 +114,20 @@ static bool row_without_parent(struct table_import *m, const struct table_stage 
     if (has_parent)
         buf_printf(&sql, " AND NOT EXISTS (SELECT FROM " TABLE_STAGE_NAME " q WHERE true%s)",
                    parent->number, buf_string(&in_stage));
-    if (!table_db_ask(&m->db, buf_string(&sql), NULL, 0, &found, e))
+    if (!postgres_link_query(&m->db.link, &(struct postgres_query){.sql = buf_string(&sql)}, &found,
+                             e))
         return false;
     return PQgetisnull(found, 0, 0) || parse_u64(value_of(found, 0, 0), row, e);
 }
 
-static struct table_stage *stage_of_fault(struct table_import *m, const struct table_fault *f)
+static struct table_stage *stage_of_failure(struct table_import *m, const PGresult *failure)
 {
+    const char *schema = postgres_result_field(failure, PG_DIAG_SCHEMA_NAME);
+    const char *relation = postgres_result_field(failure, PG_DIAG_TABLE_NAME);
+
     for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->stages[i].table->schema, f->schema) == 0 &&
-            strcmp(m->stages[i].table->relation, f->relation) == 0)
+        if (strcmp(m->stages[i].table->schema, schema) == 0 &&
+            strcmp(m->stages[i].table->relation, relation) == 0)
             return &m->stages[i];
     return NULL;
 }
@@ -131,14 +138,15 @@ static struct table_stage *stage_of_fault(struct table_import *m, const struct t
  */
 static bool apply_failed(struct table_import *m, struct table_stage *s, struct err *e)
 {
-    const struct table_fault fault = m->db.fault;
-    const bool is_reference = strcmp(fault.sqlstate, "23503") == 0;
-    struct table_stage *named = stage_of_fault(m, &fault);
+    AUTO(postgres_result) PGresult *failure = TAKE(m->db.link.failure);
+    const bool is_reference = strcmp(m->db.link.sqlstate, "23503") == 0;
+    const char *constraint = postgres_result_field(failure, PG_DIAG_CONSTRAINT_NAME);
+    struct table_stage *named = stage_of_failure(m, failure);
     struct err why = {0};
     AUTO(buf) struct buf columns = {0};
     uint64_t row = 0;
 
-    if (fault.sqlstate[0] == '\0' || !table_db_run(&m->db, "ROLLBACK TO holdfast", &why) ||
+    if (failure == NULL || !postgres_link_run(&m->db.link, "ROLLBACK TO holdfast", &why) ||
         !row_reached(m, &s, &row, &why))
         return false; /* the connection is lost: the reason alone */
     if (named != NULL && (row == 0 || is_reference))
@@ -146,10 +154,10 @@ static bool apply_failed(struct table_import *m, struct table_stage *s, struct e
     if (s == NULL)
         return false;
     if (is_reference)
-        (void)row_without_parent(m, s, fault.constraint, &row, &why); /* else no row is named */
-    buf_printf(&columns, "%s", fault.column);
-    if (fault.constraint[0] != '\0' && named == s && columns.size == 0)
-        (void)constraint_columns(m, s, fault.constraint, &columns, &why);
+        (void)row_without_parent(m, s, constraint, &row, &why); /* else no row is named */
+    buf_printf(&columns, "%s", postgres_result_field(failure, PG_DIAG_COLUMN_NAME));
+    if (constraint[0] != '\0' && named == s && columns.size == 0)
+        (void)constraint_columns(m, s, constraint, &columns, &why);
     if (columns.size > 0)
         (void)err_wrap(e, "column %s", buf_string(&columns));
     if (row > 0)
@@ -259,7 +267,7 @@ static void put_counts(struct buf *sql, const struct table_import *m, const stru
 static bool apply_group(struct table_import *m, struct table_stage *const *group, size_t count,
                         struct err *e)
 {
-    AUTO(table_result) PGresult *r = NULL;
+    AUTO(postgres_result) PGresult *r = NULL;
     AUTO(buf) struct buf sql = {0};
 
     for (size_t i = 0; i < count; i++) {
@@ -270,9 +278,9 @@ static bool apply_group(struct table_import *m, struct table_stage *const *group
         buf_printf(&sql, i == 0 ? " SELECT " : ", ");
         put_counts(&sql, m, group[i]);
     }
-    if (!table_db_run(&m->db, "SAVEPOINT holdfast", e))
+    if (!postgres_link_run(&m->db.link, "SAVEPOINT holdfast", e))
         return false;
-    if (!table_db_ask(&m->db, buf_string(&sql), NULL, 0, &r, e))
+    if (!postgres_link_query(&m->db.link, &(struct postgres_query){.sql = buf_string(&sql)}, &r, e))
         return apply_failed(m, count == 1 ? group[0] : NULL, e);
     for (size_t i = 0; i < count; i++) {
         uint64_t written;
@@ -287,7 +295,7 @@ static bool apply_group(struct table_import *m, struct table_stage *const *group
         group[i]->updated = written - group[i]->inserted;
         group[i]->is_applied = true;
     }
-    return table_db_run(&m->db, "RELEASE holdfast", e);
+    return postgres_link_run(&m->db.link, "RELEASE holdfast", e);
 }
 
 /* Order */
@@ -311,10 +319,10 @@ static bool apply_in_order(struct table_import *m, struct err *e)
 {
     static const char sql[] = "SELECT conrelid, confrelid FROM pg_catalog.pg_constraint"
                               " WHERE contype = 'f' AND conparentid = 0 AND NOT condeferrable";
-    AUTO(table_result) PGresult *edges = NULL;
+    AUTO(postgres_result) PGresult *edges = NULL;
     AUTO(mem) struct table_stage **group = mem_array(m->count + 1, sizeof(group[0]));
 
-    if (!table_db_ask(&m->db, sql, NULL, 0, &edges, e))
+    if (!postgres_link_query(&m->db.link, &(struct postgres_query){.sql = sql}, &edges, e))
         return false;
     for (;;) {
         bool did_any = false;
@@ -346,6 +354,19 @@ static bool apply_in_order(struct table_import *m, struct err *e)
 
 /* Around it */
 
+/* Say which table stands in the way; the details of other failures may hold whole rows. */
+static bool truncate_failed(const struct postgres_link *l, struct err *e)
+{
+    const char *detail = postgres_result_field(l->failure, PG_DIAG_MESSAGE_DETAIL);
+    const size_t size = strlen(detail);
+    const struct err why = *e;
+
+    if (strcmp(l->sqlstate, "0A000") == 0 && size > 0)
+        (void)err_set(e, why.code, "%.90s: %.*s", why.text,
+                      (int)(detail[size - 1] == '.' ? size - 1 : size), detail);
+    return err_wrap(e, "empty the tables");
+}
+
 /* TRUNCATE takes all tables at once and refuses when another table references one of them. */
 static bool empty_tables(struct table_import *m, struct err *e)
 {
@@ -356,7 +377,7 @@ static bool empty_tables(struct table_import *m, struct err *e)
     for (size_t i = 0; i < m->count; i++)
         buf_printf(&sql, "%s%s%s", i == 0 ? "TRUNCATE " : ", ", m->stages[i].table->only,
                    m->stages[i].table->quoted);
-    return table_db_run(&m->db, buf_string(&sql), e) || err_wrap(e, "empty the tables");
+    return postgres_link_run(&m->db.link, buf_string(&sql), e) || truncate_failed(&m->db.link, e);
 }
 
 /* Statements that disable the users' triggers which are enabled, and those that bring them back
@@ -373,10 +394,10 @@ static bool find_triggers(struct table_import *m, struct buf *disable, struct bu
 
     for (size_t i = 0; i < m->count && m->options->skips_triggers; i++) {
         const struct table *t = m->stages[i].table;
-        const char *const parameters[] = {t->oid, t->only, t->quoted};
-        AUTO(table_result) PGresult *r = NULL;
+        const struct postgres_query q = {sql, {t->oid, t->only, t->quoted}, .count = 3};
+        AUTO(postgres_result) PGresult *r = NULL;
 
-        if (!table_db_ask(&m->db, sql, parameters, 3, &r, e))
+        if (!postgres_link_query(&m->db.link, &q, &r, e))
             return false;
         for (int row = 0; row < PQntuples(r); row++) {
             buf_printf(disable, "%s", value_of(r, row, 0));
@@ -388,7 +409,7 @@ static bool find_triggers(struct table_import *m, struct buf *disable, struct bu
 
 static bool run_unless_empty(struct table_import *m, struct buf *sql, struct err *e)
 {
-    return sql->size == 0 || table_db_run(&m->db, buf_string(sql), e) ||
+    return sql->size == 0 || postgres_link_run(&m->db.link, buf_string(sql), e) ||
            err_wrap(e, "switch triggers");
 }
 
@@ -396,7 +417,6 @@ static bool run_unless_empty(struct table_import *m, struct buf *sql, struct err
 static bool move_sequence(struct table_import *m, const struct table *t,
                           const struct table_column *c, struct err *e)
 {
-    const char *const parameters[] = {c->sequence};
     AUTO(buf) struct buf sql = {0};
 
     buf_printf(&sql,
@@ -410,7 +430,10 @@ static bool move_sequence(struct table_import *m, const struct table *t,
                " ELSE x.least <= p.seqmax AND (x.least < v.last_value OR x.least = v.last_value "
                "AND NOT v.is_called) END",
                c->quoted, c->quoted, t->quoted, c->sequence);
-    return table_db_ask(&m->db, buf_string(&sql), parameters, 1, NULL, e) ||
+
+    const struct postgres_query q = {buf_string(&sql), {c->sequence}, .count = 1};
+
+    return postgres_link_query(&m->db.link, &q, NULL, e) ||
            err_wrap(e, "table %s: sequence of column %s", t->name, c->name);
 }
 
@@ -429,9 +452,10 @@ static bool move_sequences(struct table_import *m, struct err *e)
 /* Check what is deferred while it can still be said where it fails. */
 static bool check_deferred(struct table_import *m, struct err *e)
 {
-    if (!table_db_run(&m->db, "SAVEPOINT holdfast", e))
+    if (!postgres_link_run(&m->db.link, "SAVEPOINT holdfast", e))
         return false;
-    return table_db_run(&m->db, "SET CONSTRAINTS ALL IMMEDIATE", e) || apply_failed(m, NULL, e);
+    return postgres_link_run(&m->db.link, "SET CONSTRAINTS ALL IMMEDIATE", e) ||
+           apply_failed(m, NULL, e);
 }
 
 bool table_apply(struct table_import *m, struct err *e)
@@ -440,7 +464,7 @@ bool table_apply(struct table_import *m, struct err *e)
     AUTO(buf) struct buf enable = {0};
 
     return find_triggers(m, &disable, &enable, e) && run_unless_empty(m, &disable, e) &&
-           table_db_run(&m->db, "SET CONSTRAINTS ALL DEFERRED", e) && empty_tables(m, e) &&
-           apply_in_order(m, e) && check_deferred(m, e) && run_unless_empty(m, &enable, e) &&
-           move_sequences(m, e);
+           postgres_link_run(&m->db.link, "SET CONSTRAINTS ALL DEFERRED", e) &&
+           empty_tables(m, e) && apply_in_order(m, e) && check_deferred(m, e) &&
+           run_unless_empty(m, &enable, e) && move_sequences(m, e);
 }

@@ -50,16 +50,11 @@ static const char *text_of(struct table_db *d, const PGresult *r, int row, int c
                : arena_string(&d->arena, slice_string(PQgetvalue(r, row, column)));
 }
 
-static bool truth_of(const PGresult *r, int row, int column)
-{
-    return PQgetvalue(r, row, column)[0] == 't';
-}
-
 bool table_db_load(struct table_db *d, struct err *e)
 {
-    AUTO(table_result) PGresult *r = NULL;
+    AUTO(postgres_result) PGresult *r = NULL;
 
-    if (!table_db_ask(d, tables_sql, NULL, 0, &r, e))
+    if (!postgres_link_query(&d->link, &(struct postgres_query){.sql = tables_sql}, &r, e))
         return err_wrap(e, "look at the tables");
     d->count = (size_t)PQntuples(r);
     d->tables = arena_take(&d->arena, d->count * sizeof(d->tables[0]));
@@ -118,23 +113,24 @@ static enum table_kind kind_of(const char *type)
 
 bool table_db_columns(struct table_db *d, struct table *t, struct err *e)
 {
-    AUTO(table_result) PGresult *r = NULL;
-    const char *const parameters[] = {t->oid, t->quoted};
+    AUTO(postgres_result) PGresult *r = NULL;
+    const struct postgres_query q = {columns_sql, {t->oid, t->quoted}, .count = 2};
 
     if (t->columns != NULL)
         return true;
-    if (!table_db_ask(d, columns_sql, parameters, 2, &r, e))
+    if (!postgres_link_query(&d->link, &q, &r, e))
         return err_wrap(e, "look at the columns of table %s", t->name);
     t->column_count = (size_t)PQntuples(r);
     t->columns = arena_take(&d->arena, (t->column_count + 1) * sizeof(t->columns[0]));
     for (size_t i = 0; i < t->column_count; i++)
-        t->columns[i] = (struct table_column){.name = text_of(d, r, (int)i, 0),
-                                              .quoted = text_of(d, r, (int)i, 1),
-                                              .type = text_of(d, r, (int)i, 2),
-                                              .sequence = text_of(d, r, (int)i, 3),
-                                              .kind = kind_of(PQgetvalue(r, (int)i, 4)),
-                                              .is_generated = truth_of(r, (int)i, 5),
-                                              .is_always_identity = truth_of(r, (int)i, 6),
-                                              .is_key = truth_of(r, (int)i, 7)};
+        t->columns[i] =
+            (struct table_column){.name = text_of(d, r, (int)i, 0),
+                                  .quoted = text_of(d, r, (int)i, 1),
+                                  .type = text_of(d, r, (int)i, 2),
+                                  .sequence = text_of(d, r, (int)i, 3),
+                                  .kind = kind_of(PQgetvalue(r, (int)i, 4)),
+                                  .is_generated = postgres_result_bool(r, (int)i, 5),
+                                  .is_always_identity = postgres_result_bool(r, (int)i, 6),
+                                  .is_key = postgres_result_bool(r, (int)i, 7)};
     return true;
 }

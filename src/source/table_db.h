@@ -5,52 +5,21 @@
 #ifndef SOURCE_TABLE_DB_H
 #define SOURCE_TABLE_DB_H
 
-#include <libpq-fe.h>
-
-#include "base/arena.h"
+#include "source/postgres_link.h"
 #include "source/table_json.h"
 
-/* What the server said with a failure; "" where it said nothing. */
-struct table_fault {
-    const char *sqlstate;
-    const char *schema, *relation, *column, *constraint;
-    const char *where; /* which line of a COPY, among others */
-};
-
 struct table_db {
-    PGconn *connection;
-    struct table_fault fault; /* the last one */
+    struct postgres_link link;
     struct table *tables;
     size_t count;
-    struct arena arena; /* of the tables and the fault */
+    struct arena arena; /* of the tables */
 };
 
 void table_db_auto(struct table_db *d);
-void table_result_auto(PGresult **r);
 
 /* Connect, and settle the forms in which values are read and written. */
 MUST_CHECK bool table_db_open(struct table_db *d, const struct table_json_database *where,
                               struct err *e);
-
-/*
- * Run one statement and wait for it; cancel_request() ends it.  parameters are texts ($1 and so
- * on).  out may be NULL.
- */
-MUST_CHECK bool table_db_ask(struct table_db *d, const char *sql, const char *const *parameters,
-                             size_t parameter_count, PGresult **out, struct err *e);
-
-/* Several statements without parameters or answer. */
-MUST_CHECK bool table_db_run(struct table_db *d, const char *sql, struct err *e);
-
-/* Begin a query whose rows come one by one; *out is NULL behind the last. */
-MUST_CHECK bool table_db_rows_begin(struct table_db *d, const char *sql, struct err *e);
-MUST_CHECK bool table_db_rows_next(struct table_db *d, PGresult **out, struct err *e);
-
-/* The next result of what was sent, NULL behind the last. */
-MUST_CHECK bool table_db_result(struct table_db *d, PGresult **out, struct err *e);
-
-/* Record why r (or, NULL, the connection) failed.  Returns false. */
-bool table_db_failed(struct table_db *d, const PGresult *r, struct err *e);
 
 /* What decides the form of a column's values. */
 enum table_kind {

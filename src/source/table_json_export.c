@@ -97,28 +97,32 @@ static bool write_row(struct export *x, const struct table *t, const PGresult *r
     return w->out.size < GATHER || write_out(x, e);
 }
 
+struct rows {
+    struct export *export;
+    const struct table *table;
+    uint64_t count;
+};
+
+static bool take_row(void *arg, const PGresult *row, struct err *e)
+{
+    struct rows *rows = arg;
+
+    rows->count++;
+    return write_row(rows->export, rows->table, row, e) ||
+           err_wrap(e, "row %llu", (unsigned long long)rows->count);
+}
+
 static bool write_rows(struct export *x, const struct table *t, struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
-    uint64_t row = 0;
+    struct rows rows = {.export = x, .table = t};
 
     make_query(x, t, &sql);
-    if (!table_db_rows_begin(&x->db, buf_string(&sql), e))
-        return false;
     json_writer_open(&x->writer, '[');
-    for (;;) {
-        AUTO(table_result) PGresult *r = NULL;
-
-        if (!table_db_rows_next(&x->db, &r, e))
-            return false;
-        if (r == NULL)
-            break;
-        row++;
-        if (!write_row(x, t, r, e))
-            return err_wrap(e, "row %llu", (unsigned long long)row);
-    }
+    if (!postgres_link_rows(&x->db.link, buf_string(&sql), take_row, &rows, e))
+        return false;
     json_writer_close(&x->writer, ']');
-    x->totals.rows += row;
+    x->totals.rows += rows.count;
     return true;
 }
 
@@ -225,10 +229,10 @@ bool table_json_export(const struct table_json_export_options *o, struct table_j
 {
     AUTO(export) struct export x = {.options = o};
 
-    /* With an empty path, names of types and of what regclass columns hold get their schema. */
-    if (!table_db_open(&x.db, &o->database, e) || !table_db_run(&x.db, "SET search_path = ''", e) ||
-        !table_db_run(&x.db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e) ||
-        !table_db_load(&x.db, e) || !write_document(&x, e) || !table_db_run(&x.db, "COMMIT", e))
+    if (!table_db_open(&x.db, &o->database, e) ||
+        !postgres_link_run(&x.db.link, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e) ||
+        !table_db_load(&x.db, e) || !write_document(&x, e) ||
+        !postgres_link_run(&x.db.link, "COMMIT", e))
         return err_wrap(e, "export tables");
     *out = x.totals;
     return true;

@@ -40,10 +40,13 @@ bool table_json_import(const struct table_json_import_options *o, struct table_j
     AUTO(table_import) struct table_import m = {.options = o};
 
     json_reader_init(&m.reader, o->read, o->arg, TABLE_JSON_ROW_MAX);
-    if (!table_db_open(&m.db, &o->database, e) || !table_db_load(&m.db, e) ||
-        !table_db_run(&m.db, "BEGIN", e) ||
-        !table_db_run(&m.db, "CREATE TEMPORARY SEQUENCE holdfast_row", e) ||
-        !table_document_read(&m, e) || !table_apply(&m, e) || !table_db_run(&m.db, "COMMIT", e))
+    /* What triggers call is found where it is for whoever else writes to the tables. */
+    if (!table_db_open(&m.db, &o->database, e) ||
+        !postgres_link_run(&m.db.link, "RESET search_path", e) || !table_db_load(&m.db, e) ||
+        !postgres_link_run(&m.db.link, "BEGIN", e) ||
+        !postgres_link_run(&m.db.link, "CREATE TEMPORARY SEQUENCE holdfast_row", e) ||
+        !table_document_read(&m, e) || !table_apply(&m, e) ||
+        !postgres_link_run(&m.db.link, "COMMIT", e))
         return err_wrap(e, "import tables");
     take_counts(&m, out);
     return true;

@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/mem.h"
 #include "source/table_stage.h"
 #include "source/table_value.h"
@@ -78,11 +77,7 @@ static bool make_stage(struct table_rows *w, struct err *e)
         has_unique = true;
     }
     buf_printf(&sql, "%s) ON COMMIT DROP", has_unique ? ")" : "");
-    if (!table_db_run(&w->import->db, buf_string(&sql), e))
-        return false;
-    buf_clear(&sql);
-    buf_printf(&sql, "COPY " TABLE_STAGE_NAME " FROM STDIN", s->number);
-    return table_db_run(&w->import->db, buf_string(&sql), e);
+    return postgres_link_run(&w->import->db.link, buf_string(&sql), e);
 }
 
 /* The name was read: where its value goes; *at is column_count for nowhere. */
@@ -146,17 +141,6 @@ static bool put_line(struct table_rows *w, struct err *e)
     return true;
 }
 
-static bool send_lines(struct table_rows *w, struct err *e)
-{
-    struct table_db *d = &w->import->db;
-
-    if (w->lines.size > 0 &&
-        PQputCopyData(d->connection, (const char *)w->lines.data, (int)w->lines.size) != 1)
-        return table_db_failed(d, NULL, e);
-    buf_clear(&w->lines);
-    return !cancel_is_requested() || cancel_err(e);
-}
-
 /* Behind the '{' of a row. */
 static bool read_row(struct table_rows *w, struct err *e)
 {
@@ -174,10 +158,8 @@ static bool read_row(struct table_rows *w, struct err *e)
         if (!read_member(w, e))
             return false;
     }
-    if (w->stage->rows == 1 && !make_stage(w, e))
-        return false;
     w->is_settled = true;
-    return put_line(w, e) && (w->lines.size < GATHER || send_lines(w, e));
+    return put_line(w, e);
 }
 
 /*
@@ -187,14 +169,15 @@ static bool read_row(struct table_rows *w, struct err *e)
 static bool copy_failed(struct table_rows *w, struct err *e)
 {
     const struct table_stage *s = w->stage;
-    const char *at = strstr(w->import->db.fault.where, "holdfast_stage_");
+    const struct postgres_link *l = &w->import->db.link;
+    const char *at = strstr(postgres_result_field(l->failure, PG_DIAG_CONTEXT), "holdfast_stage_");
     const char *comma = at != NULL ? strchr(at, ',') : NULL;
     const char *colon = at != NULL ? strchr(at, ':') : NULL;
     unsigned long long row = 0;
     size_t column = 0;
     bool has_column = false;
 
-    if (strcmp(w->import->db.fault.sqlstate, "23505") == 0)
+    if (strcmp(l->sqlstate, "23505") == 0)
         (void)err_set(e, ERR_CORRUPT, "a row before it has the same primary key");
     if (comma == NULL)
         return false;
@@ -214,49 +197,54 @@ static bool copy_failed(struct table_rows *w, struct err *e)
     return err_wrap(e, "row %llu", row);
 }
 
-static bool end_copy(struct table_rows *w, struct err *e)
-{
-    struct table_db *d = &w->import->db;
-    AUTO(buf) struct buf sql = {0};
-    bool is_well = true;
-
-    if (!send_lines(w, e))
-        return false;
-    if (PQputCopyEnd(d->connection, NULL) != 1)
-        return table_db_failed(d, NULL, e);
-    for (;;) {
-        AUTO(table_result) PGresult *r = NULL;
-
-        if (!table_db_result(d, &r, e))
-            return false;
-        if (r == NULL)
-            break;
-        if (is_well && PQresultStatus(r) != PGRES_COMMAND_OK) {
-            is_well = table_db_failed(d, r, e);
-            (void)copy_failed(w, e);
-        }
-    }
-    buf_printf(&sql, "ANALYZE " TABLE_STAGE_NAME, w->stage->number);
-    return is_well && table_db_run(d, buf_string(&sql), e);
-}
-
-bool table_rows_read(struct table_rows *w, struct err *e)
+/* Read the next row, unless they are at their end. */
+static bool next_row(struct table_rows *w, struct err *e)
 {
     struct json_reader *r = &w->import->reader;
     enum json_token token;
 
-    for (;;) {
-        json_reader_limit(r, TABLE_JSON_ROW_MAX);
-        if (!json_reader_next(r, &token, e))
-            return false;
-        if (token == JSON_TOKEN_ARRAY_END)
-            break;
-        w->stage->rows++;
-        if (token != JSON_TOKEN_OBJECT)
-            return err_set(e, ERR_CORRUPT, "row %llu is no object",
-                           (unsigned long long)w->stage->rows);
-        if (!read_row(w, e))
-            return err_wrap(e, "row %llu", (unsigned long long)w->stage->rows);
+    json_reader_limit(r, TABLE_JSON_ROW_MAX);
+    if (!json_reader_next(r, &token, e))
+        return false;
+    if (token == JSON_TOKEN_ARRAY_END) {
+        w->is_at_end = true;
+        return true;
     }
-    return w->stage->rows == 0 || end_copy(w, e);
+    w->stage->rows++;
+    if (token != JSON_TOKEN_OBJECT)
+        return err_set(e, ERR_CORRUPT, "row %llu is no object", (unsigned long long)w->stage->rows);
+    return read_row(w, e) || err_wrap(e, "row %llu", (unsigned long long)w->stage->rows);
+}
+
+static bool next_lines(void *arg, struct buf *out, struct err *e)
+{
+    struct table_rows *w = arg;
+
+    while (!w->is_at_end && w->lines.size < GATHER)
+        if (!next_row(w, e))
+            return false;
+    buf_append_slice(out, buf_slice(&w->lines));
+    buf_clear(&w->lines);
+    return true;
+}
+
+bool table_rows_read(struct table_rows *w, struct err *e)
+{
+    struct postgres_link *l = &w->import->db.link;
+    AUTO(buf) struct buf copy = {0};
+    AUTO(buf) struct buf analyze = {0};
+    uint64_t loaded = 0;
+
+    if (!next_row(w, e))
+        return false;
+    if (w->is_at_end)
+        return true;
+    /* The first row may say what columns there are. */
+    if (!make_stage(w, e))
+        return err_wrap(e, "row 1");
+    buf_printf(&copy, "COPY " TABLE_STAGE_NAME " FROM STDIN", w->stage->number);
+    buf_printf(&analyze, "ANALYZE " TABLE_STAGE_NAME, w->stage->number);
+    if (!postgres_link_load(l, buf_string(&copy), next_lines, w, &loaded, e))
+        return copy_failed(w, e);
+    return postgres_link_run(l, buf_string(&analyze), e);
 }

@@ -54,6 +54,7 @@ struct table_rows {
     struct table_stage *stage;
     enum table_json_form form;
     bool is_settled;   /* the columns are known */
+    bool is_at_end;    /* the last row was read */
     struct buf fields; /* of the row being read, in the order of the document */
     size_t *begin, *size;
     bool *is_set;

@@ -534,6 +534,28 @@ TEST(what_is_shown_is_a_configuration_that_shows_the_same)
 }
 END
 
+TEST(addresses_of_notices_are_shown_without_what_may_be_a_token)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "    notify:\n      on_failure: ['https://hooks.test:8443/T0/secret',"
+                 " 'http://token@a.test?k=secret', 'https://b.test',"
+                 " 'http://secret@', 'mailto:a@b']\n");
+    json_t *shown = config_json(c, NULL);
+    char *text = json_dumps(shown, 0);
+
+    CHECK(strstr(text, "[\"https://hooks.test:8443/...\", \"http://a.test/...\","
+                       " \"https://b.test\", \"http:///...\", \"mailto:a@b\"]") != NULL);
+    CHECK(strstr(text, "secret") == NULL && strstr(text, "token") == NULL);
+
+    AUTO(config) struct config *again = load(text);
+
+    CHECK(again->sets[0].notify.on_failure.count == 5);
+    json_decref(shown);
+    mem_free(text);
+}
+END
+
 TEST(one_set_is_shown_with_its_repositories_only)
 {
     AUTO(config)
@@ -590,5 +612,6 @@ TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
       a_file_that_others_may_change_or_that_is_none_is_refused,
       a_set_is_found_by_its_name_or_the_nearest_is_offered,
       what_is_shown_is_a_configuration_that_shows_the_same,
+      addresses_of_notices_are_shown_without_what_may_be_a_token,
       one_set_is_shown_with_its_repositories_only,
       long_lists_are_refused_and_many_of_the_longest_take_no_time)
