@@ -9,11 +9,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 
-/*
- * The repository of the set, with its secret, unless the command line names one: then the secret
- * comes from there too.
- */
-static bool choose_repository(struct call *call, const struct config_set *set, struct err *e)
+bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)
 {
     const struct config_repository *r = set->repositories[0];
     struct common *c;
@@ -22,7 +18,7 @@ static bool choose_repository(struct call *call, const struct config_set *set, s
         return true;
     if (set->repository_count > 1)
         return err_set(e, ERR_USAGE,
-                       "set %s has %zu repositories, and a backup goes to one: name it with -r",
+                       "set %s has %zu repositories, and this is about one: name it with -r",
                        set->name, set->repository_count);
     c = arena_take(&call->arena, sizeof(*c));
     *c = *call->common;
@@ -62,8 +58,9 @@ bool backup_set(struct call *call, const char *config, const char *name,
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path(config, &path, e) || !config_load(path, &c, e) ||
         !config_find_set(c, name, &chosen, e) || !open_set_new(chosen, NULL, &set, e) ||
-        !choose_repository(call, chosen, e) ||
-        !progress_init(&view, call->out, PROGRESS_BACKUP, e) || !session_open_indexed(call, &s, e))
+        !set_choose_repository(call, chosen, e) ||
+        !progress_init(&view, call->out, PROGRESS_BACKUP, e) ||
+        !session_open_indexed(call, &s, e) || !restore_check_settled(c, chosen, e))
         return false;
 
     const struct report report = progress_report(&view);

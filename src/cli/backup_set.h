@@ -15,4 +15,11 @@
 MUST_CHECK bool backup_set(struct call *call, const char *config, const char *name,
                            const struct backup_options *o, struct err *e);
 
+/*
+ * Let the call mean the repository of a set, with its secret, unless the command line names one:
+ * then the secret comes from there too.  ERR_USAGE when the set has several.
+ */
+MUST_CHECK bool set_choose_repository(struct call *call, const struct config_set *set,
+                                      struct err *e);
+
 #endif

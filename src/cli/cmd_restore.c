@@ -6,20 +6,23 @@
 #include "base/password.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/config_path.h"
 #include "cli/dsn.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/restore_set_call.h"
 #include "cli/session.h"
 
 struct restore_args {
     struct common common;
     struct filter_args filter;
-    char *target, *into, *dsn, *dsn_password_file;
+    char *target, *into, *dsn, *dsn_password_file, *config, *confirm_within;
     int jobs;
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
-    bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals;
+    bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals, plan,
+        apply, yes;
 };
 
 #define AT(member) offsetof(struct restore_args, member)
@@ -37,7 +40,17 @@ static const struct option restore_options[] = {
     {"dsn-password-file", 0, OPTION_TEXT, AT(dsn_password_file), "FILE",
      "Take the server's password from FILE instead of where libpq finds one", NULL, NULL},
     {"in-place", 0, OPTION_FLAG, AT(in_place), NULL,
-     "With --into and --dsn: DATABASE is there, and gives way in the end", NULL, NULL},
+     "Put the set that --set names back where it was; with --into and --dsn: DATABASE is there, "
+     "and gives way in the end",
+     NULL, NULL},
+    {"plan", 0, OPTION_FLAG, AT(plan), NULL, "With --in-place: show what would change, and end",
+     NULL, NULL},
+    {"apply", 0, OPTION_FLAG, AT(apply), NULL,
+     "With --in-place: put outputs of commands in force again too", NULL, NULL},
+    {"confirm-within", 0, OPTION_TEXT, AT(confirm_within), "TIME",
+     "With --apply: go back unless that is confirmed within TIME (90s)", NULL, NULL},
+    {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place: do not ask", NULL, NULL},
+    CONFIG_OPTION(restore_args, config),
     {"globals", 0, OPTION_FLAG, AT(globals), NULL,
      "With --into and --dsn: make the roles that are missing first", NULL, NULL},
     {"jobs", 'j', OPTION_COUNT, AT(jobs), "N", "With --into and --dsn: fill N tables at a time",
@@ -83,12 +96,30 @@ static bool make_patterns(const struct strings *patterns, const struct strings *
     return true;
 }
 
+/* A whole set, back to where it was. */
+static bool is_of_set(const struct restore_args *args)
+{
+    return args->in_place && args->into == NULL && args->target == NULL;
+}
+
+/* Whether everything is taken, as it is. */
+static bool is_free_of_choices(const struct restore_args *args)
+{
+    return args->include.count + args->include_files.count == 0 &&
+           args->exclude.count + args->exclude_files.count == 0 && !args->dry_run &&
+           !args->delete_extra && !args->verify && args->overwrite == 0 && !args->numeric_ids &&
+           !args->no_owner;
+}
+
 static bool check_args(const struct restore_args *args, struct err *e)
 {
     const bool has_include = args->include.count + args->include_files.count > 0;
 
     if (args->target == NULL && args->into == NULL)
-        return err_set(e, ERR_USAGE, "restore needs --target or --into");
+        return err_set(e, ERR_USAGE, "restore needs --target, --into or --in-place");
+    if (args->plan || args->apply || args->yes || args->confirm_within != NULL)
+        return err_set(e, ERR_USAGE,
+                       "--plan, --apply, --confirm-within, --yes go with --in-place of a set");
     if (args->into == NULL && (args->force || args->dsn != NULL || args->in_place ||
                                args->dsn_password_file != NULL || args->globals || args->jobs != 0))
         return err_set(e, ERR_USAGE,
@@ -98,9 +129,7 @@ static bool check_args(const struct restore_args *args, struct err *e)
         return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
     if (args->jobs < 0 || args->jobs > POSTGRES_JOBS_MAX)
         return err_set(e, ERR_USAGE, "--jobs is at most %d", POSTGRES_JOBS_MAX);
-    if (args->into != NULL && (has_include || args->exclude.count + args->exclude_files.count > 0 ||
-                               args->dry_run || args->delete_extra || args->verify ||
-                               args->overwrite != 0 || args->numeric_ids || args->no_owner))
+    if (args->into != NULL && !is_free_of_choices(args))
         return err_set(e, ERR_USAGE, "--into takes a whole database: nothing is chosen from it");
     if (args->target == NULL)
         return true;
@@ -232,6 +261,22 @@ static bool run_into(struct call *call, struct err *e)
     return true;
 }
 
+static bool run_of_set(struct call *call, struct err *e)
+{
+    const struct restore_args *args = call->args;
+    const struct restore_set_args of_set = {.selector = args->common.words.items[0],
+                                            .filter = &args->filter,
+                                            .config = args->config,
+                                            .confirm_within = args->confirm_within,
+                                            .plan_only = args->plan,
+                                            .apply = args->apply,
+                                            .yes = args->yes};
+
+    if (!is_free_of_choices(args))
+        return err_set(e, ERR_USAGE, "--in-place takes a set as it is: nothing is chosen from it");
+    return restore_set_call(call, &of_set, e);
+}
+
 static bool run_restore(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
@@ -243,6 +288,8 @@ static bool run_restore(struct call *call, struct err *e)
     struct restore_result result = {0};
     struct progress_view view;
 
+    if (is_of_set(args))
+        return run_of_set(call, e);
     if (args->into != NULL)
         return check_args(args, e) && run_into(call, e);
     if (!check_args(args, e) || !make_patterns(&args->include, &args->include_files, &include, e) ||
@@ -287,6 +334,8 @@ const struct command command_restore = {
         "holdfast restore latest --target /tmp/restored\n"
         "holdfast restore 1a2b3c4d:/home/ann --target /home/ann --overwrite if-changed\n"
         "holdfast restore latest --target / --include /etc/nginx --verify\n"
+        "holdfast restore latest --set shop --in-place --plan\n"
+        "holdfast restore latest --set shop --in-place\n"
         "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db\n"
         "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place",
     .words = "SNAPSHOT[:DIR]",

@@ -7,6 +7,7 @@ const struct command *const commands[] = {
     &command_backup,
     &command_create,
     &command_restore,
+    &command_undo,
     &command_snapshots,
     &command_ls,
     &command_find,

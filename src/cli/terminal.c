@@ -69,3 +69,34 @@ bool terminal_ask(const char *prompt, char *answer, size_t room, struct err *e)
     (void)tcsetattr(fd, TCSAFLUSH, &before); /* nothing better is left to try */
     return fd_write(fd, slice_string("\n"), is_read ? e : &ignored) && is_read;
 }
+
+static bool is_yes_text(const char *answer)
+{
+    return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+bool terminal_confirm(const char *question, bool *is_yes, struct err *e)
+{
+    AUTO(fd) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    char answer[16];
+
+    if (fd < 0)
+        return err_set(e, ERR_NOT_FOUND, "there is no terminal to ask");
+    if (!fd_write(fd, slice_string(question), e) || !fd_write(fd, slice_string(" [y/N] "), e) ||
+        !read_line(fd, answer, sizeof(answer), e))
+        return false;
+    *is_yes = is_yes_text(answer);
+    return true;
+}
+
+/* The terminal hands over whole lines. */
+enum terminal_answer terminal_listen(void)
+{
+    AUTO(fd) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    char answer[16] = "";
+
+    if (fd < 0 || poll(&p, 1, 0) <= 0 || read(fd, answer, sizeof(answer) - 1) <= 0)
+        return TERMINAL_SILENT;
+    return is_yes_text(answer) ? TERMINAL_YES : TERMINAL_NO;
+}

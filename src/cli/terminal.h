@@ -1,5 +1,5 @@
 /*
- * The terminal, for passwords.
+ * The terminal, for passwords and for yes or no.
  */
 #ifndef CLI_TERMINAL_H
 #define CLI_TERMINAL_H
@@ -14,5 +14,13 @@
  * a signal; the terminal echoes again in any case.
  */
 MUST_CHECK bool terminal_ask(const char *prompt, char *answer, size_t room, struct err *e);
+
+/* Ask a question; yes is what begins with 'y'.  ERR_NOT_FOUND when there is no terminal,
+ * ERR_CANCELLED after a signal. */
+MUST_CHECK bool terminal_confirm(const char *question, bool *is_yes, struct err *e);
+
+/* Whether somebody has answered meanwhile, and what.  Does not wait. */
+enum terminal_answer { TERMINAL_SILENT, TERMINAL_YES, TERMINAL_NO };
+enum terminal_answer terminal_listen(void);
 
 #endif

@@ -44,7 +44,8 @@ struct config_files {
 };
 
 struct config_postgres {
-    char *dsn; /* what libpq takes; without a password */
+    char *dsn;      /* what libpq takes; without a password */
+    char *database; /* that it names, or NULL */
     struct config_secret secret;
     struct texts schemas, exclude_schemas, tables, exclude_tables, exclude_table_data;
     bool globals, role_passwords;

@@ -117,7 +117,7 @@ static bool check_files(const struct reading *g, struct err *e)
 
 static bool check_postgres(const struct reading *g, struct err *e)
 {
-    const struct config_postgres *p = &g->source->postgres;
+    struct config_postgres *p = &g->source->postgres;
     const struct node *dsn = node_find(g->n, "dsn");
     AUTO(mem) char *database = NULL;
 
@@ -126,8 +126,10 @@ static bool check_postgres(const struct reading *g, struct err *e)
     if (g->source->name == NULL && database == NULL)
         return CONFIG_FAIL(g->r, dsn->line, e,
                            "the source needs a name, because its dsn has no dbname");
+    if (database != NULL)
+        p->database = arena_string(g->r->arena, slice_string(database));
     if (g->source->name == NULL)
-        g->source->name = arena_string(g->r->arena, slice_string(database));
+        g->source->name = p->database;
     if (p->jobs > JOBS_MAX)
         return CONFIG_FAIL(g->r, node_find(g->n, "jobs")->line, e, "jobs is above %d", JOBS_MAX);
     if (p->role_passwords && !p->globals)

@@ -13,6 +13,7 @@
 #include "job/drill.h"
 #include "job/open_set.h"
 #include "job/restore_into.h"
+#include "job/restore_set.h"
 
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
 struct progress {

@@ -43,8 +43,7 @@ static struct postgres_texts texts_of(const struct texts *t)
     return (struct postgres_texts){(const char *const *)t->items, t->count};
 }
 
-/* The password that the configuration leads to; *out stays NULL when libpq is to find one. */
-static bool read_password(const struct config_secret *c, char **out, struct err *e)
+bool config_secret_read(const struct config_secret *c, char **out, struct err *e)
 {
     if (c->password_file != NULL)
         return password_from_file(c->password_file, out, e);
@@ -57,7 +56,7 @@ static bool new_postgres(const struct config_source *c, struct member **out, str
     const struct config_postgres *p = &c->postgres;
     AUTO(mem_secret) char *password = NULL;
 
-    if (!read_password(&p->secret, &password, e))
+    if (!config_secret_read(&p->secret, &password, e))
         return false;
 
     const struct postgres_options o = {

@@ -21,6 +21,10 @@ struct open_set {
  */
 MUST_CHECK bool open_set_new(const struct config_set *c, const char *scratch, struct open_set **out,
                              struct err *e);
+/* The password that the configuration leads to, for mem_secret_free(); *out stays NULL when it is
+ * elsewhere.  May run a program. */
+MUST_CHECK bool config_secret_read(const struct config_secret *c, char **out, struct err *e);
+
 /* What a configured command is to its source; borrows. */
 struct command_options command_options_of(const struct config_source *c);
 void open_set_free(struct open_set *s); /* accepts NULL */

@@ -53,10 +53,9 @@ static bool into_file(struct repo *r, const struct restore_into_options *o, stru
 
 /* PostgreSQL */
 
-/* Make the database and compare it; what differs is dropped again. */
-static bool make_database(const struct postgres_restore_options *how,
-                          const struct postgres_files *files, struct restore_into_result *out,
-                          struct err *e)
+bool restore_into_make(const struct postgres_restore_options *how,
+                       const struct postgres_files *files, struct restore_into_result *out,
+                       struct err *e)
 {
     AUTO(postgres_verify_report) struct postgres_verify_report found = {0};
     struct postgres_restore_report made = {0};
@@ -159,7 +158,7 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
     stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
     if (beside != NULL && !check_is_there(&how, o->into, e))
         return false;
-    return make_database(&how, &stored.files, out, e) &&
+    return restore_into_make(&how, &stored.files, out, e) &&
            (beside == NULL || take_place(&how, o->into, out, e));
 }
 

@@ -5,6 +5,7 @@
 #define JOB_RESTORE_INTO_H
 
 #include "repo/repo.h"
+#include "source/source.h"
 
 /* A server of PostgreSQL; as in struct postgres_restore_options. */
 struct restore_server {
@@ -39,5 +40,11 @@ void restore_into_result_auto(struct restore_into_result *r);
  */
 MUST_CHECK bool restore_into_run(struct repo *r, const struct restore_into_options *o,
                                  struct restore_into_result *out, struct err *e);
+
+/* Make PostgreSQL database how->database and compare it with its manifest; what differs is dropped
+ * again.  Fills in the figures of out. */
+MUST_CHECK bool restore_into_make(const struct postgres_restore_options *how,
+                                  const struct postgres_files *files,
+                                  struct restore_into_result *out, struct err *e);
 
 #endif

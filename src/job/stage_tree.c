@@ -200,7 +200,8 @@ static bool open_present(struct stage *s, struct err *e)
 
     if (!find_root(s->options->path, &s->root, &s->name, e))
         return false;
-    s->folder = folder_in(s->root, s->options->id);
+    if (s->options->id != NULL)
+        s->folder = folder_in(s->root, s->options->id);
     if (s->name == NULL && s->has_wanted && s->wanted.type != ENTRY_DIRECTORY)
         return err_set(e, ERR_USAGE, "%s is where something is mounted, and a file in the snapshot",
                        s->options->path);

@@ -21,7 +21,7 @@ struct stage_options {
     const struct snapshot *safety;   /* what is, backed up just now by the same set */
     const char *source;              /* name of the file tree in the set */
     const char *path;                /* P: absolute, normalised; one of the source's paths */
-    const char *id;                  /* of the restore: 16 hex digits */
+    const char *id;                  /* of the restore: 16 hex digits; NULL for stage_plan() */
     bool numeric_ids;                /* as in struct target_options */
     const struct exclude *exclude;   /* of the source, or NULL; for stage_plan() alone */
 };

@@ -173,10 +173,14 @@ struct snapshot_filter {
 };
 bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f);
 
+/* The tag of a snapshot of a set that a restore takes of the state before it. */
+#define SNAPSHOT_SAFETY "safety"
+
 /*
  * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
  * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only
- * committed snapshots.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
+ * committed snapshots; those of sets with the tag SNAPSHOT_SAFETY are the latest only when the
+ * filter names tags.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
  */
 MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
                                  const struct snapshot_filter *f, struct snapshot **out, char **sub,

@@ -81,6 +81,13 @@ bool snapshot_prefix_check(const char *text, size_t min, struct err *e)
     return true;
 }
 
+/* Who restored the latest state and asks for it again does not mean what was there in between. */
+static bool is_passed_over(const struct snapshot *s, const struct snapshot_filter *f)
+{
+    return s->set != NULL && snapshot_has_tag(s, SNAPSHOT_SAFETY) &&
+           (f == NULL || f->tag_count == 0);
+}
+
 static bool latest_find(struct repo *r, const struct snapshot_filter *f, struct snapshot **out,
                         struct err *e)
 {
@@ -90,7 +97,8 @@ static bool latest_find(struct repo *r, const struct snapshot_filter *f, struct 
     if (!snapshot_load_all(r, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &all, e))
         return false;
     for (size_t i = all.count; i-- > 0;)
-        if (f == NULL || snapshot_matches(all.items[i], f)) {
+        if (!is_passed_over(all.items[i], f) &&
+            (f == NULL || snapshot_matches(all.items[i], f))) {
             *out = TAKE(all.items[i]);
             return true;
         }

@@ -117,6 +117,13 @@ MUST_CHECK bool command_apply_state(const struct command_options *o,
                                     const struct command_feed *feed, struct err *e);
 
 /*
+ * Make what a backup holds the present state without asking anybody, also after a request to stop:
+ * for going back to what was in force before.
+ */
+MUST_CHECK bool command_put_state(const struct command_options *o, const struct command_feed *feed,
+                                  struct err *e);
+
+/*
  * After a crash: apply the states that journals in folder keep, except those that a living
  * process waits for, and remove the journals.  *count says how many were put back, also on
  * failure; a journal that cannot be stays where it is, and the others are put back all the same.

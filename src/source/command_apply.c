@@ -193,6 +193,16 @@ bool command_apply_state(const struct command_options *o, const struct command_c
            err_wrap(e, "command %s is confirmed, but a restart will go back", o->name);
 }
 
+bool command_put_state(const struct command_options *o, const struct command_feed *feed,
+                       struct err *e)
+{
+    AUTO(buf) struct buf wanted = {0};
+
+    if (argv_count(o->apply) == 0)
+        return err_set(e, ERR_USAGE, "command %s has no apply", o->name);
+    return read_feed(o, feed, &wanted, e) && apply_state(o, buf_slice(&wanted), true, e);
+}
+
 /* False with the reason when this state could not be put back. */
 static bool recover(const char *folder, const char *file, size_t *count, struct err *e)
 {

@@ -32,6 +32,7 @@ MUST_CHECK bool postgres_stored_read(const struct postgres_files *files,
 
 struct postgres_restore_options {
     const char *dsn;      /* of the server, with a database to connect to; without a password */
+    const char *connect;  /* the database to connect to instead, or NULL */
     const char *password; /* NULL: from where libpq gets one */
     const char *passfile; /* a .pgpass of its own, or NULL */
     const char *database; /* to be made */
@@ -90,7 +91,8 @@ MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
  * not there counts as dropped.  Goes on after a request to stop. */
 MUST_CHECK bool postgres_drop(const struct postgres_restore_options *o, struct err *e);
 
-/* What there is of a database; tables and bytes are 0 for those who may not look. */
+/* What there is of a database; tables and bytes are 0 for those who may not look.  Goes on after a
+ * request to stop. */
 struct postgres_present {
     bool is_there;
     uint64_t tables, bytes;
@@ -104,7 +106,7 @@ MUST_CHECK bool postgres_present(const struct postgres_restore_options *o, const
  * The renamings are one transaction, so that a crash leaves the old state or the new one, and the
  * names tell which: in the new one there is no `from`.  The same with kept as `from` and from as
  * `kept` undoes it.  ERR_NOT_FOUND when there is no `from`, ERR_EXISTS when `kept` is taken,
- * ERR_TRANSIENT when sessions come faster than they are ended.
+ * ERR_TRANSIENT when sessions come faster than they are ended.  Goes on after a request to stop.
  */
 MUST_CHECK bool postgres_swap(const struct postgres_restore_options *o, const char *from,
                               const char *to, const char *kept, struct err *e);

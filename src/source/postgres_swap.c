@@ -71,6 +71,7 @@ bool postgres_swap(const struct postgres_restore_options *o, const char *from, c
 {
     AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
 
+    t.link.is_tidying = true;
     return (postgres_target_open(&t, o, e) && swap(&t.link, from, to, kept, e)) ||
            err_wrap(e, "put database %s in the place of %s", from, to);
 }
@@ -105,7 +106,7 @@ static const char count_tables[] =
 
 static bool count_in(const struct postgres_target *t, uint64_t *tables, struct err *e)
 {
-    AUTO(postgres_link) struct postgres_link l = {0};
+    AUTO(postgres_link) struct postgres_link l = {.is_tidying = true};
     AUTO(postgres_result) PGresult *r = NULL;
 
     if (!postgres_link_open(&l, &t->address, e))
@@ -125,6 +126,7 @@ bool postgres_present(const struct postgres_restore_options *o, const char *name
     struct postgres_present found = {0};
 
     at.database = name;
+    t.link.is_tidying = true;
     if (!postgres_target_open(&t, &at, e) ||
         !postgres_link_query(
             &t.link, &(struct postgres_query){.sql = look, .values = {name}, .count = 1}, &r, e))

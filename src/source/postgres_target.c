@@ -24,6 +24,8 @@ bool postgres_target_open(struct postgres_target *t, const struct postgres_resto
         postgres_address_set_passfile(&t->server, o->passfile);
         postgres_address_set_passfile(&t->address, o->passfile);
     }
+    if (o->connect != NULL)
+        postgres_address_set_database(&t->server, o->connect);
     if (!postgres_link_open(&t->link, &t->server, e))
         return false;
     if (PQserverVersion(t->link.conn) < OLDEST_SERVER)

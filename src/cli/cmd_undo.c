@@ -1,0 +1,180 @@
+/*
+ * undo: take restores of sets back, remove what they kept, confirm what they applied, list them.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/backup_set.h"
+#include "cli/commands.h"
+#include "cli/config_path.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+struct undo_args {
+    struct common common;
+    char *config;
+    bool list, discard, confirm;
+};
+
+#define AT(member) offsetof(struct undo_args, member)
+
+static const struct option undo_options[] = {
+    CONFIG_OPTION(undo_args, config),
+    {"list", 'l', OPTION_FLAG, AT(list), NULL, "Show all restores of sets, change nothing", NULL,
+     "what"},
+    {"discard", 0, OPTION_FLAG, AT(discard), NULL,
+     "Remove what the restore or the undo has kept of the other state", NULL, "what"},
+    {"confirm", 0, OPTION_FLAG, AT(confirm), NULL, "Keep what a restore has applied and waits for",
+     NULL, "what"},
+    {0},
+};
+
+/* What opening a repository takes. */
+struct opening {
+    struct call *call;
+    struct session *session;
+    const struct config *config;
+    const char *id;
+};
+
+static const struct config_set *set_of(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->set_count; i++)
+        if (strcmp(c->sets[i].name, name) == 0)
+            return &c->sets[i];
+    return NULL;
+}
+
+static bool open_repository(void *arg, const char *set_name, struct repo **out, struct err *e)
+{
+    const struct opening *o = arg;
+    const struct config_set *set = set_of(o->config, set_name);
+
+    if (!set_choose_repository(o->call, set, e) || !session_open_indexed(o->call, o->session, e))
+        return false;
+    *out = o->session->repo;
+    return true;
+}
+
+static bool add_row(void *arg, const struct restore_record *r, struct err *e)
+{
+    struct table *t = arg;
+    char time[CLOCK_TEXT_MAX];
+
+    (void)e; /* nothing fails */
+    clock_format_local(r->started_ns, time);
+    table_add(t, r->id);
+    table_add(t, time);
+    table_add(t, r->set);
+    table_add(t, restore_phase_text(r->phase));
+    table_add(t, r->why != NULL ? r->why : "");
+    return true;
+}
+
+static bool print_json(void *arg, const struct restore_record *r, struct err *e)
+{
+    struct call *call = arg;
+    json_t *line = json_message("restore");
+
+    (void)e; /* nothing fails */
+    json_set_text(line, "restore_id", r->id);
+    json_set_text(line, "set", r->set);
+    json_set_text(line, "phase", restore_phase_text(r->phase));
+    json_set_text(line, "snapshot_id", r->snapshot);
+    if (r->safety != NULL)
+        json_set_text(line, "safety_snapshot_id", r->safety);
+    if (r->why != NULL)
+        json_set_text(line, "why", r->why);
+    json_set_time(line, "started", r->started_ns);
+    json_set_time(line, "changed", r->changed_ns);
+    output_json(call->out, line);
+    return true;
+}
+
+static bool list(struct call *call, const struct config *c, struct err *e)
+{
+    AUTO(table) struct table t;
+    AUTO(buf) struct buf text = {0};
+
+    table_init(&t, 5);
+    if (call->out->json)
+        return restore_record_each(c->state, print_json, call, e);
+    if (!restore_record_each(c->state, add_row, &t, e))
+        return false;
+    table_print(&t, &text);
+    output_raw(call->out, buf_slice(&text));
+    return true;
+}
+
+static void tell(struct call *call, const char *id, enum restore_phase phase)
+{
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "restore_id", id);
+        json_set_text(line, "phase", restore_phase_text(phase));
+        output_json(call->out, line);
+    }
+    if (phase == RESTORE_UNDONE)
+        output_note(call->out,
+                    "Restore %s is undone; what it had restored is kept until \"holdfast undo "
+                    "--discard %s\"",
+                    id, id);
+    else if (phase == RESTORE_FAILED)
+        output_note(call->out, "Restore %s had been interrupted; the state before it is back", id);
+    else
+        output_note(call->out, "Nothing is kept of restore %s any more", id);
+}
+
+static bool run_undo(struct call *call, struct err *e)
+{
+    const struct undo_args *args = call->args;
+    const char *id = args->common.words.count > 0 ? args->common.words.items[0] : NULL;
+    AUTO(config) struct config *c = NULL;
+    AUTO(session) struct session s = {0};
+    struct opening opening = {.call = call, .session = &s};
+    char found[RESTORE_ID_MAX];
+    enum restore_phase phase = RESTORE_FAILED;
+    const char *path = NULL;
+
+    if (args->confirm && id == NULL)
+        return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore");
+    call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    if (!config_path(args->config, &path, e) || !config_load(path, &c, e))
+        return false;
+    call->stage = STAGE_WORK;
+    if (args->list)
+        return list(call, c, e);
+    if (args->confirm)
+        return restore_confirm(c->state, id, e);
+    opening.config = c;
+
+    const struct restore_undo_options o = {.config = c,
+                                           .id = id,
+                                           .discard = args->discard,
+                                           .open_repo = open_repository,
+                                           .arg = &opening};
+
+    if (!restore_undo(&o, found, &phase, e))
+        return false;
+    tell(call, found, phase);
+    return true;
+}
+
+const struct command command_undo = {
+    .name = "undo",
+    .summary = "Take a restore of a set back",
+    .details =
+        "RESTORE is the id that \"restore --in-place\" told, or its beginning; without it the\n"
+        "latest restore is meant that was not undone.  What was there before the restore takes\n"
+        "its places again, and what was restored is kept until it is discarded.\n"
+        "A restore that was interrupted is taken back too.",
+    .examples = "holdfast undo\n"
+                "holdfast undo --list\n"
+                "holdfast undo --discard 1a2b3c4d",
+    .words = "[RESTORE]",
+    .words_max = 1,
+    .options = undo_options,
+    .args_size = sizeof(struct undo_args),
+    .run = run_undo,
+};

@@ -1,0 +1,237 @@
+#include "cli/restore_set_call.h"
+
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/backup_set.h"
+#include "cli/config_path.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "cli/terminal.h"
+
+/* Plan */
+
+static json_t *part_json(const struct part_plan *p)
+{
+    json_t *j = json_object();
+
+    json_set_text(j, "place", p->place);
+    json_set_text(j, "where", p->where);
+    json_set(j, "why_not", p->why == NULL ? json_null() : json_from_text(p->why));
+    json_set(j, "is_there", json_boolean(p->is_there));
+    json_set_u64(j, "files_new", p->added);
+    json_set_u64(j, "files_replaced", p->replaced);
+    json_set_u64(j, "files_removed", p->removed);
+    json_set_u64(j, "files_unchanged", p->unchanged);
+    json_set_u64(j, "tables", p->tables);
+    json_set_u64(j, "rows", p->rows);
+    json_set_u64(j, "bytes", p->bytes);
+    json_set_u64(j, "present_bytes", p->present_bytes);
+    return j;
+}
+
+static void plan_json(struct call *call, const struct restore_set_options *o,
+                      const struct restore_set_plan *plan)
+{
+    json_t *line = json_message("plan");
+    json_t *parts = json_array();
+
+    for (size_t i = 0; i < plan->count; i++)
+        (void)json_array_append_new(parts, part_json(&plan->parts[i]));
+    json_set_text(line, "set", o->set->name);
+    json_set_hash(line, "snapshot_id", &o->snapshot->id);
+    json_set(line, "parts", parts);
+    output_json_now(call->out, line);
+}
+
+/* "12 tables, 3400 rows, 1.2 MiB", "3 new, 1 replaced, 0 removed, 17 unchanged, 1.2 MiB" */
+static void put_amount(const struct part_plan *p, struct buf *out)
+{
+    char size[TEXT_SIZE_MAX];
+
+    size_format(p->bytes, size);
+    if (p->tables > 0)
+        buf_printf(out, "%llu table%s, %llu row%s, ", (unsigned long long)p->tables,
+                   plural(p->tables), (unsigned long long)p->rows, plural(p->rows));
+    if (p->added + p->replaced + p->removed + p->unchanged > 0)
+        buf_printf(out, "%llu new, %llu replaced, %llu removed, %llu unchanged, ",
+                   (unsigned long long)p->added, (unsigned long long)p->replaced,
+                   (unsigned long long)p->removed, (unsigned long long)p->unchanged);
+    buf_printf(out, "%s", size);
+}
+
+static void put_present(const struct part_plan *p, struct buf *out)
+{
+    char size[TEXT_SIZE_MAX];
+
+    if (p->why != NULL) {
+        buf_printf(out, "stays as it is: %s", p->why);
+        return;
+    }
+    size_format(p->present_bytes, size);
+    if (!p->is_there)
+        buf_printf(out, "is made, nothing is there");
+    else if (p->present_bytes > 0)
+        buf_printf(out, "takes the place of %s, which is kept", size);
+    else
+        buf_printf(out, "what is there is kept");
+}
+
+static void plan_lines(struct call *call, const struct restore_set_plan *plan)
+{
+    AUTO(table) struct table t;
+    AUTO(buf) struct buf text = {0};
+
+    table_init(&t, 4);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct part_plan *p = &plan->parts[i];
+        AUTO(buf) struct buf amount = {0};
+        AUTO(buf) struct buf present = {0};
+
+        put_amount(p, &amount);
+        put_present(p, &present);
+        table_add(&t, p->place);
+        table_add(&t, p->where);
+        table_add(&t, buf_string(&amount));
+        table_add(&t, buf_string(&present));
+    }
+    table_print(&t, &text);
+    output_raw(call->out, buf_slice(&text));
+}
+
+static void tell_plan(struct call *call, const struct restore_set_options *o,
+                      const struct restore_set_plan *plan)
+{
+    if (call->out->json)
+        plan_json(call, o, plan);
+    else
+        plan_lines(call, plan);
+}
+
+/* The run */
+
+static void on_step(void *arg, const char *sentence)
+{
+    struct call *call = arg;
+
+    if (call->out->json) {
+        json_t *line = json_message("step");
+
+        json_set_text(line, "text", sentence);
+        output_json_now(call->out, line);
+        return;
+    }
+    output_note(call->out, "%s", sentence);
+}
+
+static enum command_answer on_ask(void *arg)
+{
+    (void)arg;
+    switch (terminal_listen()) {
+    case TERMINAL_YES:
+        return COMMAND_KEEP;
+    case TERMINAL_NO:
+        return COMMAND_GO_BACK;
+    case TERMINAL_SILENT:
+        break;
+    }
+    return COMMAND_UNDECIDED;
+}
+
+static bool ask_first(struct call *call, const struct restore_set_args *args, struct err *e)
+{
+    struct err why = {0};
+    bool is_yes = false;
+
+    if (args->yes)
+        return true;
+    if (call->out->json || !terminal_confirm("Restore this?", &is_yes, &why))
+        return why.code == ERR_CANCELLED
+                   ? cancel_err(e)
+                   : err_set(e, ERR_USAGE,
+                             "restore --in-place changes what is in use: say --yes, or answer on "
+                             "a terminal");
+    return is_yes || err_set(e, ERR_CANCELLED, "nothing was changed");
+}
+
+static void tell_result(struct call *call, const struct restore_set_options *o,
+                        const struct restore_set_result *r)
+{
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "restore_id", r->id);
+        json_set_text(line, "set", o->set->name);
+        json_set_hash(line, "snapshot_id", &o->snapshot->id);
+        if (r->has_safety)
+            json_set_hash(line, "safety_snapshot_id", &r->safety);
+        output_json(call->out, line);
+    }
+    output_note(call->out,
+                "Set %s is restored; what was there is kept until \"holdfast undo "
+                "--discard %s\"",
+                o->set->name, r->id);
+    output_note(call->out, "To go back: holdfast undo %s", r->id);
+}
+
+static bool run(struct call *call, struct session *s, const struct restore_set_args *args,
+                struct restore_set_options *o, struct err *e)
+{
+    AUTO(restore_set_plan) struct restore_set_plan plan = {0};
+    struct restore_set_result result = {0};
+    struct progress_view view;
+
+    if (!restore_set_plan(s->repo, o, &plan, e))
+        return err_wrap(e, "restore of set %s", o->set->name);
+    tell_plan(call, o, &plan);
+    if (args->plan_only)
+        return true;
+    if (!ask_first(call, args, e) || !progress_init(&view, call->out, PROGRESS_RESTORE, e))
+        return false;
+
+    const struct report report = progress_report(&view);
+
+    if (!restore_set_run(s->repo, o, &report, &result, e))
+        return err_wrap(e, "restore of set %s", o->set->name);
+    progress_end(&view);
+    tell_result(call, o, &result);
+    return true;
+}
+
+bool restore_set_call(struct call *call, const struct restore_set_args *args, struct err *e)
+{
+    AUTO(config) struct config *c = NULL;
+    AUTO(session) struct session s = {0};
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(mem) char *sub = NULL;
+    const struct config_set *set = NULL;
+    const char *path = NULL;
+    int64_t confirm_ms = 0;
+
+    if (args->filter->set == NULL)
+        return err_set(e, ERR_USAGE, "restore --in-place needs --set, or --into and a database");
+    if (args->confirm_within != NULL && !parse_timeout(args->confirm_within, &confirm_ms, e))
+        return err_wrap(e, "--confirm-within");
+    call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
+        !config_find_set(c, args->filter->set, &set, e) || !set_choose_repository(call, set, e) ||
+        !session_open_indexed(call, &s, e) ||
+        !session_resolve(call, &s, args->selector, args->filter, &snapshot, &sub, e))
+        return false;
+    if (snapshot->set == NULL || strcmp(snapshot->set, set->name) != 0)
+        return err_set(e, ERR_USAGE, "snapshot %s is not of set %s", args->selector, set->name);
+
+    struct restore_set_options o = {.config = c,
+                                    .set = set,
+                                    .snapshot = snapshot,
+                                    .place = sub,
+                                    .with_commands = args->apply,
+                                    .confirm_ms = (uint64_t)confirm_ms,
+                                    .ask = on_ask,
+                                    .tell = on_step,
+                                    .tell_arg = call};
+
+    return run(call, &s, args, &o, e);
+}

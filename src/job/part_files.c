@@ -1,0 +1,194 @@
+/*
+ * File trees: each configured path is built anew in a folder of ours beside it (stage_tree.h) and
+ * changes places with the present one.
+ *
+ * The note: {"paths": [{"folder": "...", "swaps": [{"place": "...", "staged": "...", "inode": 1,
+ * "old_inode": 2}]}]}, paths as path text.
+ */
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/open_set.h"
+#include "job/restore_part.h"
+#include "job/stage_tree.h"
+
+static const struct config_files *files_of(const struct restore_part *p)
+{
+    return &p->source->files;
+}
+
+static void options_of(const struct restore_part *p, size_t path, struct stage_options *out)
+{
+    *out = (struct stage_options){.snapshot = p->snapshot,
+                                  .safety = p->safety,
+                                  .source = p->source->name,
+                                  .path = files_of(p)->paths.items[path],
+                                  .id = p->id};
+}
+
+static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+{
+    AUTO(exclude) struct exclude *x = exclude_new();
+    AUTO(buf) struct buf where = {0};
+
+    if (!config_excludes(files_of(p), x, e))
+        return false;
+    for (size_t i = 0; i < files_of(p)->paths.count; i++) {
+        struct stage_counts counts = {0};
+        struct stage_options o;
+
+        options_of(p, i, &o);
+        o.exclude = x;
+        if (!stage_plan(p->repo, &o, &counts, e))
+            return err_wrap(e, "%s", o.path);
+        out->added += counts.files_new;
+        out->replaced += counts.files_replaced;
+        out->removed += counts.files_removed;
+        out->unchanged += counts.files_unchanged + counts.files_kept;
+        out->bytes += counts.bytes;
+        buf_printf(&where, "%s%s", i > 0 ? ", " : "", o.path);
+    }
+    out->where = mem_string(buf_string(&where));
+    out->is_there = out->replaced + out->removed + out->unchanged > 0;
+    return true;
+}
+
+static bool begin(struct restore_part *p, struct err *e)
+{
+    json_t *paths = json_array();
+
+    (void)json_object_set_new(p->note, "paths", paths);
+    for (size_t i = 0; i < files_of(p)->paths.count; i++) {
+        AUTO(mem) char *folder = NULL;
+        AUTO(buf) struct buf text = {0};
+
+        if (!stage_folder(files_of(p)->paths.items[i], p->id, &folder, e))
+            return false;
+        path_escape(slice_string(folder), &text);
+        (void)json_array_append_new(paths, json_pack("{s:s}", "folder", buf_string(&text)));
+    }
+    return true;
+}
+
+static json_t *swaps_json(const struct swap_list *l)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < l->count; i++) {
+        AUTO(buf) struct buf place = {0};
+        AUTO(buf) struct buf staged = {0};
+
+        path_escape(slice_string(l->items[i].place), &place);
+        path_escape(slice_string(l->items[i].staged), &staged);
+        (void)json_array_append_new(
+            all, json_pack("{s:s, s:s, s:I, s:I}", "place", buf_string(&place), "staged",
+                           buf_string(&staged), "inode", (json_int_t)l->items[i].inode, "old_inode",
+                           (json_int_t)l->items[i].old_inode));
+    }
+    return all;
+}
+
+static void add_counts(struct stage_counts *sum, const struct stage_counts *one)
+{
+    sum->files_new += one->files_new;
+    sum->files_replaced += one->files_replaced;
+    sum->files_unchanged += one->files_unchanged;
+    sum->files_removed += one->files_removed;
+    sum->files_kept += one->files_kept;
+}
+
+static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+{
+    struct stage_counts sum = {0};
+
+    for (size_t i = 0; i < files_of(p)->paths.count; i++) {
+        AUTO(stage_result) struct stage_result r = {0};
+        struct stage_options o;
+
+        options_of(p, i, &o);
+        if (!stage_tree(p->repo, &o, p->report, &r, e))
+            return err_wrap(e, "%s", o.path);
+        (void)json_object_set_new(json_array_get(json_object_get(p->note, "paths"), i), "swaps",
+                                  swaps_json(&r.swaps));
+        add_counts(&sum, &r.counts);
+    }
+    buf_printf(what, "%llu files new, %llu replaced, %llu removed, %llu as they are",
+               (unsigned long long)sum.files_new, (unsigned long long)sum.files_replaced,
+               (unsigned long long)sum.files_removed,
+               (unsigned long long)(sum.files_unchanged + sum.files_kept));
+    return true;
+}
+
+/* Read the note */
+
+static bool damaged(const struct restore_part *p, struct err *e)
+{
+    return err_set(e, ERR_CORRUPT, "the journal of restore %s is damaged", p->id);
+}
+
+static bool take_path(const json_t *from, const char *name, struct buf *out)
+{
+    const char *text = json_string_value(json_object_get(from, name));
+
+    return text != NULL && path_unescape(text, out) && out->size > 0;
+}
+
+static bool take_swaps(const json_t *path, struct swap_list *out)
+{
+    const json_t *all = json_object_get(path, "swaps");
+
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+        AUTO(buf) struct buf place = {0};
+        AUTO(buf) struct buf staged = {0};
+
+        if (!take_path(one, "place", &place) || !take_path(one, "staged", &staged))
+            return false;
+
+        swap_list_add(out, buf_string(&place), buf_string(&staged),
+                      (uint64_t)json_integer_value(json_object_get(one, "inode")),
+                      (uint64_t)json_integer_value(json_object_get(one, "old_inode")));
+    }
+    return true;
+}
+
+/* All paths, in one list: so that the way back is the exact reverse. */
+static bool read_swaps(const struct restore_part *p, struct swap_list *out, struct err *e)
+{
+    const json_t *paths = json_object_get(p->note, "paths");
+
+    for (size_t i = 0; i < json_array_size(paths); i++)
+        if (!take_swaps(json_array_get(paths, i), out))
+            return damaged(p, e);
+    return true;
+}
+
+static bool forward(struct restore_part *p, struct err *e)
+{
+    AUTO(swap_list) struct swap_list l = {0};
+
+    return read_swaps(p, &l, e) && swap_forward(&l, e);
+}
+
+static bool back(struct restore_part *p, struct err *e)
+{
+    AUTO(swap_list) struct swap_list l = {0};
+
+    return read_swaps(p, &l, e) && swap_back(&l, e);
+}
+
+static bool discard(struct restore_part *p, struct err *e)
+{
+    const json_t *paths = json_object_get(p->note, "paths");
+
+    for (size_t i = 0; i < json_array_size(paths); i++) {
+        AUTO(buf) struct buf folder = {0};
+
+        if (!take_path(json_array_get(paths, i), "folder", &folder))
+            return damaged(p, e);
+        if (!stage_remove(buf_string(&folder), e))
+            return false;
+    }
+    return true;
+}
+
+const struct part_ops part_files_ops = {plan, begin, stage, forward, back, discard};

@@ -1,0 +1,148 @@
+/*
+ * SQLite databases: the copy is written as "<file>-holdfast-<id>" beside the database.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "job/feed.h"
+#include "job/restore_part.h"
+
+static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+{
+    AUTO(reader) struct reader *rd = reader_new(p->repo);
+    AUTO(buf) struct buf manifest = {0};
+    struct sqlite_stored stored = {0};
+    struct stat st;
+
+    out->where = mem_string(p->source->sqlite.path);
+    if (!part_manifest(p, rd, &manifest, e) ||
+        !sqlite_stored_read(buf_slice(&manifest), &stored, e))
+        return false;
+    out->tables = stored.tables;
+    out->rows = stored.rows;
+    out->bytes = stored.bytes;
+    out->is_there = stat(out->where, &st) == 0;
+    if (!out->is_there && errno != ENOENT)
+        return err_sys(e, "look at %s", out->where);
+    out->present_bytes = out->is_there ? (uint64_t)st.st_size : 0;
+    return true;
+}
+
+static bool begin(struct restore_part *p, struct err *e)
+{
+    const char *path = p->source->sqlite.path;
+    AUTO(buf) struct buf suffix = {0};
+    AUTO(buf) struct buf staged = {0};
+
+    buf_printf(&suffix, "-holdfast-%s", p->id);
+    if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e))
+        return false;
+    part_note_set(p, "path", path);
+    part_note_set(p, "staged", buf_string(&staged));
+    return true;
+}
+
+/* Which of the two has the database's place. */
+enum seat { SEAT_OLD, SEAT_NEW };
+
+static json_int_t inode_of(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return (json_int_t)st.st_ino;
+    return errno == ENOENT ? 0 : (err_sys(e, "look at %s", path), -1);
+}
+
+/* What stands elsewhere than it was put was put there by somebody else since. */
+static bool look(struct restore_part *p, const char **path, const char **staged, enum seat *seat,
+                 struct err *e)
+{
+    const json_int_t new_inode = json_integer_value(json_object_get(p->note, "inode"));
+    const json_int_t old_inode = json_integer_value(json_object_get(p->note, "old_inode"));
+    json_int_t in_place, beside;
+
+    if (!part_note_text(p, "path", path, e) || !part_note_text(p, "staged", staged, e))
+        return false;
+    in_place = inode_of(*path, e);
+    beside = inode_of(*staged, e);
+    if (in_place < 0 || beside < 0)
+        return false;
+    *seat = in_place == new_inode ? SEAT_NEW : SEAT_OLD;
+    return (in_place == new_inode && beside == old_inode) ||
+           (in_place == old_inode && beside == new_inode) ||
+           err_set(e, ERR_EXISTS, "%s or %s is not what the restore put there", *path, *staged);
+}
+
+/* From here on inodes tell what stands where. */
+static bool note_inodes(struct restore_part *p, struct err *e)
+{
+    const char *path, *staged;
+    json_int_t new_inode, old_inode;
+
+    if (!part_note_text(p, "path", &path, e) || !part_note_text(p, "staged", &staged, e))
+        return false;
+    new_inode = inode_of(staged, e);
+    old_inode = inode_of(path, e);
+    if (new_inode < 0 || old_inode < 0)
+        return false;
+    (void)json_object_set_new(p->note, "inode", json_integer(new_inode));
+    (void)json_object_set_new(p->note, "old_inode", json_integer(old_inode));
+    return true;
+}
+
+static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+{
+    AUTO(reader) struct reader *rd = reader_new(p->repo);
+    AUTO(buf) struct buf manifest = {0};
+    AUTO(buf) struct buf keep = {0};
+    AUTO(feed) struct feed f = {0};
+    struct sqlite_stage_options o = {0};
+    struct sqlite_stored stored = {0};
+    const char *staged;
+    struct entry en;
+
+    if (!part_note_text(p, "path", &o.path, e) || !part_note_text(p, "staged", &staged, e) ||
+        !part_manifest(p, rd, &manifest, e) ||
+        !sqlite_stored_read(buf_slice(&manifest), &stored, e) ||
+        !tree_find(rd, &p->snapshot->tree, p->place, &keep, &en, e))
+        return false;
+    if (en.type != ENTRY_FILE)
+        return err_set(e, ERR_CORRUPT, "/%s is no file", p->place);
+    o.manifest = buf_slice(&manifest);
+    if (!feed_open(&f, rd, &en, e) || !sqlite_stage(&o, staged, feed_next, &f, e) ||
+        !note_inodes(p, e))
+        return false;
+    part_put_rows(what, stored.tables, stored.rows);
+    return true;
+}
+
+static bool exchange(struct restore_part *p, enum seat wanted, struct err *e)
+{
+    const char *path, *staged;
+    enum seat seat;
+
+    return look(p, &path, &staged, &seat, e) &&
+           (seat == wanted || sqlite_exchange(path, staged, e));
+}
+
+static bool forward(struct restore_part *p, struct err *e)
+{
+    return exchange(p, SEAT_NEW, e);
+}
+
+static bool back(struct restore_part *p, struct err *e)
+{
+    return exchange(p, SEAT_OLD, e);
+}
+
+static bool discard(struct restore_part *p, struct err *e)
+{
+    const char *path, *staged;
+
+    return part_note_text(p, "path", &path, e) && part_note_text(p, "staged", &staged, e) &&
+           sqlite_discard(path, staged, e);
+}
+
+const struct part_ops part_sqlite_ops = {plan, begin, stage, forward, back, discard};

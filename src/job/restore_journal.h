@@ -1,0 +1,51 @@
+/*
+ * The journal of restores of sets.  Private to src/job.
+ *
+ * "<state>/restores/<id>.json", one object, replaced as a whole and durably at each step:
+ *
+ *   {"format": 1, "id": "<16 hex>", "set": "shop", "phase": "staging", "snapshot": "<id>",
+ *    "safety": "<id>" or null, "started": "2026-...Z", "changed": "2026-...Z", "why": null,
+ *    "parts": [{"place": "files", ...}]}
+ *
+ * What a part keeps is that part's own (restore_part.h).  The folder is locked (flock) by the one
+ * process that restores or undoes.
+ */
+#ifndef JOB_RESTORE_JOURNAL_H
+#define JOB_RESTORE_JOURNAL_H
+
+#include <jansson.h>
+
+#include "job/restore_set.h"
+
+struct restore_journal {
+    int folder_fd; /* locked */
+    struct restore_record record;
+    json_t *document; /* what record borrows from, and parts */
+};
+#define RESTORE_JOURNAL_NONE ((struct restore_journal){.folder_fd = -1})
+void restore_journal_auto(struct restore_journal *j);
+
+/* Lock the folder, which is made if need be; ERR_TRANSIENT when somebody else has it. */
+MUST_CHECK bool restore_folder_lock(const char *state, int *fd, struct err *e);
+
+/* Make one, with an id of its own; it is in memory until the first change of phase. */
+void restore_journal_new(struct restore_journal *j, int folder_fd, const char *set,
+                         const struct hash *snapshot);
+/* The array of parts; borrowed. */
+json_t *restore_journal_parts(const struct restore_journal *j);
+void restore_journal_set_safety(struct restore_journal *j, const struct hash *snapshot);
+void restore_journal_set_why(struct restore_journal *j, const char *why);
+
+/* Write it down, durably, with this phase. */
+MUST_CHECK bool restore_journal_enter(struct restore_journal *j, enum restore_phase p,
+                                      struct err *e);
+
+/* Read the one of this name ("<id>.json"); ERR_CORRUPT unless it is as above, ERR_DENIED when
+ * others than its owner could have written it. */
+MUST_CHECK bool restore_journal_read(int folder_fd, const char *name, struct restore_journal *out,
+                                     struct err *e);
+
+/* Names of all in the folder, the latest first; each and the array are released with mem_free(). */
+MUST_CHECK bool restore_journal_list(int folder_fd, char ***out, size_t *count, struct err *e);
+
+#endif

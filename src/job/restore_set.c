@@ -1,0 +1,348 @@
+/*
+ * A restore of a set from the plan to the last health check.  restore_set.h says in which order
+ * and what holds at each moment.
+ */
+#include "job/restore_set.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "job/drill_private.h"
+#include "job/open_set.h"
+#include "job/restore_part.h"
+
+void restore_set_plan_done(struct restore_set_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        mem_free(p->parts[i].place);
+        mem_free(p->parts[i].where);
+        mem_free(p->parts[i].why);
+    }
+    mem_free(p->parts);
+    *p = (struct restore_set_plan){0};
+}
+
+void restore_set_plan_auto(struct restore_set_plan *p)
+{
+    restore_set_plan_done(p);
+}
+
+/* One restore under way. */
+struct set_restore {
+    struct repo *repo;
+    const struct restore_set_options *o;
+    const struct report *report;
+    struct restore_parts parts;
+    struct restore_set_plan plan; /* of all sources, also those that stay */
+    struct snapshot *safety;
+    struct restore_journal journal;
+    struct restore_set_result *result;
+};
+
+static void set_restore_auto(struct set_restore *s)
+{
+    restore_parts_auto(&s->parts);
+    restore_set_plan_done(&s->plan);
+    snapshot_free(s->safety);
+    restore_journal_auto(&s->journal);
+}
+
+__attribute__((format(printf, 2, 3))) static void tell(const struct restore_set_options *o,
+                                                       const char *fmt, ...)
+{
+    char text[sizeof(((struct err *)NULL)->text)];
+    va_list args;
+
+    if (o->tell == NULL)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut to the length of any sentence */
+    va_end(args);
+    o->tell(o->tell_arg, text);
+}
+
+/* Plan */
+
+static bool is_wanted(const struct restore_set_options *o, const char *place)
+{
+    return o->place == NULL || strcmp(o->place, place) == 0;
+}
+
+static bool is_in_snapshot(struct set_restore *s, const char *place, bool *is_in, struct err *e)
+{
+    AUTO(reader) struct reader *rd = reader_new(s->repo);
+    AUTO(buf) struct buf keep = {0};
+    struct entry en;
+    struct err why = {0};
+
+    *is_in = tree_find(rd, &s->o->snapshot->tree, place, &keep, &en, &why);
+    if (*is_in || why.code == ERR_NOT_FOUND)
+        return true;
+    *e = why;
+    return false;
+}
+
+static bool plan_part(struct set_restore *s, const struct config_source *source, struct err *e)
+{
+    struct restore_part *p = restore_parts_add(&s->parts, source);
+    struct part_plan *plan;
+    bool is_in = false;
+
+    if (!is_wanted(s->o, p->place)) {
+        restore_parts_drop_last(&s->parts);
+        return true;
+    }
+    p->repo = s->repo;
+    p->snapshot = s->o->snapshot;
+    p->options = s->o;
+    p->report = s->report;
+    s->plan.parts = mem_resize(s->plan.parts, s->plan.count + 1, sizeof(*s->plan.parts));
+    plan = &s->plan.parts[s->plan.count++];
+    *plan = (struct part_plan){.place = mem_string(p->place)};
+    if (!is_in_snapshot(s, p->place, &is_in, e))
+        return false;
+    if (!is_in)
+        plan->why = mem_string("the snapshot does not have it");
+    else if (!p->ops->plan(p, plan, e))
+        return err_wrap(e, "%s", p->place);
+    if (plan->where == NULL)
+        plan->where = mem_string("");
+    if (plan->why != NULL)
+        restore_parts_drop_last(&s->parts);
+    return true;
+}
+
+/* Commands last: what they change is put in force only where all else is right. */
+static bool plan_all(struct set_restore *s, struct err *e)
+{
+    const struct config_set *set = s->o->set;
+
+    if (!repo_load_index(s->repo, e))
+        return false;
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < set->source_count; i++)
+            if ((set->sources[i].kind == SOURCE_COMMAND) == (round == 1) &&
+                !plan_part(s, &set->sources[i], e))
+                return false;
+    return s->plan.count > 0 ||
+           err_set(e, ERR_USAGE, "set %s has no source %s", set->name, s->o->place);
+}
+
+bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
+                      struct restore_set_plan *out, struct err *e)
+{
+    AUTO(set_restore) struct set_restore s = {.repo = r, .o = o, .journal = RESTORE_JOURNAL_NONE};
+
+    if (!plan_all(&s, e))
+        return false;
+    *out = s.plan;
+    s.plan = (struct restore_set_plan){0};
+    return true;
+}
+
+/* The safety snapshot */
+
+static void tell_lack(void *arg, const char *during, const char *path, const struct err *why)
+{
+    (void)during;
+    tell(arg, "The safety snapshot lacks %s: %s", path, why->text);
+}
+
+static bool has_present_state(const struct set_restore *s)
+{
+    for (size_t i = 0; i < s->plan.count; i++)
+        if (s->plan.parts[i].is_there)
+            return true;
+    return false;
+}
+
+/* Every byte of it is read. */
+static bool read_back(struct set_restore *s, struct err *e)
+{
+    const struct drill_options o = {.snapshot = s->safety};
+    const struct entry root = {.type = ENTRY_DIRECTORY, .subtree = s->safety->tree};
+    AUTO(reader) struct reader *rd = NULL;
+    struct drill d = {.repo = s->repo, .options = &o};
+    struct drill_member found = {0};
+    bool ok;
+
+    if (!repo_load_index(s->repo, e))
+        return false;
+    d.reader = rd = reader_new(s->repo);
+    ok = prove_tree(&d, "/", &root, &found, e);
+    if (ok && found.verdict != VERDICT_PROVEN)
+        ok = err_set(e, ERR_CORRUPT, "%s", found.why);
+    mem_free(found.why);
+    mem_free(found.check);
+    return ok;
+}
+
+static bool take_safety(struct set_restore *s, struct err *e)
+{
+    static const char *const tags[] = {SNAPSHOT_SAFETY};
+    AUTO(open_set) struct open_set *set = NULL;
+    const struct report report = {.arg = (void *)(uintptr_t)s->o, .item_error = tell_lack};
+    struct backup_options o = {.stream_fd = -1, .tags = tags, .tag_count = 1};
+    struct backup_result made = {0};
+    char id[65];
+
+    if (!has_present_state(s)) {
+        tell(s->o, "Nothing of the set is there: no safety snapshot is needed");
+        return true;
+    }
+    if (!open_set_new(s->o->set, NULL, &set, e))
+        return false;
+    set->set.may_be_incomplete = true;
+    o.set = &set->set;
+    if (!backup_run(s->repo, &o, &report, &made, e) ||
+        !snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
+        return false;
+    s->result->has_safety = true;
+    s->result->safety = made.snapshot;
+    snapshot_id_text(&made.snapshot, id);
+    tell(s->o, "The present state is snapshot %.8s, read back", id);
+    return true;
+}
+
+/* Steps */
+
+static bool begin(struct set_restore *s, struct err *e)
+{
+    struct restore_journal *j = &s->journal;
+
+    if (s->safety != NULL)
+        restore_journal_set_safety(j, &s->safety->id);
+    for (size_t i = 0; i < s->parts.count; i++) {
+        struct restore_part *p = &s->parts.items[i];
+
+        p->id = j->record.id;
+        p->safety = s->safety;
+        p->note = json_object();
+        part_note_set(p, "place", p->place);
+        (void)json_array_append_new(restore_journal_parts(j), p->note);
+        if (!p->ops->begin(p, e))
+            return err_wrap(e, "%s", p->place);
+    }
+    if (!restore_journal_enter(j, RESTORE_STAGING, e))
+        return false;
+    (void)snprintf(s->result->id, sizeof(s->result->id), "%s", j->record.id); /* as long */
+    return true;
+}
+
+static bool stage_all(struct set_restore *s, struct err *e)
+{
+    for (size_t i = 0; i < s->parts.count; i++) {
+        struct restore_part *p = &s->parts.items[i];
+        AUTO(buf) struct buf what = {0};
+
+        if (cancel_is_requested())
+            return cancel_err(e);
+        if (!p->ops->stage(p, &what, e))
+            return err_wrap(e, "%s", p->place);
+        tell(s->o, "Prepared %s: %s", p->place, buf_string(&what));
+    }
+    return !cancel_is_requested() || cancel_err(e);
+}
+
+static bool swap_all(struct set_restore *s, struct err *e)
+{
+    for (size_t i = 0; i < s->parts.count; i++) {
+        struct restore_part *p = &s->parts.items[i];
+
+        if (!p->ops->forward(p, e))
+            return err_wrap(e, "%s", p->place);
+        tell(s->o, "%s is in place", p->place);
+    }
+    return true;
+}
+
+/* They get no input and say by their exit status how it is. */
+static bool no_input(void *arg, void *to, size_t room, size_t *got, struct err *e)
+{
+    (void)arg, (void)to, (void)room, (void)e;
+    *got = 0;
+    return true;
+}
+
+static bool check_health(struct set_restore *s, struct err *e)
+{
+    const struct config_set *set = s->o->set;
+    const struct command_feed feed = {no_input, NULL};
+
+    for (size_t i = 0; i < set->health_check_count; i++) {
+        const char *const *argv = (const char *const *)set->health_checks[i].items;
+        const struct command_options o = {.name = argv[0], .argv = argv, .check = argv};
+        AUTO(command_report) struct command_report report = {0};
+
+        if (!command_check_state(&o, &feed, &report, e)) {
+            e->code = e->code == ERR_CANCELLED ? ERR_CANCELLED : ERR_FATAL;
+            return err_wrap(e, "health check");
+        }
+        tell(s->o, "Health check %s passed", argv[0]);
+    }
+    return true;
+}
+
+/* After a failure: nothing is left but the state before, and *e says so. */
+static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
+{
+    struct err later = {0};
+    const struct err why = *e;
+
+    restore_journal_set_why(&s->journal, why.text);
+    s->result->is_back = (!is_swapped || restore_parts_back(&s->parts, &later)) &&
+                         restore_parts_discard(&s->parts, &later) &&
+                         restore_journal_enter(&s->journal, RESTORE_FAILED, &later);
+    if (!s->result->is_back)
+        return err_set(e, why.code, "%.250s; going back failed too: %.200s", why.text, later.text);
+    return err_set(e, why.code, "%.400s; %s", why.text,
+                   is_swapped ? "the state before is back" : "nothing was changed");
+}
+
+static bool open_given(void *arg, const char *set, struct repo **out, struct err *e)
+{
+    (void)set, (void)e; /* it is open */
+    *out = arg;
+    return true;
+}
+
+/* Lock, and leave nothing of an earlier one half done. */
+static bool enter_folder(struct set_restore *s, struct err *e)
+{
+    const struct restore_undo_options settle = {
+        .config = s->o->config, .open_repo = open_given, .arg = s->repo};
+    int fd = -1;
+
+    if (!restore_folder_lock(s->o->config->state, &fd, e))
+        return false;
+    restore_journal_new(&s->journal, fd, s->o->set->name, &s->o->snapshot->id);
+    return restore_settle(&settle, fd, s->o->set, e);
+}
+
+bool restore_set_run(struct repo *r, const struct restore_set_options *o,
+                     const struct report *report, struct restore_set_result *out, struct err *e)
+{
+    AUTO(set_restore)
+    struct set_restore s = {
+        .repo = r, .o = o, .report = report, .journal = RESTORE_JOURNAL_NONE, .result = out};
+
+    *out = (struct restore_set_result){.is_back = true};
+    if (!enter_folder(&s, e) || !plan_all(&s, e))
+        return false;
+    if (s.parts.count == 0)
+        return err_set(e, ERR_USAGE, "%s: %s", s.plan.parts[0].place, s.plan.parts[0].why);
+    if (!take_safety(&s, e))
+        return err_wrap(e, "safety snapshot");
+    if (!begin(&s, e))
+        return false;
+    if (!stage_all(&s, e))
+        return give_up(&s, false, e);
+    out->is_back = false;
+    if (!restore_journal_enter(&s.journal, RESTORE_SWAPPING, e) || !swap_all(&s, e) ||
+        !check_health(&s, e))
+        return give_up(&s, true, e);
+    return restore_journal_enter(&s.journal, RESTORE_DONE, e) || give_up(&s, true, e);
+}

@@ -1,0 +1,406 @@
+/*
+ * The way back of a restore of a set: after a failure, after a crash, on demand.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/restore_part.h"
+
+void restore_parts_auto(struct restore_parts *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        mem_free(p->items[i].place);
+    mem_free(p->items);
+    *p = (struct restore_parts){0};
+}
+
+struct restore_part *restore_parts_add(struct restore_parts *p, const struct config_source *s)
+{
+    p->items = mem_resize(p->items, p->count + 1, sizeof(*p->items));
+    p->items[p->count] =
+        (struct restore_part){.ops = part_ops_of(s->kind), .source = s, .place = part_place(s)};
+    return &p->items[p->count++];
+}
+
+void restore_parts_drop_last(struct restore_parts *p)
+{
+    mem_free(p->items[--p->count].place);
+}
+
+static const struct config_source *find_source(const struct config_set *set, const char *place)
+{
+    for (size_t i = 0; i < set->source_count; i++) {
+        AUTO(mem) char *own = part_place(&set->sources[i]);
+
+        if (strcmp(own, place) == 0)
+            return &set->sources[i];
+    }
+    return NULL;
+}
+
+bool restore_parts_read(const struct restore_journal *j, const struct config_set *set,
+                        struct restore_parts *out, struct err *e)
+{
+    AUTO(restore_parts) struct restore_parts parts = {0};
+    json_t *notes = restore_journal_parts(j);
+
+    for (size_t i = 0; i < json_array_size(notes); i++) {
+        json_t *note = json_array_get(notes, i);
+        const char *place = json_string_value(json_object_get(note, "place"));
+        const struct config_source *source = place == NULL ? NULL : find_source(set, place);
+        struct restore_part *p;
+
+        if (source == NULL)
+            return err_set(e, ERR_NOT_FOUND,
+                           "restore %s is of %s, which set %s does not have any more", j->record.id,
+                           place == NULL ? "nothing" : place, set->name);
+        p = restore_parts_add(&parts, source);
+        p->id = j->record.id;
+        p->note = note;
+    }
+    *out = parts;
+    parts = (struct restore_parts){0};
+    return true;
+}
+
+/* In reverse order; the first failure counts, and the others are still tried. */
+static bool each_part(struct restore_parts *p, bool is_back, struct err *e)
+{
+    struct err first = {0};
+
+    for (size_t i = p->count; i-- > 0;) {
+        struct restore_part *one = &p->items[i];
+        struct err why = {0};
+
+        if ((is_back ? one->ops->back : one->ops->discard)(one, &why))
+            continue;
+        (void)err_wrap(&why, "%s", one->place);
+        if (first.code == ERR_NONE)
+            first = why;
+    }
+    if (first.code == ERR_NONE)
+        return true;
+    *e = first;
+    return false;
+}
+
+bool restore_parts_back(struct restore_parts *p, struct err *e)
+{
+    return each_part(p, true, e);
+}
+
+bool restore_parts_discard(struct restore_parts *p, struct err *e)
+{
+    return each_part(p, false, e);
+}
+
+/* The way back in another process */
+
+/* A restore that was read from its journal. */
+struct past {
+    struct restore_journal *journal;
+    struct restore_parts parts;
+    struct snapshot *safety;
+    struct restore_set_options options; /* for the parts */
+};
+
+static void past_auto(struct past *p)
+{
+    restore_parts_auto(&p->parts);
+    snapshot_free(p->safety);
+}
+
+/* Outputs of commands go back to what the safety snapshot holds of them. */
+static bool needs_repo(const struct past *p)
+{
+    for (size_t i = 0; i < p->parts.count; i++)
+        if (p->parts.items[i].source->kind == SOURCE_COMMAND &&
+            json_is_true(json_object_get(p->parts.items[i].note, "applied")))
+            return true;
+    return false;
+}
+
+static bool open_safety(struct past *p, const struct restore_undo_options *o, struct repo **repo,
+                        struct err *e)
+{
+    struct hash id;
+
+    if (p->journal->record.safety == NULL ||
+        !hex_decode(p->journal->record.safety, id.bytes, HASH_SIZE))
+        return err_set(e, ERR_CORRUPT, "the journal of restore %s names no safety snapshot",
+                       p->journal->record.id);
+    return o->open_repo(o->arg, p->journal->record.set, repo, e) && repo_load_index(*repo, e) &&
+           snapshot_load(*repo, &id, &p->safety, e);
+}
+
+static bool past_open(struct past *p, const struct restore_undo_options *o,
+                      const struct config_set *set, bool is_back, struct err *e)
+{
+    struct repo *repo = NULL;
+
+    if (!restore_parts_read(p->journal, set, &p->parts, e) ||
+        (is_back && needs_repo(p) && !open_safety(p, o, &repo, e)))
+        return false;
+    p->options = (struct restore_set_options){.config = o->config, .set = set};
+    for (size_t i = 0; i < p->parts.count; i++) {
+        struct restore_part *one = &p->parts.items[i];
+
+        one->repo = repo;
+        one->safety = p->safety;
+        one->options = &p->options;
+    }
+    return true;
+}
+
+/* Take back, and remove what is beside unless it is to be kept. */
+static bool finish_back(struct restore_journal *j, const struct restore_undo_options *o,
+                        const struct config_set *set, struct err *e)
+{
+    const enum restore_phase phase = j->record.phase;
+    const bool is_undo = phase == RESTORE_UNDOING;
+    AUTO(past) struct past p = {.journal = j};
+
+    if (!past_open(&p, o, set, phase != RESTORE_STAGING, e))
+        return false;
+    if (phase != RESTORE_STAGING && !restore_parts_back(&p.parts, e))
+        return false;
+    if (is_undo)
+        return restore_journal_enter(j, RESTORE_UNDONE, e);
+    if (j->record.why == NULL)
+        restore_journal_set_why(j, "interrupted");
+    return restore_parts_discard(&p.parts, e) && restore_journal_enter(j, RESTORE_FAILED, e);
+}
+
+static bool finish_discard(struct restore_journal *j, const struct restore_undo_options *o,
+                           const struct config_set *set, struct err *e)
+{
+    AUTO(past) struct past p = {.journal = j};
+
+    return past_open(&p, o, set, false, e) && restore_parts_discard(&p.parts, e) &&
+           restore_journal_enter(j, RESTORE_DISCARDED, e);
+}
+
+static bool is_settled(enum restore_phase p)
+{
+    return p == RESTORE_DONE || p == RESTORE_FAILED || p == RESTORE_UNDONE ||
+           p == RESTORE_DISCARDED;
+}
+
+static bool settle(struct restore_journal *j, const struct restore_undo_options *o,
+                   const struct config_set *set, struct err *e)
+{
+    if (is_settled(j->record.phase))
+        return true;
+    return (j->record.phase == RESTORE_DISCARDING ? finish_discard(j, o, set, e)
+                                                  : finish_back(j, o, set, e)) ||
+           err_wrap(e, "restore %s, which was interrupted", j->record.id);
+}
+
+/* All journals */
+
+struct journal_names {
+    char **items;
+    size_t count;
+};
+
+static void journal_names_auto(struct journal_names *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        mem_free(n->items[i]);
+    mem_free(n->items);
+}
+
+/* Borrows the descriptor. */
+static bool journal_open(int folder_fd, const char *name, struct restore_journal *j, struct err *e)
+{
+    if (!restore_journal_read(folder_fd, name, j, e))
+        return false;
+    j->folder_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
+    return j->folder_fd >= 0 || err_sys(e, "journals of restores");
+}
+
+bool restore_settle(const struct restore_undo_options *o, int folder_fd,
+                    const struct config_set *set, struct err *e)
+{
+    AUTO(journal_names) struct journal_names names = {0};
+
+    if (!restore_journal_list(folder_fd, &names.items, &names.count, e))
+        return false;
+    for (size_t i = 0; i < names.count; i++) {
+        AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
+
+        if (!journal_open(folder_fd, names.items[i], &j, e))
+            return false;
+        if (strcmp(j.record.set, set->name) == 0 && !settle(&j, o, set, e))
+            return false;
+    }
+    return true;
+}
+
+/* The folder for reading; *fd stays negative when there was never a restore. */
+static bool folder_look(const char *state, int *fd, struct err *e)
+{
+    AUTO(buf) struct buf path = {0};
+
+    buf_printf(&path, "%s/restores", state);
+    *fd = open(buf_string(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *fd >= 0 || errno == ENOENT || err_sys(e, "open %s", buf_string(&path));
+}
+
+bool restore_record_each(const char *state, restore_record_fn *fn, void *arg, struct err *e)
+{
+    AUTO(journal_names) struct journal_names names = {0};
+    AUTO(fd) int folder = -1;
+
+    if (!folder_look(state, &folder, e))
+        return false;
+    if (folder >= 0 && !restore_journal_list(folder, &names.items, &names.count, e))
+        return false;
+    for (size_t i = 0; i < names.count; i++) {
+        AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
+
+        if (!journal_open(folder, names.items[i], &j, e) || !fn(arg, &j.record, e))
+            return false;
+    }
+    return true;
+}
+
+static bool refuse_unsettled(void *arg, const struct restore_record *r, struct err *e)
+{
+    const struct config_set *set = arg;
+
+    return strcmp(r->set, set->name) != 0 || is_settled(r->phase) ||
+           r->phase == RESTORE_DISCARDING || r->phase == RESTORE_STAGING ||
+           err_set(
+               e, ERR_TRANSIENT,
+               "restore %s of set %s was not brought to an end (%s): run holdfast undo %s first",
+               r->id, set->name, restore_phase_text(r->phase), r->id);
+}
+
+bool restore_check_settled(const struct config *c, const struct config_set *set, struct err *e)
+{
+    return restore_record_each(c->state, refuse_unsettled, (void *)(uintptr_t)set, e);
+}
+
+/* Undo */
+
+static bool is_meant(const struct restore_undo_options *o, const struct restore_record *r)
+{
+    if (o->id != NULL)
+        return strncmp(r->id, o->id, strlen(o->id)) == 0;
+    return r->phase != RESTORE_FAILED && r->phase != RESTORE_DISCARDED &&
+           (o->discard || r->phase != RESTORE_UNDONE);
+}
+
+static bool find(const struct restore_undo_options *o, int folder_fd, struct restore_journal *out,
+                 struct err *e)
+{
+    AUTO(journal_names) struct journal_names names = {0};
+
+    if (!restore_journal_list(folder_fd, &names.items, &names.count, e))
+        return false;
+    for (size_t i = 0; i < names.count; i++) {
+        AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
+
+        if (!journal_open(folder_fd, names.items[i], &j, e))
+            return false;
+        if (!is_meant(o, &j.record))
+            continue;
+        if (out->document != NULL)
+            return err_set(e, ERR_USAGE, "%s is the beginning of several restores", o->id);
+        *out = j;
+        j = RESTORE_JOURNAL_NONE;
+        if (o->id == NULL)
+            return true;
+    }
+    if (out->document != NULL)
+        return true;
+    return o->id == NULL ? err_set(e, ERR_NOT_FOUND, "there is no restore to undo")
+                         : err_set(e, ERR_NOT_FOUND, "there is no restore %s", o->id);
+}
+
+static bool undo(struct restore_journal *j, const struct restore_undo_options *o,
+                 const struct config_set *set, struct err *e)
+{
+    const enum restore_phase phase = j->record.phase;
+
+    if (!is_settled(phase))
+        return settle(j, o, set, e);
+    if (phase != RESTORE_DONE)
+        return err_set(e, ERR_USAGE, "restore %s is not in place: it is %s%s%s", j->record.id,
+                       restore_phase_text(phase), phase == RESTORE_DISCARDED ? "; restore " : "",
+                       phase == RESTORE_DISCARDED && j->record.safety != NULL
+                           ? "its safety snapshot instead"
+                           : "");
+    return restore_journal_enter(j, RESTORE_UNDOING, e) && finish_back(j, o, set, e);
+}
+
+static bool discard(struct restore_journal *j, const struct restore_undo_options *o,
+                    const struct config_set *set, struct err *e)
+{
+    const enum restore_phase phase = j->record.phase;
+
+    if (phase != RESTORE_DONE && phase != RESTORE_UNDONE && phase != RESTORE_DISCARDING)
+        return err_set(e, ERR_USAGE, "restore %s is %s: nothing is kept of it", j->record.id,
+                       restore_phase_text(phase));
+    return restore_journal_enter(j, RESTORE_DISCARDING, e) && finish_discard(j, o, set, e);
+}
+
+bool restore_undo(const struct restore_undo_options *o, char *id, enum restore_phase *phase,
+                  struct err *e)
+{
+    AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
+    AUTO(fd) int folder = -1;
+    const struct config_set *set = NULL;
+
+    if (!restore_folder_lock(o->config->state, &folder, e) || !find(o, folder, &j, e) ||
+        !config_find_set(o->config, j.record.set, &set, e))
+        return false;
+    if (!(o->discard ? discard(&j, o, set, e) : undo(&j, o, set, e)))
+        return err_wrap(e, "restore %s", j.record.id);
+    memcpy(id, j.record.id, RESTORE_ID_MAX);
+    *phase = j.record.phase;
+    return true;
+}
+
+/* Confirmation */
+
+static void confirmed_format(const char *id, struct buf *out)
+{
+    buf_printf(out, "%s.confirmed", id);
+}
+
+bool restore_confirm(const char *state, const char *id, struct err *e)
+{
+    AUTO(buf) struct buf name = {0};
+    AUTO(buf) struct buf temporary = {0};
+    AUTO(fd) int folder = -1;
+    uint8_t random[(RESTORE_ID_MAX - 1) / 2];
+    bool is_suspect = false;
+
+    if (!hex_decode(id, random, sizeof(random)))
+        return err_set(e, ERR_USAGE, "%s is not the id of a restore", id);
+    if (!folder_look(state, &folder, e))
+        return false;
+    if (folder < 0)
+        return err_set(e, ERR_NOT_FOUND, "there is no restore %s", id);
+    confirmed_format(id, &name);
+    buf_printf(&temporary, "%s.tmp", buf_string(&name));
+    return file_publish_replace(folder, buf_string(&name), buf_string(&temporary),
+                                (struct slice){0}, &is_suspect, e);
+}
+
+bool restore_is_confirmed(const char *state, const char *id)
+{
+    AUTO(buf) struct buf path = {0};
+
+    buf_printf(&path, "%s/restores/%s.confirmed", state, id);
+    return access(buf_string(&path), F_OK) == 0;
+}
