@@ -97,8 +97,7 @@ static bool latest_find(struct repo *r, const struct snapshot_filter *f, struct 
     if (!snapshot_load_all(r, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &all, e))
         return false;
     for (size_t i = all.count; i-- > 0;)
-        if (!is_passed_over(all.items[i], f) &&
-            (f == NULL || snapshot_matches(all.items[i], f))) {
+        if (!is_passed_over(all.items[i], f) && (f == NULL || snapshot_matches(all.items[i], f))) {
             *out = TAKE(all.items[i]);
             return true;
         }
