@@ -148,7 +148,7 @@ bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
 static void tell_lack(void *arg, const char *during, const char *path, const struct err *why)
 {
     (void)during;
-    tell(arg, "The safety snapshot lacks %s: %s", path, why->text);
+    tell(arg, "In the safety snapshot %s is missing or not whole: %s", path, why->text);
 }
 
 static bool has_present_state(const struct set_restore *s)
