@@ -295,6 +295,56 @@ TEST(names_of_any_bytes_are_restored_kept_and_shared)
 }
 END
 
+TEST(directories_that_their_owner_may_not_write_into_are_restored_and_removed)
+{
+    AUTO(site) struct site s;
+    struct stat st;
+
+    CHECK(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+    small_init(&s);
+    put(&s, "b/c", "changed");
+    CHECK(chmod(in_site(&s, "b"), 0555) == 0 && chmod(in_site(&s, "gone"), 0500) == 0);
+    site_restore(&s);
+    CHECK(stat(in_site(&s, "b"), &st) == 0 && (st.st_mode & 07777U) == 0755);
+    CHECK_OK(stage_remove(staging_of(&s), e));
+    CHECK(!is_at(staging_of(&s)));
+    check_is_old(&s);
+}
+END
+
+/* Directories "d" in each other, with a file at the bottom. */
+static void make_deep(const struct site *s, int levels)
+{
+    int fd = open(s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < levels; i++) {
+        CHECK(mkdirat(fd, "deep", 0755) == 0);
+        const int below = openat(fd, "deep", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        CHECK(below >= 0 && close(fd) == 0);
+        fd = below;
+    }
+    CHECK(symlinkat("saved", fd, "saved") == 0 && symlinkat("kept", fd, "kept") == 0);
+    CHECK(close(fd) == 0);
+}
+
+TEST(a_tree_deeper_than_any_path_is_restored_and_removed)
+{
+    AUTO(site) struct site s;
+
+    site_init(&s);
+    make_dir(&s, "");
+    make_deep(&s, 1200);
+    CHECK_OK(exclude_add(s.exclude, "kept", e));
+    site_remember(&s);
+    site_restore(&s);
+    CHECK(s.result.counts.files_unchanged == 1 && s.result.counts.files_kept == 1);
+    CHECK_OK(stage_remove(staging_of(&s), e));
+    CHECK(!is_at(staging_of(&s)));
+    CHECK_OK(tree_remove(AT_FDCWD, s.path, e));
+}
+END
+
 /* Paths that are no directory, or not there */
 
 TEST(a_single_file_is_replaced_and_the_former_one_comes_back)
@@ -539,6 +589,8 @@ TESTS("stage_tree", everything_odd_comes_back_exactly_and_what_was_there_goes_ba
       files_that_became_one_are_several_again,
       a_restore_after_a_restore_still_moves_no_data_for_what_is_the_same,
       names_of_any_bytes_are_restored_kept_and_shared,
+      directories_that_their_owner_may_not_write_into_are_restored_and_removed,
+      a_tree_deeper_than_any_path_is_restored_and_removed,
       a_single_file_is_replaced_and_the_former_one_comes_back,
       a_link_is_replaced_by_a_directory_and_nothing_behind_it_is_touched,
       what_is_missing_now_is_made_with_the_directories_above_it,
