@@ -139,7 +139,7 @@ static bool level_leave(struct walk *w, struct err *e)
     struct err warning = {0};
 
     if (l->is_made && l->is_kept && !is_plan(w)) {
-        if (!target_copy_metadata(w->s->present, w->s->staged, path_now(w), &warning, e))
+        if (!target_copy_metadata(l->present, w->s->staged, path_now(w), &warning, e))
             return false;
         if (warning.code != ERR_NONE)
             warn(w, &warning);

@@ -286,9 +286,9 @@ void target_listing_auto(struct target_listing **l);
  * system: a second name. */
 MUST_CHECK bool target_carry(struct target *from, struct target *to, const char *path,
                              struct err *e);
-/* Give a directory the metadata that the one of the same path has in another target. */
-MUST_CHECK bool target_copy_metadata(struct target *from, struct target *to, const char *path,
-                                     struct err *warning, struct err *e);
+/* Give a directory the metadata of the one that was listed, which may be gone by now. */
+MUST_CHECK bool target_copy_metadata(const struct target_listing *from, struct target *to,
+                                     const char *path, struct err *warning, struct err *e);
 
 /*
  * A folder in the target to build such a tree in, for nobody else to see.  ERR_EXISTS when it is

@@ -138,20 +138,16 @@ bool target_carry(struct target *from, struct target *to, const char *path, stru
            err_wrap(e, "%s", path);
 }
 
-bool target_copy_metadata(struct target *from, struct target *to, const char *path,
+bool target_copy_metadata(const struct target_listing *from, struct target *to, const char *path,
                           struct err *warning, struct err *e)
 {
-    AUTO(place) struct place p = {-1, -1, NULL};
     AUTO(xattrs) struct xattrs xattrs = {0};
-    AUTO(fd) int fd = -1;
     struct statx sx;
     struct entry en;
 
-    if (!place_reach(from, path, &p, e) || !beneath_open_dir(p.dirfd, p.name, &fd, e))
-        return false;
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) < 0)
+    if (statx(from->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) < 0)
         return err_sys(e, "stat %s", path);
-    if (!xattrs_read(&xattrs, fd, NULL, e))
+    if (!xattrs_read(&xattrs, from->fd, NULL, e))
         return err_wrap(e, "%s", path);
     entry_of(&sx, "", &en);
     en.type = ENTRY_DIRECTORY;

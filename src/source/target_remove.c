@@ -112,6 +112,10 @@ static bool remove_name(struct levels *s, int dirfd, const char *name, struct er
         return false;
     if (!is_there)
         return true;
+    /* What is our own goes, also where a mode forbids its owner to remove what is in it. */
+    if (!s->asks && S_ISDIR(st.st_mode) && (st.st_mode & S_IRWXU) != S_IRWXU && geteuid() != 0 &&
+        !at_set_mode(dirfd, name, S_IRWXU, e))
+        return false;
     return S_ISDIR(st.st_mode) ? levels_push(s, dirfd, name, e) : file_remove(dirfd, name, e);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -420,6 +421,49 @@ TEST(a_directory_that_became_a_link_is_not_followed)
 }
 END
 
+/* A server at work: files and directories that no backup saves come and go until it is killed. */
+static void work(const struct site *s)
+{
+    for (;;) {
+        for (int i = 0; i < 20; i++) {
+            char name[40];
+
+            (void)snprintf(name, sizeof(name), "cache/%d", i);
+            (void)mkdir(in_site(s, name), 0755);
+            (void)mkdir(path_in(in_site(s, name), "sub"), 0755);
+            (void)mkfifo(path_in(in_site(s, name), "sub/file"), 0600);
+        }
+        for (int i = 0; i < 20; i++) {
+            char name[40];
+
+            (void)snprintf(name, sizeof(name), "cache/%d", i);
+            (void)unlink(path_in(in_site(s, name), "sub/file"));
+            (void)rmdir(path_in(in_site(s, name), "sub"));
+            (void)rmdir(in_site(s, name));
+        }
+    }
+}
+
+TEST(what_comes_and_goes_meanwhile_does_no_harm)
+{
+    AUTO(site) struct site s;
+
+    site_init(&s);
+    mixed_init(&s);
+    const pid_t child = fork();
+
+    if (child == 0)
+        work(&s);
+    for (int i = 0; i < 200; i++) {
+        CHECK_OK(site_stage(&s, e));
+        CHECK(is_at(path_in(staging_of(&s), "site/cache/x")));
+        check_text_at(path_in(staging_of(&s), "site/d/changes"), "old");
+        CHECK_OK(stage_remove(staging_of(&s), e));
+    }
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+}
+END
+
 TEST(new_files_do_not_inherit_what_the_directory_above_gives_to_its_own)
 {
     /* A default ACL: user::rwx, user 12345:rwx, group::r-x, mask::rwx, other::--- */
@@ -448,5 +492,5 @@ TESTS("stage_fault", a_write_that_fails_leaves_the_present_tree_alone,
       a_damaged_file_fails_the_staging_naming_it, a_tree_with_a_mount_in_it_is_refused,
       what_is_mounted_at_the_path_changes_places_one_by_one,
       what_is_bound_to_the_path_changes_places_one_by_one, a_mounted_file_is_refused,
-      a_directory_that_became_a_link_is_not_followed,
+      a_directory_that_became_a_link_is_not_followed, what_comes_and_goes_meanwhile_does_no_harm,
       new_files_do_not_inherit_what_the_directory_above_gives_to_its_own)

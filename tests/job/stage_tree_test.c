@@ -1,3 +1,7 @@
+#include <errno.h>
+#include <sys/xattr.h>
+
+#include "base/cancel.h"
 #include "job/stage_world.h"
 
 /* "a", "b/c", "b/d", "gone/x" and a link, as the snapshot has them. */
@@ -205,6 +209,28 @@ TEST(a_file_changed_with_its_old_time_put_back_is_restored)
 }
 END
 
+TEST(files_that_differ_only_in_content_mode_or_attributes_are_restored)
+{
+    AUTO(site) struct site s;
+    struct stat st;
+    const bool has_xattrs =
+        setxattr("/tmp", "user.holdfast.none", "", 0, XATTR_REPLACE) == 0 || errno == ENODATA;
+
+    small_init(&s);
+    CHECK(stat(in_site(&s, "b/c"), &st) == 0);
+    put(&s, "b/c", "SAME");
+    CHECK(utimensat(AT_FDCWD, in_site(&s, "b/c"), (struct timespec[]){st.st_atim, st.st_mtim}, 0) ==
+          0);
+    CHECK(chmod(in_site(&s, "a"), 0600) == 0);
+    CHECK(!has_xattrs || setxattr(in_site(&s, "gone/x"), "user.text", "new", 3, 0) == 0);
+    CHECK(chmod(in_site(&s, "gone"), 0700) == 0);
+    site_restore(&s);
+    check_is_old(&s);
+    ck_assert_uint_eq(s.result.counts.files_unchanged, has_xattrs ? 2 : 3);
+    CHECK(stat(path_in(staging_of(&s), "site/a"), &st) == 0 && (st.st_mode & 07777U) == 0600);
+}
+END
+
 TEST(names_of_one_file_are_one_file_again_whichever_of_them_are_left)
 {
     for (unsigned left = 0; left < 8; left++) {
@@ -295,6 +321,56 @@ TEST(names_of_any_bytes_are_restored_kept_and_shared)
 }
 END
 
+TEST(directories_that_their_owner_may_not_write_into_are_restored_and_removed)
+{
+    AUTO(site) struct site s;
+    struct stat st;
+
+    CHECK(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+    small_init(&s);
+    put(&s, "b/c", "changed");
+    CHECK(chmod(in_site(&s, "b"), 0555) == 0 && chmod(in_site(&s, "gone"), 0500) == 0);
+    site_restore(&s);
+    CHECK(stat(in_site(&s, "b"), &st) == 0 && (st.st_mode & 07777U) == 0755);
+    CHECK_OK(stage_remove(staging_of(&s), e));
+    CHECK(!is_at(staging_of(&s)));
+    check_is_old(&s);
+}
+END
+
+/* Directories "d" in each other, with a file at the bottom. */
+static void make_deep(const struct site *s, int levels)
+{
+    int fd = open(s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < levels; i++) {
+        CHECK(mkdirat(fd, "deep", 0755) == 0);
+        const int below = openat(fd, "deep", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        CHECK(below >= 0 && close(fd) == 0);
+        fd = below;
+    }
+    CHECK(symlinkat("saved", fd, "saved") == 0 && symlinkat("kept", fd, "kept") == 0);
+    CHECK(close(fd) == 0);
+}
+
+TEST(a_tree_deeper_than_any_path_is_restored_and_removed)
+{
+    AUTO(site) struct site s;
+
+    site_init(&s);
+    make_dir(&s, "");
+    make_deep(&s, 1200);
+    CHECK_OK(exclude_add(s.exclude, "kept", e));
+    site_remember(&s);
+    site_restore(&s);
+    CHECK(s.result.counts.files_unchanged == 1 && s.result.counts.files_kept == 1);
+    CHECK_OK(stage_remove(staging_of(&s), e));
+    CHECK(!is_at(staging_of(&s)));
+    CHECK_OK(tree_remove(AT_FDCWD, s.path, e));
+}
+END
+
 /* Paths that are no directory, or not there */
 
 TEST(a_single_file_is_replaced_and_the_former_one_comes_back)
@@ -339,6 +415,25 @@ TEST(a_link_is_replaced_by_a_directory_and_nothing_behind_it_is_touched)
     ck_assert_str_eq(buf_string(&before), buf_string(&after));
     CHECK_OK(swap_back(&s.result.swaps, e));
     CHECK(lstat(s.path, &st) == 0 && S_ISLNK(st.st_mode));
+}
+END
+
+TEST(directories_made_above_for_nothing_are_removed)
+{
+    AUTO(site) struct site s;
+
+    small_init(&s);
+    (void)snprintf(s.path, sizeof(s.path), "%s/up/er/site", s.w.dir.path);
+    CHECK(mkdir(path_in(s.w.dir.path, "up"), 0755) == 0);
+    CHECK(mkdir(path_in(s.w.dir.path, "up/er"), 0755) == 0);
+    make_dir(&s, "");
+    site_remember(&s);
+    site_secure(&s);
+    CHECK(rmdir(s.path) == 0 && rmdir(path_in(s.w.dir.path, "up/er")) == 0);
+    CHECK(rmdir(path_in(s.w.dir.path, "up")) == 0);
+    cancel_request();
+    CHECK_ERR(site_stage(&s, e), ERR_CANCELLED);
+    CHECK(!is_at(path_in(s.w.dir.path, "up")) && is_at(s.w.dir.path));
 }
 END
 
@@ -535,12 +630,16 @@ TESTS("stage_tree", everything_odd_comes_back_exactly_and_what_was_there_goes_ba
       what_nothing_saves_stops_the_restore_where_the_snapshot_has_no_room_for_it,
       files_that_may_have_changed_behind_their_time_are_restored,
       a_file_changed_with_its_old_time_put_back_is_restored,
+      files_that_differ_only_in_content_mode_or_attributes_are_restored,
       names_of_one_file_are_one_file_again_whichever_of_them_are_left,
       files_that_became_one_are_several_again,
       a_restore_after_a_restore_still_moves_no_data_for_what_is_the_same,
       names_of_any_bytes_are_restored_kept_and_shared,
+      directories_that_their_owner_may_not_write_into_are_restored_and_removed,
+      a_tree_deeper_than_any_path_is_restored_and_removed,
       a_single_file_is_replaced_and_the_former_one_comes_back,
       a_link_is_replaced_by_a_directory_and_nothing_behind_it_is_touched,
+      directories_made_above_for_nothing_are_removed,
       what_is_missing_now_is_made_with_the_directories_above_it,
       what_the_snapshot_does_not_have_is_taken_away_and_comes_back,
       what_the_snapshot_does_not_have_leaves_what_nothing_saves, what_is_nowhere_needs_nothing,
