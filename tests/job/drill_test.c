@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -15,29 +14,6 @@
 #include "job/scratch.h"
 #include "job/world.h"
 #include "source/made.h"
-
-static bool drill(struct world *w, const char *scratch_path, struct drill_result *out,
-                  struct err *e)
-{
-    AUTO(snapshot) struct snapshot *s = NULL;
-
-    if (!snapshot_load(w->repo, &w->result.snapshot, &s, e))
-        return false;
-    return drill_run(w->repo, &(struct drill_options){.snapshot = s, .scratch = scratch_path}, out,
-                     e);
-}
-
-/* Things in a folder. */
-static size_t count_in(const char *path)
-{
-    DIR *d = opendir(path);
-    size_t count = 0;
-
-    while (readdir(d) != NULL)
-        count++;
-    closedir(d);
-    return count - 2;
-}
 
 static bool on_evidence(void *arg, const struct hash *snapshot, int64_t time_ns, struct slice json,
                         struct err *e)
@@ -82,7 +58,7 @@ TEST(a_sound_backup_is_proven_and_the_evidence_stored)
     CHECK_OK(evidence_each(w.repo, &w.result.snapshot, on_evidence, &stored, e));
     CHECK(slice_is_equal(buf_slice(&stored), buf_slice(&d.evidence)));
     CHECK(memmem(stored.data, stored.size, "\"verdict\":\"proven\"", 18) != NULL);
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 END
 
@@ -312,7 +288,7 @@ TEST(a_cancelled_drill_stores_nothing_and_leaves_nothing)
     cancel_request();
     CHECK_ERR(drill(&w, place.path, &d, e), ERR_CANCELLED);
     ck_assert_uint_eq(object_count(w.store, "drills/"), 0);
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 END
 
@@ -336,13 +312,13 @@ TEST(what_a_killed_program_left_is_removed_and_what_is_in_use_stays)
     int status = 0;
 
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    ck_assert_uint_eq(count_in(place.path), 1);
+    ck_assert_uint_eq(directory_count(place.path), 1);
     CHECK_OK(scratch_folder_open(place.path, &first, e));
-    ck_assert_uint_eq(count_in(place.path), 1);
+    ck_assert_uint_eq(directory_count(place.path), 1);
     CHECK_OK(scratch_folder_open(place.path, &second, e));
-    ck_assert_uint_eq(count_in(place.path), 2);
+    ck_assert_uint_eq(directory_count(place.path), 2);
     scratch_folder_close(&first);
-    ck_assert_uint_eq(count_in(place.path), 1);
+    ck_assert_uint_eq(directory_count(place.path), 1);
 }
 END
 

@@ -1,7 +1,6 @@
 /* Drills of a database: the server is a real one, made by the drill. */
 #define TEST_SECONDS 120
 
-#include <dirent.h>
 #include <glob.h>
 #include <poll.h>
 #include <signal.h>
@@ -104,28 +103,6 @@ static void back_up_database(struct world *w, struct postgres_options *o, const 
     CHECK(w->result.is_committed);
 }
 
-static bool drill(struct world *w, const char *scratch_path, struct drill_result *out,
-                  struct err *e)
-{
-    AUTO(snapshot) struct snapshot *s = NULL;
-
-    return snapshot_load(w->repo, &w->result.snapshot, &s, e) &&
-           drill_run(w->repo, &(struct drill_options){.snapshot = s, .scratch = scratch_path}, out,
-                     e);
-}
-
-/* Things in a folder. */
-static size_t count_in(const char *path)
-{
-    DIR *d = opendir(path);
-    size_t count = 0;
-
-    while (readdir(d) != NULL)
-        count++;
-    closedir(d);
-    return count - 2;
-}
-
 /* Drill what was backed up: this verdict, and these words in it; nothing is left. */
 static void check_drill(struct world *w, enum verdict verdict, const char *with,
                         struct drill_result *d)
@@ -142,7 +119,7 @@ static void check_drill(struct world *w, enum verdict verdict, const char *with,
 
     ck_assert_msg(d->verdict == verdict && strstr(why, with) != NULL, "%s: %s",
                   verdict_text(d->verdict), why);
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 
 TEST(a_sound_backup_of_a_database_is_proven)
@@ -252,7 +229,7 @@ TEST(a_folder_that_the_server_cannot_reach_leaves_it_unchecked)
     back_up_database(&w, &o, NULL);
     CHECK_OK(drill(&w, place.path, &d, e));
     CHECK(d.verdict == VERDICT_NOT_CHECKED && d.members[0].why != NULL);
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 END
 
@@ -327,10 +304,10 @@ TEST(a_killed_drill_leaves_no_server_and_the_next_one_no_folder)
     kill(child, SIGKILL);
     CHECK(waitpid(child, NULL, 0) == child);
     wait_for_death(postmaster);
-    ck_assert_uint_eq(count_in(place.path), 1);
+    ck_assert_uint_eq(directory_count(place.path), 1);
     CHECK_OK(drill(&w, place.path, &d, e));
     CHECK(d.verdict == VERDICT_PROVEN);
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 END
 
@@ -359,7 +336,7 @@ TEST(a_cancelled_drill_leaves_neither_server_nor_folder)
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == ERR_CANCELLED);
     CHECK(is_dead(postmaster));
-    ck_assert_uint_eq(count_in(place.path), 0);
+    ck_assert_uint_eq(directory_count(place.path), 0);
 }
 END
 

@@ -65,4 +65,15 @@ static inline void check_restores(struct world *w)
     fixture_restore(w->repo, &w->result.snapshot, w->dir.path, to.path);
 }
 
+/* Drill the last backup; a scratch folder that is NULL is the default one. */
+static inline bool drill(struct world *w, const char *scratch_path, struct drill_result *out,
+                         struct err *e)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+
+    return snapshot_load(w->repo, &w->result.snapshot, &s, e) &&
+           drill_run(w->repo, &(struct drill_options){.snapshot = s, .scratch = scratch_path}, out,
+                     e);
+}
+
 #endif

@@ -95,6 +95,14 @@ void backup_take(struct backup *b, const struct postgres_options *o)
     backup_complete(b, o);
 }
 
+void backup_of(struct backup *b, const char *database, const char *sql)
+{
+    const struct postgres_options o = options_of(database);
+
+    database_new(database, sql);
+    backup_take(b, &o);
+}
+
 void backup_complete(struct backup *b, const struct postgres_options *o)
 {
     CHECK_OK(backup_run(b, o, e));

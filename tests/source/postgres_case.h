@@ -38,7 +38,9 @@ void backup_auto(struct backup *b);
 bool backup_run(struct backup *b, const struct postgres_options *o, struct err *e);
 /* One that must not fail, and its manifest. */
 void backup_take(struct backup *b, const struct postgres_options *o);
-/* The same after backup_init(), with the recorder's hooks set by the test. */
+/* One of a database that is made for it. */
+void backup_of(struct backup *b, const char *database, const char *sql);
+/* The same as backup_take() after backup_init(), with the recorder's hooks set by the test. */
 void backup_complete(struct backup *b, const struct postgres_options *o);
 /* The same; it must fail as a whole or in part, with this in its sentence: then everything was
  * answered, there is no manifest, and nothing is left on the server. */

@@ -85,10 +85,7 @@ TEST(at_most_a_hundred_differences_are_told_and_all_are_counted)
     const struct postgres_restore_options to = restore_to("many");
     size_t lines = 0;
 
-    database_new("many", "");
-    const struct postgres_options o = options_of("many");
-
-    backup_take(&b, &o);
+    backup_of(&b, "many", "");
     postgres_server_sql(server, "many",
                         "DO $$ BEGIN FOR i IN 1..150 LOOP EXECUTE"
                         " format('CREATE TABLE t%s ()', i); END LOOP; END $$");
@@ -108,10 +105,7 @@ TEST(a_database_that_is_not_there_or_a_damaged_manifest_is_no_report)
     const struct postgres_restore_options nowhere = restore_to("nowhere");
     const struct postgres_restore_options to = restore_to("damaged");
 
-    database_new("damaged", "");
-    const struct postgres_options o = options_of("damaged");
-
-    backup_take(&b, &o);
+    backup_of(&b, "damaged", "");
     CHECK_ERR(postgres_verify(&nowhere, &files, &r, e), ERR_NOT_FOUND);
     s.changed = "manifest.json";
     s.bytes = slice_string("{\"format\": 2}");

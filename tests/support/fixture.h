@@ -45,6 +45,8 @@ void tree_compare_shared(const char *wanted, const char *found);
 
 /* Entries in a tree, the directory itself apart. */
 size_t tree_count(const char *directory);
+/* Those in a directory itself. */
+size_t directory_count(const char *path);
 
 /* Let the clock be ahead, so that what tests just made counts as old. */
 void clock_ahead(void);

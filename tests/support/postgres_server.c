@@ -234,6 +234,14 @@ void postgres_server_sql(struct postgres_server *s, const char *database, const 
     PQfinish(c);
 }
 
+void postgres_server_fill(struct postgres_server *s, const char *database)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    file_take(EVERYTHING, &sql);
+    postgres_server_sql(s, database, buf_string(&sql));
+}
+
 char *postgres_server_value(struct postgres_server *s, const char *database, const char *sql)
 {
     PGconn *c = join(s, database);

@@ -34,6 +34,9 @@ const char *postgres_server_directory(const struct postgres_server *s);
 /* Run statements in a database; the test fails when they do. */
 void postgres_server_sql(struct postgres_server *s, const char *database, const char *sql);
 
+/* Make one of every kind of object in a database: tests/support/everything.sql. */
+void postgres_server_fill(struct postgres_server *s, const char *database);
+
 /* The first value of the first row as text, owned by the caller; NULL for null or no row. */
 char *postgres_server_value(struct postgres_server *s, const char *database, const char *sql);
 
