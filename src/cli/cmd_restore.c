@@ -40,9 +40,8 @@ static const struct option restore_options[] = {
     {"dsn-password-file", 0, OPTION_TEXT, AT(dsn_password_file), "FILE",
      "Take the server's password from FILE instead of where libpq finds one", NULL, NULL},
     {"in-place", 0, OPTION_FLAG, AT(in_place), NULL,
-     "Put the set that --set names back where it was; with --into and --dsn: DATABASE is there, "
-     "and gives way in the end",
-     NULL, NULL},
+     "Back to where it was: the set that --set names, or with --dsn an existing DATABASE", NULL,
+     NULL},
     {"plan", 0, OPTION_FLAG, AT(plan), NULL, "With --in-place: show what would change, and end",
      NULL, NULL},
     {"apply", 0, OPTION_FLAG, AT(apply), NULL,
