@@ -87,6 +87,10 @@ json_t *progress_json(const struct progress *p, enum progress_verb verb)
     json_set_u64(o, "total_bytes", p->bytes_total);
     json_set_u64(o, is_backup ? "bytes_done" : "bytes_restored", p->bytes_done);
     json_set_u64(o, "error_count", p->errors);
+    if (p->source != NULL) {
+        json_set_text(o, "source", p->source);
+        json_set_u64(o, "rows_done", p->rows_done);
+    }
     if (p->current != NULL) {
         AUTO(json) json_t *one = json_object();
 
@@ -138,6 +142,10 @@ void progress_format(const struct progress *p, size_t columns, struct buf *out)
     }
     if (p->errors > 0)
         buf_printf(&line, ", %llu error%s", (unsigned long long)p->errors, plural(p->errors));
+    if (p->source != NULL)
+        buf_printf(&line, "  %s", p->source);
+    if (p->rows_done > 0)
+        buf_printf(&line, ", %llu rows", (unsigned long long)p->rows_done);
     if (p->current != NULL)
         buf_printf(&line, "  %s", p->current);
     cut(&line, columns);

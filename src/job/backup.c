@@ -39,6 +39,10 @@ static void tick(void *arg)
                          .errors = atomic_load(&c->errors)};
 
     pthread_mutex_lock(&run->lock);
+    if (run->source.size > 0) {
+        p.source = buf_string(&run->source);
+        p.rows_done = atomic_load(&c->rows);
+    }
     run->report->progress(run->report->arg, &p);
     pthread_mutex_unlock(&run->lock);
 }
@@ -343,6 +347,7 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
 
         /* It holds claims of this attempt. */
         repo_drop_index(r);
+        buf_done(&run.source);
         if (!ok)
             return false;
         if (is_safe) {

@@ -73,6 +73,7 @@ struct backup_counters {
     _Atomic uint64_t dirs_new, dirs_changed, dirs_unmodified;
     _Atomic uint64_t total_files, total_bytes; /* announced by the source */
     _Atomic uint64_t done_files, done_bytes;   /* read, or kept */
+    _Atomic uint64_t rows;                     /* of the source that is being read */
     _Atomic uint64_t errors;
 };
 
@@ -91,6 +92,7 @@ struct backup_run {
     struct sink_dir *dirs;
     struct file_record *records;
     struct err failure;
+    struct buf source; /* of a set, that is being read: "postgres/shop" */
     atomic_bool has_failed;
     size_t incomplete_bytes; /* of the texts in the snapshot's list of what is incomplete */
     uint64_t unnamed;        /* what that list had no room for */

@@ -22,6 +22,8 @@ struct progress {
     uint64_t bytes_done, bytes_total;
     uint64_t errors;
     const char *current; /* path text of something under way, or NULL */
+    const char *source;  /* of a set, that is being read: "postgres/shop"; or NULL */
+    uint64_t rows_done;  /* of that source */
 };
 
 struct report {

@@ -111,10 +111,12 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
                                   swaps_json(&r.swaps));
         add_counts(&sum, &r.counts);
     }
+
+    const uint64_t as_they_are = sum.files_unchanged + sum.files_kept;
+
     buf_printf(what, "%llu files new, %llu replaced, %llu removed, %llu as they are",
                (unsigned long long)sum.files_new, (unsigned long long)sum.files_replaced,
-               (unsigned long long)sum.files_removed,
-               (unsigned long long)(sum.files_unchanged + sum.files_kept));
+               (unsigned long long)sum.files_removed, (unsigned long long)as_they_are);
     return true;
 }
 

@@ -439,6 +439,26 @@ static bool note(struct lane *n, const char *path, const struct err *why, struct
     return !failed(n->run, e);
 }
 
+static void source(struct sink *k, const char *kind, const char *name)
+{
+    struct backup_run *run = (struct backup_run *)k;
+
+    pthread_mutex_lock(&run->lock);
+    buf_clear(&run->source);
+    if (kind != NULL)
+        buf_printf(&run->source, "%s/", kind);
+    path_escape(slice_string(name), &run->source);
+    atomic_store(&run->counters.rows, 0);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void rows(struct sink *k, uint64_t more)
+{
+    struct backup_run *run = (struct backup_run *)k;
+
+    atomic_fetch_add(&run->counters.rows, more);
+}
+
 const struct sink_ops backup_sink_ops = {
     .lane_open = lane_open,
     .lane_close = lane_close,
@@ -450,4 +470,6 @@ const struct sink_ops backup_sink_ops = {
     .restart = restart,
     .skip = skip,
     .note = note,
+    .source = source,
+    .rows = rows,
 };

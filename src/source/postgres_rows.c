@@ -7,6 +7,8 @@
 #define NAME_MAX_BYTES 200 /* of a file; longer ones are cut */
 #define NAME_KEPT      140 /* bytes of a cut one, before the hash */
 
+#define ROWS_STEP      1000 /* told at a time */
+
 bool postgres_sender_add(struct postgres_sender *s, struct slice bytes, struct err *e)
 {
     if (s == NULL || made_file_add(&s->file, bytes, e))
@@ -22,6 +24,14 @@ struct rows {
     uint64_t count, bytes;
 };
 
+static void rows_tell(const struct rows *r, uint64_t more)
+{
+    const struct sink *k = r->to == NULL ? NULL : r->to->file.sink;
+
+    if (k != NULL && k->ops->rows != NULL)
+        k->ops->rows(r->to->file.sink, more);
+}
+
 static bool rows_add(void *arg, struct slice line, struct err *e)
 {
     struct rows *r = arg;
@@ -31,6 +41,8 @@ static bool rows_add(void *arg, struct slice line, struct err *e)
     r->count++;
     r->bytes += line.size;
     row_sum_add(&r->sum, SLICE_OF(line.data, line.size - 1));
+    if (r->count % ROWS_STEP == 0)
+        rows_tell(r, ROWS_STEP);
     return postgres_sender_add(r->to, line, e);
 }
 
@@ -56,6 +68,7 @@ bool postgres_rows_send(struct postgres_link *l, struct postgres_item *item, con
     copy_format(item, encoding, &sql);
     if (!postgres_link_copy(l, buf_string(&sql), rows_add, &rows, e))
         return false;
+    rows_tell(&rows, rows.count % ROWS_STEP);
     item->table.rows = rows.count;
     item->table.bytes = rows.bytes;
     row_sum_format(&rows.sum, item->table.hash);

@@ -180,6 +180,12 @@ static bool enter_root(struct set_run *r, struct err *e)
     return r->sink->ops->enter(r->lane, NULL, 0, root_listing(r), &r->root, e);
 }
 
+static void tell_source(const struct set_run *r, const char *kind, const char *name)
+{
+    if (r->sink->ops->source != NULL)
+        r->sink->ops->source(r->sink, kind, name);
+}
+
 static bool send_files(struct set_run *r, const struct set_files *f, struct err *e)
 {
     struct files_options o = *f->options;
@@ -188,6 +194,7 @@ static bool send_files(struct set_run *r, const struct set_files *f, struct err 
     o.threads = r->set->threads;
     o.above = r->root;
     o.above_slot = made_slot(r->top, f->name);
+    tell_source(r, NULL, f->name);
     return files_backup(&o, r->sink, e);
 }
 
@@ -224,6 +231,7 @@ static bool send_kind(struct set_run *r, const char *kind, struct err *e)
 
         if (!r->has_member[i] || strcmp(m->ops->kind, kind) != 0)
             continue;
+        tell_source(r, kind, m->name);
         if (!m->ops->send(m, r->sink, dir, announced, &failure, e))
             return false;
         if (failure.code == ERR_NONE || (s->may_be_incomplete && !cancel_is_requested()))

@@ -87,6 +87,12 @@ struct sink_ops {
 
     /* Name something that is stored although not as it should be (changed while read). */
     MUST_CHECK bool (*note)(struct lane *n, const char *path, const struct err *why, struct err *e);
+
+    /* For progress alone; either may be NULL.  source: which source of a set is read from here on
+     * ("postgres", "shop"; kind is NULL for a file tree).  rows: more rows of it were read; any
+     * thread. */
+    void (*source)(struct sink *k, const char *kind, const char *name);
+    void (*rows)(struct sink *k, uint64_t more);
 };
 
 struct sink {

@@ -203,6 +203,18 @@ TEST(progress_tells_share_rate_time_left_and_file)
                                         "1.000 MiB/s, 0:30 left  /etc/passwd");
 }
 
+TEST(progress_of_a_set_names_the_source_and_counts_its_rows)
+{
+    const struct progress p = {.source = "postgres/shop", .rows_done = 12000};
+    AUTO(buf) struct buf line = {0};
+    AUTO(json) json_t *o = progress_json(&p, PROGRESS_BACKUP);
+
+    progress_format(&p, 200, &line);
+    ck_assert_ptr_nonnull(strstr(buf_string(&line), "  postgres/shop, 12000 rows"));
+    ck_assert_str_eq(json_string_value(json_object_get(o, "source")), "postgres/shop");
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "rows_done")), 12000);
+}
+
 TEST(progress_is_no_wider_than_the_terminal_and_cuts_no_character)
 {
     const struct progress p = {.elapsed_ns = 0, .current = "\xc3\xa9\xc3\xa9\xc3\xa9"};
@@ -302,6 +314,7 @@ TESTS("output", each_failure_has_the_exit_status_that_scripts_know,
       quiet_leaves_results_and_takes_notes, json_takes_all_lines_for_people,
       a_full_disk_under_standard_output_is_a_failure, a_bar_gives_way_to_lines,
       progress_tells_share_rate_time_left_and_file,
+      progress_of_a_set_names_the_source_and_counts_its_rows,
       progress_is_no_wider_than_the_terminal_and_cuts_no_character,
       status_lines_have_the_fields_of_restic,
       a_progress_rate_that_is_no_number_above_zero_is_refused,
