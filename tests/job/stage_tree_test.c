@@ -418,21 +418,30 @@ TEST(a_link_is_replaced_by_a_directory_and_nothing_behind_it_is_touched)
 }
 END
 
+static void cancel_at_item(void *arg, const char *action, const char *path, uint64_t size)
+{
+    (void)arg;
+    (void)action;
+    (void)path;
+    (void)size;
+    cancel_request();
+}
+
 TEST(directories_made_above_for_nothing_are_removed)
 {
     AUTO(site) struct site s;
+    const struct report report = {.item = cancel_at_item};
 
     small_init(&s);
     (void)snprintf(s.path, sizeof(s.path), "%s/up/er/site", s.w.dir.path);
     CHECK(mkdir(path_in(s.w.dir.path, "up"), 0755) == 0);
     CHECK(mkdir(path_in(s.w.dir.path, "up/er"), 0755) == 0);
     make_dir(&s, "");
+    put(&s, "f", "restored before the end");
     site_remember(&s);
     site_secure(&s);
-    CHECK(rmdir(s.path) == 0 && rmdir(path_in(s.w.dir.path, "up/er")) == 0);
-    CHECK(rmdir(path_in(s.w.dir.path, "up")) == 0);
-    cancel_request();
-    CHECK_ERR(site_stage(&s, e), ERR_CANCELLED);
+    CHECK_OK(tree_remove(AT_FDCWD, path_in(s.w.dir.path, "up"), e));
+    CHECK_ERR(stage_tree(s.w.repo, &s.o, &report, &s.result, e), ERR_CANCELLED);
     CHECK(!is_at(path_in(s.w.dir.path, "up")) && is_at(s.w.dir.path));
 }
 END
