@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "source/source.h"
 #include "source/recorder.h"
+#include "source/source.h"
 #include "support/test.h"
 
 struct row {
