@@ -242,21 +242,13 @@ static bool visit_wanted(struct walk *w, const struct entry *now, const struct e
     return true;
 }
 
-/* No backup has it: it must not vanish. */
+/* No backup has it: it must not vanish, unless somebody takes it away just now. */
 static bool keep(struct walk *w, struct err *e)
 {
-    struct present now;
-    struct err why = {0};
-    bool is_there = false;
-
     if (!make_level(w, e))
         return false;
-    if (!is_plan(w) && !target_carry(w->s->present, w->s->staged, path_now(w), &why)) {
-        if (!target_look(w->s->present, path_now(w), &now, &is_there, e))
-            return false;
-        *e = why;
-        return !is_there || err_wrap(e, "carry over what is in no backup");
-    }
+    if (!is_plan(w) && !target_carry(w->s->present, w->s->staged, path_now(w), e))
+        return e->code == ERR_NOT_FOUND || err_wrap(e, "carry over what is in no backup");
     w->s->counts->files_kept++;
     return true;
 }

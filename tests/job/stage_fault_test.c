@@ -133,19 +133,11 @@ TEST(a_link_that_fails_leaves_the_present_tree_alone)
 }
 END
 
-static void write_swaps(int fd, const struct swap_list *l)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        const uint64_t inodes[2] = {l->items[i].inode, l->items[i].old_inode};
-
-        CHECK(syscall(SYS_write, fd, inodes, sizeof(inodes)) == (long)sizeof(inodes));
-    }
-}
-
 /* Stage and swap in a child that dies at a call.  What it noted down before it swapped is in the
  * list then.  False when it came to the end. */
 static bool dies_at(struct site *s, int at, struct swap_list *noted)
 {
+    const struct report none = {0};
     uint64_t inodes[2];
     int fds[2], status = 0;
 
@@ -156,10 +148,12 @@ static bool dies_at(struct site *s, int at, struct swap_list *noted)
         struct err e = {0};
 
         arm("any", "SHIM_KILL", at);
-        bool ok = site_stage(s, &e);
+        bool ok = stage_tree(s->w.repo, &s->o, &none, &s->result, &e);
+        const struct swap *it = s->result.swaps.items;
 
-        write_swaps(fds[1], &s->result.swaps);
-        ok = ok && swap_forward(&s->result.swaps, &e);
+        if (ok)
+            ok = syscall(SYS_write, fds[1], (uint64_t[]){it->inode, it->old_inode}, 16) == 16 &&
+                 swap_forward(&s->result.swaps, &e);
         _exit(ok ? 0 : 1);
     }
     close(fds[1]);
@@ -277,7 +271,8 @@ TEST(a_damaged_file_fails_the_staging_naming_it)
 
     CHECK(!stage_tree(again, &s.o, &s.w.seen.report, &s.result, &why));
     ck_assert_int_eq(why.code, ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(why.text, "large"));
+    /* Small files may share the frame. */
+    CHECK(strstr(why.text, ": large: ") != NULL || strstr(why.text, ": d/c") != NULL);
     CHECK(!is_at(staging_of(&s)));
     check_text_at(in_site(&s, "d/changes"), "new");
 }
@@ -421,25 +416,26 @@ TEST(a_directory_that_became_a_link_is_not_followed)
 }
 END
 
-/* A server at work: files and directories that no backup saves come and go until it is killed. */
-static void work(const struct site *s)
+/* A server at work: files and directories that no backup saves come and go until it is killed.
+ * Without any check, which would write to the pipe that the test itself reports through. */
+static void work(const char *directory)
 {
-    for (;;) {
-        for (int i = 0; i < 20; i++) {
-            char name[40];
+    char names[3][40];
 
-            (void)snprintf(name, sizeof(name), "cache/%d", i);
-            (void)mkdir(in_site(s, name), 0755);
-            (void)mkdir(path_in(in_site(s, name), "sub"), 0755);
-            (void)mkfifo(path_in(in_site(s, name), "sub/file"), 0600);
-        }
-        for (int i = 0; i < 20; i++) {
-            char name[40];
-
-            (void)snprintf(name, sizeof(name), "cache/%d", i);
-            (void)unlink(path_in(in_site(s, name), "sub/file"));
-            (void)rmdir(path_in(in_site(s, name), "sub"));
-            (void)rmdir(in_site(s, name));
+    if (chdir(directory) != 0)
+        _exit(1);
+    for (unsigned i = 0;; i++) {
+        (void)snprintf(names[0], sizeof(names[0]), "%u", i % 20);
+        (void)snprintf(names[1], sizeof(names[1]), "%u/sub", i % 20);
+        (void)snprintf(names[2], sizeof(names[2]), "%u/sub/file", i % 20);
+        if (i / 20 % 2 == 0) {
+            (void)mkdir(names[0], 0755);
+            (void)mkdir(names[1], 0755);
+            (void)mkfifo(names[2], 0600);
+        } else {
+            (void)unlink(names[2]);
+            (void)rmdir(names[1]);
+            (void)rmdir(names[0]);
         }
     }
 }
@@ -450,10 +446,11 @@ TEST(what_comes_and_goes_meanwhile_does_no_harm)
 
     site_init(&s);
     mixed_init(&s);
+    const char *cache = in_site(&s, "cache");
     const pid_t child = fork();
 
     if (child == 0)
-        work(&s);
+        work(cache);
     for (int i = 0; i < 200; i++) {
         CHECK_OK(site_stage(&s, e));
         CHECK(is_at(path_in(staging_of(&s), "site/cache/x")));

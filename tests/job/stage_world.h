@@ -201,4 +201,32 @@ static inline void check_is_old(struct site *s)
     tree_compare_shared(to.path, s->path);
 }
 
+/* "a", "b/c", "b/d", "gone/x" and a link, as the snapshot has them. */
+static inline void small_init(struct site *s)
+{
+    site_init(s);
+    make_dir(s, "");
+    make_dir(s, "b");
+    make_dir(s, "gone");
+    put(s, "a", "first");
+    put(s, "b/c", "same");
+    put(s, "b/d", "old d");
+    put(s, "gone/x", "comes back");
+    CHECK(symlink("b/c", in_site(s, "link")) == 0);
+    site_remember(s);
+}
+
+/* What happens to it afterwards. */
+static inline void change(struct site *s)
+{
+    make_dir(s, "new");
+    put(s, "a", "second");
+    put(s, "b/e", "made since");
+    put(s, "new/file", "made since too");
+    CHECK(unlink(in_site(s, "gone/x")) == 0 && rmdir(in_site(s, "gone")) == 0);
+    CHECK(unlink(in_site(s, "b/d")) == 0);
+    make_dir(s, "b/d");
+    put(s, "b/d/under", "a directory now");
+}
+
 #endif
