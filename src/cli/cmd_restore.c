@@ -11,6 +11,7 @@
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/restore_part.h"
 #include "cli/restore_set_call.h"
 #include "cli/session.h"
 
@@ -19,6 +20,7 @@ struct restore_args {
     struct filter_args filter;
     char *target, *into, *dsn, *dsn_password_file, *config, *confirm_within;
     int jobs;
+    struct part_args part;
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
     bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals, plan,
@@ -50,6 +52,14 @@ static const struct option restore_options[] = {
      "With --apply: go back unless that is confirmed within TIME (90s)", NULL, NULL},
     {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place: do not ask", NULL, NULL},
     CONFIG_OPTION(restore_args, config),
+    {"table", 0, OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
+     "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
+    {"schema", 0, OPTION_LIST, AT(part.schemas), "SCHEMA",
+     "With --into and --dsn: only this schema, into DATABASE, which is there", NULL, NULL},
+    {"as", 0, OPTION_TEXT, AT(part.as), "SCHEMA.TABLE",
+     "With one --table: what the table is called from now on", NULL, NULL},
+    {"data-only", 0, OPTION_FLAG, AT(part.data_only), NULL,
+     "With --table: add its rows to those of the table that is there", NULL, NULL},
     {"globals", 0, OPTION_FLAG, AT(globals), NULL,
      "With --into and --dsn: make the roles that are missing first", NULL, NULL},
     {"jobs", 'j', OPTION_COUNT, AT(jobs), "N", "With --into and --dsn: fill N tables at a time",
@@ -113,6 +123,7 @@ static bool is_free_of_choices(const struct restore_args *args)
 static bool check_args(const struct restore_args *args, struct err *e)
 {
     const bool has_include = args->include.count + args->include_files.count > 0;
+    const bool has_part = part_args_are_given(&args->part);
 
     if (args->target == NULL && args->into == NULL)
         return err_set(e, ERR_USAGE, "restore needs --target, --into or --in-place");
@@ -126,6 +137,10 @@ static bool check_args(const struct restore_args *args, struct err *e)
     if (args->dsn == NULL &&
         (args->dsn_password_file != NULL || args->in_place || args->globals || args->jobs != 0))
         return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
+    if (has_part && (args->dsn == NULL || args->globals || args->jobs != 0 || args->force))
+        return err_set(e, ERR_USAGE,
+                       "--table, --schema, --as and --data-only go with --into and --dsn, not with"
+                       " --globals, --jobs or --force");
     if (args->jobs < 0 || args->jobs > POSTGRES_JOBS_MAX)
         return err_set(e, ERR_USAGE, "--jobs is at most %d", POSTGRES_JOBS_MAX);
     if (args->into != NULL && !is_free_of_choices(args))
@@ -219,10 +234,14 @@ static void tell_into(struct call *call, const struct restore_into_options *o,
             json_set_text(line, "kept", r->kept);
         output_json(call->out, line);
     }
-    output_note(call->out, "Restored /%s into %s, the same as its manifest", o->place, o->into);
+    output_note(call->out, "%s /%s into %s%s", o->part == NULL ? "Restored" : "Restored a part of",
+                o->place, o->into,
+                o->part == NULL || o->part->way != POSTGRES_PART_ADD_ROWS
+                    ? ", the same as its manifest"
+                    : "");
     if (o->server != NULL)
-        output_note(call->out, "%llu tables, %llu rows", (unsigned long long)r->tables,
-                    (unsigned long long)r->rows);
+        output_note(call->out, "%llu table%s, %llu row%s", (unsigned long long)r->tables,
+                    plural(r->tables), (unsigned long long)r->rows, plural(r->rows));
     if (r->kept != NULL)
         output_note(call->out, "The database that was there is kept as %s", r->kept);
 }
@@ -237,9 +256,12 @@ static bool run_into(struct call *call, struct err *e)
     AUTO(mem) char *sub = NULL;
     AUTO(mem_secret) char *password = NULL;
     struct restore_server server;
+    struct postgres_part part = {0};
     const bool has_server = args->dsn != NULL;
+    const bool has_part = part_args_are_given(&args->part);
 
-    if ((has_server ? !find_server(call, &server, &password, e)
+    if ((has_part && !part_args_read(&args->part, args->in_place, &call->arena, &part, e)) ||
+        (has_server ? !find_server(call, &server, &password, e)
                     : !path_absolute(args->into, &path, e)) ||
         !session_open(call, &s, e) ||
         !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
@@ -251,11 +273,15 @@ static bool run_into(struct call *call, struct err *e)
                                            .place = sub,
                                            .into = has_server ? args->into : buf_string(&path),
                                            .force = args->force,
-                                           .in_place = args->in_place,
+                                           .in_place = args->in_place && !has_part,
+                                           .part = has_part ? &part : NULL,
                                            .server = has_server ? &server : NULL};
 
-    if (!restore_into_run(s.repo, &o, &result, e))
+    if (!restore_into_run(s.repo, &o, &result, e)) {
+        if (has_part)
+            part_args_advise(&part, e);
         return err_wrap(e, "restore into %s", args->into);
+    }
     tell_into(call, &o, &result);
     return true;
 }
@@ -336,7 +362,9 @@ const struct command command_restore = {
         "holdfast restore latest --set shop --in-place --plan\n"
         "holdfast restore latest --set shop --in-place\n"
         "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db\n"
-        "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place",
+        "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place\n"
+        "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --table "
+        "public.sale --as public.sale_before",
     .words = "SNAPSHOT[:DIR]",
     .words_min = 1,
     .words_max = 1,

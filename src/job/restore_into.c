@@ -36,7 +36,7 @@ static bool into_file(struct repo *r, const struct restore_into_options *o, stru
     AUTO(buf) struct buf manifest = {0};
     struct entry en;
 
-    if (o->server != NULL || o->in_place)
+    if (o->server != NULL || o->in_place || o->part != NULL)
         return err_set(e, ERR_USAGE, "/%s is a SQLite database: it needs no server", o->place);
     buf_printf(&name, "%s" MEMBER_MANIFEST, o->place);
     if (!tree_find(rd, tree, o->place, &keep, &en, e) ||
@@ -76,6 +76,20 @@ bool restore_into_make(const struct postgres_restore_options *how,
     return postgres_drop(how, &ignored)
                ? false
                : err_wrap(e, "database %s, which is still there", how->database);
+}
+
+static bool bring_part(const struct postgres_restore_options *how,
+                       const struct postgres_files *files, const struct postgres_part *part,
+                       struct restore_into_result *out, struct err *e)
+{
+    struct postgres_restore_report made = {0};
+
+    if (!postgres_restore_part(how, files, part, &made, e))
+        return false;
+    out->tables = made.tables;
+    out->rows = made.rows;
+    out->bytes = made.bytes;
+    return true;
 }
 
 /* "holdfast_restored_1a2b3c4d5e6f7a8b": a name that nobody has. */
@@ -156,6 +170,8 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
 
     buf_printf(&path, "/%s", o->place);
     stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
+    if (o->part != NULL)
+        return bring_part(&how, &stored.files, o->part, out, e);
     if (beside != NULL && !check_is_there(&how, o->into, e))
         return false;
     return restore_into_make(&how, &stored.files, out, e) &&

@@ -7,6 +7,8 @@
 #include "repo/repo.h"
 #include "source/source.h"
 
+struct postgres_part;
+
 /* A server of PostgreSQL; as in struct postgres_restore_options. */
 struct restore_server {
     const char *dsn, *password;
@@ -20,11 +22,12 @@ struct restore_into_options {
     const char *into;  /* the file of a SQLite database, or the name of a PostgreSQL database */
     bool force;        /* SQLite: also while others have it open */
     bool in_place;     /* PostgreSQL: the database is there already, and gives way */
+    const struct postgres_part *part;    /* PostgreSQL: only this, into a database that is there */
     const struct restore_server *server; /* PostgreSQL; or NULL */
 };
 
 struct restore_into_result {
-    uint64_t tables, rows, bytes; /* compared with the manifest; PostgreSQL only */
+    uint64_t tables, rows, bytes; /* compared with the manifest, or added; PostgreSQL only */
     char *kept;                   /* the name that the database before has now, owned; or NULL */
 };
 void restore_into_result_auto(struct restore_into_result *r);
@@ -35,6 +38,8 @@ void restore_into_result_auto(struct restore_into_result *r);
  * PostgreSQL: a database of a new name is made, filled and compared with the manifest; whatever
  * fails, it is dropped again.  In place that is done beside the old one, which then changes its
  * name with the new one in one transaction and is kept.
+ *
+ * A part of one: postgres_restore_part().
  *
  * ERR_USAGE for places that hold no database, and options that the kind does not take.
  */

@@ -123,11 +123,16 @@ bool postgres_link_open(struct postgres_link *l, const struct postgres_address *
         return false;
     }
     PQsetNoticeProcessor(l->conn, ignore_notice, NULL);
-    if (!postgres_link_run(l, settings, e)) {
+    if (!postgres_link_reset(l, e)) {
         postgres_link_close(l);
         return false;
     }
     return true;
+}
+
+bool postgres_link_reset(struct postgres_link *l, struct err *e)
+{
+    return postgres_link_run(l, settings, e);
 }
 
 static void link_cancel(PGconn *conn)

@@ -27,6 +27,8 @@ struct postgres_link {
 
 MUST_CHECK bool postgres_link_open(struct postgres_link *l, const struct postgres_address *a,
                                    struct err *e);
+/* Give it its settings again, after statements of others have run. */
+MUST_CHECK bool postgres_link_reset(struct postgres_link *l, struct err *e);
 /* Cancel what runs on the server and disconnect. */
 void postgres_link_close(struct postgres_link *l);
 static inline void postgres_link_auto(struct postgres_link *l)

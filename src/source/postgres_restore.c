@@ -20,7 +20,6 @@
 #define DUPLICATE_DATABASE "42P04"
 #define NUMBER_TEXT        24
 #define ARGUMENTS_MAX      10
-#define PATH_TEXT          60
 
 static const char incomplete[] = "incomplete: a restore by holdfast has not come to its end";
 
@@ -87,25 +86,33 @@ static bool database_make(struct postgres_target *t, struct err *e)
 
 /* Definitions */
 
-/* A definition file without a name, for a program to read by *path. */
-static bool definitions_fetch(const struct postgres_target *t, const char *name, int *fd,
-                              char path[PATH_TEXT], struct err *e)
+bool postgres_scratch_file(const struct postgres_target *t, int *fd, char path[POSTGRES_PATH_MAX],
+                           struct err *e)
 {
-    AUTO(postgres_file) struct postgres_file f = {0};
-    AUTO(buf) struct buf piece = {0};
     const char *system = getenv("TMPDIR");
     const char *folder = t->o->scratch;
 
     if (folder == NULL)
         folder = system != NULL && *system == '/' ? system : "/var/tmp";
-    if (!postgres_file_open(&f, t->files, name, e) || !file_unnamed(folder, fd, e))
+    if (!file_unnamed(folder, fd, e))
+        return false;
+    (void)snprintf(path, POSTGRES_PATH_MAX, "/proc/%d/fd/%d", (int)getpid(), *fd); /* has room */
+    return true;
+}
+
+bool postgres_definitions_fetch(const struct postgres_target *t, const char *name, int *fd,
+                                char path[POSTGRES_PATH_MAX], struct err *e)
+{
+    AUTO(postgres_file) struct postgres_file f = {0};
+    AUTO(buf) struct buf piece = {0};
+
+    if (!postgres_file_open(&f, t->files, name, e) || !postgres_scratch_file(t, fd, path, e))
         return false;
     do {
         buf_clear(&piece);
         if (!postgres_file_next(&f, &piece, e) || !fd_write(*fd, buf_slice(&piece), e))
             return err_wrap(e, "%s", name);
     } while (piece.size > 0);
-    (void)snprintf(path, PATH_TEXT, "/proc/%d/fd/%d", (int)getpid(), *fd); /* has room */
     return true;
 }
 
@@ -122,13 +129,13 @@ static bool definitions_restore(const struct postgres_target *t, const char *pro
 {
     AUTO(fd) int fd = -1;
     AUTO(buf) struct buf address = {0};
-    char path[PATH_TEXT];
+    char path[POSTGRES_PATH_MAX];
     char jobs_text[NUMBER_TEXT];
     const char *argv[ARGUMENTS_MAX] = {program, "--exit-on-error", "--no-password",
                                        "--no-tablespaces"};
     size_t count = 4;
 
-    if (!definitions_fetch(t, name, &fd, path, e))
+    if (!postgres_definitions_fetch(t, name, &fd, path, e))
         return false;
     buf_printf(&address, "--dbname=");
     postgres_address_format(&t->address, t->password_fd >= 0 ? POSTGRES_PASSFILE : NULL, &address);
@@ -154,9 +161,9 @@ static bool definitions_restore(const struct postgres_target *t, const char *pro
 static bool settings_restore(struct postgres_target *t, const char *program, struct err *e)
 {
     AUTO(fd) int fd = -1;
-    char path[PATH_TEXT];
+    char path[POSTGRES_PATH_MAX];
 
-    return (definitions_fetch(t, "pre-data.dump", &fd, path, e) &&
+    return (postgres_definitions_fetch(t, "pre-data.dump", &fd, path, e) &&
             postgres_settings_restore(t, program, path, e)) ||
            err_wrap(e, "settings of the database");
 }
@@ -181,22 +188,25 @@ static bool schemas_make(struct postgres_target *t, struct postgres_link *l, str
 
 /* Values */
 
+bool postgres_sequence_set(struct postgres_link *l, const struct postgres_sequence *s,
+                           struct err *e)
+{
+    char value[NUMBER_TEXT];
+    const struct postgres_query q = {
+        .sql = "SELECT setval(format('%I.%I', $1::text, $2::text)::regclass, $3::bigint, $4::bool)",
+        .values = {s->schema, s->name, value, s->is_called ? "t" : "f"},
+        .count = 4,
+    };
+
+    (void)snprintf(value, sizeof(value), "%" PRId64, s->last_value); /* 20 characters */
+    return postgres_link_query(l, &q, NULL, e) || err_wrap(e, "sequence %s.%s", s->schema, s->name);
+}
+
 static bool sequences_set(const struct postgres_manifest *m, struct postgres_link *l, struct err *e)
 {
-    for (size_t i = 0; i < m->sequence_count; i++) {
-        const struct postgres_sequence *s = &m->sequences[i];
-        char value[NUMBER_TEXT];
-        const struct postgres_query q = {
-            .sql = "SELECT setval(format('%I.%I', $1::text, $2::text)::regclass, $3::bigint,"
-                   " $4::bool)",
-            .values = {s->schema, s->name, value, s->is_called ? "t" : "f"},
-            .count = 4,
-        };
-
-        (void)snprintf(value, sizeof(value), "%" PRId64, s->last_value); /* 20 characters */
-        if (!postgres_link_query(l, &q, NULL, e))
-            return err_wrap(e, "sequence %s.%s", s->schema, s->name);
-    }
+    for (size_t i = 0; i < m->sequence_count; i++)
+        if (!postgres_sequence_set(l, &m->sequences[i], e))
+            return false;
     return true;
 }
 
@@ -217,7 +227,7 @@ static bool database_fill(struct postgres_target *t, const char *program, struct
     return postgres_link_run(&l, "ANALYZE", e) || err_wrap(e, "analyze");
 }
 
-static bool find_program(const struct postgres_target *t, char **program, struct err *e)
+bool postgres_program_find(const struct postgres_target *t, char **program, struct err *e)
 {
     const int stored = (int)(t->manifest.server_number / PER_MAJOR);
     const int server = PQserverVersion(t->link.conn) / PER_MAJOR;
@@ -253,8 +263,8 @@ static bool restore(struct postgres_target *t, struct err *e)
 {
     AUTO(mem) char *program = NULL;
 
-    if (!postgres_file_manifest(t->files, &t->manifest, e) || !find_program(t, &program, e) ||
-        !check_extensions(t, e))
+    if (!postgres_file_manifest(t->files, &t->manifest, e) ||
+        !postgres_program_find(t, &program, e) || !check_extensions(t, e))
         return false;
     if (t->o->with_globals && t->manifest.has_globals && !postgres_roles_make(t, e))
         return err_wrap(e, "make the roles");

@@ -59,15 +59,45 @@ MUST_CHECK bool postgres_restore(const struct postgres_restore_options *o,
                                  const struct postgres_files *files,
                                  struct postgres_restore_report *report, struct err *e);
 
+/* Parts of a backup for a database that exists. */
+struct postgres_table_name {
+    const char *schema, *name;
+};
+enum postgres_part_way {
+    POSTGRES_PART_NEW,          /* with their definitions, where none of them is */
+    POSTGRES_PART_REPLACE_ROWS, /* of tables that are there */
+    POSTGRES_PART_ADD_ROWS,     /* to tables that are there */
+};
+struct postgres_part {
+    enum postgres_part_way way;
+    const struct postgres_table_name *tables;
+    size_t table_count;
+    struct postgres_texts schemas;        /* all that is in them; POSTGRES_PART_NEW only */
+    const struct postgres_table_name *as; /* what the one table is called; or NULL.  The same */
+};
+
 /*
- * Add the stored rows of some tables ("schema.table") to those of a database that exists, in one
- * transaction: all or none.  Keys, triggers and row security apply as to any COPY.  ERR_NOT_FOUND
- * when the backup or the database has no such table, ERR_USAGE when no rows of it are stored: those
- * of a partitioned table are in its partitions.
+ * Bring single tables or schemas of a backup into o->database, in one transaction: all or nothing.
+ * Of the data only what is wanted is read.
+ *
+ * POSTGRES_PART_NEW: a table comes with its sequences, defaults, keys, indexes, triggers, rules,
+ * policies, statistics, comments and rights, and a partitioned one with its partitions; not with
+ * what others say of it: foreign keys to it, views, publications.  ERR_EXISTS when it is there.
+ * Whatever else it needs must be there, or the server says what is missing.  With `as` it is beside
+ * the present one, which is locked meanwhile; names of its indexes and sequences change as its own
+ * does, and statistics are left out.
+ * POSTGRES_PART_REPLACE_ROWS: definitions stay as they are, triggers do not fire, foreign keys to
+ * the table are checked in the end.  Sequences never go back.
+ * POSTGRES_PART_ADD_ROWS: keys, triggers and row security apply as to any COPY.
+ *
+ * Except for the last, rows are hashed before the end and must be those of the manifest: else
+ * ERR_CORRUPT.  ERR_NOT_FOUND when the backup, or for the latter two the database, has no such
+ * table, ERR_USAGE when rows are wanted of which none are stored: those of a partitioned table are
+ * in its partitions.
  */
-MUST_CHECK bool postgres_restore_rows(const struct postgres_restore_options *o,
+MUST_CHECK bool postgres_restore_part(const struct postgres_restore_options *o,
                                       const struct postgres_files *files,
-                                      const struct postgres_texts *tables,
+                                      const struct postgres_part *part,
                                       struct postgres_restore_report *report, struct err *e);
 
 struct postgres_verify_report {

@@ -44,6 +44,18 @@ MUST_CHECK bool postgres_file_read(const struct postgres_files *files, const cha
 MUST_CHECK bool postgres_file_manifest(const struct postgres_files *files,
                                        struct postgres_manifest *out, struct err *e);
 
+/* pg_restore, of at least the version of both servers. */
+MUST_CHECK bool postgres_program_find(const struct postgres_target *t, char **program,
+                                      struct err *e);
+
+/* A file without a name, and the path by which a program can open it. */
+#define POSTGRES_PATH_MAX 60
+MUST_CHECK bool postgres_scratch_file(const struct postgres_target *t, int *fd,
+                                      char path[POSTGRES_PATH_MAX], struct err *e);
+/* The same with the content of a stored file. */
+MUST_CHECK bool postgres_definitions_fetch(const struct postgres_target *t, const char *name,
+                                           int *fd, char path[POSTGRES_PATH_MAX], struct err *e);
+
 /* Make the roles of globals.sql that are missing. */
 MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);
 /* Drop those that were made. */
@@ -60,6 +72,8 @@ MUST_CHECK bool postgres_load(struct postgres_target *t, struct err *e);
 /* The rows of one table that has some stored. */
 MUST_CHECK bool postgres_rows_load(const struct postgres_target *target, struct postgres_link *l,
                                    const struct postgres_table *t, struct err *e);
+MUST_CHECK bool postgres_sequence_set(struct postgres_link *l, const struct postgres_sequence *s,
+                                      struct err *e);
 /* All large objects, by a connection to the database. */
 MUST_CHECK bool postgres_blobs_load(const struct postgres_target *t, struct postgres_link *l,
                                     struct err *e);

@@ -19,19 +19,6 @@ static void check_verified(const char *database, struct stored *s)
     CHECK(r.tables > 0);
 }
 
-/* Whole dumps are too long for a message. */
-static void check_same_lines(const char *wanted, const char *found)
-{
-    while (*wanted != '\0' || *found != '\0') {
-        const size_t size = strcspn(wanted, "\n");
-
-        if (size != strcspn(found, "\n") || strncmp(wanted, found, size) != 0)
-            ck_abort_msg("\"%.200s\" instead of \"%.200s\"", found, wanted);
-        wanted += size + (wanted[size] != '\0');
-        found += size + (found[size] != '\0');
-    }
-}
-
 TEST(every_kind_of_object_is_there_again_and_pg_dump_says_the_same)
 {
     AUTO(backup) struct backup b;
@@ -450,58 +437,6 @@ TEST(other_encodings_and_parts_of_a_database_come_back)
 }
 END
 
-/* Names of tables that are restored into "rows copy". */
-static bool restore_rows(struct backup *b, const char *first, const char *second, struct err *e)
-{
-    const char *const names[] = {first, second};
-    const struct postgres_texts tables = {names, second == NULL ? 1 : 2};
-    struct stored s = {.backup = b};
-    const struct postgres_files files = stored_files(&s);
-    const struct postgres_restore_options to = restore_to("rows copy");
-    struct postgres_restore_report r;
-
-    return postgres_restore_rows(&to, &files, &tables, &r, e);
-}
-
-static void check_counts(const char *wanted)
-{
-    AUTO(mem)
-    char *n = postgres_server_value(server, "rows copy",
-                                    "SELECT (SELECT count(*) FROM a) || ' ' || (SELECT count(*)"
-                                    " FROM \"s.x\".\"b.c\")");
-
-    ck_assert_str_eq(n, wanted);
-}
-
-TEST(rows_of_single_tables_come_into_a_database_that_exists_all_or_none)
-{
-    static const char shape[] = "CREATE TABLE a (i int PRIMARY KEY, b text); CREATE SCHEMA \"s.x\";"
-                                "CREATE TABLE \"s.x\".\"b.c\" (i int); CREATE SCHEMA s;"
-                                "CREATE TABLE p (i int) PARTITION BY LIST (i);";
-    AUTO(backup) struct backup b;
-    AUTO(buf) struct buf sql = {0};
-
-    database_new("rows copy", shape);
-    buf_printf(&sql,
-               "%s INSERT INTO a VALUES (1, 'x'), (2, NULL); INSERT INTO \"s.x\".\"b.c\""
-               " VALUES (7); CREATE TABLE only_here (); CREATE TABLE s.\"x.b.c\" ();"
-               "CREATE TABLE \"s.x\".other ()",
-               shape);
-    backup_of(&b, "rows", buf_string(&sql));
-    CHECK_OK(restore_rows(&b, "public.a", NULL, e));
-    check_counts("2 0");
-    postgres_server_sql(server, "rows copy", "DELETE FROM a WHERE i = 1");
-    CHECK_ERR(restore_rows(&b, "public.a", NULL, e), ERR_FATAL); /* there is a row 2 */
-    check_counts("1 0");
-    postgres_server_sql(server, "rows copy", "DELETE FROM a");
-    CHECK_ERR(restore_rows(&b, "public.a", "public.none", e), ERR_NOT_FOUND);
-    CHECK_ERR(restore_rows(&b, "public.a", "public.only_here", e), ERR_NOT_FOUND);
-    CHECK_ERR(restore_rows(&b, "public.a", "public.p", e), ERR_USAGE);
-    CHECK_ERR(restore_rows(&b, "public.a", "s.x.b.c", e), ERR_USAGE);
-    check_counts("0 0");
-}
-END
-
 TEST(a_server_that_stops_in_the_middle_is_told_with_what_it_still_has)
 {
     AUTO(backup) struct backup b;
@@ -611,7 +546,6 @@ TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               roles_that_are_missing_are_made_and_others_stay,
               roles_made_for_a_restore_that_fails_are_gone, without_owners_no_role_is_needed,
               other_encodings_and_parts_of_a_database_come_back,
-              rows_of_single_tables_come_into_a_database_that_exists_all_or_none,
               a_server_that_stops_in_the_middle_is_told_with_what_it_still_has,
               a_database_takes_the_place_of_another_and_gives_it_back,
               a_database_is_not_swapped_over_a_kept_one_but_where_none_is,

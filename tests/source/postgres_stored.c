@@ -96,3 +96,15 @@ void dump_of(const char *database, struct buf *out)
         if (!is_random(line))
             buf_append(out, line, strcspn(line, "\n") + 1);
 }
+
+void check_same_lines(const char *wanted, const char *found)
+{
+    while (*wanted != '\0' || *found != '\0') {
+        const size_t size = strcspn(wanted, "\n");
+
+        if (size != strcspn(found, "\n") || strncmp(wanted, found, size) != 0)
+            ck_abort_msg("\"%.200s\" instead of \"%.200s\"", found, wanted);
+        wanted += size + (wanted[size] != '\0');
+        found += size + (found[size] != '\0');
+    }
+}

@@ -25,4 +25,7 @@ bool database_exists(const char *name);
 /* What pg_dump says of a database, without its random words. */
 void dump_of(const char *database, struct buf *out);
 
+/* Equal texts; the first line that differs is told. */
+void check_same_lines(const char *wanted, const char *found);
+
 #endif
