@@ -13,7 +13,7 @@
 
 /* Plan */
 
-static json_t *part_json(const struct part_plan *p)
+static json_t *source_json(const struct source_plan *p)
 {
     json_t *j = json_object();
 
@@ -36,18 +36,18 @@ static void plan_json(struct call *call, const struct restore_set_options *o,
                       const struct restore_set_plan *plan)
 {
     json_t *line = json_message("plan");
-    json_t *parts = json_array();
+    json_t *sources = json_array();
 
     for (size_t i = 0; i < plan->count; i++)
-        (void)json_array_append_new(parts, part_json(&plan->parts[i]));
+        (void)json_array_append_new(sources, source_json(&plan->sources[i]));
     json_set_text(line, "set", o->set->name);
     json_set_hash(line, "snapshot_id", &o->snapshot->id);
-    json_set(line, "parts", parts);
+    json_set(line, "sources", sources);
     output_json_now(call->out, line);
 }
 
 /* "12 tables, 3400 rows, 1.2 MiB", "3 new, 1 replaced, 0 removed, 17 unchanged, 1.2 MiB" */
-static void put_amount(const struct part_plan *p, struct buf *out)
+static void put_amount(const struct source_plan *p, struct buf *out)
 {
     char size[TEXT_SIZE_MAX];
 
@@ -62,7 +62,7 @@ static void put_amount(const struct part_plan *p, struct buf *out)
     buf_printf(out, "%s", size);
 }
 
-static void put_present(const struct part_plan *p, struct buf *out)
+static void put_present(const struct source_plan *p, struct buf *out)
 {
     char size[TEXT_SIZE_MAX];
 
@@ -86,7 +86,7 @@ static void plan_lines(struct call *call, const struct restore_set_plan *plan)
 
     table_init(&t, 4);
     for (size_t i = 0; i < plan->count; i++) {
-        const struct part_plan *p = &plan->parts[i];
+        const struct source_plan *p = &plan->sources[i];
         AUTO(buf) struct buf amount = {0};
         AUTO(buf) struct buf present = {0};
 

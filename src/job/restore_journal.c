@@ -87,14 +87,14 @@ void restore_journal_new(struct restore_journal *j, int folder_fd, const char *s
     j->folder_fd = folder_fd;
     j->document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:n, s:n, s:[]}", "format", FORMAT, "id",
                             j->record.id, "set", set, "phase", phases[RESTORE_STAGING], "snapshot",
-                            id, "safety", "why", "parts");
+                            id, "safety", "why", "sources");
     j->record.started_ns = clock_now_ns();
     set_time(j->document, "started", j->record.started_ns);
 }
 
-json_t *restore_journal_parts(const struct restore_journal *j)
+json_t *restore_journal_sources(const struct restore_journal *j)
 {
-    return json_object_get(j->document, "parts");
+    return json_object_get(j->document, "sources");
 }
 
 void restore_journal_set_safety(struct restore_journal *j, const struct hash *snapshot)
@@ -167,7 +167,7 @@ static bool take_record(const json_t *document, struct restore_record *r)
     r->safety = json_string_value(json_object_get(document, "safety"));
     r->why = json_string_value(json_object_get(document, "why"));
     return json_integer_value(json_object_get(document, "format")) == FORMAT && r->set != NULL &&
-           r->snapshot != NULL && json_is_array(json_object_get(document, "parts")) &&
+           r->snapshot != NULL && json_is_array(json_object_get(document, "sources")) &&
            take_phase(json_string_value(json_object_get(document, "phase")), &r->phase) &&
            take_time(document, "started", &r->started_ns) &&
            take_time(document, "changed", &r->changed_ns);

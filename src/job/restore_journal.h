@@ -5,9 +5,9 @@
  *
  *   {"format": 1, "id": "<16 hex>", "set": "shop", "phase": "staging", "snapshot": "<id>",
  *    "safety": "<id>" or null, "started": "2026-...Z", "changed": "2026-...Z", "why": null,
- *    "parts": [{"place": "files", ...}]}
+ *    "sources": [{"place": "files", ...}]}
  *
- * What a part keeps is that part's own (restore_part.h).  The folder is locked (flock) by the one
+ * What a source keeps is its own (restore_source.h).  The folder is locked (flock) by the one
  * process that restores or undoes.
  */
 #ifndef JOB_RESTORE_JOURNAL_H
@@ -20,7 +20,7 @@
 struct restore_journal {
     int folder_fd; /* locked */
     struct restore_record record;
-    json_t *document; /* what record borrows from, and parts */
+    json_t *document; /* what record borrows from, and sources */
 };
 #define RESTORE_JOURNAL_NONE ((struct restore_journal){.folder_fd = -1})
 void restore_journal_auto(struct restore_journal *j);
@@ -31,8 +31,8 @@ MUST_CHECK bool restore_folder_lock(const char *state, int *fd, struct err *e);
 /* Make one, with an id of its own; it is in memory until the first change of phase. */
 void restore_journal_new(struct restore_journal *j, int folder_fd, const char *set,
                          const struct hash *snapshot);
-/* The array of parts; borrowed. */
-json_t *restore_journal_parts(const struct restore_journal *j);
+/* The array of sources; borrowed. */
+json_t *restore_journal_sources(const struct restore_journal *j);
 void restore_journal_set_safety(struct restore_journal *j, const struct hash *snapshot);
 void restore_journal_set_why(struct restore_journal *j, const char *why);
 

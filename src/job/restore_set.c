@@ -12,16 +12,16 @@
 #include "base/mem.h"
 #include "job/drill_private.h"
 #include "job/open_set.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 
 void restore_set_plan_done(struct restore_set_plan *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        mem_free(p->parts[i].place);
-        mem_free(p->parts[i].where);
-        mem_free(p->parts[i].why);
+        mem_free(p->sources[i].place);
+        mem_free(p->sources[i].where);
+        mem_free(p->sources[i].why);
     }
-    mem_free(p->parts);
+    mem_free(p->sources);
     *p = (struct restore_set_plan){0};
 }
 
@@ -35,7 +35,7 @@ struct set_restore {
     struct repo *repo;
     const struct restore_set_options *o;
     const struct report *report;
-    struct restore_parts parts;
+    struct restore_sources sources;
     struct restore_set_plan plan; /* of all sources, also those that stay */
     struct snapshot *safety;
     struct restore_journal journal;
@@ -44,7 +44,7 @@ struct set_restore {
 
 static void set_restore_auto(struct set_restore *s)
 {
-    restore_parts_auto(&s->parts);
+    restore_sources_auto(&s->sources);
     restore_set_plan_done(&s->plan);
     snapshot_free(s->safety);
     restore_journal_auto(&s->journal);
@@ -85,23 +85,23 @@ static bool is_in_snapshot(struct set_restore *s, const char *place, bool *is_in
     return false;
 }
 
-static bool plan_part(struct set_restore *s, const struct config_source *source, struct err *e)
+static bool plan_source(struct set_restore *s, const struct config_source *source, struct err *e)
 {
-    struct restore_part *p = restore_parts_add(&s->parts, source);
-    struct part_plan *plan;
+    struct restore_source *p = restore_sources_add(&s->sources, source);
+    struct source_plan *plan;
     bool is_in = false;
 
     if (!is_wanted(s->o, p->place)) {
-        restore_parts_drop_last(&s->parts);
+        restore_sources_drop_last(&s->sources);
         return true;
     }
     p->repo = s->repo;
     p->snapshot = s->o->snapshot;
     p->options = s->o;
     p->report = s->report;
-    s->plan.parts = mem_resize(s->plan.parts, s->plan.count + 1, sizeof(*s->plan.parts));
-    plan = &s->plan.parts[s->plan.count++];
-    *plan = (struct part_plan){.place = mem_string(p->place)};
+    s->plan.sources = mem_resize(s->plan.sources, s->plan.count + 1, sizeof(*s->plan.sources));
+    plan = &s->plan.sources[s->plan.count++];
+    *plan = (struct source_plan){.place = mem_string(p->place)};
     if (!is_in_snapshot(s, p->place, &is_in, e))
         return false;
     if (!is_in)
@@ -111,7 +111,7 @@ static bool plan_part(struct set_restore *s, const struct config_source *source,
     if (plan->where == NULL)
         plan->where = mem_string("");
     if (plan->why != NULL)
-        restore_parts_drop_last(&s->parts);
+        restore_sources_drop_last(&s->sources);
     return true;
 }
 
@@ -125,7 +125,7 @@ static bool plan_all(struct set_restore *s, struct err *e)
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < set->source_count; i++)
             if ((set->sources[i].kind == SOURCE_COMMAND) == (round == 1) &&
-                !plan_part(s, &set->sources[i], e))
+                !plan_source(s, &set->sources[i], e))
                 return false;
     return s->plan.count > 0 ||
            err_set(e, ERR_USAGE, "set %s has no source %s", set->name, s->o->place);
@@ -154,7 +154,7 @@ static void tell_lack(void *arg, const char *during, const char *path, const str
 static bool has_present_state(const struct set_restore *s)
 {
     for (size_t i = 0; i < s->plan.count; i++)
-        if (s->plan.parts[i].is_there)
+        if (s->plan.sources[i].is_there)
             return true;
     return false;
 }
@@ -215,14 +215,14 @@ static bool begin(struct set_restore *s, struct err *e)
 
     if (s->safety != NULL)
         restore_journal_set_safety(j, &s->safety->id);
-    for (size_t i = 0; i < s->parts.count; i++) {
-        struct restore_part *p = &s->parts.items[i];
+    for (size_t i = 0; i < s->sources.count; i++) {
+        struct restore_source *p = &s->sources.items[i];
 
         p->id = j->record.id;
         p->safety = s->safety;
         p->note = json_object();
-        part_note_set(p, "place", p->place);
-        (void)json_array_append_new(restore_journal_parts(j), p->note);
+        restore_source_note_set(p, "place", p->place);
+        (void)json_array_append_new(restore_journal_sources(j), p->note);
         if (!p->ops->begin(p, e))
             return err_wrap(e, "%s", p->place);
     }
@@ -234,8 +234,8 @@ static bool begin(struct set_restore *s, struct err *e)
 
 static bool stage_all(struct set_restore *s, struct err *e)
 {
-    for (size_t i = 0; i < s->parts.count; i++) {
-        struct restore_part *p = &s->parts.items[i];
+    for (size_t i = 0; i < s->sources.count; i++) {
+        struct restore_source *p = &s->sources.items[i];
         AUTO(buf) struct buf what = {0};
 
         if (cancel_is_requested())
@@ -249,8 +249,8 @@ static bool stage_all(struct set_restore *s, struct err *e)
 
 static bool swap_all(struct set_restore *s, struct err *e)
 {
-    for (size_t i = 0; i < s->parts.count; i++) {
-        struct restore_part *p = &s->parts.items[i];
+    for (size_t i = 0; i < s->sources.count; i++) {
+        struct restore_source *p = &s->sources.items[i];
 
         if (!p->ops->forward(p, e))
             return err_wrap(e, "%s", p->place);
@@ -293,8 +293,8 @@ static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
     const struct err why = *e;
 
     restore_journal_set_why(&s->journal, why.text);
-    s->result->is_back = (!is_swapped || restore_parts_back(&s->parts, &later)) &&
-                         restore_parts_discard(&s->parts, &later) &&
+    s->result->is_back = (!is_swapped || restore_sources_back(&s->sources, &later)) &&
+                         restore_sources_discard(&s->sources, &later) &&
                          restore_journal_enter(&s->journal, RESTORE_FAILED, &later);
     if (!s->result->is_back)
         return err_set(e, why.code, "%.250s; going back failed too: %.200s", why.text, later.text);
@@ -332,8 +332,8 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
     *out = (struct restore_set_result){.is_back = true};
     if (!enter_folder(&s, e) || !plan_all(&s, e))
         return false;
-    if (s.parts.count == 0)
-        return err_set(e, ERR_USAGE, "%s: %s", s.plan.parts[0].place, s.plan.parts[0].why);
+    if (s.sources.count == 0)
+        return err_set(e, ERR_USAGE, "%s: %s", s.plan.sources[0].place, s.plan.sources[0].why);
     if (!take_safety(&s, e))
         return err_wrap(e, "safety snapshot");
     if (!begin(&s, e))

@@ -18,7 +18,7 @@
 #define RESTORE_ID_MAX 17 /* 16 hexadecimal digits and a NUL */
 
 /* What a restore would do with one source of the set. */
-struct part_plan {
+struct source_plan {
     char *place; /* in the snapshot: "files", "postgres/shop" */
     char *where; /* what it goes to: a path, the name of a database, a program */
     char *why;   /* it stays as it is, and this is why; NULL: it is restored */
@@ -29,7 +29,7 @@ struct part_plan {
     uint64_t present_bytes;                       /* of a database or a file that is there */
 };
 struct restore_set_plan {
-    struct part_plan *parts;
+    struct source_plan *sources;
     size_t count;
 };
 void restore_set_plan_done(struct restore_set_plan *p);

@@ -11,33 +11,33 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 
-void restore_parts_auto(struct restore_parts *p)
+void restore_sources_auto(struct restore_sources *p)
 {
     for (size_t i = 0; i < p->count; i++)
         mem_free(p->items[i].place);
     mem_free(p->items);
-    *p = (struct restore_parts){0};
+    *p = (struct restore_sources){0};
 }
 
-struct restore_part *restore_parts_add(struct restore_parts *p, const struct config_source *s)
+struct restore_source *restore_sources_add(struct restore_sources *p, const struct config_source *s)
 {
     p->items = mem_resize(p->items, p->count + 1, sizeof(*p->items));
-    p->items[p->count] =
-        (struct restore_part){.ops = part_ops_of(s->kind), .source = s, .place = part_place(s)};
+    p->items[p->count] = (struct restore_source){
+        .ops = restore_source_ops_of(s->kind), .source = s, .place = restore_source_place(s)};
     return &p->items[p->count++];
 }
 
-void restore_parts_drop_last(struct restore_parts *p)
+void restore_sources_drop_last(struct restore_sources *p)
 {
     mem_free(p->items[--p->count].place);
 }
 
-static const struct config_source *find_source(const struct config_set *set, const char *place)
+static const struct config_source *find_config(const struct config_set *set, const char *place)
 {
     for (size_t i = 0; i < set->source_count; i++) {
-        AUTO(mem) char *own = part_place(&set->sources[i]);
+        AUTO(mem) char *own = restore_source_place(&set->sources[i]);
 
         if (strcmp(own, place) == 0)
             return &set->sources[i];
@@ -45,38 +45,38 @@ static const struct config_source *find_source(const struct config_set *set, con
     return NULL;
 }
 
-bool restore_parts_read(const struct restore_journal *j, const struct config_set *set,
-                        struct restore_parts *out, struct err *e)
+bool restore_sources_read(const struct restore_journal *j, const struct config_set *set,
+                          struct restore_sources *out, struct err *e)
 {
-    AUTO(restore_parts) struct restore_parts parts = {0};
-    json_t *notes = restore_journal_parts(j);
+    AUTO(restore_sources) struct restore_sources sources = {0};
+    json_t *notes = restore_journal_sources(j);
 
     for (size_t i = 0; i < json_array_size(notes); i++) {
         json_t *note = json_array_get(notes, i);
         const char *place = json_string_value(json_object_get(note, "place"));
-        const struct config_source *source = place == NULL ? NULL : find_source(set, place);
-        struct restore_part *p;
+        const struct config_source *source = place == NULL ? NULL : find_config(set, place);
+        struct restore_source *p;
 
         if (source == NULL)
             return err_set(e, ERR_NOT_FOUND,
                            "restore %s is of %s, which set %s does not have any more", j->record.id,
                            place == NULL ? "nothing" : place, set->name);
-        p = restore_parts_add(&parts, source);
+        p = restore_sources_add(&sources, source);
         p->id = j->record.id;
         p->note = note;
     }
-    *out = parts;
-    parts = (struct restore_parts){0};
+    *out = sources;
+    sources = (struct restore_sources){0};
     return true;
 }
 
 /* In reverse order; the first failure counts, and the others are still tried. */
-static bool each_part(struct restore_parts *p, bool is_back, struct err *e)
+static bool each_source(struct restore_sources *p, bool is_back, struct err *e)
 {
     struct err first = {0};
 
     for (size_t i = p->count; i-- > 0;) {
-        struct restore_part *one = &p->items[i];
+        struct restore_source *one = &p->items[i];
         struct err why = {0};
 
         if ((is_back ? one->ops->back : one->ops->discard)(one, &why))
@@ -91,14 +91,14 @@ static bool each_part(struct restore_parts *p, bool is_back, struct err *e)
     return false;
 }
 
-bool restore_parts_back(struct restore_parts *p, struct err *e)
+bool restore_sources_back(struct restore_sources *p, struct err *e)
 {
-    return each_part(p, true, e);
+    return each_source(p, true, e);
 }
 
-bool restore_parts_discard(struct restore_parts *p, struct err *e)
+bool restore_sources_discard(struct restore_sources *p, struct err *e)
 {
-    return each_part(p, false, e);
+    return each_source(p, false, e);
 }
 
 /* The way back in another process */
@@ -106,23 +106,23 @@ bool restore_parts_discard(struct restore_parts *p, struct err *e)
 /* A restore that was read from its journal. */
 struct past {
     struct restore_journal *journal;
-    struct restore_parts parts;
+    struct restore_sources sources;
     struct snapshot *safety;
-    struct restore_set_options options; /* for the parts */
+    struct restore_set_options options; /* for the sources */
 };
 
 static void past_auto(struct past *p)
 {
-    restore_parts_auto(&p->parts);
+    restore_sources_auto(&p->sources);
     snapshot_free(p->safety);
 }
 
 /* Outputs of commands go back to what the safety snapshot holds of them. */
 static bool needs_repo(const struct past *p)
 {
-    for (size_t i = 0; i < p->parts.count; i++)
-        if (p->parts.items[i].source->kind == SOURCE_COMMAND &&
-            json_is_true(json_object_get(p->parts.items[i].note, "applied")))
+    for (size_t i = 0; i < p->sources.count; i++)
+        if (p->sources.items[i].source->kind == SOURCE_COMMAND &&
+            json_is_true(json_object_get(p->sources.items[i].note, "applied")))
             return true;
     return false;
 }
@@ -145,12 +145,12 @@ static bool past_open(struct past *p, const struct restore_undo_options *o,
 {
     struct repo *repo = NULL;
 
-    if (!restore_parts_read(p->journal, set, &p->parts, e) ||
+    if (!restore_sources_read(p->journal, set, &p->sources, e) ||
         (is_back && needs_repo(p) && !open_safety(p, o, &repo, e)))
         return false;
     p->options = (struct restore_set_options){.config = o->config, .set = set};
-    for (size_t i = 0; i < p->parts.count; i++) {
-        struct restore_part *one = &p->parts.items[i];
+    for (size_t i = 0; i < p->sources.count; i++) {
+        struct restore_source *one = &p->sources.items[i];
 
         one->repo = repo;
         one->safety = p->safety;
@@ -169,13 +169,13 @@ static bool finish_back(struct restore_journal *j, const struct restore_undo_opt
 
     if (!past_open(&p, o, set, phase != RESTORE_STAGING, e))
         return false;
-    if (phase != RESTORE_STAGING && !restore_parts_back(&p.parts, e))
+    if (phase != RESTORE_STAGING && !restore_sources_back(&p.sources, e))
         return false;
     if (is_undo)
         return restore_journal_enter(j, RESTORE_UNDONE, e);
     if (j->record.why == NULL)
         restore_journal_set_why(j, "interrupted");
-    return restore_parts_discard(&p.parts, e) && restore_journal_enter(j, RESTORE_FAILED, e);
+    return restore_sources_discard(&p.sources, e) && restore_journal_enter(j, RESTORE_FAILED, e);
 }
 
 static bool finish_discard(struct restore_journal *j, const struct restore_undo_options *o,
@@ -183,7 +183,7 @@ static bool finish_discard(struct restore_journal *j, const struct restore_undo_
 {
     AUTO(past) struct past p = {.journal = j};
 
-    return past_open(&p, o, set, false, e) && restore_parts_discard(&p.parts, e) &&
+    return past_open(&p, o, set, false, e) && restore_sources_discard(&p.sources, e) &&
            restore_journal_enter(j, RESTORE_DISCARDED, e);
 }
 

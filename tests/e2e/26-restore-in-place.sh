@@ -65,7 +65,7 @@ has out '1 table, 1000 rows'
 has out '1 replaced, 1 removed'
 has out 'it is applied with --apply only'
 status 0 "$HOLDFAST" restore latest --set shop --in-place --plan --json
-json out '{p["place"]: p["rows"] for p in lines[0]["parts"]}["sqlite/app.db"] == 2'
+json out '{p["place"]: p["rows"] for p in lines[0]["sources"]}["sqlite/app.db"] == 2'
 state >now
 cmp damaged now || fail 'a plan changed something'
 [ ! -e state/restores ] || fail 'a plan left a journal'

@@ -1,21 +1,21 @@
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 
 #include "base/mem.h"
 #include "job/feed.h"
 
-const struct part_ops *part_ops_of(enum config_source_kind kind)
+const struct restore_source_ops *restore_source_ops_of(enum config_source_kind kind)
 {
-    static const struct part_ops *const ops[] = {
-        [SOURCE_FILES] = &part_files_ops,
-        [SOURCE_POSTGRES] = &part_postgres_ops,
-        [SOURCE_SQLITE] = &part_sqlite_ops,
-        [SOURCE_COMMAND] = &part_command_ops,
+    static const struct restore_source_ops *const ops[] = {
+        [SOURCE_FILES] = &restore_files_ops,
+        [SOURCE_POSTGRES] = &restore_postgres_ops,
+        [SOURCE_SQLITE] = &restore_sqlite_ops,
+        [SOURCE_COMMAND] = &restore_command_ops,
     };
 
     return ops[kind];
 }
 
-char *part_place(const struct config_source *s)
+char *restore_source_place(const struct config_source *s)
 {
     AUTO(buf) struct buf place = {0};
 
@@ -25,25 +25,27 @@ char *part_place(const struct config_source *s)
     return mem_string(buf_string(&place));
 }
 
-bool part_note_text(const struct restore_part *p, const char *name, const char **out, struct err *e)
+bool restore_source_note_text(const struct restore_source *p, const char *name, const char **out,
+                              struct err *e)
 {
     *out = json_string_value(json_object_get(p->note, name));
     return *out != NULL ||
            err_set(e, ERR_CORRUPT, "the journal of restore %s lacks %s", p->id, name);
 }
 
-void part_note_set(struct restore_part *p, const char *name, const char *text)
+void restore_source_note_set(struct restore_source *p, const char *name, const char *text)
 {
     (void)json_object_set_new(p->note, name, json_string(text)); /* what is in it was checked */
 }
 
-void part_put_rows(struct buf *out, uint64_t tables, uint64_t rows)
+void restore_put_rows(struct buf *out, uint64_t tables, uint64_t rows)
 {
     buf_printf(out, "%llu table%s, %llu row%s", (unsigned long long)tables, tables == 1 ? "" : "s",
                (unsigned long long)rows, rows == 1 ? "" : "s");
 }
 
-bool part_manifest(struct restore_part *p, struct reader *rd, struct buf *out, struct err *e)
+bool restore_source_manifest(struct restore_source *p, struct reader *rd, struct buf *out,
+                             struct err *e)
 {
     AUTO(buf) struct buf name = {0};
 

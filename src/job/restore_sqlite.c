@@ -6,9 +6,9 @@
 
 #include "base/mem.h"
 #include "job/feed.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 
-static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+static bool plan(struct restore_source *p, struct source_plan *out, struct err *e)
 {
     AUTO(reader) struct reader *rd = reader_new(p->repo);
     AUTO(buf) struct buf manifest = {0};
@@ -16,7 +16,7 @@ static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
     struct stat st;
 
     out->where = mem_string(p->source->sqlite.path);
-    if (!part_manifest(p, rd, &manifest, e) ||
+    if (!restore_source_manifest(p, rd, &manifest, e) ||
         !sqlite_stored_read(buf_slice(&manifest), &stored, e))
         return false;
     out->tables = stored.tables;
@@ -29,7 +29,7 @@ static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
     return true;
 }
 
-static bool begin(struct restore_part *p, struct err *e)
+static bool begin(struct restore_source *p, struct err *e)
 {
     const char *path = p->source->sqlite.path;
     AUTO(buf) struct buf suffix = {0};
@@ -38,8 +38,8 @@ static bool begin(struct restore_part *p, struct err *e)
     buf_printf(&suffix, "-holdfast-%s", p->id);
     if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e))
         return false;
-    part_note_set(p, "path", path);
-    part_note_set(p, "staged", buf_string(&staged));
+    restore_source_note_set(p, "path", path);
+    restore_source_note_set(p, "staged", buf_string(&staged));
     return true;
 }
 
@@ -56,14 +56,15 @@ static json_int_t inode_of(const char *path, struct err *e)
 }
 
 /* What stands elsewhere than it was put was put there by somebody else since. */
-static bool look(struct restore_part *p, const char **path, const char **staged, enum seat *seat,
+static bool look(struct restore_source *p, const char **path, const char **staged, enum seat *seat,
                  struct err *e)
 {
     const json_int_t new_inode = json_integer_value(json_object_get(p->note, "inode"));
     const json_int_t old_inode = json_integer_value(json_object_get(p->note, "old_inode"));
     json_int_t in_place, beside;
 
-    if (!part_note_text(p, "path", path, e) || !part_note_text(p, "staged", staged, e))
+    if (!restore_source_note_text(p, "path", path, e) ||
+        !restore_source_note_text(p, "staged", staged, e))
         return false;
     in_place = inode_of(*path, e);
     beside = inode_of(*staged, e);
@@ -76,12 +77,13 @@ static bool look(struct restore_part *p, const char **path, const char **staged,
 }
 
 /* From here on inodes tell what stands where. */
-static bool note_inodes(struct restore_part *p, struct err *e)
+static bool note_inodes(struct restore_source *p, struct err *e)
 {
     const char *path, *staged;
     json_int_t new_inode, old_inode;
 
-    if (!part_note_text(p, "path", &path, e) || !part_note_text(p, "staged", &staged, e))
+    if (!restore_source_note_text(p, "path", &path, e) ||
+        !restore_source_note_text(p, "staged", &staged, e))
         return false;
     new_inode = inode_of(staged, e);
     old_inode = inode_of(path, e);
@@ -92,7 +94,7 @@ static bool note_inodes(struct restore_part *p, struct err *e)
     return true;
 }
 
-static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     AUTO(reader) struct reader *rd = reader_new(p->repo);
     AUTO(buf) struct buf manifest = {0};
@@ -103,8 +105,9 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
     const char *staged;
     struct entry en;
 
-    if (!part_note_text(p, "path", &o.path, e) || !part_note_text(p, "staged", &staged, e) ||
-        !part_manifest(p, rd, &manifest, e) ||
+    if (!restore_source_note_text(p, "path", &o.path, e) ||
+        !restore_source_note_text(p, "staged", &staged, e) ||
+        !restore_source_manifest(p, rd, &manifest, e) ||
         !sqlite_stored_read(buf_slice(&manifest), &stored, e) ||
         !tree_find(rd, &p->snapshot->tree, p->place, &keep, &en, e))
         return false;
@@ -114,11 +117,11 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
     if (!feed_open(&f, rd, &en, e) || !sqlite_stage(&o, staged, feed_next, &f, e) ||
         !note_inodes(p, e))
         return false;
-    part_put_rows(what, stored.tables, stored.rows);
+    restore_put_rows(what, stored.tables, stored.rows);
     return true;
 }
 
-static bool exchange(struct restore_part *p, enum seat wanted, struct err *e)
+static bool exchange(struct restore_source *p, enum seat wanted, struct err *e)
 {
     const char *path, *staged;
     enum seat seat;
@@ -127,22 +130,22 @@ static bool exchange(struct restore_part *p, enum seat wanted, struct err *e)
            (seat == wanted || sqlite_exchange(path, staged, e));
 }
 
-static bool forward(struct restore_part *p, struct err *e)
+static bool forward(struct restore_source *p, struct err *e)
 {
     return exchange(p, SEAT_NEW, e);
 }
 
-static bool back(struct restore_part *p, struct err *e)
+static bool back(struct restore_source *p, struct err *e)
 {
     return exchange(p, SEAT_OLD, e);
 }
 
-static bool discard(struct restore_part *p, struct err *e)
+static bool discard(struct restore_source *p, struct err *e)
 {
     const char *path, *staged;
 
-    return part_note_text(p, "path", &path, e) && part_note_text(p, "staged", &staged, e) &&
-           sqlite_discard(path, staged, e);
+    return restore_source_note_text(p, "path", &path, e) &&
+           restore_source_note_text(p, "staged", &staged, e) && sqlite_discard(path, staged, e);
 }
 
-const struct part_ops part_sqlite_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_sqlite_ops = {plan, begin, stage, forward, back, discard};

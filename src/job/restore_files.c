@@ -8,15 +8,15 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/open_set.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 #include "job/stage_tree.h"
 
-static const struct config_files *files_of(const struct restore_part *p)
+static const struct config_files *files_of(const struct restore_source *p)
 {
     return &p->source->files;
 }
 
-static void options_of(const struct restore_part *p, size_t path, struct stage_options *out)
+static void options_of(const struct restore_source *p, size_t path, struct stage_options *out)
 {
     *out = (struct stage_options){.snapshot = p->snapshot,
                                   .safety = p->safety,
@@ -25,7 +25,7 @@ static void options_of(const struct restore_part *p, size_t path, struct stage_o
                                   .id = p->id};
 }
 
-static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+static bool plan(struct restore_source *p, struct source_plan *out, struct err *e)
 {
     AUTO(exclude) struct exclude *x = exclude_new();
     AUTO(buf) struct buf where = {0};
@@ -52,7 +52,7 @@ static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
     return true;
 }
 
-static bool begin(struct restore_part *p, struct err *e)
+static bool begin(struct restore_source *p, struct err *e)
 {
     json_t *paths = json_array();
 
@@ -96,7 +96,7 @@ static void add_counts(struct stage_counts *sum, const struct stage_counts *one)
     sum->files_kept += one->files_kept;
 }
 
-static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     struct stage_counts sum = {0};
 
@@ -122,7 +122,7 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
 
 /* Read the note */
 
-static bool damaged(const struct restore_part *p, struct err *e)
+static bool damaged(const struct restore_source *p, struct err *e)
 {
     return err_set(e, ERR_CORRUPT, "the journal of restore %s is damaged", p->id);
 }
@@ -154,7 +154,7 @@ static bool take_swaps(const json_t *path, struct swap_list *out)
 }
 
 /* All paths, in one list: so that the way back is the exact reverse. */
-static bool read_swaps(const struct restore_part *p, struct swap_list *out, struct err *e)
+static bool read_swaps(const struct restore_source *p, struct swap_list *out, struct err *e)
 {
     const json_t *paths = json_object_get(p->note, "paths");
 
@@ -164,21 +164,21 @@ static bool read_swaps(const struct restore_part *p, struct swap_list *out, stru
     return true;
 }
 
-static bool forward(struct restore_part *p, struct err *e)
+static bool forward(struct restore_source *p, struct err *e)
 {
     AUTO(swap_list) struct swap_list l = {0};
 
     return read_swaps(p, &l, e) && swap_forward(&l, e);
 }
 
-static bool back(struct restore_part *p, struct err *e)
+static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(swap_list) struct swap_list l = {0};
 
     return read_swaps(p, &l, e) && swap_back(&l, e);
 }
 
-static bool discard(struct restore_part *p, struct err *e)
+static bool discard(struct restore_source *p, struct err *e)
 {
     const json_t *paths = json_object_get(p->note, "paths");
 
@@ -193,4 +193,4 @@ static bool discard(struct restore_part *p, struct err *e)
     return true;
 }
 
-const struct part_ops part_files_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_files_ops = {plan, begin, stage, forward, back, discard};

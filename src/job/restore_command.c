@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "job/feed.h"
 #include "job/open_set.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 
 /* The stored output, open for reading. */
 struct output {
@@ -25,7 +25,7 @@ static void output_auto(struct output *o)
     reader_free(o->reader);
 }
 
-static bool output_open(struct restore_part *p, const struct snapshot *s, struct output *o,
+static bool output_open(struct restore_source *p, const struct snapshot *s, struct output *o,
                         struct err *e)
 {
     o->reader = reader_new(p->repo);
@@ -35,7 +35,7 @@ static bool output_open(struct restore_part *p, const struct snapshot *s, struct
 }
 
 /* Whether the two snapshots hold the same output. */
-static bool is_same(struct restore_part *p, bool *same, struct err *e)
+static bool is_same(struct restore_source *p, bool *same, struct err *e)
 {
     AUTO(output) struct output stored = {0};
     AUTO(output) struct output present = {0};
@@ -47,7 +47,7 @@ static bool is_same(struct restore_part *p, bool *same, struct err *e)
     return true;
 }
 
-static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+static bool plan(struct restore_source *p, struct source_plan *out, struct err *e)
 {
     AUTO(output) struct output stored = {0};
     const struct config_command *c = &p->source->command;
@@ -64,14 +64,14 @@ static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
     return true;
 }
 
-static bool begin(struct restore_part *p, struct err *e)
+static bool begin(struct restore_source *p, struct err *e)
 {
     (void)e; /* there is nothing to find out */
     (void)json_object_set_new(p->note, "applied", json_false());
     return true;
 }
 
-static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     AUTO(command_report) struct command_report report = {0};
     AUTO(output) struct output stored = {0};
@@ -95,7 +95,7 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
 /* Whether the restore was confirmed from elsewhere; else whoever waits is asked. */
 static enum command_answer answer(void *arg)
 {
-    const struct restore_part *p = arg;
+    const struct restore_source *p = arg;
     const struct restore_set_options *o = p->options;
 
     if (restore_is_confirmed(o->config->state, p->id))
@@ -103,13 +103,13 @@ static enum command_answer answer(void *arg)
     return o->ask != NULL ? o->ask(o->ask_arg) : COMMAND_UNDECIDED;
 }
 
-static bool is_to_do(const struct restore_part *p)
+static bool is_to_do(const struct restore_source *p)
 {
     return json_is_true(json_object_get(p->note, "applied"));
 }
 
 /* What a process that is gone has applied and nobody confirmed is taken back first. */
-static bool enter_folder(const struct restore_part *p, struct buf *folder, struct err *e)
+static bool enter_folder(const struct restore_source *p, struct buf *folder, struct err *e)
 {
     size_t recovered = 0;
 
@@ -117,7 +117,7 @@ static bool enter_folder(const struct restore_part *p, struct buf *folder, struc
     return command_recover_states(buf_string(folder), &recovered, e);
 }
 
-static bool forward(struct restore_part *p, struct err *e)
+static bool forward(struct restore_source *p, struct err *e)
 {
     AUTO(output) struct output stored = {0};
     AUTO(buf) struct buf folder = {0};
@@ -137,7 +137,7 @@ static bool forward(struct restore_part *p, struct err *e)
     return command_apply_state(&o, &how, &feed, e);
 }
 
-static bool back(struct restore_part *p, struct err *e)
+static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(output) struct output present = {0};
     AUTO(buf) struct buf folder = {0};
@@ -148,11 +148,11 @@ static bool back(struct restore_part *p, struct err *e)
                             command_put_state(&o, &feed, e));
 }
 
-static bool discard(struct restore_part *p, struct err *e)
+static bool discard(struct restore_source *p, struct err *e)
 {
     (void)p;
     (void)e;
     return true;
 }
 
-const struct part_ops part_command_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_command_ops = {plan, begin, stage, forward, back, discard};

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "job/open_set.h"
 #include "job/restore_into.h"
-#include "job/restore_part.h"
+#include "job/restore_source.h"
 #include "job/stored_database.h"
 
 /* Databases cannot be renamed by who is connected to them; every server has this one. */
@@ -24,7 +24,7 @@ static void server_auto(struct server *s)
     mem_secret_free(s->password);
 }
 
-static bool server_open(struct restore_part *p, const char *database, struct server *out,
+static bool server_open(struct restore_source *p, const char *database, struct server *out,
                         struct err *e)
 {
     const struct config_postgres *c = &p->source->postgres;
@@ -43,13 +43,13 @@ static bool server_open(struct restore_part *p, const char *database, struct ser
     return true;
 }
 
-static void stored_open(struct restore_part *p, struct buf *path, struct stored_database *out)
+static void stored_open(struct restore_source *p, struct buf *path, struct stored_database *out)
 {
     buf_printf(path, "/%s", p->place);
     stored_database_init(out, p->repo, &p->snapshot->tree, buf_string(path));
 }
 
-static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
+static bool plan(struct restore_source *p, struct source_plan *out, struct err *e)
 {
     AUTO(server) struct server s = {0};
     AUTO(buf) struct buf path = {0};
@@ -72,7 +72,7 @@ static bool plan(struct restore_part *p, struct part_plan *out, struct err *e)
     return true;
 }
 
-static bool begin(struct restore_part *p, struct err *e)
+static bool begin(struct restore_source *p, struct err *e)
 {
     AUTO(server) struct server s = {0};
     AUTO(buf) struct buf staged = {0};
@@ -84,14 +84,14 @@ static bool begin(struct restore_part *p, struct err *e)
         return false;
     buf_printf(&staged, "holdfast_restored_%s", p->id);
     buf_printf(&kept, "holdfast_before_%s", p->id);
-    part_note_set(p, "database", p->source->postgres.database);
-    part_note_set(p, "staged", buf_string(&staged));
-    part_note_set(p, "kept", buf_string(&kept));
+    restore_source_note_set(p, "database", p->source->postgres.database);
+    restore_source_note_set(p, "staged", buf_string(&staged));
+    restore_source_note_set(p, "kept", buf_string(&kept));
     (void)json_object_set_new(p->note, "had_old", json_boolean(present.is_there));
     return true;
 }
 
-static bool stage(struct restore_part *p, struct buf *what, struct err *e)
+static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     AUTO(server) struct server s = {0};
     AUTO(buf) struct buf path = {0};
@@ -100,10 +100,10 @@ static bool stage(struct restore_part *p, struct buf *what, struct err *e)
     const char *staged;
 
     stored_open(p, &path, &stored);
-    if (!part_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
+    if (!restore_source_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
         !restore_into_make(&s.how, &stored.files, &made, e))
         return false;
-    part_put_rows(what, made.tables, made.rows);
+    restore_put_rows(what, made.tables, made.rows);
     return true;
 }
 
@@ -113,20 +113,21 @@ struct names {
     bool had_old, is_staged;
 };
 
-static bool look(struct restore_part *p, struct server *s, struct names *n, struct err *e)
+static bool look(struct restore_source *p, struct server *s, struct names *n, struct err *e)
 {
     struct postgres_present present = {0};
 
-    if (!part_note_text(p, "database", &n->database, e) ||
-        !part_note_text(p, "staged", &n->staged, e) || !part_note_text(p, "kept", &n->kept, e) ||
-        !server_open(p, NULL, s, e) || !postgres_present(&s->how, n->staged, &present, e))
+    if (!restore_source_note_text(p, "database", &n->database, e) ||
+        !restore_source_note_text(p, "staged", &n->staged, e) ||
+        !restore_source_note_text(p, "kept", &n->kept, e) || !server_open(p, NULL, s, e) ||
+        !postgres_present(&s->how, n->staged, &present, e))
         return false;
     n->had_old = json_is_true(json_object_get(p->note, "had_old"));
     n->is_staged = present.is_there;
     return true;
 }
 
-static bool forward(struct restore_part *p, struct err *e)
+static bool forward(struct restore_source *p, struct err *e)
 {
     AUTO(server) struct server s = {0};
     struct names n;
@@ -137,7 +138,7 @@ static bool forward(struct restore_part *p, struct err *e)
 }
 
 /* Without an old database what was restored only gets its other name back. */
-static bool back(struct restore_part *p, struct err *e)
+static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(server) struct server s = {0};
     struct names n;
@@ -150,18 +151,18 @@ static bool back(struct restore_part *p, struct err *e)
                      : postgres_swap(&s.how, n.database, n.staged, n.kept, e);
 }
 
-static bool drop(struct restore_part *p, const char *note, struct err *e)
+static bool drop(struct restore_source *p, const char *note, struct err *e)
 {
     AUTO(server) struct server s = {0};
     const char *name;
 
-    return part_note_text(p, note, &name, e) && server_open(p, name, &s, e) &&
+    return restore_source_note_text(p, note, &name, e) && server_open(p, name, &s, e) &&
            postgres_drop(&s.how, e);
 }
 
-static bool discard(struct restore_part *p, struct err *e)
+static bool discard(struct restore_source *p, struct err *e)
 {
     return drop(p, "staged", e) && drop(p, "kept", e);
 }
 
-const struct part_ops part_postgres_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_postgres_ops = {plan, begin, stage, forward, back, discard};
