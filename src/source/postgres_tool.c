@@ -167,6 +167,31 @@ static void errors_hide(struct errors *s, const char *secret)
     }
 }
 
+/*
+ * What to tell of it: PostgreSQL's programs end with a line of the failure and lines of details,
+ * which may hold a long statement.  Others end with what matters.
+ */
+static struct slice errors_end(const struct errors *s)
+{
+    static const char mark[] = ": error: ";
+    const char *found = NULL;
+    const char *end = s->text + s->size;
+    const char *from = s->size > ERRORS_SHOWN ? end - ERRORS_SHOWN : s->text;
+    const char *line = NULL;
+
+    for (const char *at = s->text; (at = memmem(at, (size_t)(end - at), mark, strlen(mark)));)
+        found = at++;
+    if (found != NULL && found < from) {
+        line = memrchr(s->text, '\n', (size_t)(found - s->text));
+        from = line == NULL ? s->text : line + 1;
+    } else if (from > s->text && from[-1] != '\n') {
+        line =
+            memchr(from, '\n', (size_t)(end - 1 - from)); /* not half a line, if there are more */
+        from = line == NULL ? from : line + 1;
+    }
+    return SLICE_OF(from, (size_t)(end - from));
+}
+
 /* Put the last lines behind the failure, on one line.  Returns false. */
 static bool errors_tell(struct errors *s, const struct postgres_tool *t, struct err *e)
 {
@@ -174,10 +199,7 @@ static bool errors_tell(struct errors *s, const struct postgres_tool *t, struct 
     char shown[ERRORS_SHOWN + 1];
 
     errors_hide(s, t->secret);
-
-    const size_t size = s->size < ERRORS_SHOWN ? s->size : ERRORS_SHOWN;
-
-    text_flatten(SLICE_OF(s->text + s->size - size, size), shown, sizeof(shown));
+    text_flatten(errors_end(s), shown, sizeof(shown));
 
     struct err status = *e;
 

@@ -239,12 +239,18 @@ TEST(a_failing_program_is_told_with_its_last_words_and_without_the_password)
     check_shell("echo output; echo one >&2; echo 'two\tcanary' >&2; exit 3",
                 "sh ended with exit status 3: one two");
     check_shell("kill -9 $$", "sh: ended by signal 9 (Killed)");
+    check_shell("exec >&2; head -c 300 /dev/zero | tr '\\0' x; echo; echo whole; exit 1",
+                "sh ended with exit status 1: whole");
 
     struct heard h = {0};
     struct err e = {0};
 
     CHECK(!run_shell("yes | head -c 1000000 >&2; echo canarycanary the end >&2; exit 1", &h, &e));
     CHECK(strstr(e.text, "y the end") != NULL && strstr(e.text, "canary") == NULL);
+    CHECK(!run_shell("exec >&2; echo sh: error: no; echo sh: error: it broke; echo sh: detail: it;"
+                     " head -c 2000 /dev/zero | tr '\\0' x; exit 1",
+                     &h, &e));
+    CHECK(strstr(e.text, "status 1: sh: error: it broke sh: detail: it xxx") != NULL);
 }
 END
 
