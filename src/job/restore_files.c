@@ -25,18 +25,43 @@ static void options_of(const struct restore_source *p, size_t path, struct stage
                                   .id = p->id};
 }
 
+/* A path that is not there was out of reach when it was backed up, or is new in the configuration:
+ * that it was not there is nothing that a snapshot says. */
+static bool is_in_snapshot(struct restore_source *p, const char *path, bool *is_in, struct err *e)
+{
+    AUTO(reader) struct reader *rd = reader_new(p->repo);
+    AUTO(buf) struct buf place = {0};
+    AUTO(buf) struct buf keep = {0};
+    struct entry en;
+    struct err why = {0};
+
+    buf_printf(&place, "%s%s", p->place, path);
+    *is_in = tree_find(rd, &p->snapshot->tree, buf_string(&place), &keep, &en, &why);
+    if (*is_in || why.code == ERR_NOT_FOUND)
+        return true;
+    *e = why;
+    return false;
+}
+
 static bool plan(struct restore_source *p, struct source_plan *out, struct err *e)
 {
     AUTO(exclude) struct exclude *x = exclude_new();
     AUTO(buf) struct buf where = {0};
 
-    if (!config_excludes(files_of(p), x, e))
+    if (!restore_places_check(p->options, p->source, e) || !config_excludes(files_of(p), x, e))
         return false;
     for (size_t i = 0; i < files_of(p)->paths.count; i++) {
         struct stage_counts counts = {0};
         struct stage_options o;
+        bool is_stored = false;
 
         options_of(p, i, &o);
+        if (!is_in_snapshot(p, o.path, &is_stored, e))
+            return false;
+        if (!is_stored) {
+            buf_printf(&where, "%s%s (not in the snapshot: stays)", i > 0 ? ", " : "", o.path);
+            continue;
+        }
         o.exclude = x;
         if (!stage_plan(p->repo, &o, &counts, e))
             return err_wrap(e, "%s", o.path);
@@ -103,8 +128,13 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
     for (size_t i = 0; i < files_of(p)->paths.count; i++) {
         AUTO(stage_result) struct stage_result r = {0};
         struct stage_options o;
+        bool is_stored = false;
 
         options_of(p, i, &o);
+        if (!is_in_snapshot(p, o.path, &is_stored, e))
+            return false;
+        if (!is_stored)
+            continue;
         if (!stage_tree(p->repo, &o, p->report, &r, e))
             return err_wrap(e, "%s", o.path);
         (void)json_object_set_new(json_array_get(json_object_get(p->note, "paths"), i), "swaps",

@@ -115,20 +115,37 @@ static bool plan_source(struct set_restore *s, const struct config_source *sourc
     return true;
 }
 
-/* Commands last: what they change is put in force only where all else is right. */
+/*
+ * File trees change places first, because databases may lie in them, and commands last: what they
+ * change is put in force only where all else is right.
+ */
+static int rank(const struct config_source *source)
+{
+    return source->kind == SOURCE_FILES ? 0 : source->kind == SOURCE_COMMAND ? 2 : 1;
+}
+
 static bool plan_all(struct set_restore *s, struct err *e)
 {
     const struct config_set *set = s->o->set;
 
     if (!repo_load_index(s->repo, e))
         return false;
-    for (int round = 0; round < 2; round++)
+    for (int wanted = 0; wanted <= 2; wanted++)
         for (size_t i = 0; i < set->source_count; i++)
-            if ((set->sources[i].kind == SOURCE_COMMAND) == (round == 1) &&
-                !plan_source(s, &set->sources[i], e))
+            if (rank(&set->sources[i]) == wanted && !plan_source(s, &set->sources[i], e))
                 return false;
     return s->plan.count > 0 ||
            err_set(e, ERR_USAGE, "set %s has no source %s", set->name, s->o->place);
+}
+
+/* What the snapshot itself lacks does not come back. */
+static void tell_incomplete(const struct set_restore *s)
+{
+    const struct snapshot *from = s->o->snapshot;
+
+    for (size_t i = 0; i < from->incomplete_count; i++)
+        tell(s->o, "The snapshot is incomplete: %s: %s", from->incomplete[i].path,
+             from->incomplete[i].error);
 }
 
 bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
@@ -138,6 +155,7 @@ bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
 
     if (!plan_all(&s, e))
         return false;
+    tell_incomplete(&s);
     *out = s.plan;
     s.plan = (struct restore_set_plan){0};
     return true;
@@ -232,18 +250,26 @@ static bool begin(struct set_restore *s, struct err *e)
     return true;
 }
 
+static bool stage_one(struct set_restore *s, struct restore_source *p, struct err *e)
+{
+    AUTO(buf) struct buf what = {0};
+
+    if (cancel_is_requested())
+        return cancel_err(e);
+    if (!p->ops->stage(p, &what, e))
+        return err_wrap(e, "%s", p->place);
+    tell(s->o, "Prepared %s: %s", p->place, buf_string(&what));
+    return true;
+}
+
+/* Trees last: a new tree takes along what was prepared for a database that lies in it. */
 static bool stage_all(struct set_restore *s, struct err *e)
 {
-    for (size_t i = 0; i < s->sources.count; i++) {
-        struct restore_source *p = &s->sources.items[i];
-        AUTO(buf) struct buf what = {0};
-
-        if (cancel_is_requested())
-            return cancel_err(e);
-        if (!p->ops->stage(p, &what, e))
-            return err_wrap(e, "%s", p->place);
-        tell(s->o, "Prepared %s: %s", p->place, buf_string(&what));
-    }
+    for (int is_tree = 0; is_tree <= 1; is_tree++)
+        for (size_t i = 0; i < s->sources.count; i++)
+            if ((s->sources.items[i].source->kind == SOURCE_FILES) == (is_tree == 1) &&
+                !stage_one(s, &s->sources.items[i], e))
+                return false;
     return !cancel_is_requested() || cancel_err(e);
 }
 

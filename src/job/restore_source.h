@@ -91,6 +91,12 @@ MUST_CHECK bool restore_settle(const struct restore_undo_options *o, int folder_
 /* Whether restore_confirm() was called for it. */
 bool restore_is_confirmed(const char *state, const char *id);
 
+/* ERR_USAGE when a file tree holds what must not move with it: the state folder, a repository,
+ * another source's place.  An SQLite database may lie in it when the tree's patterns leave it out.
+ */
+MUST_CHECK bool restore_places_check(const struct restore_set_options *o,
+                                     const struct config_source *tree, struct err *e);
+
 /* The manifest beside the entry. */
 MUST_CHECK bool restore_source_manifest(struct restore_source *p, struct reader *rd,
                                         struct buf *out, struct err *e);

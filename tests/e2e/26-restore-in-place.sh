@@ -175,3 +175,47 @@ status 0 "$HOLDFAST" restore "$(latest_id)" --set shop --in-place --yes
 status 0 "$HOLDFAST" undo
 [ ! -e files ] && [ ! -e app.db ] || fail 'undo left something'
 status 2 "$HOLDFAST" restore latest:/nothing --set shop --in-place --yes
+
+# A database inside a tree: it moves with neither, and what belongs together stays together.
+mkdir app
+sql app/data.db "pragma journal_mode = wal; create table t (a integer primary key, b text); insert into t values (1, 'one')"
+echo page >app/page
+config() {
+    cat >holdfast.yaml <<YAML
+state: $PWD/$2
+repositories:
+  main: { url: $PWD/repo, key_file: $PWD/key }
+sets:
+  web:
+    sources:
+      - sqlite: { path: $PWD/app/data.db }
+      - files: { paths: [$PWD/app$3], exclude: ["$1"] }
+    repositories: [main]
+YAML
+}
+config 'data.db*' state ''
+status 0 "$HOLDFAST" backup --set web
+sql app/data.db "insert into t values (2, 'two')"
+echo other >app/page
+status 0 "$HOLDFAST" restore latest --set web --in-place --yes
+[ "$(rows app/data.db) $(cat app/page)" = "[(1, 'one')] page" ] || fail 'tree and database do not fit'
+status 0 "$HOLDFAST" undo
+[ "$(rows app/data.db) $(cat app/page)" = "[(1, 'one'), (2, 'two')] other" ] || fail 'undo left a mixture'
+status 0 "$HOLDFAST" undo --discard
+[ "$(ls -A app | sort | tr '\n' ' ')" = 'data.db page ' ] || fail "left in the tree: $(ls -A app)"
+config '*.tmp' state ''
+status 2 "$HOLDFAST" restore latest --set web --in-place --yes
+has err 'exclude it there'
+config 'data.db*' app/state ''
+status 2 "$HOLDFAST" restore latest --set web --in-place --yes
+has err 'the state folder'
+config 'data.db*' state ", $PWD/app/inner"
+status 2 "$HOLDFAST" restore latest --set web --in-place --yes
+has err 'app/inner'
+# A path that the snapshot never had is not taken for one that was empty then.
+mkdir new
+echo precious >new/file
+config 'data.db*' state ", $PWD/new"
+status 0 "$HOLDFAST" restore latest --set web --in-place --yes
+has out 'not in the snapshot: stays'
+[ "$(cat new/file)" = precious ] || fail 'what is new in the configuration was removed'
