@@ -41,7 +41,7 @@ static const struct option restore_options[] = {
     {"in-place", 0, OPTION_FLAG, AT(in_place), NULL,
      "With --into and --dsn: DATABASE is there, and gives way in the end; so do rows of --table",
      NULL, NULL},
-    {"table", 0, OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
+    {"table", 'T', OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
      "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
     {"schema", 0, OPTION_LIST, AT(part.schemas), "SCHEMA",
      "With --into and --dsn: only this schema, into DATABASE, which is there", NULL, NULL},
