@@ -52,7 +52,7 @@ static const struct option restore_options[] = {
      "With --apply: go back unless that is confirmed within TIME (90s)", NULL, NULL},
     {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place: do not ask", NULL, NULL},
     CONFIG_OPTION(restore_args, config),
-    {"table", 0, OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
+    {"table", 'T', OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
      "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
     {"schema", 0, OPTION_LIST, AT(part.schemas), "SCHEMA",
      "With --into and --dsn: only this schema, into DATABASE, which is there", NULL, NULL},

@@ -104,12 +104,19 @@ static struct slice take_line(struct slice *s)
     return line;
 }
 
+/* Older servers do not have the one, and nobody is to wait for a lock without end. */
+static bool is_unwanted(const struct part *p, struct slice line)
+{
+    return postgres_script_begins(line, "SET lock_timeout") ||
+           (PQserverVersion(p->link.conn) < TRANSACTION_TIMEOUT &&
+            postgres_script_begins(line, "SET transaction_timeout"));
+}
+
 /*
  * Append the statements without what only psql takes: "\restrict" and a word before the first of
- * them, "\unrestrict" and that word as the last line.  And without a setting that newer programs
- * write and older servers do not have.
+ * them, "\unrestrict" and that word as the last line.
  */
-static void statements_append(struct slice script, bool has_timeout, struct buf *out)
+static void statements_append(const struct part *p, struct slice script, struct buf *out)
 {
     static const char restrict_word[] = "\\restrict ";
     static const char name[] = "-- Name: ";
@@ -121,7 +128,7 @@ static void statements_append(struct slice script, bool has_timeout, struct buf 
         if (postgres_script_begins(line, restrict_word))
             buf_printf(&last, "\\unrestrict %.*s", (int)(line.size - strlen(restrict_word)),
                        (const char *)line.data + strlen(restrict_word));
-        else if (has_timeout || !postgres_script_begins(line, "SET transaction_timeout"))
+        else if (!is_unwanted(p, line))
             buf_append_slice(out, line);
     }
     while (script.size > 0) {
@@ -150,7 +157,7 @@ static bool script_run(struct part *p, const char *encoding, struct slice script
 
     buf_printf(&set, "SET client_encoding = ");
     postgres_text_quote(encoding, &set);
-    statements_append(script, PQserverVersion(p->link.conn) >= TRANSACTION_TIMEOUT, &sql);
+    statements_append(p, script, &sql);
     if (!postgres_link_run(&p->link, buf_string(&set), e))
         return false;
     if (!postgres_link_run(&p->link, buf_string(&sql), e)) {

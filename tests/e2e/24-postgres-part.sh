@@ -81,6 +81,7 @@ psql -c 'drop table stock.item_before'
 # Names.
 psql -c 'drop schema "a.b" cascade' 2>/dev/null
 bring 0 --schema '"a.b"'
+# shellcheck disable=SC2016 # a name, not a command
 bring 0 --in-place --table '"a.b"."c""d
 $(touch /tmp/x)"'
 bring 1 --in-place --table 'a.b.c"d'

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "source/postgres_link.h"
 #include "source/postgres_stored.h"
@@ -378,10 +379,11 @@ static void note_name(void *arg, const char *name)
     }
 }
 
-static bool restore_stored(struct stored *s, enum postgres_part_way way, struct err *e)
+static bool restore_stored(struct stored *s, const char *database, enum postgres_part_way way,
+                           struct err *e)
 {
     const struct postgres_files files = stored_files(s);
-    const struct postgres_restore_options to = restore_to("part read");
+    const struct postgres_restore_options to = restore_to(database);
     const struct postgres_table_name name = {"public", "a"};
     const struct postgres_part part = {.way = way, .tables = &name, .table_count = 1};
     struct postgres_restore_report r;
@@ -395,27 +397,74 @@ TEST(only_what_is_wanted_is_read_and_damage_changes_nothing)
     struct stored s = {.backup = &b, .on_read = note_name};
 
     take(&b, "part read", "CREATE TABLE a AS SELECT 1 AS i; CREATE TABLE b AS SELECT 2 AS i");
-    CHECK_OK(restore_stored(&s, POSTGRES_PART_REPLACE_ROWS, e));
+    CHECK_OK(restore_stored(&s, "part read", POSTGRES_PART_REPLACE_ROWS, e));
     ck_assert_str_eq(read_names, "manifest.json data/public.a.copy ");
     s.changed = "data/public.a.copy";
     s.bytes = slice_string("7\n");
-    CHECK_ERR(restore_stored(&s, POSTGRES_PART_REPLACE_ROWS, e), ERR_CORRUPT);
+    CHECK_ERR(restore_stored(&s, "part read", POSTGRES_PART_REPLACE_ROWS, e), ERR_CORRUPT);
     s.bytes = slice_string("1\n2\n");
-    CHECK_ERR(restore_stored(&s, POSTGRES_PART_REPLACE_ROWS, e), ERR_CORRUPT);
-    CHECK_ERR(restore_stored(&s, POSTGRES_PART_ADD_ROWS, e), ERR_CORRUPT);
+    CHECK_ERR(restore_stored(&s, "part read", POSTGRES_PART_REPLACE_ROWS, e), ERR_CORRUPT);
+    CHECK_ERR(restore_stored(&s, "part read", POSTGRES_PART_ADD_ROWS, e), ERR_CORRUPT);
     check_value("part read", "SELECT sum(i) FROM a", "1");
     postgres_server_sql(server, "part read", "DROP TABLE a");
-    CHECK_ERR(restore_stored(&s, POSTGRES_PART_NEW, e), ERR_CORRUPT);
+    CHECK_ERR(restore_stored(&s, "part read", POSTGRES_PART_NEW, e), ERR_CORRUPT);
     s.changed = "pre-data.dump";
     for (size_t size = 0; size < 600; size += 23) {
         s.bytes = file_of(&b, "pre-data.dump");
         s.bytes.size = size;
-        CHECK_ERR(restore_stored(&s, POSTGRES_PART_NEW, e), ERR_CORRUPT);
+        CHECK_ERR(restore_stored(&s, "part read", POSTGRES_PART_NEW, e), ERR_CORRUPT);
     }
     check_value("part read", "SELECT to_regclass('a') IS NULL", "t");
     s.changed = NULL;
-    CHECK_OK(restore_stored(&s, POSTGRES_PART_NEW, e));
+    CHECK_OK(restore_stored(&s, "part read", POSTGRES_PART_NEW, e));
     check_value("part read", "SELECT sum(i) FROM a", "1");
+}
+END
+
+static void cancel_at_rows(void *arg, const char *name)
+{
+    (void)arg;
+    if (strcmp(name, "data/public.a.copy") == 0)
+        cancel_request();
+}
+
+TEST(cancelled_in_the_rows_nothing_has_changed)
+{
+    AUTO(backup) struct backup b;
+    struct stored s = {.backup = &b, .on_read = cancel_at_rows};
+
+    take(&b, "part cancelled",
+         "CREATE TABLE a AS SELECT i FROM generate_series(1, 9) i; CREATE TABLE"
+         " c (i int)");
+    postgres_server_sql(server, "part cancelled", "DELETE FROM a WHERE i > 1");
+    CHECK_ERR(restore_stored(&s, "part cancelled", POSTGRES_PART_REPLACE_ROWS, e), ERR_CANCELLED);
+    check_value("part cancelled", "SELECT count(*) FROM a", "1");
+}
+END
+
+TEST(who_may_not_change_a_table_is_told_and_nothing_has_changed)
+{
+    AUTO(backup) struct backup b;
+    const struct postgres_table_name name = {"public", "a"}, as = {"public", "x"};
+    const struct postgres_part beside = {.tables = &name, .table_count = 1, .as = &as};
+    struct stored s = {.backup = &b};
+    const struct postgres_files files = stored_files(&s);
+    struct postgres_restore_options to = restore_to("part denied");
+    struct postgres_restore_report r;
+    AUTO(buf) struct buf dsn = {0};
+
+    postgres_server_sql(server, "postgres", "CREATE ROLE \"part guest\" LOGIN");
+    take(&b, "part denied", "CREATE TABLE a AS SELECT 1 AS i");
+    buf_printf(&dsn, "%s user='part guest'", to.dsn);
+    to.dsn = buf_string(&dsn);
+    CHECK_ERR(postgres_restore_part(&to, &files, &beside, &r, e), ERR_DENIED);
+    for (int way = POSTGRES_PART_REPLACE_ROWS; way <= POSTGRES_PART_ADD_ROWS; way++) {
+        const struct postgres_part part = {
+            .way = (enum postgres_part_way)way, .tables = &name, .table_count = 1};
+
+        CHECK_ERR(postgres_restore_part(&to, &files, &part, &r, e), ERR_DENIED);
+    }
+    check_value("part denied", "SELECT sum(i) FROM a", "1");
 }
 END
 
@@ -427,4 +476,6 @@ TESTS_BETWEEN("postgres_part", server_begin, server_end,
               a_schema_comes_back_with_everything_in_it,
               a_partition_comes_back_to_its_parent_without_firing_its_triggers,
               hostile_names_are_only_names, names_are_found_in_other_encodings,
-              only_what_is_wanted_is_read_and_damage_changes_nothing)
+              only_what_is_wanted_is_read_and_damage_changes_nothing,
+              cancelled_in_the_rows_nothing_has_changed,
+              who_may_not_change_a_table_is_told_and_nothing_has_changed)
