@@ -11,19 +11,12 @@
 #include "source/postgres_script.h"
 #include "source/postgres_tool.h"
 
-#define DEFINITIONS_MAX     ((size_t)1 << 30)
 #define TRANSACTION_TIMEOUT 170000 /* the first version that has it */
-
-static void part_file_done(struct part_file *f)
-{
-    fd_auto(&f->fd);
-    postgres_archive_auto(&f->archive);
-}
 
 static void part_auto(struct part *p)
 {
-    part_file_done(&p->before);
-    part_file_done(&p->after);
+    postgres_definitions_auto(&p->before);
+    postgres_definitions_auto(&p->after);
     postgres_link_close(&p->link);
     mem_free(p->tables.items);
     mem_free(p->program);
@@ -72,22 +65,11 @@ static bool check_absent(struct part *p, const char *schema, const char *name, s
 
 /* Definitions */
 
-static bool definitions_open(struct part *p, const char *name, struct part_file *f, struct err *e)
-{
-    AUTO(buf) struct buf bytes = {0};
-
-    return (postgres_file_read(p->target.files, name, DEFINITIONS_MAX, &bytes, e) &&
-            postgres_archive_read(buf_slice(&bytes), &p->link, &f->archive, e) &&
-            postgres_scratch_file(&p->target, &f->fd, f->path, e) &&
-            fd_write(f->fd, buf_slice(&bytes), e)) ||
-           err_wrap(e, "%s", name);
-}
-
 static bool script_add(void *arg, struct slice bytes, struct err *e)
 {
     struct buf *script = arg;
 
-    if (script->size + bytes.size > DEFINITIONS_MAX)
+    if (script->size + bytes.size > POSTGRES_DEFINITIONS_MAX)
         return err_set(e, ERR_CORRUPT, "the definitions are too long");
     buf_append_slice(script, bytes);
     return true;
@@ -176,7 +158,7 @@ static bool script_run(struct part *p, const char *encoding, struct slice script
  */
 enum turn { TURN_TABLES, TURN_INDEXES, TURN_ATTACHING, TURN_REST };
 
-static enum turn turn_of(const struct part *p, const struct part_file *f,
+static enum turn turn_of(const struct part *p, const struct postgres_definitions *f,
                          const struct postgres_archive_entry *entry)
 {
     if (f == &p->before)
@@ -188,23 +170,21 @@ static enum turn turn_of(const struct part *p, const struct part_file *f,
 }
 
 /* Bring the chosen definitions of a file whose turn it is. */
-static bool definitions_bring(struct part *p, const struct part_file *f, enum turn turn,
+static bool definitions_bring(struct part *p, const struct postgres_definitions *f, enum turn turn,
                               struct err *e)
 {
     AUTO(buf) struct buf list = {0};
     AUTO(buf) struct buf option = {0};
     AUTO(buf) struct buf script = {0};
     AUTO(fd) int fd = -1;
-    char path[POSTGRES_PATH_MAX];
 
     for (size_t i = 0; i < f->archive.count; i++)
         if (f->archive.entries[i].is_chosen && turn_of(p, f, &f->archive.entries[i]) == turn)
             buf_printf(&list, "%lld;\n", (long long)f->archive.entries[i].id);
     if (list.size == 0)
         return true;
-    if (!postgres_scratch_file(&p->target, &fd, path, e) || !fd_write(fd, buf_slice(&list), e))
+    if (!postgres_definitions_list(&p->target, buf_slice(&list), &fd, &option, e))
         return false;
-    buf_printf(&option, "--use-list=%s", path);
 
     const char *const argv[] = {
         p->program, "--no-tablespaces", "--file=-", buf_string(&option), f->path, NULL};
@@ -286,8 +266,9 @@ static bool bring_beside(struct part *p, struct err *e)
 static bool restore_new(struct part *p, struct err *e)
 {
     if (!postgres_program_find(&p->target, &p->program, e) ||
-        !definitions_open(p, "pre-data.dump", &p->before, e) ||
-        !definitions_open(p, "post-data.dump", &p->after, e) || !part_choose(p, e))
+        !postgres_definitions_read(&p->target, "pre-data.dump", &p->link, &p->before, e) ||
+        !postgres_definitions_read(&p->target, "post-data.dump", &p->link, &p->after, e) ||
+        !part_choose(p, e))
         return false;
     if (p->what->as != NULL)
         return bring_beside(p, e);

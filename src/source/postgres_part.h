@@ -8,15 +8,7 @@
 #ifndef SOURCE_POSTGRES_PART_H
 #define SOURCE_POSTGRES_PART_H
 
-#include "source/postgres_archive.h"
-#include "source/postgres_restore_run.h"
-
-/* One of the two files of definitions. */
-struct part_file {
-    int fd; /* without a name */
-    char path[POSTGRES_PATH_MAX];
-    struct postgres_archive archive;
-};
+#include "source/postgres_definitions.h"
 
 /* Tables of the manifest; an array that grows. */
 struct part_tables {
@@ -29,10 +21,10 @@ bool part_tables_has(const struct part_tables *t, const struct postgres_table *t
 struct part {
     struct postgres_target target;
     const struct postgres_part *what;
-    struct postgres_link link;      /* to the database, in the transaction */
-    struct part_tables tables;      /* wanted */
-    char *program;                  /* pg_restore */
-    struct part_file before, after; /* the data */
+    struct postgres_link link;                 /* to the database, in the transaction */
+    struct part_tables tables;                 /* wanted */
+    char *program;                             /* pg_restore */
+    struct postgres_definitions before, after; /* the data */
 };
 
 /* Mark the definitions of the tables and schemas that are wanted; partitions of a table that is

@@ -12,14 +12,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "source/postgres_crew.h"
-#include "source/postgres_restore_run.h"
+#include "source/postgres_definitions.h"
 #include "source/postgres_tool.h"
 
 #define PER_MAJOR          10000 /* 150020 is 15.20 */
 #define DUPLICATE_DATABASE "42P04"
 #define NUMBER_TEXT        24
-#define ARGUMENTS_MAX      10
 
 static const char incomplete[] = "incomplete: a restore by holdfast has not come to its end";
 
@@ -86,85 +84,13 @@ static bool database_make(struct postgres_target *t, struct err *e)
 
 /* Definitions */
 
-bool postgres_scratch_file(const struct postgres_target *t, int *fd, char path[POSTGRES_PATH_MAX],
-                           struct err *e)
-{
-    const char *system = getenv("TMPDIR");
-    const char *folder = t->o->scratch;
-
-    if (folder == NULL)
-        folder = system != NULL && *system == '/' ? system : "/var/tmp";
-    if (!file_unnamed(folder, fd, e))
-        return false;
-    (void)snprintf(path, POSTGRES_PATH_MAX, "/proc/%d/fd/%d", (int)getpid(), *fd); /* has room */
-    return true;
-}
-
-bool postgres_definitions_fetch(const struct postgres_target *t, const char *name, int *fd,
-                                char path[POSTGRES_PATH_MAX], struct err *e)
-{
-    AUTO(postgres_file) struct postgres_file f = {0};
-    AUTO(buf) struct buf piece = {0};
-
-    if (!postgres_file_open(&f, t->files, name, e) || !postgres_scratch_file(t, fd, path, e))
-        return false;
-    do {
-        buf_clear(&piece);
-        if (!postgres_file_next(&f, &piece, e) || !fd_write(*fd, buf_slice(&piece), e))
-            return err_wrap(e, "%s", name);
-    } while (piece.size > 0);
-    return true;
-}
-
-static bool output_ignore(void *arg, struct slice bytes, struct err *e)
-{
-    (void)arg;
-    (void)bytes;
-    (void)e;
-    return true;
-}
-
-static bool definitions_restore(const struct postgres_target *t, const char *program,
-                                const char *name, int jobs, struct err *e)
-{
-    AUTO(fd) int fd = -1;
-    AUTO(buf) struct buf address = {0};
-    char path[POSTGRES_PATH_MAX];
-    char jobs_text[NUMBER_TEXT];
-    const char *argv[ARGUMENTS_MAX] = {program, "--exit-on-error", "--no-password",
-                                       "--no-tablespaces"};
-    size_t count = 4;
-
-    if (!postgres_definitions_fetch(t, name, &fd, path, e))
-        return false;
-    buf_printf(&address, "--dbname=");
-    postgres_address_format(&t->address, t->password_fd >= 0 ? POSTGRES_PASSFILE : NULL, &address);
-    (void)snprintf(jobs_text, sizeof(jobs_text), "--jobs=%d", jobs);
-    if (t->o->without_owners) {
-        argv[count++] = "--no-owner";
-        argv[count++] = "--no-acl";
-    }
-    argv[count++] = jobs_text;
-    argv[count++] = buf_string(&address);
-    argv[count++] = path;
-
-    const struct postgres_tool tool = {
-        .argv = (char *const *)(uintptr_t)argv,
-        .password_fd = t->password_fd,
-        .secret = t->o->password,
-    };
-
-    return postgres_tool_run(&tool, output_ignore, NULL, e);
-}
-
 /* Last, because some settings are in the way of a restore. */
 static bool settings_restore(struct postgres_target *t, const char *program, struct err *e)
 {
-    AUTO(fd) int fd = -1;
-    char path[POSTGRES_PATH_MAX];
+    AUTO(postgres_definitions) struct postgres_definitions before = POSTGRES_DEFINITIONS_NONE;
 
-    return (postgres_definitions_fetch(t, "pre-data.dump", &fd, path, e) &&
-            postgres_settings_restore(t, program, path, e)) ||
+    return (postgres_definitions_open(t, "pre-data.dump", &before, e) &&
+            postgres_settings_restore(t, program, before.path, e)) ||
            err_wrap(e, "settings of the database");
 }
 
@@ -218,11 +144,11 @@ static bool database_fill(struct postgres_target *t, const char *program, struct
 
     if (!postgres_link_open(&l, &t->address, e) || !schemas_make(t, &l, e))
         return false;
-    if (!definitions_restore(t, program, "pre-data.dump", 1, e))
+    if (!postgres_definitions_before(t, program, e))
         return err_wrap(e, "definitions before the data");
     if (!postgres_load(t, e) || !sequences_set(&t->manifest, &l, e))
         return false;
-    if (!definitions_restore(t, program, "post-data.dump", postgres_crew_jobs(t->o->jobs), e))
+    if (!postgres_definitions_after(t, program, &l, e))
         return err_wrap(e, "definitions after the data");
     return postgres_link_run(&l, "ANALYZE", e) || err_wrap(e, "analyze");
 }

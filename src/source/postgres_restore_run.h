@@ -52,9 +52,6 @@ MUST_CHECK bool postgres_program_find(const struct postgres_target *t, char **pr
 #define POSTGRES_PATH_MAX 60
 MUST_CHECK bool postgres_scratch_file(const struct postgres_target *t, int *fd,
                                       char path[POSTGRES_PATH_MAX], struct err *e);
-/* The same with the content of a stored file. */
-MUST_CHECK bool postgres_definitions_fetch(const struct postgres_target *t, const char *name,
-                                           int *fd, char path[POSTGRES_PATH_MAX], struct err *e);
 
 /* Make the roles of globals.sql that are missing. */
 MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);

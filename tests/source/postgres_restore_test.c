@@ -53,6 +53,32 @@ TEST(every_kind_of_object_is_there_again_and_pg_dump_says_the_same)
 }
 END
 
+/* Each of these keys locks two tables. */
+TEST(keys_of_tables_that_refer_to_each_other_come_back_with_many_jobs)
+{
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf before = {0};
+    AUTO(buf) struct buf after = {0};
+    struct stored s = {.backup = &b};
+    const struct postgres_files files = stored_files(&s);
+    struct postgres_restore_options to = restore_to("circle copy");
+    struct postgres_restore_report r;
+
+    backup_of(&b, "circle",
+              "DO $$ BEGIN FOR i IN 1..6 LOOP"
+              " EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, r int UNIQUE)', i);"
+              " EXECUTE format('INSERT INTO t%s SELECT n, n FROM generate_series(1, 2000) n', i);"
+              " END LOOP; FOR i IN 1..6 LOOP FOR n IN 1..6 LOOP"
+              " EXECUTE format('ALTER TABLE t%s ADD FOREIGN KEY (r) REFERENCES t%s', i, n);"
+              " END LOOP; END LOOP; END $$");
+    to.jobs = 8;
+    CHECK_OK(postgres_restore(&to, &files, &r, e));
+    dump_of("circle", &before);
+    dump_of("circle copy", &after);
+    check_same_lines(buf_string(&before), buf_string(&after));
+}
+END
+
 TEST(settings_and_owner_of_the_database_come_along)
 {
     AUTO(backup) struct backup b;
@@ -151,7 +177,7 @@ TEST(stored_files_that_are_damaged_leave_no_database)
     check_fails(&(struct stored){&b, "pre-data.dump", slice_string("PGDMP"), NULL, NULL, NULL},
                 ERR_FATAL, "definitions before the data: pg_restore");
     check_fails(&(struct stored){&b, "post-data.dump", slice_string(""), NULL, NULL, NULL},
-                ERR_FATAL, "definitions after the data: pg_restore");
+                ERR_FATAL, "definitions after the data: post-data.dump");
     check_fails(&(struct stored){&b, "manifest.json", slice_string("{}"), NULL, NULL, NULL},
                 ERR_CORRUPT, "the manifest is damaged");
 }
@@ -534,6 +560,7 @@ END
 
 TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               every_kind_of_object_is_there_again_and_pg_dump_says_the_same,
+              keys_of_tables_that_refer_to_each_other_come_back_with_many_jobs,
               settings_and_owner_of_the_database_come_along, a_database_that_exists_is_not_touched,
               stored_files_that_are_damaged_leave_no_database,
               an_extension_that_the_server_does_not_have_is_told_before_anything_is_made,
