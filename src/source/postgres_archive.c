@@ -1,7 +1,7 @@
 /*
- * The beginning of a file of pg_dump's custom format, versions 1.14 (PostgreSQL 13) to 1.16.  An
- * integer is a byte for its sign and then its bytes, the lowest first; a text is an integer for its
- * length, -1 for none, and its bytes.
+ * The beginning of a file of pg_dump's custom format, versions 1.14 (of PostgreSQL 12) to 1.16 (of
+ * 17 and since).  An integer is a byte for its sign and then its bytes, the lowest first; a text is
+ * an integer for its length, -1 for none, and its bytes.
  *
  *     "PGDMP", major, minor, revision   a byte each
  *     size of integers, size of offsets, format (1)   a byte each

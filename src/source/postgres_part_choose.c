@@ -273,7 +273,6 @@ static bool choose_schemas(struct part *p, struct err *e)
     for (size_t i = 0; i < p->what->schemas.count; i++) {
         const char *schema = p->what->schemas.items[i];
         AUTO(postgres_result) PGresult *r = NULL;
-        AUTO(buf) struct buf sql = {0};
         const struct postgres_query q = {
             .sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1", .values = {schema}, .count = 1};
 

@@ -5,7 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "source/postgres_link.h"
+#include "source/postgres_archive.h"
 #include "source/postgres_stored.h"
 
 static bool restore_part(const struct backup *b, const char *database,
@@ -92,6 +92,8 @@ TEST(a_table_that_was_dropped_is_again_what_it_was)
     CHECK_OK(restore_table(&b, "part rich", POSTGRES_PART_NEW, TABLE("s", "t a"), e));
     postgres_server_sql(server, "part rich",
                         "ALTER TABLE s.user ALTER q SET DEFAULT nextval('s.\"t a_id_seq\"')");
+    check_same_dump("part rich", &before);
+    CHECK_OK(restore_table(&b, "part rich", POSTGRES_PART_REPLACE_ROWS, TABLE("s", "t a"), e));
     check_same_dump("part rich", &before);
     CHECK_ERR(restore_table(&b, "part rich", POSTGRES_PART_NEW, TABLE("s", "t a"), e), ERR_EXISTS);
     CHECK_ERR(restore_table(&b, "part rich", POSTGRES_PART_NEW, TABLE("s", "t  a"), e),
@@ -421,6 +423,28 @@ TEST(only_what_is_wanted_is_read_and_damage_changes_nothing)
 }
 END
 
+TEST(a_dump_with_any_byte_changed_is_read_or_refused)
+{
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf bytes = {0};
+    struct postgres_link nobody = {0};
+    int refused = 0;
+
+    take(&b, "part bytes", "CREATE TABLE a (i serial PRIMARY KEY, b text DEFAULT 'x')");
+    buf_append_slice(&bytes, file_of(&b, "pre-data.dump"));
+    for (size_t i = 0; i < bytes.size; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            AUTO(postgres_archive) struct postgres_archive a = {0};
+            struct err why = {0};
+
+            bytes.data[i] ^= (uint8_t)(1 << bit);
+            refused += !postgres_archive_read(buf_slice(&bytes), &nobody, &a, &why);
+            bytes.data[i] ^= (uint8_t)(1 << bit);
+        }
+    ck_assert_int_gt(refused, 1000);
+}
+END
+
 static void cancel_at_rows(void *arg, const char *name)
 {
     (void)arg;
@@ -477,5 +501,6 @@ TESTS_BETWEEN("postgres_part", server_begin, server_end,
               a_partition_comes_back_to_its_parent_without_firing_its_triggers,
               hostile_names_are_only_names, names_are_found_in_other_encodings,
               only_what_is_wanted_is_read_and_damage_changes_nothing,
+              a_dump_with_any_byte_changed_is_read_or_refused,
               cancelled_in_the_rows_nothing_has_changed,
               who_may_not_change_a_table_is_told_and_nothing_has_changed)
