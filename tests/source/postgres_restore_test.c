@@ -177,7 +177,7 @@ TEST(stored_files_that_are_damaged_leave_no_database)
     check_fails(&(struct stored){&b, "pre-data.dump", slice_string("PGDMP"), NULL, NULL, NULL},
                 ERR_FATAL, "definitions before the data: pg_restore");
     check_fails(&(struct stored){&b, "post-data.dump", slice_string(""), NULL, NULL, NULL},
-                ERR_FATAL, "definitions after the data: post-data.dump");
+                ERR_CORRUPT, "definitions after the data: post-data.dump");
     check_fails(&(struct stored){&b, "manifest.json", slice_string("{}"), NULL, NULL, NULL},
                 ERR_CORRUPT, "the manifest is damaged");
 }
