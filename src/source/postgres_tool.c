@@ -168,20 +168,18 @@ static void errors_hide(struct errors *s, const char *secret)
 }
 
 /*
- * What to tell of it: PostgreSQL's programs end with a line of the failure and lines of details,
- * which may hold a long statement.  Others end with what matters.
+ * What to tell of it: PostgreSQL's programs say the failure in a line, behind it details, which may
+ * hold a long statement, and failures that follow from it.  Others end with what matters.
  */
 static struct slice errors_end(const struct errors *s)
 {
     static const char mark[] = ": error: ";
-    const char *found = NULL;
     const char *end = s->text + s->size;
+    const char *found = memmem(s->text, s->size, mark, strlen(mark));
     const char *from = s->size > ERRORS_SHOWN ? end - ERRORS_SHOWN : s->text;
     const char *line = NULL;
 
-    for (const char *at = s->text; (at = memmem(at, (size_t)(end - at), mark, strlen(mark)));)
-        found = at++;
-    if (found != NULL && found < from) {
+    if (found != NULL) {
         line = memrchr(s->text, '\n', (size_t)(found - s->text));
         from = line == NULL ? s->text : line + 1;
     } else if (from > s->text && from[-1] != '\n') {

@@ -86,15 +86,34 @@ static struct postgres_item *find_item(struct verify *v, const char *schema, con
     return NULL;
 }
 
-static bool has_columns(const struct postgres_item *item, const struct postgres_texts *wanted)
+static bool has_column(const struct postgres_texts *columns, const char *name)
 {
-    const struct postgres_texts *found = &item->table.columns;
+    for (size_t i = 0; i < columns->count; i++)
+        if (strcmp(columns->items[i], name) == 0)
+            return true;
+    return false;
+}
 
-    if (found->count != wanted->count)
+/*
+ * Whether a table has the wanted columns, which its rows are then read in the order of.  Their own
+ * order may differ: when the child of a table is made, it gets its parent's columns first, also
+ * those that the parent got later.
+ */
+static bool take_columns(struct verify *v, struct postgres_item *item,
+                         const struct postgres_texts *wanted)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    if (item->table.columns.count != wanted->count)
         return false;
-    for (size_t i = 0; i < found->count; i++)
-        if (strcmp(found->items[i], wanted->items[i]) != 0)
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!has_column(&item->table.columns, wanted->items[i]))
             return false;
+        if (i > 0)
+            buf_printf(&sql, ", ");
+        postgres_name_quote(wanted->items[i], &sql);
+    }
+    item->sql_columns = arena_string(&v->found.selection.arena, buf_slice(&sql));
     return true;
 }
 
@@ -112,7 +131,7 @@ static void shapes_compare(struct verify *v)
         else if (strcmp(item->table.kind, t->kind) != 0)
             differ(v, "table %s.%s is of kind %s, was %s", t->schema, t->name, item->table.kind,
                    t->kind);
-        else if (!has_columns(item, &t->columns))
+        else if (!take_columns(v, item, &t->columns))
             differ(v, "table %s.%s has other columns", t->schema, t->name);
         else if (t->file != NULL) {
             item->table.condition = t->condition;

@@ -117,5 +117,5 @@ status 0 "$HOLDFAST" snapshots --json
 json out 'len(lines[0]) == 5'
 status 0 "$HOLDFAST" config show
 lacks out "$secret"
-! grep -rqF "$secret" told repo state "$server/log" || fail "something holds the password"
+! grep -rqF "$secret" told repo "$server/log" || fail "something holds the password"
 echo "$looks looks, $programs at programs: no password"

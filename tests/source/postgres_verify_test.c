@@ -65,6 +65,18 @@ TEST(tables_that_are_missing_new_or_of_another_shape_are_found)
 }
 END
 
+TEST(columns_in_another_order_are_the_same_and_their_rows_are_compared)
+{
+    static const char order[] = "ALTER TABLE t ADD \"A\"\"b\" int; UPDATE t SET \"A\"\"b\" = a;"
+                                "ALTER TABLE t DROP a; ALTER TABLE t RENAME \"A\"\"b\" TO a;";
+    AUTO(buf) struct buf with_change = {0};
+
+    buf_printf(&with_change, "%s UPDATE t SET a = 7 WHERE b = 'y'", order);
+    check_differs("order", order, 0, "");
+    check_differs("order_and_row", buf_string(&with_change), 1, "table public.t has other rows");
+}
+END
+
 TEST(sequences_extensions_and_large_objects_that_differ_are_found)
 {
     check_differs("value", "SELECT nextval('s')", 1, "sequence public.s is at 2, was at 1");
@@ -117,6 +129,7 @@ TESTS_BETWEEN("postgres_verify", server_begin, server_end, an_equal_database_has
               a_row_that_is_missing_is_found, a_row_that_changed_is_found,
               one_row_twice_instead_of_another_is_found,
               tables_that_are_missing_new_or_of_another_shape_are_found,
+              columns_in_another_order_are_the_same_and_their_rows_are_compared,
               sequences_extensions_and_large_objects_that_differ_are_found,
               at_most_a_hundred_differences_are_told_and_all_are_counted,
               a_database_that_is_not_there_or_a_damaged_manifest_is_no_report)
