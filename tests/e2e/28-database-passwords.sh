@@ -8,7 +8,7 @@ here=$(dirname "$(readlink -f "$0")")
 
 bin='' dsn='' server='' watcher=''
 start_postgres shop
-trap 'kill $watcher 2>/dev/null; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
 # Known to this shell and to files only: an argument would be seen.
 secret=canary-$(head -c 8 /dev/urandom | od -An -tx1 | tr -d ' \n')
 printf '%s\n' "$secret" >password
