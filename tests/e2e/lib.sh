@@ -66,6 +66,9 @@ latest_id() {
     json_get out 'lines[0][-1]["id"]'
 }
 
+# What a case has to stop at its end, before the server; it defines its own.
+at_end() { :; }
+
 # A PostgreSQL server in the folder server, its socket there too; stopped by its pid at the end.  The
 # database of the name given is made, and dsn says where it is.  Ends with 77 when none is installed.
 start_postgres() {
@@ -78,7 +81,7 @@ start_postgres() {
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
         chown postgres "$server"
     fi
-    trap 'kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+    trap 'at_end; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
     # shellcheck disable=SC2086
     (cd / && $as "$bin/initdb" -D "$server/data" -U postgres -A trust --no-sync) >"$work/server.log" 2>&1 ||
         fail "initdb: $(tail -3 "$work/server.log")"
