@@ -81,7 +81,7 @@ start_postgres() {
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
         chown postgres "$server"
     fi
-    trap 'at_end; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+    trap 'at_end || true; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null || true; rm -rf "$server" "$work"' EXIT
     # shellcheck disable=SC2086
     (cd / && $as "$bin/initdb" -D "$server/data" -U postgres -A trust --no-sync) >"$work/server.log" 2>&1 ||
         fail "initdb: $(tail -3 "$work/server.log")"
