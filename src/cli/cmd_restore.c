@@ -257,19 +257,22 @@ static bool run_into(struct call *call, struct err *e)
     AUTO(mem_secret) char *password = NULL;
     struct restore_server server;
     struct postgres_part part = {0};
+    struct progress_view view;
     const bool has_server = args->dsn != NULL;
     const bool has_part = part_args_are_given(&args->part);
 
     if ((has_part && !part_args_read(&args->part, args->in_place, &call->arena, &part, e)) ||
         (has_server ? !find_server(call, &server, &password, e)
                     : !path_absolute(args->into, &path, e)) ||
-        !session_open(call, &s, e) ||
+        !progress_init(&view, call->out, PROGRESS_RESTORE, e) || !session_open(call, &s, e) ||
         !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
         return false;
     if (sub == NULL)
         return err_set(e, ERR_USAGE, "--into needs SNAPSHOT:/sqlite/NAME or :/postgres/NAME");
 
+    const struct report report = progress_report(&view);
     const struct restore_into_options o = {.snapshot = snapshot,
+                                           .report = &report,
                                            .place = sub,
                                            .into = has_server ? args->into : buf_string(&path),
                                            .force = args->force,
@@ -282,6 +285,7 @@ static bool run_into(struct call *call, struct err *e)
             part_args_advise(&part, e);
         return err_wrap(e, "restore into %s", args->into);
     }
+    progress_end(&view);
     tell_into(call, &o, &result);
     return true;
 }

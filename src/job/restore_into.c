@@ -8,7 +8,9 @@
 #include "base/text.h"
 #include "codec/random.h"
 #include "job/feed.h"
+#include "job/job.h"
 #include "job/stored_database.h"
+#include "job/ticker.h"
 
 #define SQLITE_PLACE   "sqlite/"
 #define POSTGRES_PLACE "postgres/"
@@ -53,17 +55,59 @@ static bool into_file(struct repo *r, const struct restore_into_options *o, stru
 
 /* PostgreSQL */
 
-bool restore_into_make(const struct postgres_restore_options *how,
-                       const struct postgres_files *files, struct restore_into_result *out,
-                       struct err *e)
+/* What a thread that only tells looks at. */
+struct into_progress {
+    const struct report *report;
+    const char *place;
+    int64_t began_ns;
+    uint64_t bytes_total;
+    struct postgres_restore_report made;
+};
+
+static void tick(void *arg)
+{
+    struct into_progress *i = arg;
+    const struct progress p = {.elapsed_ns = clock_monotonic_ns() - i->began_ns,
+                               .bytes_done = atomic_load(&i->made.bytes_done),
+                               .bytes_total = i->bytes_total,
+                               .source = i->place,
+                               .rows_done = atomic_load(&i->made.rows_done)};
+
+    i->report->progress(i->report->arg, &p);
+}
+
+static bool fill(struct into_progress *i, const struct postgres_restore_options *how,
+                 const struct postgres_files *files, struct err *e)
+{
+    const bool is_told = i->report != NULL && i->report->progress != NULL;
+    struct postgres_stored stored = {0};
+
+    if (!postgres_stored_read(files, &stored, e))
+        return false;
+    i->bytes_total = stored.bytes;
+
+    AUTO(ticker) struct ticker *ticker = ticker_start(is_told ? tick : NULL, i);
+
+    (void)ticker;
+    return postgres_restore(how, files, &i->made, e);
+}
+
+bool restore_into_make(struct repo *r, const struct snapshot *snapshot, const char *place,
+                       const struct postgres_restore_options *how, const struct report *report,
+                       struct restore_into_result *out, struct err *e)
 {
     AUTO(postgres_verify_report) struct postgres_verify_report found = {0};
-    struct postgres_restore_report made = {0};
+    AUTO(stored_database) struct stored_database stored;
+    AUTO(buf) struct buf path = {0};
+    struct into_progress progress = {
+        .report = report, .place = place, .began_ns = clock_monotonic_ns()};
     struct err why = {0}, ignored = {0};
 
-    if (!postgres_restore(how, files, &made, e))
+    buf_printf(&path, "/%s", place);
+    stored_database_init(&stored, r, &snapshot->tree, buf_string(&path));
+    if (!fill(&progress, how, &stored.files, e))
         return false;
-    if (postgres_verify(how, files, &found, &why) && found.differences > 0)
+    if (postgres_verify(how, &stored.files, &found, &why) && found.differences > 0)
         (void)err_set(&why, ERR_CORRUPT, "what was restored differs from its manifest: %s",
                       buf_string(&found.text));
     if (why.code == ERR_NONE) {
@@ -78,13 +122,17 @@ bool restore_into_make(const struct postgres_restore_options *how,
                : err_wrap(e, "database %s, which is still there", how->database);
 }
 
-static bool bring_part(const struct postgres_restore_options *how,
-                       const struct postgres_files *files, const struct postgres_part *part,
-                       struct restore_into_result *out, struct err *e)
+static bool bring_part(struct repo *r, const struct restore_into_options *o,
+                       const struct postgres_restore_options *how, struct restore_into_result *out,
+                       struct err *e)
 {
+    AUTO(stored_database) struct stored_database stored;
+    AUTO(buf) struct buf path = {0};
     struct postgres_restore_report made = {0};
 
-    if (!postgres_restore_part(how, files, part, &made, e))
+    buf_printf(&path, "/%s", o->place);
+    stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
+    if (!postgres_restore_part(how, &stored.files, o->part, &made, e))
         return false;
     out->tables = made.tables;
     out->rows = made.rows;
@@ -153,7 +201,6 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
                         struct restore_into_result *out, struct err *e)
 {
     AUTO(mem) char *beside = o->in_place ? beside_name() : NULL;
-    AUTO(buf) struct buf path = {0};
 
     if (o->server == NULL)
         return err_set(e, ERR_USAGE, "/%s is a PostgreSQL database: say with --dsn which server",
@@ -166,15 +213,12 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
                                                  .database = beside != NULL ? beside : o->into,
                                                  .with_globals = o->server->with_globals,
                                                  .jobs = o->server->jobs};
-    AUTO(stored_database) struct stored_database stored;
 
-    buf_printf(&path, "/%s", o->place);
-    stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
     if (o->part != NULL)
-        return bring_part(&how, &stored.files, o->part, out, e);
+        return bring_part(r, o, &how, out, e);
     if (beside != NULL && !check_is_there(&how, o->into, e))
         return false;
-    return restore_into_make(&how, &stored.files, out, e) &&
+    return restore_into_make(r, o->snapshot, o->place, &how, o->report, out, e) &&
            (beside == NULL || take_place(&how, o->into, out, e));
 }
 

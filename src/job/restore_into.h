@@ -16,6 +16,8 @@ struct restore_server {
     bool with_globals;
 };
 
+struct report;
+
 struct restore_into_options {
     const struct snapshot *snapshot;
     const char *place; /* in the snapshot, without the first '/': "sqlite/app.db" */
@@ -24,6 +26,7 @@ struct restore_into_options {
     bool in_place;     /* PostgreSQL: the database is there already, and gives way */
     const struct postgres_part *part;    /* PostgreSQL: only this, into a database that is there */
     const struct restore_server *server; /* PostgreSQL; or NULL */
+    const struct report *report;         /* gets progress of a PostgreSQL database; or NULL */
 };
 
 struct restore_into_result {
@@ -46,10 +49,11 @@ void restore_into_result_auto(struct restore_into_result *r);
 MUST_CHECK bool restore_into_run(struct repo *r, const struct restore_into_options *o,
                                  struct restore_into_result *out, struct err *e);
 
-/* Make PostgreSQL database how->database and compare it with its manifest; what differs is dropped
- * again.  Fills in the figures of out. */
-MUST_CHECK bool restore_into_make(const struct postgres_restore_options *how,
-                                  const struct postgres_files *files,
-                                  struct restore_into_result *out, struct err *e);
+/* Make PostgreSQL database how->database out of what is stored at place and compare it with its
+ * manifest; what differs is dropped again.  Fills in the figures of out.  report may be NULL. */
+MUST_CHECK bool restore_into_make(struct repo *r, const struct snapshot *snapshot,
+                                  const char *place, const struct postgres_restore_options *how,
+                                  const struct report *report, struct restore_into_result *out,
+                                  struct err *e);
 
 #endif

@@ -94,14 +94,11 @@ static bool begin(struct restore_source *p, struct err *e)
 static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     AUTO(server) struct server s = {0};
-    AUTO(buf) struct buf path = {0};
-    AUTO(stored_database) struct stored_database stored;
     AUTO(restore_into_result) struct restore_into_result made = {0};
     const char *staged;
 
-    stored_open(p, &path, &stored);
     if (!restore_source_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
-        !restore_into_make(&s.how, &stored.files, &made, e))
+        !restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e))
         return false;
     restore_put_rows(what, made.tables, made.rows);
     return true;

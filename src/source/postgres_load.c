@@ -41,17 +41,40 @@ static void copy_format(const struct postgres_table *t, const char *encoding, st
     buf_printf(out, ")");
 }
 
+/* A stored file whose bytes are counted as they pass. */
+struct counted_file {
+    struct postgres_file file;
+    struct postgres_restore_report *report;
+};
+
+static void counted_file_auto(struct counted_file *f)
+{
+    postgres_file_auto(&f->file);
+}
+
+static bool counted_next(void *arg, struct buf *out, struct err *e)
+{
+    struct counted_file *f = arg;
+    const size_t before = out->size;
+
+    if (!postgres_file_next(&f->file, out, e))
+        return false;
+    atomic_fetch_add(&f->report->bytes_done, out->size - before);
+    return true;
+}
+
 bool postgres_rows_load(const struct postgres_target *target, struct postgres_link *l,
                         const struct postgres_table *t, struct err *e)
 {
-    AUTO(postgres_file) struct postgres_file f = {0};
+    AUTO(counted_file) struct counted_file f = {.report = target->report};
     AUTO(buf) struct buf sql = {0};
     uint64_t rows = 0;
 
     copy_format(t, target->manifest.encoding, &sql);
-    if (!postgres_file_open(&f, target->files, t->file, e) ||
-        !postgres_link_load(l, buf_string(&sql), postgres_file_next, &f, &rows, e))
+    if (!postgres_file_open(&f.file, target->files, t->file, e) ||
+        !postgres_link_load(l, buf_string(&sql), counted_next, &f, &rows, e))
         return err_wrap(e, "table %s.%s", t->schema, t->name);
+    atomic_fetch_add(&target->report->rows_done, rows);
     if (rows != t->rows)
         return err_set(e, ERR_CORRUPT,
                        "table %s.%s: its file has %llu rows, and the manifest tells of %llu",

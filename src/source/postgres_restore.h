@@ -4,6 +4,8 @@
 #ifndef SOURCE_POSTGRES_RESTORE_H
 #define SOURCE_POSTGRES_RESTORE_H
 
+#include <stdatomic.h>
+
 #include "source/postgres.h"
 
 /* How the stored files are read; names are as in docs/sources/postgres.md ("manifest.json",
@@ -45,6 +47,7 @@ struct postgres_restore_options {
 struct postgres_restore_report {
     bool is_made; /* the server made the database: what failed later is not for lack of room */
     uint64_t tables, rows, bytes, blobs;
+    _Atomic uint64_t rows_done, bytes_done; /* so far: for who looks from another thread */
 };
 
 /*

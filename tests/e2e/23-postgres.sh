@@ -28,7 +28,8 @@ YAML
 chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" init -r repo --key-file key
 export HOLDFAST_REPOSITORY="$PWD/repo" HOLDFAST_KEY_FILE="$PWD/key"
-status 0 "$HOLDFAST" backup --set shop
+status 0 env HOLDFAST_PROGRESS_FPS=1000 "$HOLDFAST" backup --set shop --json
+json out 'any(l.get("source") == "postgres/shop" for l in lines)'
 status 0 "$HOLDFAST" ls latest:/postgres/shop
 has out 'manifest.json'
 has out 'data/stock.item.copy'
@@ -39,7 +40,8 @@ has out 'tables'
 look() { "$bin/pg_dump" -h "$server" -U postgres "$1" | grep -v '^\\\(un\)\?restrict'; }
 admin="host=$server user=postgres dbname=postgres"
 look shop >shop.sql
-status 0 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$admin"
+status 0 env HOLDFAST_PROGRESS_FPS=1000 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$admin" --json
+json out '[l for l in lines if l.get("rows_done", 0) > 0][-1]["rows_done"] == lines[-1]["rows"]'
 look copy >copy.sql
 cmp shop.sql copy.sql || fail "the copy differs"
 status 1 "$HOLDFAST" restore latest:/postgres/shop --into copy --dsn "$admin"
