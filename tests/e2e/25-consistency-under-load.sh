@@ -13,7 +13,7 @@ stop_writers() {
     [ -z "$writers" ] || kill $writers 2>/dev/null || true
     writers=
 }
-trap 'stop_writers; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+at_end() { stop_writers; }
 
 # 200 accounts with 1000 each in either of two tables; what is moved is also noted in a third.
 psql -c "create table giro (id int primary key, cents bigint not null);

@@ -12,7 +12,7 @@ stop_proxy() {
     [ -z "$proxy" ] || kill "$proxy" 2>/dev/null || true
     proxy=
 }
-trap 'stop_proxy; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+at_end() { stop_proxy; }
 psql -c "create table item as select i, md5(i::text) as name from generate_series(1, 20000) i;
     create table sale as select i, repeat('s', i % 90) as note from generate_series(1, 20000) i;
     create table part (i int) partition by range (i); create table part_1 partition of part for values from (0) to (9999);

@@ -6,9 +6,9 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
 
-bin='' dsn='' server='' watcher=''
+server='' watcher=''
 start_postgres shop
-trap 'kill $watcher 2>/dev/null; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+at_end() { [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true; }
 # Known to this shell and to files only: an argument would be seen.
 secret=canary-$(head -c 8 /dev/urandom | od -An -tx1 | tr -d ' \n')
 printf '%s\n' "$secret" >password

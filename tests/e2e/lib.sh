@@ -3,7 +3,9 @@
 
 PYTHON=${PYTHON:-/usr/bin/python3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-e2e.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+# What a case has to end itself, it ends in a function of this name.
+at_end() { :; }
+trap 'at_end; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
 fail() {
@@ -78,7 +80,7 @@ start_postgres() {
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
         chown postgres "$server"
     fi
-    trap 'kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null; rm -rf "$server" "$work"' EXIT
+    trap 'at_end; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null || true; rm -rf "$server" "$work"' EXIT
     # shellcheck disable=SC2086
     (cd / && $as "$bin/initdb" -D "$server/data" -U postgres -A trust --no-sync) >"$work/server.log" 2>&1 ||
         fail "initdb: $(tail -3 "$work/server.log")"
