@@ -20,6 +20,9 @@ static inline bool hash_is_equal(const struct hash *a, const struct hash *b)
 
 void sha256(struct slice in, struct hash *out);
 
+/* The sums of two runs of bytes; faster than one by one when both have as many blocks of 64. */
+void sha256_two(struct slice a, struct slice b, struct hash *of_a, struct hash *of_b);
+
 /* SHA-256 of a run of bytes that arrives in parts. */
 struct sha256_stream;
 struct sha256_stream *sha256_stream_new(void);

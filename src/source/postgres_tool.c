@@ -1,6 +1,7 @@
 #include "source/postgres_tool.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,16 @@ static void found_auto(struct found *f)
     mem_free(f->path);
 }
 
+/* Debian's starter, a program in Perl that takes longer than most of what it starts, and looks for
+ * that where look_below_lib() does. */
+static bool is_starter(const char *path)
+{
+    char real[PATH_MAX];
+    const char *name = realpath(path, real) == NULL ? NULL : strrchr(real, '/');
+
+    return name != NULL && strcmp(name, "/pg_wrapper") == 0;
+}
+
 /* Look at one path; true when it is what is wanted. */
 static bool consider(struct found *f, struct slice directory, const char *program)
 {
@@ -78,7 +89,7 @@ static bool consider(struct found *f, struct slice directory, const char *progra
 
     buf_append_slice(&path, directory);
     buf_printf(&path, "/%s", program);
-    if (access(buf_string(&path), X_OK) < 0)
+    if (access(buf_string(&path), X_OK) < 0 || is_starter(buf_string(&path)))
         return false;
 
     const int major = version_of(buf_string(&path));

@@ -29,6 +29,23 @@ TEST(sha256_gives_the_published_sums)
     check_hex(h.bytes, 32, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(two_sums_at_once_are_those_of_each_alone)
+{
+    uint8_t bytes[300];
+    struct hash a, b, x, y;
+
+    random_bytes(bytes, sizeof(bytes));
+    for (size_t i = 0; i < 200; i++)
+        for (size_t n = 0; n < 200; n++) {
+            const struct slice one = SLICE_OF(bytes, i), other = SLICE_OF(bytes + 100, n);
+
+            sha256_two(one, other, &a, &b);
+            sha256(one, &x);
+            sha256(other, &y);
+            CHECK(hash_is_equal(&a, &x) && hash_is_equal(&b, &y));
+        }
+}
+
 TEST(a_stream_of_a_million_letters_sums_as_published)
 {
     AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
@@ -221,9 +238,10 @@ TEST(random_bytes_fills_all_of_a_long_run_and_never_repeats)
             ck_abort_msg("the same sixteen bytes at %zu", i);
 }
 
-TESTS("hash", sha256_gives_the_published_sums, a_stream_of_a_million_letters_sums_as_published,
-      mac_gives_the_sums_of_rfc_4231, a_mac_remembers_nothing_of_the_message_before,
-      macs_of_many_messages_are_those_of_each_alone, a_hash_beside_macs_is_the_one_of_its_bytes,
+TESTS("hash", sha256_gives_the_published_sums, two_sums_at_once_are_those_of_each_alone,
+      a_stream_of_a_million_letters_sums_as_published, mac_gives_the_sums_of_rfc_4231,
+      a_mac_remembers_nothing_of_the_message_before, macs_of_many_messages_are_those_of_each_alone,
+      a_hash_beside_macs_is_the_one_of_its_bytes,
 
       hkdf_gives_the_bytes_of_rfc_5869_with_salt_and_info,
       hkdf_gives_the_bytes_of_rfc_5869_without_salt_and_info,
