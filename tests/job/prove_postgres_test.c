@@ -63,6 +63,12 @@ static bool spoil_write(struct lane *n, size_t size, struct err *e)
     return real->write(n, size, e);
 }
 
+static void spoil_rows(struct sink *k, uint64_t more)
+{
+    (void)k;
+    real->rows(real_sink, more);
+}
+
 static const struct member_ops *member_real;
 
 static bool spoil_send(struct member *m, struct sink *k, struct sink_dir *dir,
@@ -77,6 +83,7 @@ static bool spoil_send(struct member *m, struct sink *k, struct sink_dir *dir,
     ops.lane_open = spoil_open;
     ops.room = spoil_room;
     ops.write = spoil_write;
+    ops.rows = spoil_rows;
     return member_real->send(m, &spoiling, dir, l, failure, e);
 }
 
