@@ -1,5 +1,7 @@
 #include "codec/compress.h"
 
+#include <assert.h>
+#include <string.h>
 #include <zstd.h>
 
 #include "base/mem.h"
@@ -14,13 +16,27 @@ enum {
     SAMPLE_LEVEL = 1,
 };
 
+/*
+ * After a prefix: level 1 with long-distance matching (as zstd sets it up for the window), which
+ * finds the stretches that are the same, and a larger table for what lies between.  Measured on the
+ * changed files of two kernel releases (docs/benchmarks.md): more in either takes longer and saves
+ * nothing.
+ */
+enum {
+    PREFIX_LEVEL = 1,
+    PREFIX_HASH_LOG = 16,
+    PREFIX_SAMPLE = 32 << 10,
+};
+
 /* Entries of level 1's hash table for CONTENT_LONG, as a power of two; zstd's own choice is 14. */
 #define LONG_HASH_LOG 16
 
 struct compressor {
     ZSTD_CCtx *compress;
     ZSTD_CCtx *sample; /* of its own, so that the tables of compress keep their size */
+    ZSTD_CCtx *after;  /* a prefix; NULL until it is needed */
     ZSTD_DCtx *expand;
+    struct buf again;  /* what was compressed after a prefix, expanded */
     int long_hash_log; /* for CONTENT_LONG; 0: the level's own */
     bool has_gained;   /* the input before was worth it, so this one is not sampled */
 };
@@ -53,7 +69,9 @@ void compressor_free(struct compressor *c)
         return;
     ZSTD_freeCCtx(c->compress);
     ZSTD_freeCCtx(c->sample);
+    ZSTD_freeCCtx(c->after);
     ZSTD_freeDCtx(c->expand);
+    buf_done(&c->again);
     mem_free(c);
 }
 
@@ -115,6 +133,90 @@ bool compressor_compress(struct compressor *c, struct slice in, enum content con
     return c->has_gained;
 }
 
+static void prepare_after(struct compressor *c)
+{
+    if (c->after != NULL)
+        return;
+    c->after = ZSTD_createCCtx();
+    if (c->after == NULL)
+        mem_exit("out of memory");
+    zstd_must(ZSTD_CCtx_setParameter(c->after, ZSTD_c_compressionLevel, PREFIX_LEVEL));
+    zstd_must(ZSTD_CCtx_setParameter(c->after, ZSTD_c_hashLog, PREFIX_HASH_LOG));
+    zstd_must(ZSTD_CCtx_setParameter(c->after, ZSTD_c_enableLongDistanceMatching, 1));
+}
+
+/* The window in which both bytes and prefix have room, as a power of two. */
+static int window_log(size_t size)
+{
+    int log = 18;
+
+    while (((size_t)1 << log) < size)
+        log++;
+    return log;
+}
+
+/* About what in takes without its prefix: never less, but for luck. */
+static size_t size_alone(struct compressor *c, struct slice in)
+{
+    uint8_t out[ZSTD_COMPRESSBOUND(PREFIX_SAMPLE)];
+    const size_t piece = in.size < PREFIX_SAMPLE ? in.size : PREFIX_SAMPLE;
+    const size_t n = ZSTD_compressCCtx(c->sample, out, sizeof(out), in.data + (in.size - piece) / 2,
+                                       piece, SAMPLE_LEVEL);
+
+    zstd_must(n);
+    return (size_t)((double)n * (double)in.size / (double)piece);
+}
+
+/* Whether after bytes are at most half of what in takes alone; tried where an estimate, which is
+ * too high as a rule, does not settle it. */
+static bool is_half(struct compressor *c, struct slice in, size_t after, struct buf *scratch)
+{
+    const size_t before = scratch->size;
+
+    if (after * 6 <= size_alone(c, in))
+        return true;
+
+    const bool gains = compressor_compress(c, in, CONTENT_LONG, scratch);
+    const size_t alone = gains ? scratch->size - before : in.size;
+
+    scratch->size = before;
+    return after <= alone / 2;
+}
+
+static bool expands_to(struct compressor *c, struct slice prefix, struct slice packed,
+                       struct slice in)
+{
+    struct err ignored;
+
+    buf_clear(&c->again);
+    return compressor_expand(c, prefix, packed, in.size, &c->again, &ignored) &&
+           memcmp(c->again.data, in.data, in.size) == 0;
+}
+
+bool compressor_compress_after(struct compressor *c, struct slice prefix, struct slice in,
+                               struct buf *out)
+{
+    const size_t before = out->size;
+    const size_t limit = in.size / 2;
+
+    assert(prefix.size > 0 && prefix.size <= COMPRESS_PREFIX_MAX);
+    if (limit == 0 || in.size > COMPRESS_PLAIN_MAX)
+        return false;
+    prepare_after(c);
+    zstd_must(
+        ZSTD_CCtx_setParameter(c->after, ZSTD_c_windowLog, window_log(prefix.size + in.size)));
+    zstd_must(ZSTD_CCtx_refPrefix(c->after, prefix.data, prefix.size));
+
+    const size_t n = ZSTD_compress2(c->after, buf_extend(out, limit), limit, in.data, in.size);
+
+    out->size = ZSTD_isError(n) ? before : before + n;
+    if (out->size > before && is_half(c, in, n, out) &&
+        expands_to(c, prefix, SLICE_OF(out->data + before, n), in))
+        return true;
+    out->size = before;
+    return false;
+}
+
 /*
  * in is one frame of the current format that says it holds plain_size bytes.  Skippable and
  * legacy frames begin otherwise.
@@ -129,8 +231,8 @@ static bool frame_is_sound(struct slice in, size_t plain_size)
            ZSTD_findFrameCompressedSize(in.data, in.size) == in.size;
 }
 
-bool compressor_expand(struct compressor *c, struct slice in, size_t plain_size, struct buf *out,
-                       struct err *e)
+bool compressor_expand(struct compressor *c, struct slice prefix, struct slice in,
+                       size_t plain_size, struct buf *out, struct err *e)
 {
     const size_t before = out->size;
 
@@ -138,7 +240,9 @@ bool compressor_expand(struct compressor *c, struct slice in, size_t plain_size,
         return err_set(e, ERR_CORRUPT, "the compressed bytes are not one frame of %zu bytes",
                        plain_size);
 
-    /* The output is the window: whatever the frame asks for, no other memory is taken. */
+    /* Output and prefix are the window: whatever the frame asks for, no other memory is taken. */
+    zstd_must(ZSTD_DCtx_refPrefix(c->expand, prefix.data, prefix.size));
+
     const size_t n =
         ZSTD_decompressDCtx(c->expand, buf_extend(out, plain_size), plain_size, in.data, in.size);
 

@@ -31,10 +31,21 @@ MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, enum 
                                     struct buf *out);
 
 /*
- * Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was: in is
- * not a single frame that names this size and ends where in does.
+ * The same with a prefix that the reader has too, at most COMPRESS_PREFIX_MAX bytes and not empty:
+ * what in repeats of it costs next to nothing.  False when the result is not at most half as long
+ * as without the prefix (which is estimated where that is clear), or does not expand to what it
+ * was: that is tried here, where prefix and in are both at hand.
  */
-MUST_CHECK bool compressor_expand(struct compressor *c, struct slice in, size_t plain_size,
-                                  struct buf *out, struct err *e);
+#define COMPRESS_PREFIX_MAX ((size_t)8 << 20)
+MUST_CHECK bool compressor_compress_after(struct compressor *c, struct slice prefix,
+                                          struct slice in, struct buf *out);
+
+/*
+ * Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was: in is
+ * not a single frame that names this size and ends where in does.  prefix is what in was compressed
+ * after, or empty.
+ */
+MUST_CHECK bool compressor_expand(struct compressor *c, struct slice prefix, struct slice in,
+                                  size_t plain_size, struct buf *out, struct err *e);
 
 #endif

@@ -49,6 +49,7 @@ enum section_kind {
 enum compression {
     COMPRESSION_NONE = 0,
     COMPRESSION_ZSTD = 1,
+    COMPRESSION_ZSTD_AFTER = 2, /* of frames only: one zstd frame, after the bytes of bases */
 };
 
 /* The fields of a header that the caller chooses. */

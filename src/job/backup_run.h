@@ -31,6 +31,12 @@ enum slot_state {
     SLOT_LEFT_OUT,
 };
 
+/* What the previous snapshot says of a file's content. */
+struct content_before {
+    struct slice content;
+    bool is_indirect;
+};
+
 struct sink_dir {
     enum message_kind kind;
     struct sink_dir *parent;
@@ -38,6 +44,7 @@ struct sink_dir {
     struct listing *listing;
     uint8_t *states;                /* enum slot_state */
     bool *had_before;               /* the previous backup has an entry of this name and type */
+    struct content_before *before;  /* of files that are read again */
     size_t pending;                 /* slots that are waiting */
     struct sink_dir *newer, *older; /* all directories alive */
 };

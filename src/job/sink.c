@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/backup_run.h"
+#include "job/former.h"
 
 /* Files that end in one batch at most: bounds what waits when files are tiny or empty. */
 #define ENDED_MAX 512
@@ -21,6 +22,7 @@ struct lane {
     size_t chunk_start;       /* of the unfinished chunk, in batch->bytes */
     size_t scanned;           /* cutter's position in it */
     uint64_t file_bytes;
+    struct former former; /* content of the file in the previous snapshot */
 };
 
 void backup_run_fail(struct backup_run *run, const struct err *e)
@@ -54,6 +56,7 @@ static bool lane_open(struct sink *k, struct lane **out, struct err *e)
 
     n->run = run;
     n->reader = reader_new(run->repo);
+    n->former.repo = run->repo;
     *out = n;
     return true;
 }
@@ -116,6 +119,7 @@ static void lane_close(struct lane *n)
             backup_run_fail(n->run, &e);
     }
     reader_free(n->reader);
+    former_done(&n->former);
     mem_free(n);
 }
 
@@ -156,6 +160,10 @@ static void compare(struct lane *n, struct sink_dir *d, size_t slot, const struc
     else if (now->type == ENTRY_FILE && entry_is_unchanged(now, before) &&
              keep_content(n, d->listing, now, before))
         d->states[slot] = SLOT_READY;
+    else if (now->type == ENTRY_FILE)
+        d->before[slot] =
+            (struct content_before){.content = arena_copy(&d->listing->arena, before->content),
+                                    .is_indirect = (before->flags & ENTRY_INDIRECT) != 0};
 }
 
 /* Both sides are sorted by name.  A tree that cannot be read ends the comparison: what it
@@ -225,6 +233,7 @@ static bool enter(struct lane *n, struct sink_dir *parent, size_t slot, struct l
         .kind = MESSAGE_DIRECTORY, .parent = parent, .parent_slot = slot, .listing = l};
     d->states = mem_array(l->count, sizeof(*d->states));
     d->had_before = mem_array(l->count, sizeof(*d->had_before));
+    d->before = before == NULL ? NULL : mem_array(l->count, sizeof(*d->before));
     for (size_t i = 0; i < l->count; i++)
         if (l->entries[i].type == ENTRY_FILE || l->entries[i].type == ENTRY_DIRECTORY)
             d->states[i] = SLOT_WAITING;
@@ -258,6 +267,7 @@ void sink_dir_free(struct backup_run *run, struct sink_dir *d)
     listing_free(d->listing);
     mem_free(d->states);
     mem_free(d->had_before);
+    mem_free(d->before);
     mem_free(d);
 }
 
@@ -293,6 +303,19 @@ void file_record_free(struct backup_run *run, struct file_record *f)
     mem_free(f);
 }
 
+static void begin_former(struct lane *n, const struct sink_dir *d, size_t slot)
+{
+    former_clear(&n->former);
+    if (!d->had_before[slot])
+        return;
+
+    const struct content_before *b = &d->before[slot];
+
+    former_begin(
+        &n->former, n->reader,
+        &(struct entry){.flags = b->is_indirect ? ENTRY_INDIRECT : 0, .content = b->content});
+}
+
 static bool begin(struct lane *n, struct sink_dir *d, size_t slot, struct err *e)
 {
     assert(n->file == NULL);
@@ -301,18 +324,20 @@ static bool begin(struct lane *n, struct sink_dir *d, size_t slot, struct err *e
     n->file = record_new(n->run, d, slot);
     n->scanned = 0;
     n->file_bytes = 0;
+    begin_former(n, d, slot);
     return true;
 }
 
 /* Close a chunk of this size at chunk_start; send the batch when it is worth it. */
 static bool close_chunk(struct lane *n, size_t size, struct err *e)
 {
-    const struct piece p = {.offset = n->chunk_start,
-                            .size = size,
-                            .type = CHUNK_DATA,
-                            .cookie = n->file,
-                            .number = n->file->chunk_count++};
+    struct piece p = {.offset = n->chunk_start,
+                      .size = size,
+                      .type = CHUNK_DATA,
+                      .cookie = n->file,
+                      .number = n->file->chunk_count++};
 
+    p.has_base = former_next(&n->former, size, &p.base);
     batch_add(n->batch, &p);
     n->chunk_start += size;
     n->scanned = 0;

@@ -109,18 +109,6 @@ static void compare_size(struct check *c, uint32_t number, uint64_t size)
     check_pack_damage(c, number, &why);
 }
 
-static size_t frame_count(const struct index *ix)
-{
-    const size_t packs = index_pack_count(ix);
-
-    if (packs == 0)
-        return 0;
-
-    const struct index_pack *last = index_pack_at(ix, (uint32_t)(packs - 1));
-
-    return (size_t)last->first_frame + last->frame_count;
-}
-
 bool check_index(struct check *c, struct err *e)
 {
     AUTO(index) struct index *ix = index_new();
@@ -138,7 +126,7 @@ bool check_index(struct check *c, struct err *e)
             return false;
     }
     c->is_suspect = mem_array(index_pack_count(ix), sizeof(*c->is_suspect));
-    c->bad_frames = mem_array(frame_count(ix) / 64 + 1, sizeof(*c->bad_frames));
+    c->bad_frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*c->bad_frames));
     c->repo->index = TAKE(ix);
     for (size_t i = 0; i < packs.count; i++) {
         uint32_t number;
@@ -149,6 +137,7 @@ bool check_index(struct check *c, struct err *e)
             index_set_pack_state(c->repo->index, number, PACK_LIVE);
         compare_size(c, number, packs.sizes[i]);
     }
+    index_judge_deltas(c->repo->index);
     return true;
 }
 

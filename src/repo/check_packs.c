@@ -59,12 +59,26 @@ static void frame_is_bad(struct check *c, uint32_t frame)
     pthread_mutex_unlock(&c->lock);
 }
 
+static bool is_bad(const struct check *c, uint32_t frame)
+{
+    return (c->bad_frames[frame / 64] >> frame % 64 & 1) != 0;
+}
+
 bool check_chunk_is_sound(const struct check *c, const struct hash *id)
 {
-    struct place at;
+    struct index *ix = c->repo->index;
+    struct place at, base;
 
-    return index_find(c->repo->index, id, &at) &&
-           (c->bad_frames[at.frame / 64] >> at.frame % 64 & 1) == 0;
+    if (!index_find(ix, id, &at) || is_bad(c, at.frame))
+        return false;
+
+    const struct index_base *bases = index_bases_at(ix, at.frame);
+    const uint32_t count = index_frame_at(ix, at.frame)->base_count;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!index_find_base(ix, &bases[i].id, &base) || is_bad(c, base.frame))
+            return false;
+    return true;
 }
 
 /* The pack's own directory cannot be used: what do readers get, who go by the index? */

@@ -97,7 +97,7 @@ static void open_pack_add(struct open_pack *p, const struct frame *f)
 
     pthread_mutex_lock(&p->lock);
     if (p->builder != NULL &&
-        pack_builder_size_with(p->builder, f->stored.size, f->count) > p->size_max)
+        pack_builder_size_with(p->builder, f->stored.size, f->compression, f->count) > p->size_max)
         full = TAKE(p->builder);
     if (p->builder == NULL)
         p->builder = next_builder(p);
@@ -112,35 +112,44 @@ static void open_pack_add(struct open_pack *p, const struct frame *f)
 void framer_init(struct framer *f, struct open_pack *pack, int level)
 {
     *f = (struct framer){.pack = pack, .compressor = level < 0 ? NULL : compressor_new(level)};
+    prefix_init(&f->prefix, pack->repo);
+}
+
+static void gather_done(struct gather *g)
+{
+    buf_done(&g->bytes);
+    mem_free(g->chunks);
 }
 
 void framer_done(struct framer *f)
 {
     compressor_free(f->compressor);
-    buf_done(&f->gather);
+    gather_done(&f->plain);
+    gather_done(&f->deltas);
+    prefix_done(&f->prefix);
     buf_done(&f->packed);
-    mem_free(f->chunks);
 }
 
-static void add_chunk(struct framer *f, const struct piece *p)
+static struct pack_chunk *add_chunk(struct gather *g, const struct piece *p)
 {
-    if (f->count == f->room) {
-        f->room = f->room == 0 ? 64 : f->room * 2;
-        f->chunks = mem_resize(f->chunks, f->room, sizeof(*f->chunks));
+    if (g->count == g->room) {
+        g->room = g->room == 0 ? 64 : g->room * 2;
+        g->chunks = mem_resize(g->chunks, g->room, sizeof(*g->chunks));
     }
-    f->chunks[f->count++] =
+    g->chunks[g->count] =
         (struct pack_chunk){.id = p->id, .type = p->type, .size = (uint32_t)p->size};
+    return &g->chunks[g->count++];
 }
 
-/* A frame of these bytes, which are those of f->chunks. */
-static void store_frame(struct framer *f, struct slice plain)
+/* A frame of these bytes, which are those of the chunks of g. */
+static void store_frame(struct framer *f, struct gather *g, struct slice plain)
 {
-    const enum content content = plain.size >= f->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
+    const enum content content = plain.size >= g->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
     struct frame frame = {.stored = plain,
                           .compression = COMPRESSION_NONE,
                           .plain_size = (uint32_t)plain.size,
-                          .chunks = f->chunks,
-                          .count = f->count};
+                          .chunks = g->chunks,
+                          .count = g->count};
 
     buf_clear(&f->packed);
     if (f->compressor != NULL && compressor_compress(f->compressor, plain, content, &f->packed)) {
@@ -148,34 +157,84 @@ static void store_frame(struct framer *f, struct slice plain)
         frame.compression = COMPRESSION_ZSTD;
     }
     open_pack_add(f->pack, &frame);
-    f->count = 0;
+    g->count = 0;
+}
+
+static void flush_plain(struct framer *f)
+{
+    if (f->plain.count > 0)
+        store_frame(f, &f->plain, buf_slice(&f->plain.bytes));
+    buf_clear(&f->plain.bytes);
+}
+
+/* As a delta, or, when that does not pay, as any other frame. */
+static void flush_deltas(struct framer *f)
+{
+    struct gather *g = &f->deltas;
+    const struct slice plain = buf_slice(&g->bytes);
+
+    if (g->count == 0)
+        return;
+    buf_clear(&f->packed);
+    if (compressor_compress_after(f->compressor, buf_slice(&f->prefix.bytes), plain, &f->packed)) {
+        atomic_fetch_add(&f->pack->delta_chunks, g->count);
+        atomic_fetch_add(&f->pack->delta_bytes, plain.size);
+        open_pack_add(f->pack, &(struct frame){.stored = buf_slice(&f->packed),
+                                               .compression = COMPRESSION_ZSTD_AFTER,
+                                               .plain_size = (uint32_t)plain.size,
+                                               .chunks = g->chunks,
+                                               .count = g->count});
+        g->count = 0;
+    } else {
+        store_frame(f, g, plain);
+    }
+    buf_clear(&g->bytes);
+    prefix_clear(&f->prefix);
 }
 
 void framer_flush(struct framer *f)
 {
-    if (f->count > 0)
-        store_frame(f, buf_slice(&f->gather));
-    buf_clear(&f->gather);
+    flush_plain(f);
+    flush_deltas(f);
 }
 
 void framer_settle(struct framer *f)
 {
-    if (f->gather.size >= BATCH_BYTES)
-        framer_flush(f);
+    if (f->plain.bytes.size >= BATCH_BYTES)
+        flush_plain(f);
+    if (f->deltas.bytes.size >= BATCH_BYTES)
+        flush_deltas(f);
 }
 
 void framer_gather(struct framer *f, const struct piece *p, struct slice bytes)
 {
-    if (f->gather.size + bytes.size > FRAME_PLAIN_MAX)
-        framer_flush(f);
-    add_chunk(f, p);
-    buf_append_slice(&f->gather, bytes);
+    if (f->plain.bytes.size + bytes.size > FRAME_PLAIN_MAX)
+        flush_plain(f);
+    (void)add_chunk(&f->plain, p);
+    buf_append_slice(&f->plain.bytes, bytes);
+}
+
+bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
+                         const struct hash *base)
+{
+    struct err unreadable;
+
+    if (f->compressor == NULL)
+        return false;
+    if (f->deltas.bytes.size + bytes.size > FRAME_PLAIN_MAX ||
+        f->prefix.bytes.size + CHUNK_MAX > COMPRESS_PREFIX_MAX)
+        flush_deltas(f);
+    if (!prefix_add(&f->prefix, base, &unreadable))
+        return false;
+    add_chunk(&f->deltas, p)->base = *base;
+    buf_append_slice(&f->deltas.bytes, bytes);
+    return true;
 }
 
 void framer_batch(struct framer *f, const struct batch *b)
 {
-    framer_flush(f);
+    flush_plain(f);
     for (size_t i = 0; i < b->count; i++)
-        add_chunk(f, &b->pieces[i]);
-    store_frame(f, buf_slice(&b->bytes));
+        (void)add_chunk(&f->plain, &b->pieces[i]);
+    store_frame(f, &f->plain, buf_slice(&b->bytes));
 }

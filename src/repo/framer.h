@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
-#include "codec/compress.h"
-#include "repo/pack.h"
+#include "repo/prefix.h"
 
 /* The pack of one class that frames go into. */
 struct open_pack {
@@ -25,6 +24,7 @@ struct open_pack {
     struct pack_builder *naming;  /* whose bytes a thread is hashing, or NULL */
     pthread_cond_t named;         /* naming became NULL */
     _Atomic uint64_t frames;      /* added so far */
+    _Atomic uint64_t delta_chunks, delta_bytes; /* of these: in deltas, as plain bytes */
 };
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
                     struct queue *full, struct queue *spare);
@@ -35,13 +35,19 @@ void open_pack_flush(struct open_pack *p);
 void open_pack_sum_beside(struct open_pack *p, struct mac *m, struct mac_message *messages,
                           size_t count);
 
-/* Collects new chunks until they are worth a frame. */
+/* Chunks that wait until they are worth a frame. */
+struct gather {
+    struct buf bytes;
+    struct pack_chunk *chunks;
+    size_t count, room;
+};
+
+/* Collects new chunks, those with a base apart from the others. */
 struct framer {
     struct open_pack *pack;
     struct compressor *compressor; /* NULL: store raw */
-    struct buf gather;
-    struct pack_chunk *chunks; /* of gather */
-    size_t count, room;
+    struct gather plain, deltas;
+    struct prefix prefix; /* the bases of deltas */
     struct buf packed;
 };
 /* level as in writer_options, but 0 is no level. */
@@ -50,6 +56,13 @@ void framer_done(struct framer *f);
 
 /* Add one chunk to those that wait for others. */
 void framer_gather(struct framer *f, const struct piece *p, struct slice bytes);
+
+/*
+ * The same with a base, which stands in a plain frame.  False, and nothing is done, when the base
+ * cannot be read or the framer stores raw.  It becomes a delta unless that saves less than half.
+ */
+MUST_CHECK bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
+                                    const struct hash *base);
 
 /* Store what waits when it is worth a frame, or in any case. */
 void framer_settle(struct framer *f);

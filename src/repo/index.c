@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -34,6 +35,9 @@ struct index {
 
     struct index_frame *frames;
     size_t frame_count, frame_room;
+
+    struct index_base *bases; /* of deltas, frame by frame */
+    size_t base_count, base_room;
 };
 
 struct index *index_new(void)
@@ -57,6 +61,7 @@ void index_free(struct index *ix)
     mem_free(ix->packs);
     mem_free(ix->by_id);
     mem_free(ix->frames);
+    mem_free(ix->bases);
     mem_free(ix);
 }
 
@@ -150,19 +155,40 @@ static struct index_pack *new_pack(struct index *ix)
     return &ix->packs[ix->pack_count++];
 }
 
+static void add_bases(struct index *ix, const struct pack_directory *d, const struct pack_frame *f)
+{
+    while (ix->base_count + f->chunk_count > ix->base_room) {
+        ix->base_room = ix->base_room == 0 ? 256 : ix->base_room * 2;
+        ix->bases = mem_resize(ix->bases, ix->base_room, sizeof(*ix->bases));
+    }
+    for (size_t i = 0; i < f->chunk_count; i++) {
+        const struct pack_chunk *c = &d->chunks[f->first_chunk + i];
+
+        ix->bases[ix->base_count++] = (struct index_base){.id = c->base, .offset = c->offset};
+    }
+}
+
 static void add_frames(struct index *ix, const struct pack_directory *d, uint32_t pack)
 {
     while (ix->frame_count + d->frame_count > ix->frame_room) {
         ix->frame_room = ix->frame_room == 0 ? 256 : ix->frame_room * 2;
         ix->frames = mem_resize(ix->frames, ix->frame_room, sizeof(*ix->frames));
     }
-    for (size_t i = 0; i < d->frame_count; i++)
+    for (size_t i = 0; i < d->frame_count; i++) {
+        const struct pack_frame *f = &d->frames[i];
+        const bool is_delta = f->compression == COMPRESSION_ZSTD_AFTER;
+
         ix->frames[ix->frame_count++] =
             (struct index_frame){.pack = pack,
-                                 .offset = d->frames[i].offset,
-                                 .sealed_size = d->frames[i].sealed_size,
-                                 .plain_size = d->frames[i].plain_size,
-                                 .compression = (uint8_t)d->frames[i].compression};
+                                 .offset = f->offset,
+                                 .sealed_size = f->sealed_size,
+                                 .plain_size = f->plain_size,
+                                 .first_base = (uint32_t)ix->base_count,
+                                 .base_count = is_delta ? f->chunk_count : 0,
+                                 .compression = (uint8_t)f->compression};
+        if (is_delta)
+            add_bases(ix, d, f);
+    }
 }
 
 bool index_add_pack(struct index *ix, const struct hash *id, enum object_class class,
@@ -174,7 +200,8 @@ bool index_add_pack(struct index *ix, const struct hash *id, enum object_class c
         return true;
     if (!pack_directory_decode(directory, class, &d, e))
         return false;
-    if (ix->frame_count + d.frame_count >= INDEX_PENDING)
+    if (ix->frame_count + d.frame_count >= INDEX_PENDING ||
+        ix->base_count + d.chunk_count >= UINT32_MAX)
         return err_set(e, ERR_FATAL, "the index holds too many frames for this program");
 
     struct index_pack *p = new_pack(ix);
@@ -219,29 +246,12 @@ void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state sta
     ix->packs[number].state = state;
 }
 
-void index_distrust_pack(struct index *ix, uint32_t number)
-{
-    assert(number < ix->pack_count);
-    pthread_rwlock_wrlock(&ix->lock);
-    if (ix->packs[number].state == PACK_LIVE)
-        ix->packs[number].state = PACK_CONDEMNED;
-    pthread_rwlock_unlock(&ix->lock);
-}
-
-const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame)
-{
-    assert(frame < ix->frame_count);
-    return &ix->frames[frame];
-}
-
-size_t index_chunk_count(const struct index *ix)
-{
-    return ix->used;
-}
-
 static enum pack_state state_of(const struct index *ix, const struct index_entry *en)
 {
-    return ix->packs[ix->frames[en->frame].pack].state;
+    const struct index_frame *f = &ix->frames[en->frame];
+    const enum pack_state state = ix->packs[f->pack].state;
+
+    return state == PACK_LIVE && f->lacks_base ? PACK_CONDEMNED : state;
 }
 
 /* The next entry for this id from position *at on, or NULL. */
@@ -263,18 +273,95 @@ static struct place place_of(const struct index_entry *en)
     return (struct place){.frame = en->frame, .offset = en->offset, .size = en->size};
 }
 
-static bool find(struct index *ix, const struct hash *id, bool live_only, struct place *out)
+/* The copy to use, or NULL; with the lock held. */
+static const struct index_entry *best_copy(const struct index *ix, const struct hash *id,
+                                           bool plain_only)
 {
     const struct index_entry *en, *best = NULL;
-
-    pthread_rwlock_rdlock(&ix->lock);
     size_t at = slot_of(id->bytes, ix->room);
 
     while ((best == NULL || state_of(ix, best) != PACK_LIVE) &&
            (en = next_copy(ix, id, &at)) != NULL)
-        if (en->frame != INDEX_PENDING && state_of(ix, en) != PACK_MISSING)
+        if (en->frame != INDEX_PENDING && state_of(ix, en) != PACK_MISSING &&
+            (!plain_only || ix->frames[en->frame].base_count == 0))
             best = en;
+    return best;
+}
 
+void index_judge_deltas(struct index *ix)
+{
+    for (size_t i = 0; i < ix->frame_count; i++) {
+        struct index_frame *f = &ix->frames[i];
+
+        f->lacks_base = false;
+        for (uint32_t n = 0; n < f->base_count && !f->lacks_base; n++) {
+            const struct index_entry *en = best_copy(ix, &ix->bases[f->first_base + n].id, true);
+
+            f->lacks_base = en == NULL || state_of(ix, en) != PACK_LIVE;
+        }
+    }
+}
+
+void index_distrust_pack(struct index *ix, uint32_t number)
+{
+    assert(number < ix->pack_count);
+    pthread_rwlock_wrlock(&ix->lock);
+    if (ix->packs[number].state == PACK_LIVE) {
+        ix->packs[number].state = PACK_CONDEMNED;
+        index_judge_deltas(ix);
+    }
+    pthread_rwlock_unlock(&ix->lock);
+}
+
+size_t index_frame_count(const struct index *ix)
+{
+    return ix->frame_count;
+}
+
+const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame)
+{
+    assert(frame < ix->frame_count);
+    return &ix->frames[frame];
+}
+
+const struct index_base *index_bases_at(const struct index *ix, uint32_t frame)
+{
+    const struct index_frame *f = index_frame_at(ix, frame);
+
+    return f->base_count == 0 ? NULL : &ix->bases[f->first_base];
+}
+
+static int base_compare(const void *key, const void *member)
+{
+    const uint32_t offset = *(const uint32_t *)key;
+    const struct index_base *b = member;
+
+    return offset < b->offset ? -1 : offset > b->offset;
+}
+
+const struct hash *index_base_of(const struct index *ix, const struct place *at)
+{
+    const struct index_frame *f = index_frame_at(ix, at->frame);
+
+    if (f->base_count == 0)
+        return NULL;
+
+    const struct index_base *found = bsearch(&at->offset, &ix->bases[f->first_base], f->base_count,
+                                             sizeof(*found), base_compare);
+
+    return found == NULL ? NULL : &found->id;
+}
+
+size_t index_chunk_count(const struct index *ix)
+{
+    return ix->used;
+}
+
+static bool find(struct index *ix, const struct hash *id, bool plain_only, bool live_only,
+                 struct place *out)
+{
+    pthread_rwlock_rdlock(&ix->lock);
+    const struct index_entry *best = best_copy(ix, id, plain_only);
     const bool found = best != NULL && (!live_only || state_of(ix, best) == PACK_LIVE);
 
     if (found)
@@ -285,12 +372,22 @@ static bool find(struct index *ix, const struct hash *id, bool live_only, struct
 
 bool index_find(struct index *ix, const struct hash *id, struct place *out)
 {
-    return find(ix, id, false, out);
+    return find(ix, id, false, false, out);
 }
 
 bool index_find_live(struct index *ix, const struct hash *id, struct place *out)
 {
-    return find(ix, id, true, out);
+    return find(ix, id, false, true, out);
+}
+
+bool index_find_base(struct index *ix, const struct hash *id, struct place *out)
+{
+    return find(ix, id, true, false, out);
+}
+
+bool index_find_live_base(struct index *ix, const struct hash *id, struct place *out)
+{
+    return find(ix, id, true, true, out);
 }
 
 /* With the lock held for writing. */

@@ -5,6 +5,10 @@
  * share 128 bits do not happen, and readers recompute the whole id anyway.  A chunk may have
  * copies in several packs; lookups prefer one in a pack that is not condemned.
  *
+ * A frame may be a delta: it was compressed after the bytes of other chunks, its bases, which have
+ * to be read before it.  Bases stand in plain frames.  A delta counts as live only when all its
+ * bases have a plain copy that is live.
+ *
  * Filled by one thread; then shared: find, claim and fill lock inside.
  */
 #ifndef REPO_INDEX_H
@@ -33,7 +37,16 @@ struct index_frame {
     uint32_t offset; /* in the pack */
     uint32_t sealed_size;
     uint32_t plain_size;
+    uint32_t first_base; /* of a delta, in the index's bases */
+    uint32_t base_count; /* one per chunk; 0: a plain frame */
     uint8_t compression;
+    bool lacks_base; /* a base has no live plain copy; index_judge_deltas() */
+};
+
+/* The base of a chunk in a delta. */
+struct index_base {
+    struct hash id;
+    uint32_t offset; /* of the chunk, in the plain frame */
 };
 
 struct index;
@@ -49,10 +62,17 @@ MUST_CHECK bool index_has_pack(const struct index *ix, const struct hash *id, ui
 size_t index_pack_count(const struct index *ix);
 const struct index_pack *index_pack_at(const struct index *ix, uint32_t number);
 void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state state);
+/* Find the deltas that cannot count as live, once all packs have their states.  Takes no lock. */
+void index_judge_deltas(struct index *ix);
 /* Something in a pack could not be read: a live one counts as condemned from now on.  Any
  * thread. */
 void index_distrust_pack(struct index *ix, uint32_t number);
+size_t index_frame_count(const struct index *ix);
 const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame);
+/* The bases of a frame's chunks, in their order; NULL for a plain frame. */
+const struct index_base *index_bases_at(const struct index *ix, uint32_t frame);
+/* The base of the chunk that stands there; NULL when it stands in a plain frame. */
+const struct hash *index_base_of(const struct index *ix, const struct place *at);
 size_t index_chunk_count(const struct index *ix);
 
 /* Any readable copy, a live one first; false when there is none (missing packs do not count). */
@@ -60,6 +80,10 @@ MUST_CHECK bool index_find(struct index *ix, const struct hash *id, struct place
 
 /* The same, but only in a pack that is not condemned. */
 MUST_CHECK bool index_find_live(struct index *ix, const struct hash *id, struct place *out);
+
+/* The same two, but only in plain frames: a copy that can be a base. */
+MUST_CHECK bool index_find_base(struct index *ix, const struct hash *id, struct place *out);
+MUST_CHECK bool index_find_live_base(struct index *ix, const struct hash *id, struct place *out);
 
 /*
  * For writers, under one lock: true when a live copy exists (*out is its place, or frame

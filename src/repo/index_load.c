@@ -180,6 +180,7 @@ static bool set_states(struct repo *r, struct index *ix, struct err *e)
         index_set_pack_state(ix, number,
                              is_known && !condemned_has(&doomed, &id) ? PACK_LIVE : PACK_CONDEMNED);
     }
+    index_judge_deltas(ix);
     return true;
 }
 

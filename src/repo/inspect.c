@@ -90,6 +90,19 @@ static const char *type_word(enum chunk_type type)
     return "unknown";
 }
 
+static const char *compression_word(enum compression compression)
+{
+    switch (compression) {
+    case COMPRESSION_NONE:
+        return "none";
+    case COMPRESSION_ZSTD:
+        return "zstd";
+    case COMPRESSION_ZSTD_AFTER:
+        return "zstd after bases";
+    }
+    return "unknown";
+}
+
 static json_t *frame_value(const struct pack_directory *d, const struct pack_frame *f)
 {
     json_t *chunks = json_array();
@@ -97,15 +110,17 @@ static json_t *frame_value(const struct pack_directory *d, const struct pack_fra
     for (size_t i = f->first_chunk; i < (size_t)f->first_chunk + f->chunk_count; i++) {
         const struct pack_chunk *c = &d->chunks[i];
 
-        json_array_append_new(chunks, json_pack("{s:o, s:s, s:I, s:I}", "id",
-                                                hex_value(c->id.bytes, HASH_SIZE), "type",
-                                                type_word(c->type), "offset", (json_int_t)c->offset,
-                                                "size", (json_int_t)c->size));
+        json_t *j = json_pack("{s:o, s:s, s:I, s:I}", "id", hex_value(c->id.bytes, HASH_SIZE),
+                              "type", type_word(c->type), "offset", (json_int_t)c->offset, "size",
+                              (json_int_t)c->size);
+
+        if (f->compression == COMPRESSION_ZSTD_AFTER)
+            json_object_set_new(j, "base", hex_value(c->base.bytes, HASH_SIZE));
+        json_array_append_new(chunks, j);
     }
     return json_pack("{s:I, s:I, s:I, s:s, s:o}", "offset", (json_int_t)f->offset, "sealed_size",
                      (json_int_t)f->sealed_size, "plain_size", (json_int_t)f->plain_size,
-                     "compression", f->compression == COMPRESSION_NONE ? "none" : "zstd", "chunks",
-                     chunks);
+                     "compression", compression_word(f->compression), "chunks", chunks);
 }
 
 static bool inspect_directory(const struct index_row *row, struct buf *out, struct err *e)

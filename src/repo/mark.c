@@ -17,7 +17,8 @@
 struct marks {
     struct repo *repo;
     struct reader *reader;
-    uint64_t *bits; /* by entry number */
+    uint64_t *bits;   /* by entry number */
+    uint64_t *deltas; /* by frame number: the bases of this one are marked */
     uint64_t count, trees;
     struct hash *stack; /* trees that are marked and not walked yet */
     size_t depth, room;
@@ -33,6 +34,7 @@ struct marks *marks_new(struct repo *r)
     m->repo = r;
     m->reader = reader_new(r);
     m->bits = mem_array(index_entry_room(r->index) / 64 + 1, sizeof(*m->bits));
+    m->deltas = mem_array(index_frame_count(r->index) / 64 + 1, sizeof(*m->deltas));
     return m;
 }
 
@@ -42,6 +44,7 @@ void marks_free(struct marks *m)
         return;
     reader_free(m->reader);
     mem_free(m->bits);
+    mem_free(m->deltas);
     mem_free(m->stack);
     buf_done(&m->page);
     buf_done(&m->list);
@@ -82,28 +85,40 @@ static const struct index_pack *pack_of(const struct index *ix, const struct pla
     return index_pack_at(ix, index_frame_at(ix, at->frame)->pack);
 }
 
+static bool is_live(const struct index *ix, const struct place *at)
+{
+    return pack_of(ix, at)->state == PACK_LIVE && !index_frame_at(ix, at->frame)->lacks_base;
+}
+
+static bool is_plain(const struct index *ix, const struct place *at)
+{
+    return index_bases_at(ix, at->frame) == NULL;
+}
+
 /* Whether a is the copy to mark rather than b. */
 static bool is_preferred(const struct index *ix, const struct place *a, const struct place *b)
 {
     const struct index_pack *left = pack_of(ix, a);
     const struct index_pack *right = pack_of(ix, b);
 
-    if (left->state != right->state)
-        return left->state == PACK_LIVE;
+    if (is_live(ix, a) != is_live(ix, b))
+        return is_live(ix, a);
+    if (is_plain(ix, a) != is_plain(ix, b))
+        return is_plain(ix, a);
     if (left != right)
         return hash_order(&left->id, &right->id) < 0;
     return a->frame != b->frame ? a->frame < b->frame : a->offset < b->offset;
 }
 
-static bool choose_copy(const struct index *ix, const struct hash *id, size_t *number,
-                        struct place *out)
+static bool choose_copy(const struct index *ix, const struct hash *id, bool plain_only,
+                        size_t *number, struct place *out)
 {
     size_t at = INDEX_NO_ENTRY;
     struct place place;
 
     *number = INDEX_NO_ENTRY;
     while (index_entry_next(ix, id->bytes, &at, &place)) {
-        if (pack_of(ix, &place)->state == PACK_MISSING)
+        if (pack_of(ix, &place)->state == PACK_MISSING || (plain_only && !is_plain(ix, &place)))
             continue;
         if (*number == INDEX_NO_ENTRY || is_preferred(ix, &place, out)) {
             *number = at;
@@ -119,10 +134,51 @@ static bool read_copy(struct marks *m, enum chunk_type type, const struct hash *
 {
     struct place at;
     size_t number;
-    const bool is_there = choose_copy(m->repo->index, id, &number, &at);
+    const bool is_there = choose_copy(m->repo->index, id, false, &number, &at);
 
     assert(is_there);
     return reader_place(m->reader, type, id, &at, out, why);
+}
+
+static bool is_missing(struct marks *m, const char *what, const struct hash *id, struct err *e)
+{
+    char text[65];
+    struct err why;
+
+    hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
+    (void)err_set(&why, ERR_CORRUPT, "%s %.16s is in no pack that exists", what, text);
+    return tell(m, MARK_MISSING, id, &why, e);
+}
+
+static bool set_mark(struct marks *m, size_t number)
+{
+    if (marks_has(m, number))
+        return false;
+    m->bits[number / 64] |= (uint64_t)1 << number % 64;
+    m->count++;
+    return true;
+}
+
+/* What has to be there for a frame to be read. */
+static bool need_bases(struct marks *m, uint32_t frame, struct err *e)
+{
+    const struct index *ix = m->repo->index;
+    const struct index_base *bases = index_bases_at(ix, frame);
+    const uint32_t count = index_frame_at(ix, frame)->base_count;
+
+    if (bases == NULL || (m->deltas[frame / 64] >> frame % 64 & 1) != 0)
+        return true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct place at;
+        size_t number;
+
+        if (choose_copy(ix, &bases[i].id, true, &number, &at))
+            (void)set_mark(m, number);
+        else if (!is_missing(m, "base", &bases[i].id, e))
+            return false;
+    }
+    m->deltas[frame / 64] |= (uint64_t)1 << frame % 64;
+    return true;
 }
 
 static bool need(struct marks *m, const struct hash *id, enum object_class class, bool *is_new,
@@ -134,22 +190,15 @@ static bool need(struct marks *m, const struct hash *id, enum object_class class
     size_t number;
 
     *is_new = false;
-    if (!choose_copy(m->repo->index, id, &number, &at)) {
-        hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
-        (void)err_set(&why, ERR_CORRUPT, "chunk %.16s is in no pack that exists", text);
-        return tell(m, MARK_MISSING, id, &why, e);
-    }
+    if (!choose_copy(m->repo->index, id, false, &number, &at))
+        return is_missing(m, "chunk", id, e);
     if (pack_of(m->repo->index, &at)->class != class) {
         hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
         (void)err_set(&why, ERR_CORRUPT, "chunk %.16s is of another type than expected", text);
         return tell(m, MARK_UNREADABLE, id, &why, e);
     }
-    if (marks_has(m, number))
-        return true;
-    m->bits[number / 64] |= (uint64_t)1 << number % 64;
-    m->count++;
-    *is_new = true;
-    return true;
+    *is_new = set_mark(m, number);
+    return need_bases(m, at.frame, e);
 }
 
 static bool need_all(struct marks *m, struct slice ids, struct err *e)

@@ -8,19 +8,45 @@ void needed_packs_init(struct needed_packs *n, struct repo *r)
 {
     *n = (struct needed_packs){.repo = r, .found_count = index_pack_count(r->index)};
     n->found = mem_array(n->found_count, sizeof(*n->found));
+    n->deltas = mem_array(index_frame_count(r->index), sizeof(*n->deltas));
 }
 
 void needed_packs_done(struct needed_packs *n)
 {
     mem_free(n->found);
+    mem_free(n->deltas);
     mem_free(n->written);
+}
+
+static void note_pack(struct needed_packs *n, uint32_t frame)
+{
+    __atomic_store_n(&n->found[index_frame_at(n->repo->index, frame)->pack], true,
+                     __ATOMIC_RELAXED);
+}
+
+/* A live delta has live bases; of the copies of a base the one counts that readers prefer. */
+static void note_bases(struct needed_packs *n, uint32_t frame)
+{
+    const struct index_base *bases = index_bases_at(n->repo->index, frame);
+    const uint32_t count = index_frame_at(n->repo->index, frame)->base_count;
+
+    if (count == 0 || __atomic_load_n(&n->deltas[frame], __ATOMIC_RELAXED))
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct place at;
+
+        if (index_find_base(n->repo->index, &bases[i].id, &at))
+            note_pack(n, at.frame);
+    }
+    __atomic_store_n(&n->deltas[frame], true, __ATOMIC_RELAXED);
 }
 
 void needed_packs_found(struct needed_packs *n, const struct place *at)
 {
-    if (at->frame != INDEX_PENDING)
-        __atomic_store_n(&n->found[index_frame_at(n->repo->index, at->frame)->pack], true,
-                         __ATOMIC_RELAXED);
+    if (at->frame == INDEX_PENDING)
+        return;
+    note_pack(n, at->frame);
+    note_bases(n, at->frame);
 }
 
 void needed_packs_written(struct needed_packs *n, const struct hash *id)

@@ -11,13 +11,15 @@ struct needed_packs {
     struct repo *repo;
     bool *found; /* by number in the index as it was loaded */
     size_t found_count;
+    bool *deltas;         /* by frame number: the packs of its bases are noted */
     struct hash *written; /* sorted once the check has begun */
     size_t written_count, written_room;
 };
 void needed_packs_init(struct needed_packs *n, struct repo *r);
 void needed_packs_done(struct needed_packs *n);
 
-/* A chunk was found here, which may be INDEX_PENDING.  Any thread. */
+/* A chunk was found here, which may be INDEX_PENDING; with a delta the packs of its bases are
+ * needed too.  Any thread. */
 void needed_packs_found(struct needed_packs *n, const struct place *at);
 
 /* A pack is durable.  One thread. */

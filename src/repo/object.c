@@ -151,7 +151,7 @@ bool document_open(struct repo *r, enum object_class class, struct slice object,
     if (!unseal_section(box, &s, sealed, &stored, e))
         return false;
     buf_reserve(plain, s.plain_size);
-    return compressor_expand(zstd, buf_slice(&stored), s.plain_size, plain, e);
+    return compressor_expand(zstd, (struct slice){0}, buf_slice(&stored), s.plain_size, plain, e);
 }
 
 /* Objects named by their hash show damage without a key. */

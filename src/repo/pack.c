@@ -13,7 +13,13 @@
 
 #define DIRECTORY_HEAD_SIZE 8  /* count of frames, count of chunks */
 #define FRAME_ROW_SIZE      13 /* sealed size, plain size, compression, count of chunks */
-#define CHUNK_ROW_SIZE      38 /* id, type, encoding, size */
+#define CHUNK_ROW_SIZE      38 /* id, type, encoding, size; a delta's base follows */
+
+/* Encodings of chunks. */
+enum {
+    ENCODING_PLAIN = 0,
+    ENCODING_DELTA = 1, /* the frame is compressed after the chunk's base */
+};
 
 static const char trailer_magic[8] = {'H', 'F', 'P', 'A', 'C', 'K', 'N', 'D'};
 
@@ -38,6 +44,11 @@ uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size)
     return size;
 }
 
+static size_t chunk_row_size(enum compression compression)
+{
+    return compression == COMPRESSION_ZSTD_AFTER ? CHUNK_ROW_SIZE + HASH_SIZE : CHUNK_ROW_SIZE;
+}
+
 static bool corrupt(struct err *e, const char *what)
 {
     return err_set(e, ERR_CORRUPT, "pack directory: %s", what);
@@ -56,7 +67,7 @@ static bool decode_frames(struct slice *s, struct pack_directory *d, struct err 
         if (!take_u32(s, &f->sealed_size) || !take_u32(s, &f->plain_size) ||
             !take_u8(s, &compression) || !take_u32(s, &f->chunk_count))
             return corrupt(e, "cut short");
-        if (compression > COMPRESSION_ZSTD)
+        if (compression > COMPRESSION_ZSTD_AFTER)
             return err_set(e, ERR_CORRUPT, "pack directory: unknown compression %u", compression);
         if (f->plain_size == 0 || f->plain_size > FRAME_PLAIN_MAX)
             return corrupt(e, "impossible frame size");
@@ -80,6 +91,34 @@ static bool is_type_of_class(uint8_t type, enum object_class class)
     return class == CLASS_CONTENT ? type == CHUNK_DATA : type == CHUNK_TREE || type == CHUNK_LIST;
 }
 
+/* One row; a chunk is a delta when its frame is compressed after bases, and only then. */
+static bool decode_chunk(struct slice *s, enum object_class class, const struct pack_frame *f,
+                         struct pack_chunk *c, struct err *e)
+{
+    const bool is_delta = f->compression == COMPRESSION_ZSTD_AFTER;
+    struct slice id, base = {0};
+    uint8_t type, encoding;
+
+    if (!take_slice(s, HASH_SIZE, &id) || !take_u8(s, &type) || !take_u8(s, &encoding) ||
+        !take_u32(s, &c->size))
+        return corrupt(e, "cut short");
+    if (encoding > ENCODING_DELTA)
+        return err_set(e, ERR_CORRUPT, "pack directory: unknown chunk encoding %u", encoding);
+    if ((encoding == ENCODING_DELTA) != is_delta)
+        return corrupt(e, "a frame and its chunks disagree about bases");
+    if (is_delta && !take_slice(s, HASH_SIZE, &base))
+        return corrupt(e, "cut short");
+    if (!is_type_of_class(type, class) || (is_delta && type != CHUNK_DATA))
+        return err_set(e, ERR_CORRUPT, "pack directory: chunk type %u does not belong here", type);
+    if (c->size == 0 || c->size > CHUNK_MAX)
+        return corrupt(e, "impossible chunk size");
+    memcpy(c->id.bytes, id.data, HASH_SIZE);
+    if (is_delta)
+        memcpy(c->base.bytes, base.data, HASH_SIZE);
+    c->type = (enum chunk_type)type;
+    return true;
+}
+
 static bool decode_chunks(struct slice *s, enum object_class class, struct pack_directory *d,
                           const struct pack_frame *f, struct err *e)
 {
@@ -87,21 +126,9 @@ static bool decode_chunks(struct slice *s, enum object_class class, struct pack_
 
     for (size_t i = f->first_chunk; i < (size_t)f->first_chunk + f->chunk_count; i++) {
         struct pack_chunk *c = &d->chunks[i];
-        struct slice id;
-        uint8_t type, encoding;
 
-        if (!take_slice(s, HASH_SIZE, &id) || !take_u8(s, &type) || !take_u8(s, &encoding) ||
-            !take_u32(s, &c->size))
-            return corrupt(e, "cut short");
-        if (encoding != 0)
-            return err_set(e, ERR_CORRUPT, "pack directory: unknown chunk encoding %u", encoding);
-        if (!is_type_of_class(type, class))
-            return err_set(e, ERR_CORRUPT, "pack directory: chunk type %u does not belong here",
-                           type);
-        if (c->size == 0 || c->size > CHUNK_MAX)
-            return corrupt(e, "impossible chunk size");
-        memcpy(c->id.bytes, id.data, HASH_SIZE);
-        c->type = (enum chunk_type)type;
+        if (!decode_chunk(s, class, f, c, e))
+            return false;
         c->offset = (uint32_t)offset;
         offset += c->size;
     }
@@ -117,7 +144,7 @@ bool pack_directory_decode(struct slice bytes, enum object_class class, struct p
     if (class != CLASS_CONTENT && class != CLASS_TREE)
         return corrupt(e, "object is no pack");
     if (!take_u32(&bytes, &frames) || !take_u32(&bytes, &chunks) ||
-        bytes.size != (uint64_t)frames * FRAME_ROW_SIZE + (uint64_t)chunks * CHUNK_ROW_SIZE)
+        bytes.size < (uint64_t)frames * FRAME_ROW_SIZE + (uint64_t)chunks * CHUNK_ROW_SIZE)
         return corrupt(e, "its size and its counts disagree");
     d.frame_count = frames;
     d.chunk_count = chunks;
@@ -128,6 +155,8 @@ bool pack_directory_decode(struct slice bytes, enum object_class class, struct p
     for (size_t i = 0; i < frames; i++)
         if (!decode_chunks(&bytes, class, &d, &d.frames[i], e))
             return false;
+    if (bytes.size > 0)
+        return corrupt(e, "its size and its counts disagree");
     *out = d;
     d = (struct pack_directory){0};
     return true;
@@ -195,6 +224,7 @@ uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum comp
                               .kind = SECTION_FRAME,
                               .compression = compression,
                               .plain_size = plain_size};
+    const bool is_delta = compression == COMPRESSION_ZSTD_AFTER;
     uint64_t sum = 0;
 
     seal_section(b->box, &s, stored, &b->object);
@@ -205,8 +235,10 @@ uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum comp
     for (size_t i = 0; i < chunk_count; i++) {
         buf_append(&b->chunks, chunks[i].id.bytes, HASH_SIZE);
         buf_put_u8(&b->chunks, (uint8_t)chunks[i].type);
-        buf_put_u8(&b->chunks, 0);
+        buf_put_u8(&b->chunks, is_delta ? ENCODING_DELTA : ENCODING_PLAIN);
         buf_put_u32(&b->chunks, chunks[i].size);
+        if (is_delta)
+            buf_append(&b->chunks, chunks[i].base.bytes, HASH_SIZE);
         sum += chunks[i].size;
     }
     assert(sum == plain_size);
@@ -219,11 +251,12 @@ size_t pack_builder_size(const struct pack_builder *b)
     return b->object.size;
 }
 
-size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count)
+size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size,
+                              enum compression compression, size_t chunk_count)
 {
     const size_t frame = stored_size + SEAL_TAG_SIZE;
-    const size_t rows =
-        b->frames.size + FRAME_ROW_SIZE + b->chunks.size + chunk_count * CHUNK_ROW_SIZE;
+    const size_t rows = b->frames.size + FRAME_ROW_SIZE + b->chunks.size +
+                        chunk_count * chunk_row_size(compression);
 
     return b->object.size + frame + DIRECTORY_HEAD_SIZE + rows + SEAL_TAG_SIZE + PACK_TRAILER_SIZE;
 }

@@ -23,7 +23,8 @@ struct pack_chunk {
     struct hash id;
     enum chunk_type type;
     uint32_t size;
-    uint32_t offset; /* in the plain frame; derived */
+    uint32_t offset;  /* in the plain frame; derived */
+    struct hash base; /* in frames with COMPRESSION_ZSTD_AFTER only */
 };
 
 /* A directory, decoded. */
@@ -48,14 +49,16 @@ struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, s
 void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_class class);
 void pack_builder_free(struct pack_builder *b); /* accepts NULL */
 void pack_builder_auto(struct pack_builder **b);
-/* Add a frame; chunks (size and id set) stand in it in this order.  Returns its number. */
+/* Add a frame; chunks (size and id set, and base where the compression has bases) stand in it in
+ * this order.  Returns its number. */
 uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum compression compression,
                           uint32_t plain_size, const struct pack_chunk *chunks, size_t chunk_count);
 /* Stored bytes so far: header and sealed frames. */
 size_t pack_builder_size(const struct pack_builder *b);
 /* Size of the finished pack if one more frame of stored_size bytes, before sealing, with so many
  * chunks were its last. */
-size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size, size_t chunk_count);
+size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size,
+                              enum compression compression, size_t chunk_count);
 size_t pack_builder_frames(const struct pack_builder *b);
 enum object_class pack_builder_class(const struct pack_builder *b);
 /*
@@ -85,7 +88,8 @@ MUST_CHECK bool pack_directory_get(struct repo *r, const struct hash *id, uint64
                                    enum object_class *class, struct buf *plain, struct err *e);
 
 /*
- * Scanning a whole pack in memory: for checks before upload, for check --read-data, repack.
+ * Scanning a whole pack in memory: for checks before upload, for check --read-data, repack.  The
+ * bases of deltas come from the repository, whose index must be loaded for that.
  * One thread at a time; open() may be called again for the next pack.
  */
 struct pack_scan;
@@ -114,5 +118,7 @@ void pack_scan_name_begin(struct pack_scan *s);
 void pack_scan_name_finish(struct pack_scan *s, struct hash *out);
 /* All frames and all ids. */
 MUST_CHECK bool pack_scan_all(struct pack_scan *s, struct err *e);
+/* The same without deltas, for which their bases would have to be read. */
+MUST_CHECK bool pack_scan_plain(struct pack_scan *s, struct err *e);
 
 #endif

@@ -6,8 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/compress.h"
-#include "repo/pack.h"
+#include "repo/prefix.h"
 
 struct pack_scan {
     struct repo *repo;
@@ -19,6 +18,7 @@ struct pack_scan {
     struct pack_directory directory;
     struct buf directory_bytes;
     struct buf stored, plain;
+    struct prefix prefix;       /* of the delta being read */
     struct sha256_stream *name; /* of the object, as far as it was worked out beside other things */
     struct slice unnamed;       /* what is left of the object for it */
     struct mac_message *messages; /* the chunks of one frame */
@@ -34,6 +34,7 @@ struct pack_scan *pack_scan_new(struct repo *r)
     s->compressor = compressor_new(1);
     s->mac = mac_new(r->keys->chunk_id);
     s->name = sha256_stream_new();
+    prefix_init(&s->prefix, r);
     return s;
 }
 
@@ -49,6 +50,7 @@ void pack_scan_free(struct pack_scan *s)
     buf_done(&s->directory_bytes);
     buf_done(&s->stored);
     buf_done(&s->plain);
+    prefix_done(&s->prefix);
     mem_free(s->messages);
     mem_free(s);
 }
@@ -98,6 +100,16 @@ struct slice pack_scan_directory_bytes(const struct pack_scan *s)
     return buf_slice(&s->directory_bytes);
 }
 
+/* By what the pack says itself. */
+static bool read_prefix(struct pack_scan *s, const struct pack_frame *f, struct err *e)
+{
+    prefix_clear(&s->prefix);
+    for (uint32_t i = 0; f->compression == COMPRESSION_ZSTD_AFTER && i < f->chunk_count; i++)
+        if (!prefix_add(&s->prefix, &s->directory.chunks[f->first_chunk + i].base, e))
+            return false;
+    return true;
+}
+
 bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, struct err *e)
 {
     assert(frame < s->directory.frame_count);
@@ -114,7 +126,9 @@ bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, str
                         opened, e))
         return err_wrap(e, "frame %zu", frame);
     if (f->compression != COMPRESSION_NONE &&
-        !compressor_expand(s->compressor, buf_slice(&s->stored), f->plain_size, &s->plain, e))
+        (!read_prefix(s, f, e) ||
+         !compressor_expand(s->compressor, buf_slice(&s->prefix.bytes), buf_slice(&s->stored),
+                            f->plain_size, &s->plain, e)))
         return err_wrap(e, "frame %zu", frame);
     *plain = buf_slice(&s->plain);
     return true;
@@ -191,13 +205,25 @@ void pack_scan_name_finish(struct pack_scan *s, struct hash *out)
     s->unnamed = (struct slice){0};
 }
 
-bool pack_scan_all(struct pack_scan *s, struct err *e)
+static bool scan_frames(struct pack_scan *s, bool with_deltas, struct err *e)
 {
     for (size_t i = 0; i < s->directory.frame_count; i++) {
         struct slice plain;
 
+        if (!with_deltas && s->directory.frames[i].compression == COMPRESSION_ZSTD_AFTER)
+            continue;
         if (!pack_scan_frame(s, i, &plain, e) || !pack_scan_chunks(s, i, plain, e))
             return false;
     }
     return true;
+}
+
+bool pack_scan_all(struct pack_scan *s, struct err *e)
+{
+    return scan_frames(s, true, e);
+}
+
+bool pack_scan_plain(struct pack_scan *s, struct err *e)
+{
+    return scan_frames(s, false, e);
 }

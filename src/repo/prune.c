@@ -223,16 +223,30 @@ static struct standing *standings_of(const struct prune *p, const struct index *
     return s;
 }
 
-/* Whether a copy stays for sure; otherwise rescues all that the own list holds. */
+/* The copy of a chunk that is marked. */
+struct kept {
+    size_t entry; /* INDEX_NO_ENTRY: any of the index, which has no others */
+    bool is_plain;
+};
+
+/*
+ * Whether a copy stays for sure; otherwise rescues all that the own list holds.  A copy in a delta
+ * counts only as the marked one, whose bases are marked too; where the marked copy is plain others
+ * may rest on it, so that no delta can stand for it.
+ */
 static bool settle_chunk(struct prune *p, const struct index *ix, const struct standing *s,
-                         const uint8_t prefix[16], bool *is_there)
+                         const uint8_t prefix[16], const struct kept *kept, bool *is_there)
 {
     size_t number = INDEX_NO_ENTRY;
     struct place at;
 
     while (index_entry_next(ix, prefix, &number, &at)) {
         const struct standing *pack = &s[index_frame_at(ix, at.frame)->pack];
+        const bool is_delta = index_bases_at(ix, at.frame) != NULL;
 
+        if (is_delta &&
+            (kept->is_plain || (kept->entry != INDEX_NO_ENTRY && kept->entry != number)))
+            continue;
         *is_there = *is_there || pack->exists;
         if (pack->counts && (pack->doomed == 0 || p->is_rescued[pack->doomed - 1]))
             return true;
@@ -270,9 +284,14 @@ static bool rescue(struct prune *p, const struct look *now, struct err *e)
         uint8_t prefix[16];
         struct place at;
 
-        if (!marks_has(p->marks, i) || !index_entry_at(ix, i, prefix, &at) ||
-            settle_chunk(p, ix, old, prefix, &is_there) ||
-            (p->moved != NULL && settle_chunk(p, p->moved, new, prefix, &is_there)))
+        if (!marks_has(p->marks, i) || !index_entry_at(ix, i, prefix, &at))
+            continue;
+
+        const bool is_plain = index_bases_at(ix, at.frame) == NULL;
+
+        if (settle_chunk(p, ix, old, prefix, &(struct kept){i, is_plain}, &is_there) ||
+            (p->moved != NULL && settle_chunk(p, p->moved, new, prefix,
+                                              &(struct kept){INDEX_NO_ENTRY, is_plain}, &is_there)))
             continue;
         if (!is_there)
             return err_set(e, ERR_TRANSIENT, "packs vanished, another prune seems to be at work");

@@ -107,6 +107,18 @@ static bool is_marked(const struct prune *p, const struct pack_chunk *c, uint32_
     return false;
 }
 
+/* A delta stays one: its base was marked with it. */
+static void copy_chunk(struct framer *to, const struct pack_frame *from, const struct pack_chunk *c,
+                       struct slice bytes)
+{
+    const struct piece p = {.id = c->id, .type = c->type, .size = c->size};
+
+    if (from->compression != COMPRESSION_ZSTD_AFTER ||
+        !framer_gather_after(to, &p, bytes, &c->base))
+        framer_gather(to, &p, bytes);
+    framer_settle(to);
+}
+
 static bool copy_frame(struct repacker *k, struct framer *to, size_t frame, uint32_t number,
                        struct err *e)
 {
@@ -123,9 +135,7 @@ static bool copy_frame(struct repacker *k, struct framer *to, size_t frame, uint
             return false;
         if (!pack_scan_chunk(k->source, i, plain, e))
             return false;
-        framer_gather(to, &(struct piece){.id = c->id, .type = c->type, .size = c->size},
-                      SLICE_OF(plain.data + c->offset, c->size));
-        framer_settle(to);
+        copy_chunk(to, from, c, SLICE_OF(plain.data + c->offset, c->size));
         if (!put_packs(k, e))
             return false;
     }

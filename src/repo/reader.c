@@ -9,8 +9,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/compress.h"
-#include "repo/index.h"
+#include "repo/prefix.h"
 
 /* Frames kept per reader: enough for a walk that goes back and forth between two places,
  * about 4 MiB of memory. */
@@ -37,6 +36,7 @@ struct reader {
     struct compressor *compressor;
     struct mac *mac;
     struct buf sealed, stored;
+    struct prefix prefix; /* of the delta being read */
     struct kept_frame frames[READER_FRAMES];
     struct kept_header headers[READER_HEADERS];
     uint64_t tick;
@@ -52,6 +52,7 @@ struct reader *reader_new(struct repo *r)
     rd->box_pack = NO_NUMBER;
     rd->compressor = compressor_new(1);
     rd->mac = mac_new(r->keys->chunk_id);
+    prefix_init(&rd->prefix, r);
     for (size_t i = 0; i < READER_FRAMES; i++)
         rd->frames[i].frame = NO_NUMBER;
     for (size_t i = 0; i < READER_HEADERS; i++)
@@ -68,6 +69,7 @@ void reader_free(struct reader *rd)
     mac_free(rd->mac);
     buf_done(&rd->sealed);
     buf_done(&rd->stored);
+    prefix_done(&rd->prefix);
     for (size_t i = 0; i < READER_FRAMES; i++)
         buf_done(&rd->frames[i].plain);
     mem_free(rd);
@@ -153,7 +155,9 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
                err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
     buf_clear(&rd->stored);
     return (unseal_section(rd->box, &s, buf_slice(&rd->sealed), &rd->stored, e) &&
-            compressor_expand(rd->compressor, buf_slice(&rd->stored), f->plain_size, plain, e)) ||
+            prefix_of_frame(&rd->prefix, number, e) &&
+            compressor_expand(rd->compressor, buf_slice(&rd->prefix.bytes), buf_slice(&rd->stored),
+                              f->plain_size, plain, e)) ||
            err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
 }
 

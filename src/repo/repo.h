@@ -309,10 +309,12 @@ MUST_CHECK bool tree_find(struct reader *rd, const struct hash *root, const char
 struct piece {
     size_t offset, size; /* in the batch's bytes */
     enum chunk_type type;
-    void *cookie;    /* the caller's */
-    uint64_t number; /* the caller's */
-    struct hash id;  /* set before done() */
-    bool is_new;     /* set before done(): not in the repository before */
+    void *cookie;     /* the caller's */
+    uint64_t number;  /* the caller's */
+    bool has_base;    /* of type CHUNK_DATA: */
+    struct hash base; /* a chunk of the repository that is probably much like this one */
+    struct hash id;   /* set before done() */
+    bool is_new;      /* set before done(): not in the repository before */
 };
 
 /* Bytes of some chunks on their way to the repository. */
@@ -348,7 +350,8 @@ struct writer_options {
 struct writer_stats {
     uint64_t data_chunks, tree_chunks; /* new */
     uint64_t bytes_added, bytes_stored;
-    uint64_t frames, frames_verified; /* read back and compared before upload */
+    uint64_t frames, frames_verified;   /* read back and compared before upload */
+    uint64_t delta_chunks, delta_bytes; /* of the data chunks: stored as what differs from a base */
     uint64_t packs;
 };
 

@@ -37,7 +37,8 @@ bool first_failure_get(struct first_failure *f, struct err *e)
 }
 
 /* Read a pack back before it goes: always when it is one of the last and small, otherwise
- * when the workers wait for input, so that it costs no time. */
+ * when the workers wait for input, so that it costs no time.  The framer has expanded its deltas.
+ */
 static bool verify(struct uploader *u, struct pack_scan *scan, struct slice object, size_t frames,
                    struct err *e)
 {
@@ -46,7 +47,7 @@ static bool verify(struct uploader *u, struct pack_scan *scan, struct slice obje
 
     if (!is_idle)
         return true;
-    if (!pack_scan_open(scan, object, e) || !pack_scan_all(scan, e)) {
+    if (!pack_scan_open(scan, object, e) || !pack_scan_plain(scan, e)) {
         e->code = ERR_FATAL;
         return err_wrap(e, "a pack does not read back before upload (faulty memory or library)");
     }

@@ -33,7 +33,8 @@ TEST(text_of_any_size_becomes_shorter_and_expands_to_itself)
         CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
         CHECK(small.size - 4 < size * 97 / 100);
         CHECK(memcmp(small.data, "head", 4) == 0);
-        CHECK_OK(compressor_expand(c, SLICE_OF(small.data + 4, small.size - 4), size, &again, e));
+        CHECK_OK(compressor_expand(c, (struct slice){0}, SLICE_OF(small.data + 4, small.size - 4),
+                                   size, &again, e));
         CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
     }
 }
@@ -96,7 +97,7 @@ TEST(more_is_remembered_of_something_long_and_both_kinds_take_turns)
         CHECK(compressor_compress(c, buf_slice(&rows), content, &packed));
         CHECK(i < 2 || packed.size == sizes[i % 2]);
         sizes[i % 2] = packed.size;
-        CHECK_OK(compressor_expand(c, buf_slice(&packed), rows.size, &again, e));
+        CHECK_OK(compressor_expand(c, (struct slice){0}, buf_slice(&packed), rows.size, &again, e));
         CHECK(slice_is_equal(buf_slice(&rows), buf_slice(&again)));
     }
     CHECK(sizes[1] < sizes[0] * 95 / 100);
@@ -153,7 +154,9 @@ TEST(every_truncation_fails)
     buf_append(&again, "head", 4);
     CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     for (size_t size = 0; size < small.size; size++) {
-        CHECK_ERR(compressor_expand(c, SLICE_OF(small.data, size), 3000, &again, e), ERR_CORRUPT);
+        CHECK_ERR(
+            compressor_expand(c, (struct slice){0}, SLICE_OF(small.data, size), 3000, &again, e),
+            ERR_CORRUPT);
         ck_assert_uint_eq(again.size, 4);
     }
 }
@@ -169,7 +172,8 @@ TEST(another_size_than_the_frame_has_fails)
     prose_append(&plain, 3000);
     CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        CHECK_ERR(compressor_expand(c, buf_slice(&small), wrong[i], &again, e), ERR_CORRUPT);
+        CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), wrong[i], &again, e),
+                  ERR_CORRUPT);
     ck_assert_uint_eq(again.size, 0);
 }
 
@@ -186,11 +190,14 @@ TEST(two_frames_or_bytes_behind_one_fail)
     const size_t size = small.size;
 
     buf_put_u8(&small, 0);
-    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), 3000, &again, e),
+              ERR_CORRUPT);
     small.size = size;
     CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
-    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
-    CHECK_ERR(compressor_expand(c, buf_slice(&small), 6000, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), 3000, &again, e),
+              ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), 6000, &again, e),
+              ERR_CORRUPT);
 }
 
 /* Both add nothing to what the first frame expands to. */
@@ -206,10 +213,12 @@ TEST(empty_and_skippable_frames_behind_one_fail)
     prose_append(&plain, 3000);
     CHECK(compressor_compress(c, buf_slice(&plain), CONTENT_MIXED, &small));
     buf_append(&small, empty, sizeof(empty));
-    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), 3000, &again, e),
+              ERR_CORRUPT);
     small.size -= sizeof(empty);
     buf_append(&small, skippable, sizeof(skippable));
-    CHECK_ERR(compressor_expand(c, buf_slice(&small), 3000, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&small), 3000, &again, e),
+              ERR_CORRUPT);
 }
 
 TEST(a_frame_above_the_limit_is_not_expanded)
@@ -226,7 +235,8 @@ TEST(a_frame_above_the_limit_is_not_expanded)
     const size_t n = ZSTD_compress(buf_extend(&small, 1 << 20), 1 << 20, zeros.data, size, 1);
 
     CHECK(!ZSTD_isError(n));
-    CHECK_ERR(compressor_expand(c, SLICE_OF(small.data, n), size, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, SLICE_OF(small.data, n), size, &again, e),
+              ERR_CORRUPT);
 }
 
 /* A skippable frame holds nothing, which is not the same as an empty frame. */
@@ -238,7 +248,8 @@ TEST(frames_that_are_none_or_name_no_size_fail)
     uint8_t out[100];
     ZSTD_CCtx *z = ZSTD_createCCtx();
 
-    CHECK_ERR(compressor_expand(c, SLICE_OF(skippable, sizeof(skippable)), 0, &again, e),
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, SLICE_OF(skippable, sizeof(skippable)), 0,
+                                &again, e),
               ERR_CORRUPT);
     (void)ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, 0);
 
@@ -246,7 +257,8 @@ TEST(frames_that_are_none_or_name_no_size_fail)
 
     ZSTD_freeCCtx(z);
     CHECK(!ZSTD_isError(n));
-    CHECK_ERR(compressor_expand(c, SLICE_OF(out, n), 25, &again, e), ERR_CORRUPT);
+    CHECK_ERR(compressor_expand(c, (struct slice){0}, SLICE_OF(out, n), 25, &again, e),
+              ERR_CORRUPT);
 }
 
 /* Without a checksum of its own zstd may not notice; the tag of the section does. */
@@ -263,7 +275,8 @@ TEST(no_flipped_bit_yields_another_length_or_harm)
         struct err e = {0};
 
         small.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
-        const bool ok = compressor_expand(c, buf_slice(&small), 3000, &again, &e);
+        const bool ok =
+            compressor_expand(c, (struct slice){0}, buf_slice(&small), 3000, &again, &e);
         small.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
         ck_assert_uint_eq(again.size, ok ? 3000 : 0);
         CHECK(ok || e.code == ERR_CORRUPT);

@@ -57,11 +57,12 @@ status 0 "$HOLDFAST" --password-file password snapshots
 
 # On a terminal: asked twice when something new is made, never shown, refused when the two differ.
 cat >ask.py <<'END'
-import os, pty, sys
+import os, pty, signal, sys
 
 answers = [a.encode() for a in sys.argv[1].split(",")]
 child, terminal = pty.fork()
 if child == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
     os.execvp(sys.argv[2], sys.argv[2:])
 seen = b""
 while True:

@@ -304,7 +304,7 @@ TEST(the_size_of_a_finished_pack_is_foretold)
     for (int i = 0; i < 2; i++)
         (void)pack_builder_add(b, SLICE_OF(noise, 300), COMPRESSION_NONE, 300, chunks, 3);
 
-    const size_t foretold = pack_builder_size_with(b, 300, 3);
+    const size_t foretold = pack_builder_size_with(b, 300, COMPRESSION_NONE, 3);
 
     (void)pack_builder_add(b, SLICE_OF(noise, 300), COMPRESSION_NONE, 300, chunks, 3);
     pack_builder_finish(b, &id, &object, &directory);
