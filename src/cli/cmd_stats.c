@@ -80,6 +80,9 @@ static void set_raw(json_t *o, const struct repo_sizes *r)
     json_set_u64(o, "data_blob_count", r->data_chunks);
     json_set_u64(o, "tree_blob_count", r->tree_chunks);
     json_set_u64(o, "pack_count", r->packs);
+    json_set_u64(o, "delta_count", r->delta_chunks);
+    json_set_u64(o, "delta_plain_size", r->delta_bytes);
+    json_set_u64(o, "delta_size", r->delta_stored);
     json_set_u64(o, "index_size", r->index_bytes);
     json_set_u64(o, "snapshots_count", r->snapshots);
 }
@@ -128,6 +131,11 @@ static void tell(struct call *call, const struct restore_size *restore,
         output_line(call->out, "Stored:     %llu snapshots, %llu packs, %s; %llu chunks, %s plain",
                     (unsigned long long)raw->snapshots, (unsigned long long)raw->packs, text,
                     (unsigned long long)raw->chunks, plain);
+        size_format(raw->delta_bytes, plain);
+        size_format(raw->delta_stored, text);
+        if (raw->delta_chunks > 0)
+            output_line(call->out, "Deltas:     %llu chunks of these, %s plain, stored as %s",
+                        (unsigned long long)raw->delta_chunks, plain, text);
         size_format(raw->index_bytes, text);
         output_line(call->out, "Index:      %llu objects, %s",
                     (unsigned long long)raw->index_objects, text);

@@ -48,6 +48,19 @@ static void count_chunks(const struct index *ix, struct repo_sizes *out)
     }
 }
 
+static void count_deltas(const struct index *ix, struct repo_sizes *out)
+{
+    for (uint32_t i = 0; i < index_frame_count(ix); i++) {
+        const struct index_frame *f = index_frame_at(ix, i);
+
+        if (f->base_count == 0 || index_pack_at(ix, f->pack)->state == PACK_MISSING)
+            continue;
+        out->delta_chunks += f->base_count;
+        out->delta_bytes += f->plain_size;
+        out->delta_stored += f->sealed_size;
+    }
+}
+
 bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e)
 {
     AUTO(mem) struct snapshot_standing *snapshots = NULL;
@@ -66,6 +79,7 @@ bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e)
     for (size_t i = 0; i < count; i++)
         sizes.snapshots += snapshots[i].state == SNAPSHOT_COMMITTED ? 1 : 0;
     count_chunks(r->index, &sizes);
+    count_deltas(r->index, &sizes);
     *out = sizes;
     return true;
 }

@@ -473,6 +473,7 @@ struct repo_sizes {
     uint64_t packs, pack_bytes;
     uint64_t index_objects, index_bytes;
     uint64_t chunks, data_chunks, tree_chunks, chunk_bytes; /* each chunk once, plain */
+    uint64_t delta_chunks, delta_bytes, delta_stored; /* copies in deltas: plain, and as stored */
     uint64_t snapshots;
 };
 MUST_CHECK bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e);
