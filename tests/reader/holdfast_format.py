@@ -16,19 +16,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from nacl.bindings import crypto_pwhash_ALG_ARGON2ID13, crypto_pwhash_alg
 
 MIB = 1 << 20
-OBJECT_MAX, CHUNK_MAX, FRAME_MAX, TEXT_MAX = 64 * MIB, 4 * MIB, 8 * MIB, 65536
+OBJECT_MAX, CHUNK_MAX, FRAME_MAX, PREFIX_MAX, TEXT_MAX = 64 * MIB, 4 * MIB, 8 * MIB, 8 * MIB, 65536
 CONFIG, CONTENT, TREE, INDEX, SNAPSHOT, COMMIT, TOMBSTONE, CONDEMNED, EVIDENCE = range(1, 10)
 LABELS = {CONFIG: b"config", CONTENT: b"content", TREE: b"meta", INDEX: b"index", SNAPSHOT: b"meta",
           COMMIT: b"meta", TOMBSTONE: b"meta", CONDEMNED: b"index", EVIDENCE: b"meta"}
 FRAME, DIRECTORY, DOCUMENT = 1, 2, 3
 DATA, PAGE, LIST = 1, 2, 3
 CHUNK_TYPES = {CONTENT: (DATA,), TREE: (PAGE, LIST)}
+AFTER_BASES = 2  # the compression of frames of deltas
 CIPHERS = {1: AESGCM, 2: ChaCha20Poly1305}
 
 Section = namedtuple("Section", "number kind compression plain_size")
 Sealed = namedtuple("Sealed", "cipher header_hash class_")
 Frame = namedtuple("Frame", "offset size plain_size compression chunks")
-Chunk = namedtuple("Chunk", "id type offset size")
+Chunk = namedtuple("Chunk", "id type offset size base")  # base: None for a plain chunk
 Entry = namedtuple("Entry", "type flags name mode uid gid user group mtime ctime device inode links "
                    "size xattrs tree target rdev holes cut content")
 
@@ -100,12 +101,14 @@ def ids_in(data):
     return [data[i:i + 32] for i in range(0, len(data), 32)]
 
 
-def decompressed(data, compression, plain_size):
-    if compression == 1:
+def decompressed(data, compression, plain_size, prefix):
+    """The prefix is what a frame of deltas is compressed after, and empty for everything else."""
+    if compression == 1 or (compression == AFTER_BASES and prefix):
         try:
+            prefix = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if prefix else None
             size = zstandard.get_frame_parameters(data).content_size
             demand(size in (plain_size, zstandard.CONTENTSIZE_UNKNOWN), "its zstd frame has another size")
-            zstd = zstandard.ZstdDecompressor().decompressobj()
+            zstd = zstandard.ZstdDecompressor(dict_data=prefix).decompressobj()
             data = zstd.decompress(data)
             demand(zstd.eof and not zstd.unused_data, "it is not one whole zstd frame")
         except zstandard.ZstdError as error:
@@ -116,14 +119,14 @@ def decompressed(data, compression, plain_size):
     return data
 
 
-def unseal(sealed, section, stored):
+def unseal(sealed, section, stored, prefix=b""):
     """The plain bytes of a section."""
     aad = sealed.header_hash + struct.pack("<QBBI", *section)
     try:
         plain = sealed.cipher.decrypt(struct.pack("<IQ", 0, section.number), stored, aad)
     except InvalidTag as error:
         raise Refused(f"section {section.number} does not fit its tag") from error
-    return decompressed(plain, section.compression, section.plain_size)
+    return decompressed(plain, section.compression, section.plain_size, prefix)
 
 
 def slot_key(slot, name, password, key):
@@ -165,13 +168,15 @@ def parse_directory(data, class_):
     heads = [(rest.u32(), rest.u32(), rest.u8(), rest.u32()) for _ in range(frame_count)]
     frames, offset = [], 128
     for size, plain_size, compression, count in heads:
-        demand(size > 16 and 0 < plain_size <= FRAME_MAX and compression in (0, 1), "a frame is wrong")
+        demand(size > 16 and 0 < plain_size <= FRAME_MAX and compression in (0, 1, AFTER_BASES), "a frame is wrong")
         chunks, at = [], 0
         for _ in range(count):
             id_, type_, encoding, length = rest.take(32), rest.u8(), rest.u8(), rest.u32()
-            demand(encoding == 0, f"encoding {encoding} is unknown")
+            demand(encoding in (0, 1), f"encoding {encoding} is unknown")
             demand(type_ in CHUNK_TYPES[class_] and 0 < length <= CHUNK_MAX, "a chunk is wrong")
-            chunks.append(Chunk(id_, type_, at, length))
+            demand((encoding == 1) == (compression == AFTER_BASES), "a delta stands in a plain frame, or the other way round")
+            demand(encoding == 0 or type_ == DATA, "a delta is no data")
+            chunks.append(Chunk(id_, type_, at, length, rest.take(32) if encoding == 1 else None))
             at += length
         demand(at == plain_size, "chunks do not fill their frame")
         frames.append(Frame(offset, size, plain_size, compression, chunks))

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from holdfast_format import (CHUNK_TYPES, CIPHERS, COMMIT, CONDEMNED, CONFIG, CONTENT, DATA, DIRECTORY,
-                             DOCUMENT, EVIDENCE, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, SNAPSHOT, TOMBSTONE,
-                             Refused, Sealed, Section, Take, demand, extents, hkdf, ids_in,
+                             DOCUMENT, EVIDENCE, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, PREFIX_MAX, SNAPSHOT,
+                             TOMBSTONE, Refused, Sealed, Section, Take, demand, extents, hkdf, ids_in,
                              parse_directory, parse_entry, parse_time, slot_key, unseal)
 
 MEMBERS = {CONFIG: ("version", "id", "id_key", "suite"), COMMIT: ("snapshot", "time"),
@@ -188,7 +188,26 @@ class Repository:
         name = self.path_of(pack)
         with about(name), open(os.path.join(self.path, name), "rb") as file:
             stored = os.pread(file.fileno(), frame.size, frame.offset)
-            return unseal(sealed, Section(number, FRAME, frame.compression, frame.plain_size), stored)
+            section = Section(number, FRAME, frame.compression, frame.plain_size)
+            return unseal(sealed, section, stored, self.prefix(frame))
+
+    def prefix(self, frame):
+        """What a frame of deltas is compressed after: the bases of its chunks, one that comes again at once left out."""
+        prefix, last = [], None
+        for chunk in frame.chunks:
+            if chunk.base != last:
+                prefix.append(self.base(chunk.base))
+                last = chunk.base
+            demand(sum(map(len, prefix)) <= PREFIX_MAX, "the bases of a frame are longer than 8 MiB")
+        return b"".join(prefix)
+
+    def base(self, id_):
+        """The bytes of a chunk that deltas rest on, from a plain frame: no delta rests on another."""
+        places = self.where.get(id_)
+        demand(places, f"base {id_.hex()} is in no pack")
+        plain = [place for place in places if place[2].base is None]
+        demand(plain, f"base {id_.hex()} is a delta itself")
+        return self.first_sound(plain)
 
     def chunk_at(self, pack, number, chunk):
         data = self.frame(pack, number)[chunk.offset:chunk.offset + chunk.size]
@@ -200,9 +219,14 @@ class Repository:
         return [place for place in self.where.get(id_, ()) if place[2].type == type_]
 
     def chunk(self, id_, type_):
-        """The bytes of a chunk, from the first of its copies that is sound."""
-        error = Refused(f"chunk {id_.hex()} of type {type_} is in no pack")
-        for place in self.places(id_, type_):
+        """The bytes of a chunk."""
+        places = self.places(id_, type_)
+        demand(places, f"chunk {id_.hex()} of type {type_} is in no pack")
+        return self.first_sound(places)
+
+    def first_sound(self, places):
+        """The bytes of a chunk from the first of these copies that is sound."""
+        for place in places:
             try:
                 return self.chunk_at(*place)
             except Refused as reason:
