@@ -203,6 +203,8 @@ bool compressor_compress_after(struct compressor *c, struct slice prefix, struct
     if (limit == 0 || in.size > COMPRESS_PLAIN_MAX)
         return false;
     prepare_after(c);
+    /* What did not fit the time before is still under way. */
+    zstd_must(ZSTD_CCtx_reset(c->after, ZSTD_reset_session_only));
     zstd_must(
         ZSTD_CCtx_setParameter(c->after, ZSTD_c_windowLog, window_log(prefix.size + in.size)));
     zstd_must(ZSTD_CCtx_refPrefix(c->after, prefix.data, prefix.size));

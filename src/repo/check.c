@@ -252,14 +252,22 @@ static void tell_missing(const struct root *root, const struct hash *chunk, cons
 {
     struct check *c = root->check;
     size_t number = INDEX_NO_ENTRY;
+    bool is_told = false;
     struct err lost;
     struct place at;
     char key[OBJECT_KEY_MAX];
 
     (void)err_set(&lost, ERR_CORRUPT, "it is missing, and snapshots need it");
-    while (index_entry_next(c->repo->index, chunk->bytes, &number, &at))
-        check_pack_damage(c, index_frame_at(c->repo->index, at.frame)->pack, &lost);
-    if (number != INDEX_NO_ENTRY)
+    while (index_entry_next(c->repo->index, chunk->bytes, &number, &at)) {
+        const uint32_t pack = index_frame_at(c->repo->index, at.frame)->pack;
+
+        /* A delta that is there is no base. */
+        if (index_pack_at(c->repo->index, pack)->state == PACK_MISSING) {
+            check_pack_damage(c, pack, &lost);
+            is_told = true;
+        }
+    }
+    if (is_told)
         return;
     object_key("snapshots", &root->snapshot->id, key);
     check_damage(c, key, why);

@@ -104,6 +104,23 @@ static bool has_chunk(const struct index *ix, const struct pack_chunk *c, uint32
     return false;
 }
 
+/* Of frames with the same compression and the same chunks. */
+static bool bases_match(const struct index *ix, const struct pack_directory *d,
+                        const struct pack_frame *f, uint32_t number)
+{
+    const struct index_base *bases = index_bases_at(ix, number);
+    const uint32_t count = index_frame_at(ix, number)->base_count;
+
+    if (bases == NULL)
+        return true;
+    if (count != f->chunk_count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!hash_is_equal(&bases[i].id, &d->chunks[f->first_chunk + i].base))
+            return false;
+    return true;
+}
+
 static bool frame_matches(const struct index *ix, const struct pack_directory *d, size_t frame,
                           uint32_t number)
 {
@@ -117,7 +134,7 @@ static bool frame_matches(const struct index *ix, const struct pack_directory *d
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!has_chunk(ix, &d->chunks[f->first_chunk + i], number))
             return false;
-    return true;
+    return bases_match(ix, d, f, number);
 }
 
 /* Whether the index says of a pack what the pack says of itself. */

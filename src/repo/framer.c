@@ -215,7 +215,7 @@ void framer_gather(struct framer *f, const struct piece *p, struct slice bytes)
 }
 
 bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
-                         const struct hash *base)
+                         const struct hash *base, const struct place *at)
 {
     struct err unreadable;
 
@@ -224,7 +224,7 @@ bool framer_gather_after(struct framer *f, const struct piece *p, struct slice b
     if (f->deltas.bytes.size + bytes.size > FRAME_PLAIN_MAX ||
         f->prefix.bytes.size + CHUNK_MAX > COMPRESS_PREFIX_MAX)
         flush_deltas(f);
-    if (!prefix_add(&f->prefix, base, &unreadable))
+    if (!prefix_add_copy(&f->prefix, base, at, &unreadable))
         return false;
     add_chunk(&f->deltas, p)->base = *base;
     buf_append_slice(&f->deltas.bytes, bytes);

@@ -246,12 +246,29 @@ void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state sta
     ix->packs[number].state = state;
 }
 
-static enum pack_state state_of(const struct index *ix, const struct index_entry *en)
+enum pack_state index_frame_state(const struct index *ix, uint32_t frame)
 {
-    const struct index_frame *f = &ix->frames[en->frame];
+    const struct index_frame *f = index_frame_at(ix, frame);
     const enum pack_state state = ix->packs[f->pack].state;
 
-    return state == PACK_LIVE && f->lacks_base ? PACK_CONDEMNED : state;
+    return state > (enum pack_state)f->bases ? state : (enum pack_state)f->bases;
+}
+
+bool index_holds_bases(const struct index *ix, uint32_t frame)
+{
+    const struct index_frame *f = index_frame_at(ix, frame);
+
+    return f->base_count == 0 && ix->packs[f->pack].class == CLASS_CONTENT;
+}
+
+static enum pack_state state_of(const struct index *ix, const struct index_entry *en)
+{
+    return index_frame_state(ix, en->frame);
+}
+
+static bool is_in_missing_pack(const struct index *ix, const struct index_entry *en)
+{
+    return ix->packs[ix->frames[en->frame].pack].state == PACK_MISSING;
 }
 
 /* The next entry for this id from position *at on, or NULL. */
@@ -282,8 +299,9 @@ static const struct index_entry *best_copy(const struct index *ix, const struct 
 
     while ((best == NULL || state_of(ix, best) != PACK_LIVE) &&
            (en = next_copy(ix, id, &at)) != NULL)
-        if (en->frame != INDEX_PENDING && state_of(ix, en) != PACK_MISSING &&
-            (!plain_only || ix->frames[en->frame].base_count == 0))
+        if (en->frame != INDEX_PENDING && !is_in_missing_pack(ix, en) &&
+            (!plain_only || index_holds_bases(ix, en->frame)) &&
+            (best == NULL || state_of(ix, en) < state_of(ix, best)))
             best = en;
     return best;
 }
@@ -293,11 +311,12 @@ void index_judge_deltas(struct index *ix)
     for (size_t i = 0; i < ix->frame_count; i++) {
         struct index_frame *f = &ix->frames[i];
 
-        f->lacks_base = false;
-        for (uint32_t n = 0; n < f->base_count && !f->lacks_base; n++) {
+        f->bases = PACK_LIVE;
+        for (uint32_t n = 0; n < f->base_count && f->bases != PACK_MISSING; n++) {
             const struct index_entry *en = best_copy(ix, &ix->bases[f->first_base + n].id, true);
+            const enum pack_state state = en == NULL ? PACK_MISSING : state_of(ix, en);
 
-            f->lacks_base = en == NULL || state_of(ix, en) != PACK_LIVE;
+            f->bases = state > (enum pack_state)f->bases ? (uint8_t)state : f->bases;
         }
     }
 }

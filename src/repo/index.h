@@ -6,8 +6,8 @@
  * copies in several packs; lookups prefer one in a pack that is not condemned.
  *
  * A frame may be a delta: it was compressed after the bytes of other chunks, its bases, which have
- * to be read before it.  Bases stand in plain frames.  A delta counts as live only when all its
- * bases have a plain copy that is live.
+ * to be read before it.  Bases stand in plain frames of content.  A delta is only as live, and only
+ * as readable, as the best plain copies of all its bases.
  *
  * Filled by one thread; then shared: find, claim and fill lock inside.
  */
@@ -16,7 +16,7 @@
 
 #include "repo/pack.h"
 
-/* State of a pack as far as this process knows. */
+/* State of a pack as far as this process knows, the best first. */
 enum pack_state {
     PACK_LIVE,
     PACK_CONDEMNED, /* on somebody's list: readable as long as it lasts, no base for dedup */
@@ -40,7 +40,7 @@ struct index_frame {
     uint32_t first_base; /* of a delta, in the index's bases */
     uint32_t base_count; /* one per chunk; 0: a plain frame */
     uint8_t compression;
-    bool lacks_base; /* a base has no live plain copy; index_judge_deltas() */
+    uint8_t bases; /* enum pack_state: the worst off of a delta's bases; index_judge_deltas() */
 };
 
 /* The base of a chunk in a delta. */
@@ -62,26 +62,34 @@ MUST_CHECK bool index_has_pack(const struct index *ix, const struct hash *id, ui
 size_t index_pack_count(const struct index *ix);
 const struct index_pack *index_pack_at(const struct index *ix, uint32_t number);
 void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state state);
-/* Find the deltas that cannot count as live, once all packs have their states.  Takes no lock. */
+/* Find the deltas that cannot count as live, or not be read, once all packs have their states.
+ * Takes no lock. */
 void index_judge_deltas(struct index *ix);
 /* Something in a pack could not be read: a live one counts as condemned from now on.  Any
  * thread. */
 void index_distrust_pack(struct index *ix, uint32_t number);
 size_t index_frame_count(const struct index *ix);
 const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame);
+/* State of its pack, or that of its bases when that is worse.  Takes no lock. */
+enum pack_state index_frame_state(const struct index *ix, uint32_t frame);
+/* Whether chunks in it can be bases: it is a plain frame of content. */
+bool index_holds_bases(const struct index *ix, uint32_t frame);
 /* The bases of a frame's chunks, in their order; NULL for a plain frame. */
 const struct index_base *index_bases_at(const struct index *ix, uint32_t frame);
 /* The base of the chunk that stands there; NULL when it stands in a plain frame. */
 const struct hash *index_base_of(const struct index *ix, const struct place *at);
 size_t index_chunk_count(const struct index *ix);
 
-/* Any readable copy, a live one first; false when there is none (missing packs do not count). */
+/*
+ * Any readable copy, a live one first; false when there is none (missing packs do not count).  A
+ * delta that lacks a base comes last: whoever reads it is told which base that is.
+ */
 MUST_CHECK bool index_find(struct index *ix, const struct hash *id, struct place *out);
 
 /* The same, but only in a pack that is not condemned. */
 MUST_CHECK bool index_find_live(struct index *ix, const struct hash *id, struct place *out);
 
-/* The same two, but only in plain frames: a copy that can be a base. */
+/* The same two, but only a copy that can be a base. */
 MUST_CHECK bool index_find_base(struct index *ix, const struct hash *id, struct place *out);
 MUST_CHECK bool index_find_live_base(struct index *ix, const struct hash *id, struct place *out);
 

@@ -85,26 +85,19 @@ static const struct index_pack *pack_of(const struct index *ix, const struct pla
     return index_pack_at(ix, index_frame_at(ix, at->frame)->pack);
 }
 
-static bool is_live(const struct index *ix, const struct place *at)
-{
-    return pack_of(ix, at)->state == PACK_LIVE && !index_frame_at(ix, at->frame)->lacks_base;
-}
-
-static bool is_plain(const struct index *ix, const struct place *at)
-{
-    return index_bases_at(ix, at->frame) == NULL;
-}
-
 /* Whether a is the copy to mark rather than b. */
 static bool is_preferred(const struct index *ix, const struct place *a, const struct place *b)
 {
     const struct index_pack *left = pack_of(ix, a);
     const struct index_pack *right = pack_of(ix, b);
 
-    if (is_live(ix, a) != is_live(ix, b))
-        return is_live(ix, a);
-    if (is_plain(ix, a) != is_plain(ix, b))
-        return is_plain(ix, a);
+    const enum pack_state left_state = index_frame_state(ix, a->frame);
+    const enum pack_state right_state = index_frame_state(ix, b->frame);
+
+    if (left_state != right_state)
+        return left_state < right_state;
+    if (index_holds_bases(ix, a->frame) != index_holds_bases(ix, b->frame))
+        return index_holds_bases(ix, a->frame);
     if (left != right)
         return hash_order(&left->id, &right->id) < 0;
     return a->frame != b->frame ? a->frame < b->frame : a->offset < b->offset;
@@ -118,7 +111,8 @@ static bool choose_copy(const struct index *ix, const struct hash *id, bool plai
 
     *number = INDEX_NO_ENTRY;
     while (index_entry_next(ix, id->bytes, &at, &place)) {
-        if (pack_of(ix, &place)->state == PACK_MISSING || (plain_only && !is_plain(ix, &place)))
+        if (pack_of(ix, &place)->state == PACK_MISSING ||
+            (plain_only && !index_holds_bases(ix, place.frame)))
             continue;
         if (*number == INDEX_NO_ENTRY || is_preferred(ix, &place, out)) {
             *number = at;

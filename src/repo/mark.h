@@ -18,8 +18,9 @@ typedef bool mark_fault_fn(void *arg, enum mark_fault kind, const struct hash *c
 
 /*
  * Marks over the entries of the loaded index, to which nothing may be added meanwhile.  Of the
- * copies of a chunk one is marked, always the same: a live one rather than a condemned one, then
- * one in a plain frame rather than in a delta, then in the pack with the lowest id.  With a chunk
+ * copies of a chunk one is marked, always the same: a live one rather than a condemned one, one
+ * that can be read rather than a delta that lacks a base, then one in a plain frame rather than in
+ * a delta, then in the pack with the lowest id.  With a chunk
  * in a delta the bases of that frame are marked too, in a plain copy each.
  */
 struct marks;

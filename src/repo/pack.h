@@ -116,9 +116,9 @@ MUST_CHECK bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice
  * before the next, always both. */
 void pack_scan_name_begin(struct pack_scan *s);
 void pack_scan_name_finish(struct pack_scan *s, struct hash *out);
-/* All frames and all ids. */
-MUST_CHECK bool pack_scan_all(struct pack_scan *s, struct err *e);
-/* The same without deltas, for which their bases would have to be read. */
+/* All frames and all ids, but those of deltas, which take nothing but the pack. */
 MUST_CHECK bool pack_scan_plain(struct pack_scan *s, struct err *e);
+/* Those of deltas, whose bases are read from the store. */
+MUST_CHECK bool pack_scan_deltas(struct pack_scan *s, struct err *e);
 
 #endif

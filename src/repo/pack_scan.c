@@ -205,12 +205,12 @@ void pack_scan_name_finish(struct pack_scan *s, struct hash *out)
     s->unnamed = (struct slice){0};
 }
 
-static bool scan_frames(struct pack_scan *s, bool with_deltas, struct err *e)
+static bool scan_frames(struct pack_scan *s, bool deltas, struct err *e)
 {
     for (size_t i = 0; i < s->directory.frame_count; i++) {
         struct slice plain;
 
-        if (!with_deltas && s->directory.frames[i].compression == COMPRESSION_ZSTD_AFTER)
+        if ((s->directory.frames[i].compression == COMPRESSION_ZSTD_AFTER) != deltas)
             continue;
         if (!pack_scan_frame(s, i, &plain, e) || !pack_scan_chunks(s, i, plain, e))
             return false;
@@ -218,12 +218,12 @@ static bool scan_frames(struct pack_scan *s, bool with_deltas, struct err *e)
     return true;
 }
 
-bool pack_scan_all(struct pack_scan *s, struct err *e)
-{
-    return scan_frames(s, true, e);
-}
-
 bool pack_scan_plain(struct pack_scan *s, struct err *e)
 {
     return scan_frames(s, false, e);
+}
+
+bool pack_scan_deltas(struct pack_scan *s, struct err *e)
+{
+    return scan_frames(s, true, e);
 }

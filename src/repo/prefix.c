@@ -19,45 +19,67 @@ void prefix_clear(struct prefix *p)
 }
 
 /* Bases stand in plain frames, so the reader of bases never comes here itself. */
-static bool append(struct prefix *p, const struct place *at, struct err *e)
+static bool read_base(struct prefix *p, const struct place *at, struct slice *out, struct err *e)
 {
     struct index *ix = p->repo->index;
     struct slice frame;
 
+    if (p->reader == NULL)
+        p->reader = reader_new(p->repo);
     if (!reader_frame(p->reader, at->frame, &frame, e)) {
         if (e->code == ERR_CORRUPT)
             index_distrust_pack(ix, index_frame_at(ix, at->frame)->pack);
         return err_wrap(e, "base");
     }
-    if (p->bytes.size + at->size > COMPRESS_PREFIX_MAX)
-        return err_set(e, ERR_CORRUPT, "the bases of a frame are too long");
-    buf_append(&p->bytes, frame.data + at->offset, at->size);
+    *out = SLICE_OF(frame.data + at->offset, at->size);
     return true;
+}
+
+static bool append(struct prefix *p, const struct hash *base, struct slice bytes, struct err *e)
+{
+    if (p->bytes.size + bytes.size > COMPRESS_PREFIX_MAX)
+        return err_set(e, ERR_CORRUPT, "the bases of a frame are too long");
+    buf_append_slice(&p->bytes, bytes);
+    p->last = *base;
+    return true;
+}
+
+static bool is_last(const struct prefix *p, const struct hash *base)
+{
+    return p->bytes.size > 0 && hash_is_equal(&p->last, base);
 }
 
 bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
 {
     struct index *ix = p->repo->index;
     struct place at, last;
+    struct slice bytes;
     char text[65];
 
-    if (p->bytes.size > 0 && hash_is_equal(&p->last, base))
+    if (is_last(p, base))
         return true;
-    if (p->reader == NULL)
-        p->reader = reader_new(p->repo);
     if (!index_find_base(ix, base, &at)) {
         hex_encode(SLICE_OF(base->bytes, HASH_SIZE), text);
         return err_set(e, ERR_CORRUPT, "base %.16s is in no pack that exists", text);
     }
     do {
-        if (append(p, &at, e)) {
-            p->last = *base;
-            return true;
-        }
+        if (read_base(p, &at, &bytes, e))
+            return append(p, base, bytes, e);
         last = at;
         /* Another copy comes first when there is one whose pack is not distrusted. */
     } while (e->code == ERR_CORRUPT && index_find_base(ix, base, &at) && at.frame != last.frame);
     return false;
+}
+
+bool prefix_add_copy(struct prefix *p, const struct hash *base, const struct place *at,
+                     struct err *e)
+{
+    struct slice bytes;
+
+    if (is_last(p, base))
+        return true;
+    return read_base(p, at, &bytes, e) && reader_verify(p->reader, CHUNK_DATA, bytes, base, e) &&
+           append(p, base, bytes, e);
 }
 
 bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e)

@@ -29,6 +29,10 @@ void prefix_clear(struct prefix *p);
  */
 MUST_CHECK bool prefix_add(struct prefix *p, const struct hash *base, struct err *e);
 
+/* The same from one copy of it, which is what its id says. */
+MUST_CHECK bool prefix_add_copy(struct prefix *p, const struct hash *base, const struct place *at,
+                                struct err *e);
+
 /* All bases of a frame of the loaded index, in place of what was there; none for a plain frame. */
 MUST_CHECK bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e);
 

@@ -54,11 +54,20 @@ static const struct hash *find_id(const struct hash *ids, size_t count, const st
     return count == 0 ? NULL : bsearch(id, ids, count, sizeof(*ids), hash_order);
 }
 
-bool prune_is_doomed(const struct prune *p, const struct hash *pack)
+bool prune_find_doomed(const struct prune *p, const struct hash *pack, size_t *number)
 {
     const struct hash *found = find_id(p->doomed, p->doomed_count, pack);
 
-    return found != NULL && !p->is_rescued[found - p->doomed];
+    if (found != NULL)
+        *number = (size_t)(found - p->doomed);
+    return found != NULL;
+}
+
+bool prune_is_doomed(const struct prune *p, const struct hash *pack)
+{
+    size_t number;
+
+    return prune_find_doomed(p, pack, &number) && !p->is_rescued[number];
 }
 
 /* Marking */
@@ -198,112 +207,10 @@ static bool mark_again(struct prune *p, const struct look *now, struct err *e)
     return err_set(e, ERR_TRANSIENT, "other prunes keep changing the index");
 }
 
-/* What the second look says of the packs of one index, by their numbers. */
-struct standing {
-    bool exists;   /* in the store */
-    bool counts;   /* and on nobody else's list */
-    size_t doomed; /* position in the own list, plus 1; 0: not on it */
-};
-
-static struct standing *standings_of(const struct prune *p, const struct index *ix,
-                                     const struct look *now)
-{
-    const size_t count = ix == NULL ? 0 : index_pack_count(ix);
-    struct standing *s = mem_array(count, sizeof(*s));
-
-    for (uint32_t n = 0; n < count; n++) {
-        const struct hash *id = &index_pack_at(ix, n)->id;
-        const struct hash *own = find_id(p->doomed, p->doomed_count, id);
-        size_t number;
-
-        s[n].exists = look_has_pack(now, id, &number);
-        s[n].counts = s[n].exists && !condemned_has(&now->others, id);
-        s[n].doomed = own == NULL ? 0 : (size_t)(own - p->doomed) + 1;
-    }
-    return s;
-}
-
-/* The copy of a chunk that is marked. */
-struct kept {
-    size_t entry; /* INDEX_NO_ENTRY: any of the index, which has no others */
-    bool is_plain;
-};
-
-/*
- * Whether a copy stays for sure; otherwise rescues all that the own list holds.  A copy in a delta
- * counts only as the marked one, whose bases are marked too; where the marked copy is plain others
- * may rest on it, so that no delta can stand for it.
- */
-static bool settle_chunk(struct prune *p, const struct index *ix, const struct standing *s,
-                         const uint8_t prefix[16], const struct kept *kept, bool *is_there)
-{
-    size_t number = INDEX_NO_ENTRY;
-    struct place at;
-
-    while (index_entry_next(ix, prefix, &number, &at)) {
-        const struct standing *pack = &s[index_frame_at(ix, at.frame)->pack];
-        const bool is_delta = index_bases_at(ix, at.frame) != NULL;
-
-        if (is_delta &&
-            (kept->is_plain || (kept->entry != INDEX_NO_ENTRY && kept->entry != number)))
-            continue;
-        *is_there = *is_there || pack->exists;
-        if (pack->counts && (pack->doomed == 0 || p->is_rescued[pack->doomed - 1]))
-            return true;
-    }
-    return false;
-}
-
-static void rescue_copies(struct prune *p, const struct index *ix, const struct standing *s,
-                          const uint8_t prefix[16])
-{
-    size_t number = INDEX_NO_ENTRY;
-    struct place at;
-
-    while (index_entry_next(ix, prefix, &number, &at)) {
-        const size_t doomed = s[index_frame_at(ix, at.frame)->pack].doomed;
-
-        if (doomed > 0)
-            p->is_rescued[doomed - 1] = true;
-    }
-}
-
-/*
- * Every chunk that was marked keeps a copy that exists and that nobody else condemned.  One on
- * the own list counts when it is rescued; where others condemned all of them too, none of them
- * may be removed here.
- */
-static bool rescue(struct prune *p, const struct look *now, struct err *e)
-{
-    const struct index *ix = p->repo->index;
-    AUTO(mem) struct standing *old = standings_of(p, ix, now);
-    AUTO(mem) struct standing *new = standings_of(p, p->moved, now);
-
-    for (size_t i = 0; i < index_entry_room(ix); i++) {
-        bool is_there = false;
-        uint8_t prefix[16];
-        struct place at;
-
-        if (!marks_has(p->marks, i) || !index_entry_at(ix, i, prefix, &at))
-            continue;
-
-        const bool is_plain = index_bases_at(ix, at.frame) == NULL;
-
-        if (settle_chunk(p, ix, old, prefix, &(struct kept){i, is_plain}, &is_there) ||
-            (p->moved != NULL && settle_chunk(p, p->moved, new, prefix,
-                                              &(struct kept){INDEX_NO_ENTRY, is_plain}, &is_there)))
-            continue;
-        if (!is_there)
-            return err_set(e, ERR_TRANSIENT, "packs vanished, another prune seems to be at work");
-        rescue_copies(p, ix, old, prefix);
-    }
-    return true;
-}
-
 static bool decide(struct prune *p, struct look *now, struct err *e)
 {
     return look_take(p->repo, p->list_key, now, e) &&
-           (!has_new_roots(p, now) || mark_again(p, now, e)) && rescue(p, now, e);
+           (!has_new_roots(p, now) || mark_again(p, now, e)) && prune_rescue(p, now, e);
 }
 
 /* Removing */

@@ -1,6 +1,7 @@
 /*
  * Private to src/repo: a collector at work.  prune.c has the protocol, prune_look.c lists,
- * prune_plan.c chooses, prune_repack.c copies, prune_index.c writes the index without what went.
+ * prune_plan.c chooses, prune_repack.c copies, prune_rescue.c takes back, prune_index.c writes the
+ * index without what went.
  */
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
@@ -68,11 +69,21 @@ void prune_plan(struct prune *p);
 MUST_CHECK bool prune_repack(struct prune *p, struct err *e);
 
 /*
+ * Every chunk that was marked keeps a copy that exists and that nobody else condemned.  One on
+ * the own list counts when it is rescued, which this does; where others condemned all of them too,
+ * none of them may be removed here.
+ */
+MUST_CHECK bool prune_rescue(struct prune *p, const struct look *now, struct err *e);
+
+/*
  * Write the rows of index objects with a pack that is going or gone, and of many small objects,
  * anew, then remove these objects.  now says which packs exist.  Objects that appeared after
  * the collector began are left alone.
  */
 MUST_CHECK bool prune_index(struct prune *p, const struct look *now, struct err *e);
+
+/* The position of a pack on the own list. */
+MUST_CHECK bool prune_find_doomed(const struct prune *p, const struct hash *pack, size_t *number);
 
 /* True for a pack that is condemned and was not rescued. */
 bool prune_is_doomed(const struct prune *p, const struct hash *pack);

@@ -60,6 +60,16 @@ static void repacker_auto(struct repacker *k)
     index_document_done(&k->document);
 }
 
+/* Bases come from the store, so what goes wrong may be elsewhere. */
+static bool prove_pack(struct repacker *k, struct slice object, struct err *e)
+{
+    if (!pack_scan_open(k->proof, object, e) || !pack_scan_plain(k->proof, e)) {
+        e->code = ERR_FATAL;
+        return err_wrap(e, "a pack does not read back before upload (faulty memory or library)");
+    }
+    return pack_scan_deltas(k->proof, e) || err_wrap(e, "read a new pack back before upload");
+}
+
 static bool put_pack(struct repacker *k, struct pack_builder *b, struct err *e)
 {
     const enum object_class class = pack_builder_class(b);
@@ -69,10 +79,8 @@ static bool put_pack(struct repacker *k, struct pack_builder *b, struct err *e)
     char key[PACK_KEY_MAX];
 
     pack_builder_finish(b, &id, &object, &directory);
-    if (!pack_scan_open(k->proof, object, e) || !pack_scan_all(k->proof, e)) {
-        e->code = ERR_FATAL;
-        return err_wrap(e, "a pack does not read back before upload (faulty memory or library)");
-    }
+    if (!prove_pack(k, object, e))
+        return false;
     pack_key(&id, key);
     if (!store_put(k->prune->repo->store, key, object, PUT_NEW, e))
         return err_wrap(e, "store pack");
@@ -112,9 +120,11 @@ static void copy_chunk(struct framer *to, const struct pack_frame *from, const s
                        struct slice bytes)
 {
     const struct piece p = {.id = c->id, .type = c->type, .size = c->size};
+    struct place at;
 
     if (from->compression != COMPRESSION_ZSTD_AFTER ||
-        !framer_gather_after(to, &p, bytes, &c->base))
+        !index_find_base(to->pack->repo->index, &c->base, &at) ||
+        !framer_gather_after(to, &p, bytes, &c->base, &at))
         framer_gather(to, &p, bytes);
     framer_settle(to);
 }
@@ -195,8 +205,11 @@ bool prune_repack(struct prune *p, struct err *e)
 
     repacker_init(&k, p);
     p->moved = index_new();
-    if (!copy_all(&k, e))
+    if (!copy_all(&k, e)) {
+        if (e->code == ERR_CORRUPT && index_is_stale(p->repo, &p->index_keys))
+            e->code = ERR_TRANSIENT; /* bases were there: another collector moved them */
         return false;
+    }
     assert(k.document.packs > 0);
     return index_document_put(p->repo, &k.document, e);
 }

@@ -203,32 +203,32 @@ static size_t claim_pieces(struct worker *k, struct batch *b)
 
 /*
  * The base to store a piece after: what it names when that stands in a plain frame, else the base
- * of that, so that no delta rests on another.  Its pack is needed from now on.
+ * of that, so that no delta rests on another.  The pack of the copy at *at is needed from now on.
  */
-static bool choose_base(struct worker *k, const struct piece *p, struct hash *out)
+static bool choose_base(struct worker *k, const struct piece *p, struct hash *out, struct place *at)
 {
     struct writer *w = k->writer;
     struct index *ix = w->repo->index;
-    struct place at;
 
-    if (!p->has_base || !index_find_live(ix, &p->base, &at))
+    if (!p->has_base || !index_find_live(ix, &p->base, at))
         return false;
 
-    const struct hash *below = index_base_of(ix, &at);
+    const struct hash *below = index_base_of(ix, at);
 
     *out = below == NULL ? p->base : *below;
-    if (!index_find_live_base(ix, out, &at) || at.size / BASE_RATIO_MAX > p->size ||
-        p->size / BASE_RATIO_MAX > at.size)
+    if (!index_find_live_base(ix, out, at) || at->size / BASE_RATIO_MAX > p->size ||
+        p->size / BASE_RATIO_MAX > at->size)
         return false;
-    needed_packs_found(&w->needed, &at);
+    needed_packs_found(&w->needed, at);
     return true;
 }
 
 static void store_piece(struct worker *k, const struct piece *p, struct slice bytes)
 {
     struct hash base;
+    struct place at;
 
-    if (!choose_base(k, p, &base) || !framer_gather_after(&k->framer, p, bytes, &base))
+    if (!choose_base(k, p, &base, &at) || !framer_gather_after(&k->framer, p, bytes, &base, &at))
         framer_gather(&k->framer, p, bytes);
 }
 

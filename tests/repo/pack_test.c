@@ -58,7 +58,7 @@ static bool scan(struct repo *r, struct slice object, struct err *e)
 {
     AUTO(pack_scan) struct pack_scan *s = pack_scan_new(r);
 
-    return pack_scan_open(s, object, e) && pack_scan_all(s, e);
+    return pack_scan_open(s, object, e) && pack_scan_plain(s, e);
 }
 
 TEST(a_pack_reads_back_as_it_was_built)
@@ -97,7 +97,7 @@ TEST(a_scan_can_be_opened_again_for_the_next_pack)
     CHECK_OK(pack_scan_open(s, first.object, e));
     CHECK_ERR(pack_scan_open(s, SLICE_OF(first.object.data, 200), e), ERR_CORRUPT);
     CHECK_OK(pack_scan_open(s, second.object, e));
-    CHECK_OK(pack_scan_all(s, e));
+    CHECK_OK(pack_scan_plain(s, e));
 }
 END
 
