@@ -1,6 +1,6 @@
 """The protocol by which writers and collectors share a repository without locks, as a model to be searched.
 
-There is one chunk, X, which every snapshot needs.  One chunk is enough: each rule decides chunk by chunk whether X has a copy that
+There is one chunk, X, which every snapshot needs (with deltas also the base of X, see kinds.py).  One chunk is enough: each rule decides chunk by chunk whether X has a copy that
 stays, and other chunks in the same packs can only make an actor keep more packs, upload more, or check again; the actors here may
 do all of that at any time without a reason.  In the same spirit the collector's first look is left out of the searches that must
 be safe: there it condemns any packs it likes and may upload a copy of X before, so those searches hold for every way to mark and
@@ -11,12 +11,14 @@ believes about it.  A pack that was removed stays only as long as somebody belie
 on the store; each condemned list is read by itself, so the lists are never seen all at one instant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
 from explore import Actor, Result, Search
+from kinds import BASE, DELTA, KIND, PLAIN, WORDS, X, can_be_read, may_remove, suffices
 
 PARENT = 1  # snapshots are bits in masks: the one that is there from the start; writer w makes PARENT << 1 + w
 
@@ -43,6 +45,11 @@ class Protocol:
     undo_check: tuple[str, ...] = ("lists", "commit", "object")  # of an undo that takes the tombstone back
     list_names_snapshots: bool = False  # a collector removes only snapshots named in its list, which stays until they are gone
     unnamed_is_root: bool = True  # and it keeps the data of forgotten snapshots that it may not remove
+    base_is_noted: bool = True  # with a delta the writer needs a pack with a plain copy of its base
+    bases_are_marked: bool = True  # a collector that marks a delta marks a plain copy of its base
+    any_copy_stands: bool = False  # a delta can stand for a marked plain copy
+    delta_falls_with_base: bool = True  # a marked delta counts only while a plain copy of its base stays
+    bases_are_rescued: bool = True  # what rescues the copies of a chunk rescues plain copies of their bases too
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Setup:
     collectors: int = 1
     repacks: bool = True
     copies: int = 1  # packs that hold X at the start
+    kinds: tuple[int, ...] = ()  # or what they hold; then writers and collectors make deltas, collectors bases too
+    parent_needs: str = X  # or THE_BASE: then X is new
     forget: bool = True  # somebody forgets the parent at any time
     takes_back: bool = False  # and then takes the tombstone back
     expire: bool = False  # somebody forgets the first writer's snapshot before it is committed
@@ -126,10 +135,21 @@ class Store(NamedTuple):
         return self.with_packs([p & ~marked(actor) if p & seen else p | believed(actor) for p in self.packs])
 
 
-def invariant(store: Store) -> str | None:
+def kinds_of(packs: Iterable[int]) -> frozenset[int]:
+    return frozenset(p & KIND for p in packs)
+
+
+def needs(snapshots: int, parent_needs: str) -> set[str]:
+    found = {X} if snapshots & ~PARENT else set()
+    return found | {parent_needs} if snapshots & PARENT else found
+
+
+def invariant(parent_needs: str, store: Store) -> str | None:
     visible = store.objects & store.commits & ~store.tombstones
-    if visible and all(p & GONE for p in store.packs):
-        return "a committed snapshot needs X and no pack holds it"
+    there = kinds_of(p for p in store.packs if not p & GONE)
+    for chunk in needs(visible, parent_needs):
+        if not can_be_read(chunk, there):
+            return f"a committed snapshot needs {chunk} and no pack holds it"
     if store.promised & ~visible:
         return "a snapshot is gone although somebody was told that it is safe"
     return None
@@ -164,6 +184,7 @@ class Writer:
         self.snapshot = PARENT << 1 + index
         self.is_undo = kind == "undo"
         self.resendable = resendable(index) if setup.resends else 0
+        self.kinds = (PLAIN, DELTA) if setup.kinds else (PLAIN,)
         self.check = ops(rules.writer_check if kind == "plain" else rules.shortcut_check, list(range(setup.collectors)))
         self.commit = (Op("commit"),) if rules.commit_is_separate else ()
         self.commit += ops(rules.read_back, []) if setup.expire else ()
@@ -184,7 +205,8 @@ class Writer:
             todo = self.plan(self.own_check())
             if self.rules.prepared_stays_while_uploading and self.rules.commit_is_separate:
                 todo = todo[1:]
-            yield "uploads X again", self.at(todo, uploads - 1), store.with_copy(self.resendable)
+            for kind in self.kinds:
+                yield f"uploads {WORDS[kind]} again", self.at(todo, uploads - 1), store.with_copy(self.resendable | kind)
         elif op.what == "resend":
             back = [p & ~(GONE | self.resendable) if p & self.resendable else p for p in store.packs]
             yield "puts its pack once more", self.at(rest, uploads), store.with_packs(back)
@@ -205,7 +227,8 @@ class Writer:
         if uploads:
             resend = (Op("resend"),) if self.resendable else ()
             plan = resend + self.plan(self.own_check())
-            yield "uploads X", self.at(plan, uploads - 1), store.with_copy(self.resendable)
+            for kind in self.kinds:
+                yield f"uploads {WORDS[kind]}", self.at(plan, uploads - 1), store.with_copy(self.resendable | kind)
 
     def own_check(self) -> tuple[Op, ...]:
         return self.check if self.rules.uploads_are_checked else ()
@@ -243,7 +266,9 @@ class Writer:
         if left and not may_trust_parent:
             yield text, self.at(rest, uploads, saw_list, saw_parent), store
             return
-        is_there = any(p & believed(self.actor) for p in store.packs) if Op("packs") in self.check else not saw_list
+        is_there = not saw_list
+        if Op("packs") in self.check:
+            is_there = suffices(self.rules, kinds_of(p for p in store.packs if p & believed(self.actor)))
         yield from self.judge(text, may_trust_parent or is_there, uploads, store)
 
     def judge(self, text: str, enough: bool, uploads: int, store: Store) -> Iterator[Step]:
@@ -279,7 +304,8 @@ class Collector:
         self.rules = rules
         self.actor = actor
         self.index = index
-        self.repacks = setup.repacks
+        self.repacks = ((DELTA, BASE) if setup.kinds else (PLAIN,)) if setup.repacks else ()
+        self.parent_needs = setup.parent_needs
         self.marks = setup.marks
         self.others = [c for c in range(setup.collectors) if c != index]
         look = ops(("lists", "tombstones", "objects", "packs", "choose"), self.others)
@@ -295,7 +321,8 @@ class Collector:
             if self.repacks:
                 yield from self.steps(((Op("repack"), *rest), tombstones, objects), store)
         elif op.what == "repack":
-            yield "uploads a copy of X", (rest, tombstones, objects), store.with_copy()
+            for kind in self.repacks:
+                yield f"uploads a copy of {WORDS[kind]}", (rest, tombstones, objects), store.with_copy(kind)
         elif op.what == "publish":
             yield from self.publish(tombstones & objects, store)
         elif op.what == "remove packs":
@@ -349,9 +376,10 @@ class Collector:
     def choose(self, text: str, tombstones: int, objects: int, store: Store) -> Iterator[Step]:
         """The end of the first look: choose what seems to be garbage, or anything if X will be copied out."""
         todo = (Op("publish"),) if self.rules.list_is_published else self.cleanup(tombstones & objects)
-        for packs, keeps_one in self.choices(store, believed(self.actor)):
+        needed = needs(objects & ~tombstones, self.parent_needs)
+        for packs, stays in self.choices(store, believed(self.actor)):
             after = store.with_packs(list(packs))
-            if keeps_one or not objects & ~tombstones:
+            if all(can_be_read(chunk, stays) for chunk in needed):
                 yield text, (todo, tombstones, objects), after
             elif self.repacks:
                 yield text, ((Op("repack"), *todo), tombstones, objects), after
@@ -365,23 +393,24 @@ class Collector:
         else:
             removable = tombstones
             roots = objects & ~tombstones
-        for packs, keeps_one in self.choices(store, listed(self.index)):
-            removed = sum(1 for p in packs if p & marked(self.actor))
-            if keeps_one or not roots or not removed:
-                yield f"{text}; will remove {removed} packs", (self.cleanup(removable), 0, 0), store.with_packs(list(packs))
+        needed = needs(roots, self.parent_needs)
+        for packs, stays in self.choices(store, listed(self.index)):
+            removed = [p for p in packs if p & marked(self.actor)]
+            if may_remove(self.rules, needed, stays, kinds_of(removed)):
+                yield f"{text}; will remove {len(removed)} packs", (self.cleanup(removable), 0, 0), store.with_packs(list(packs))
 
-    def choices(self, store: Store, candidate: int) -> list[tuple[tuple[int, ...], bool]]:
-        """Every way to mark some candidates, and whether a pack stays unmarked that is believed to stay."""
+    def choices(self, store: Store, candidate: int) -> list[tuple[tuple[int, ...], frozenset[int]]]:
+        """Every way to mark some candidates, and what the packs hold that stay unmarked and are believed to stay."""
         mark, counts = marked(self.actor), believed(self.actor)
         if self.rules.rescued_counts_although_condemned:
             counts |= listed(self.index)
         found = set()
         for chosen in product(*((False, True) if p & candidate else (False,) for p in store.packs)):
-            keeps_one = any(p & counts and not c for p, c in zip(store.packs, chosen))
+            stays = kinds_of(p for p, c in zip(store.packs, chosen) if p & counts and not c)
             clean = [p & ~(mark | believed(self.actor)) for p in store.packs]
             packs = (p | mark if c and not p & GONE else p for p, c in zip(clean, chosen))
-            found.add((tuple(sorted(packs)), keeps_one))
-        return sorted(found)
+            found.add((tuple(sorted(packs)), stays))
+        return sorted(found, key=lambda choice: (choice[0], sorted(choice[1])))
 
     def cleanup(self, removable: int) -> tuple[Op, ...]:
         todo: list[Op] = []
@@ -502,5 +531,5 @@ def search(rules: Protocol, setup: Setup) -> Result:
         actors.append(Reader(writers + collectors))
     if setup.crashes:
         actors = [Mortal(actor) for actor in actors]
-    store = Store(packs=(0,) * setup.copies, named=(0,) * collectors)
-    return Search(actors, store, invariant).run()
+    store = Store(packs=tuple(sorted(setup.kinds or (PLAIN,) * setup.copies)), named=(0,) * collectors)
+    return Search(actors, store, partial(invariant, setup.parent_needs)).run()
