@@ -283,6 +283,133 @@ TEST(no_flipped_bit_yields_another_length_or_harm)
     }
 }
 
+/* After a prefix */
+
+/* Noise of a seed, with so many bytes changed. */
+static void changed_append(struct buf *out, uint64_t seed, size_t size, size_t changes)
+{
+    const size_t before = out->size;
+
+    noise_append(out, size, seed);
+    for (size_t i = 0; i < changes; i++)
+        out->data[before + size / (changes + 1) * (i + 1)] ^= 0x55;
+}
+
+TEST(what_repeats_the_prefix_costs_next_to_nothing_and_expands_to_itself)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+
+    for (size_t size = 100; size <= (size_t)4 << 20; size *= 3) {
+        AUTO(buf) struct buf prefix = {0};
+        AUTO(buf) struct buf plain = {0};
+        AUTO(buf) struct buf small = {0};
+        AUTO(buf) struct buf again = {0};
+
+        changed_append(&prefix, size, size, 0);
+        changed_append(&plain, size, size, size > 300 ? 3 : 0);
+        buf_append(&small, "head", 4);
+        CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), &small));
+        CHECK(small.size < 4 + 60 + size / 20 && memcmp(small.data, "head", 4) == 0);
+        CHECK_OK(compressor_expand(c, buf_slice(&prefix), SLICE_OF(small.data + 4, small.size - 4),
+                                   size, &again, e));
+        CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+    }
+}
+
+TEST(the_longest_prefix_serves_the_longest_frame_from_its_first_byte_on)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+
+    changed_append(&prefix, 1, COMPRESS_PREFIX_MAX, 0);
+    changed_append(&plain, 1, COMPRESS_PREFIX_MAX, 20);
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), &small));
+    CHECK(small.size < plain.size / 100);
+    CHECK_OK(compressor_expand(c, buf_slice(&prefix), buf_slice(&small), plain.size, &again, e));
+    CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+}
+
+/* One that did not fit leaves the next one as it would have been. */
+TEST(less_than_half_is_no_gain_however_often_it_is_tried)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf same = {0};
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf other = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf out = {0};
+
+    changed_append(&prefix, 1, 300000, 0);
+    changed_append(&same, 1, 300000, 0);
+    changed_append(&other, 2, 300000, 0);
+    prose_append(&text, 300000);
+    for (int i = 0; i < 3; i++) {
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&other), &out));
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&text), &out));
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), SLICE_OF("x", 1), &out));
+        ck_assert_uint_eq(out.size, 0);
+    }
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &out));
+}
+
+/* Bytes of another prefix are taken where it is long enough; ids of chunks tell. */
+TEST(another_prefix_or_none_yields_no_such_bytes)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf same = {0};
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf other = {0};
+    AUTO(buf) struct buf small = {0};
+
+    changed_append(&prefix, 1, 100000, 0);
+    changed_append(&same, 1, 100000, 0);
+    changed_append(&other, 2, 100000, 0);
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &small));
+
+    const struct slice wrong[] = {buf_slice(&other), SLICE_OF(prefix.data, 99999),
+                                  SLICE_OF(prefix.data, 10), (struct slice){0}};
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        AUTO(buf) struct buf again = {0};
+        struct err e = {0};
+        const bool ok = compressor_expand(c, wrong[i], buf_slice(&small), prefix.size, &again, &e);
+
+        CHECK(ok ? !slice_is_equal(buf_slice(&again), buf_slice(&prefix))
+                 : e.code == ERR_CORRUPT && again.size == 0);
+        CHECK(i < 2 || !ok);
+    }
+}
+
+/* The prefix of one frame is not there for the next. */
+TEST(frames_with_and_without_a_prefix_take_turns)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf same = {0};
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf after = {0};
+    AUTO(buf) struct buf alone = {0};
+
+    changed_append(&prefix, 1, 100000, 0);
+    changed_append(&same, 1, 100000, 0);
+    prose_append(&text, 50000);
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &after));
+    CHECK(compressor_compress(c, buf_slice(&text), CONTENT_MIXED, &alone));
+    for (int i = 0; i < 3; i++) {
+        AUTO(buf) struct buf again = {0};
+
+        CHECK_OK(compressor_expand(c, buf_slice(&prefix), buf_slice(&after), 100000, &again, e));
+        CHECK_OK(compressor_expand(c, (struct slice){0}, buf_slice(&alone), 50000, &again, e));
+        CHECK(memcmp(again.data, prefix.data, 100000) == 0);
+        CHECK(memcmp(again.data + 100000, text.data, 50000) == 0);
+        CHECK_ERR(compressor_expand(c, (struct slice){0}, buf_slice(&after), 100000, &again, e),
+                  ERR_CORRUPT);
+    }
+}
+
 TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
       noise_of_any_size_is_left_alone, noise_and_text_in_turn_are_told_apart_every_time,
       more_is_remembered_of_something_long_and_both_kinds_take_turns,
@@ -290,4 +417,8 @@ TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
       the_frame_names_its_size_and_has_no_checksum, every_truncation_fails,
       another_size_than_the_frame_has_fails, two_frames_or_bytes_behind_one_fail,
       empty_and_skippable_frames_behind_one_fail, a_frame_above_the_limit_is_not_expanded,
-      frames_that_are_none_or_name_no_size_fail, no_flipped_bit_yields_another_length_or_harm)
+      frames_that_are_none_or_name_no_size_fail, no_flipped_bit_yields_another_length_or_harm,
+      what_repeats_the_prefix_costs_next_to_nothing_and_expands_to_itself,
+      the_longest_prefix_serves_the_longest_frame_from_its_first_byte_on,
+      less_than_half_is_no_gain_however_often_it_is_tried,
+      another_prefix_or_none_yields_no_such_bytes, frames_with_and_without_a_prefix_take_turns)

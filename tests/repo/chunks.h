@@ -61,6 +61,46 @@ static inline struct writer_options options_to(struct receiver *v)
     return (struct writer_options){.workers = 2, .done = receive, .arg = v};
 }
 
+/* A writer that gives its batches to a receiver. */
+struct run {
+    struct receiver to;
+    struct writer *w;
+};
+
+static inline void run_open(struct run *n, struct repo *r, struct writer_options o)
+{
+    *n = (struct run){0};
+    o.done = receive;
+    o.arg = &n->to;
+    if (o.workers == 0)
+        o.workers = 2;
+    CHECK_OK(writer_open(r, &o, &n->w, e));
+    n->to.writer = n->w;
+}
+
+static inline void run_auto(struct run *n)
+{
+    writer_free(n->w);
+}
+
+static inline struct writer_stats run_finish(struct run *n)
+{
+    struct writer_stats stats;
+
+    CHECK_OK(writer_drain(n->w, e));
+    CHECK_OK(writer_finish(n->w, &stats, e));
+    return stats;
+}
+
+/* Whether a snapshot of what the run stored can be committed. */
+static inline bool is_safe(struct run *n)
+{
+    bool safe = false;
+
+    CHECK_OK(writer_confirm(n->w, &safe, e));
+    return safe;
+}
+
 static inline void piece_add(struct batch *b, struct slice bytes)
 {
     const struct piece p = {.offset = b->bytes.size, .size = bytes.size, .type = CHUNK_DATA};

@@ -55,6 +55,34 @@ static uint32_t add_pack(struct index *ix, uint64_t p, enum pack_state state, ui
     return number;
 }
 
+/* Add pack number p with chunks first .. first + count - 1 in one delta, whose bases are base ..
+ * base + count - 1; returns the number of its frame. */
+static uint32_t add_deltas(struct index *ix, uint64_t p, enum pack_state state, uint64_t first,
+                           uint32_t count, uint64_t base)
+{
+    AUTO(buf) struct buf directory = {0};
+    const struct hash id = id_of(UINT64_C(1) << 40 | p);
+    uint32_t number = UINT32_MAX;
+
+    buf_put_u32(&directory, 1);
+    buf_put_u32(&directory, count);
+    buf_put_u32(&directory, SEAL_TAG_SIZE + 1);
+    buf_put_u32(&directory, count * CHUNK_SIZE);
+    buf_put_u8(&directory, COMPRESSION_ZSTD_AFTER);
+    buf_put_u32(&directory, count);
+    for (uint64_t n = 0; n < count; n++) {
+        const struct hash chunk = id_of(first + n), below = id_of(base + n);
+
+        buf_append(&directory, chunk.bytes, HASH_SIZE);
+        buf_put_u8(&directory, CHUNK_DATA);
+        buf_put_u8(&directory, 1);
+        buf_put_u32(&directory, CHUNK_SIZE);
+        buf_append(&directory, below.bytes, HASH_SIZE);
+    }
+    CHECK_OK(index_add_pack(ix, &id, CLASS_CONTENT, state, buf_slice(&directory), &number, e));
+    return index_pack_at(ix, number)->first_frame;
+}
+
 static uint32_t pack_of(const struct index *ix, const struct place *at)
 {
     return index_frame_at(ix, at->frame)->pack;
@@ -190,6 +218,126 @@ TEST(of_several_copies_a_live_one_comes_first)
         CHECK(index_find_or_claim(ix, &id, CHUNK_SIZE, &at));
         CHECK(index_pack_at(ix, pack_of(ix, &at))->state == PACK_LIVE);
     }
+}
+END
+
+TEST(each_chunk_of_a_delta_has_its_base)
+{
+    AUTO(index) struct index *ix = index_new();
+    const uint32_t plain = add_pack(ix, 0, PACK_LIVE, 0, 10);
+    const uint32_t first = add_deltas(ix, 1, PACK_LIVE, 100, 10, 0);
+    const uint32_t second = add_deltas(ix, 2, PACK_LIVE, 200, 3, 5);
+    struct place at;
+
+    CHECK(index_bases_at(ix, plain) == NULL && index_holds_bases(ix, plain));
+    CHECK(!index_holds_bases(ix, first) && !index_holds_bases(ix, second));
+    ck_assert_uint_eq(index_frame_at(ix, second)->base_count, 3);
+    for (uint64_t n = 0; n < 13; n++) {
+        const struct hash id = id_of(n < 10 ? 100 + n : 190 + n);
+        const struct hash base = id_of(n < 10 ? n : n - 5);
+
+        CHECK(index_find_live(ix, &id, &at) && index_base_of(ix, &at) != NULL);
+        CHECK(hash_is_equal(index_base_of(ix, &at), &base));
+        CHECK(index_find(ix, &base, &at) && index_base_of(ix, &at) == NULL);
+    }
+}
+END
+
+TEST(a_base_is_found_in_plain_frames_of_content_only)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(3), tree_id = id_of(UINT64_C(1) << 40 | 9);
+    AUTO(buf) struct buf tree = {0};
+    struct place at;
+    uint32_t number;
+
+    (void)add_deltas(ix, 0, PACK_LIVE, 0, 10, 500);
+    directory_of(0, 10, &tree);
+    for (size_t i = 0; i < 10; i++)
+        tree.data[8 + 13 + i * 38 + HASH_SIZE] = CHUNK_TREE;
+    CHECK_OK(index_add_pack(ix, &tree_id, CLASS_TREE, PACK_LIVE, buf_slice(&tree), &number, e));
+    CHECK(index_find_live(ix, &id, &at));
+    CHECK(!index_find_base(ix, &id, &at) && !index_find_live_base(ix, &id, &at));
+
+    const uint32_t pack = add_pack(ix, 1, PACK_CONDEMNED, 0, 10);
+
+    CHECK(index_find_base(ix, &id, &at) && pack_of(ix, &at) == pack);
+    CHECK(!index_find_live_base(ix, &id, &at));
+    index_set_pack_state(ix, pack, PACK_LIVE);
+    CHECK(index_find_live_base(ix, &id, &at) && pack_of(ix, &at) == pack);
+    index_set_pack_state(ix, pack, PACK_MISSING);
+    CHECK(!index_find_base(ix, &id, &at));
+}
+END
+
+TEST(a_delta_is_as_live_as_the_best_copies_of_its_bases)
+{
+    static const struct {
+        enum pack_state delta, first, other, wanted;
+    } cases[] = {{PACK_LIVE, PACK_LIVE, PACK_MISSING, PACK_LIVE},
+                 {PACK_LIVE, PACK_CONDEMNED, PACK_LIVE, PACK_LIVE},
+                 {PACK_LIVE, PACK_CONDEMNED, PACK_MISSING, PACK_CONDEMNED},
+                 {PACK_LIVE, PACK_MISSING, PACK_MISSING, PACK_MISSING},
+                 {PACK_CONDEMNED, PACK_LIVE, PACK_LIVE, PACK_CONDEMNED},
+                 {PACK_MISSING, PACK_LIVE, PACK_LIVE, PACK_MISSING}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        AUTO(index) struct index *ix = index_new();
+        const struct hash id = id_of(100);
+        struct place at;
+
+        (void)add_pack(ix, 0, PACK_LIVE, 0, 9);
+        (void)add_pack(ix, 1, cases[i].first, 9, 1);
+        (void)add_pack(ix, 2, cases[i].other, 9, 1);
+
+        const uint32_t frame = add_deltas(ix, 3, cases[i].delta, 100, 10, 0);
+
+        index_judge_deltas(ix);
+        CHECK(index_frame_state(ix, frame) == cases[i].wanted);
+        CHECK(index_find_live(ix, &id, &at) == (cases[i].wanted == PACK_LIVE));
+        CHECK(index_find(ix, &id, &at) == (cases[i].delta != PACK_MISSING));
+        CHECK(index_find_or_claim(ix, &id, CHUNK_SIZE, &at) == (cases[i].wanted == PACK_LIVE));
+    }
+}
+END
+
+TEST(a_delta_without_base_is_the_last_choice_in_whatever_order_copies_come)
+{
+    for (int order = 0; order < 2; order++) {
+        AUTO(index) struct index *ix = index_new();
+        const struct hash id = id_of(100);
+        struct place at;
+
+        if (order == 0)
+            (void)add_deltas(ix, 0, PACK_LIVE, 100, 1, 0);
+
+        const uint32_t pack = add_pack(ix, 1, PACK_CONDEMNED, 100, 1);
+
+        if (order == 1)
+            (void)add_deltas(ix, 0, PACK_LIVE, 100, 1, 0);
+        index_judge_deltas(ix);
+        CHECK(index_find(ix, &id, &at) && pack_of(ix, &at) == pack);
+        index_set_pack_state(ix, pack, PACK_MISSING);
+        CHECK(index_find(ix, &id, &at) && pack_of(ix, &at) != pack);
+    }
+}
+END
+
+TEST(deltas_on_a_pack_that_is_distrusted_do_not_count_any_more)
+{
+    AUTO(index) struct index *ix = index_new();
+    const struct hash id = id_of(100);
+    struct place at;
+    const uint32_t base = add_pack(ix, 0, PACK_LIVE, 0, 10);
+
+    (void)add_deltas(ix, 1, PACK_LIVE, 100, 10, 0);
+    index_judge_deltas(ix);
+    CHECK(index_find_live(ix, &id, &at));
+    index_distrust_pack(ix, base);
+    CHECK(!index_find_live(ix, &id, &at) && index_find(ix, &id, &at));
+    (void)add_pack(ix, 2, PACK_LIVE, 0, 10);
+    index_judge_deltas(ix);
+    CHECK(index_find_live(ix, &id, &at));
 }
 END
 
@@ -488,6 +636,10 @@ TESTS("index", each_of_200000_chunks_is_found_where_it_stands,
       a_pack_that_is_added_twice_counts_once, a_chunk_is_claimed_once,
       a_live_chunk_cannot_be_claimed, a_condemned_chunk_can_be_read_but_not_relied_on,
       a_chunk_in_a_missing_pack_is_not_there, of_several_copies_a_live_one_comes_first,
+      each_chunk_of_a_delta_has_its_base, a_base_is_found_in_plain_frames_of_content_only,
+      a_delta_is_as_live_as_the_best_copies_of_its_bases,
+      a_delta_without_base_is_the_last_choice_in_whatever_order_copies_come,
+      deltas_on_a_pack_that_is_distrusted_do_not_count_any_more,
       all_entries_are_visited_and_none_that_is_pending,
       the_copies_of_a_chunk_come_one_with_each_call, of_eight_threads_exactly_one_gets_each_chunk,
       an_index_is_loaded_with_the_states_of_its_packs,

@@ -351,6 +351,8 @@ static void encode(const struct directory_case *c, struct buf *out)
         buf_put_u8(out, c->chunks[i].type);
         buf_put_u8(out, c->chunks[i].encoding);
         buf_put_u32(out, c->chunks[i].size);
+        if (c->chunks[i].encoding == 1)
+            buf_append(out, id, sizeof(id)); /* its base */
     }
 }
 
@@ -366,7 +368,22 @@ static const struct directory_case cases[] = {
     {"fewer frames", 0, 2, {{116, 100, 0, 2}}, {{1, 0, 60}, {1, 0, 40}}, CLASS_CONTENT, false},
     {"more chunks", 1, 3, {{116, 100, 0, 2}}, {{1, 0, 60}, {1, 0, 40}}, CLASS_CONTENT, false},
     {"wild counts", UINT32_MAX, UINT32_MAX, {{0}}, {{0}}, CLASS_CONTENT, false},
-    {"compression", 1, 1, {{116, 100, 2, 1}}, {{1, 0, 100}}, CLASS_CONTENT, false},
+    {"compression", 1, 1, {{116, 100, 3, 1}}, {{1, 0, 100}}, CLASS_CONTENT, false},
+    {"fine delta", 1, 2, {{50, 100, 2, 2}}, {{1, 1, 60}, {1, 1, 40}}, CLASS_CONTENT, true},
+    {"delta and plain",
+     2,
+     3,
+     {{50, 100, 2, 2}, {116, 100, 0, 1}},
+     {{1, 1, 60}, {1, 1, 40}, {1, 0, 100}},
+     CLASS_CONTENT,
+     true},
+    {"delta without bases", 1, 1, {{50, 100, 2, 1}}, {{1, 0, 100}}, CLASS_CONTENT, false},
+    {"mixed delta", 1, 2, {{50, 100, 2, 2}}, {{1, 1, 60}, {1, 0, 40}}, CLASS_CONTENT, false},
+    {"mixed frame", 1, 2, {{50, 100, 1, 2}}, {{1, 0, 60}, {1, 1, 40}}, CLASS_CONTENT, false},
+    {"delta in tree", 1, 1, {{50, 100, 2, 1}}, {{2, 1, 100}}, CLASS_TREE, false},
+    {"data delta in tree", 1, 1, {{50, 100, 2, 1}}, {{1, 1, 100}}, CLASS_TREE, false},
+    {"encoding", 1, 1, {{50, 100, 2, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false},
+    {"encoding of a plain one", 1, 1, {{50, 100, 1, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false},
     {"empty frame", 1, 0, {{16, 0, 0, 0}}, {{0}}, CLASS_CONTENT, false},
     {"large frame",
      1,
@@ -428,14 +445,18 @@ END
 
 TEST(every_truncation_of_a_directory_is_corrupt)
 {
-    AUTO(buf) struct buf bytes = {0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        AUTO(buf) struct buf bytes = {0};
 
-    encode(&cases[0], &bytes);
-    for (size_t size = 0; size < bytes.size; size++) {
-        AUTO(pack_directory) struct pack_directory d = {0};
+        if (!cases[i].is_fine)
+            continue;
+        encode(&cases[i], &bytes);
+        for (size_t size = 0; size < bytes.size; size++) {
+            AUTO(pack_directory) struct pack_directory d = {0};
 
-        CHECK_ERR(pack_directory_decode(SLICE_OF(bytes.data, size), CLASS_CONTENT, &d, e),
-                  ERR_CORRUPT);
+            CHECK_ERR(pack_directory_decode(SLICE_OF(bytes.data, size), cases[i].class, &d, e),
+                      ERR_CORRUPT);
+        }
     }
 }
 END

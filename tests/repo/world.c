@@ -22,12 +22,13 @@ struct repo *world_repo(struct store *s)
     return r;
 }
 
-/* The bytes of one chunk of a plant: xorshift64. */
+/* The bytes of one chunk of a plant: xorshift64, and in front how often it was edited. */
 static void grow(const struct plant *p, size_t piece, struct buf *out)
 {
     const size_t offset = piece * PIECE_SIZE;
     const size_t size = p->size - offset < PIECE_SIZE ? p->size - offset : PIECE_SIZE;
-    uint64_t state = (p->seed + 1) * UINT64_C(0x9E3779B97F4A7C15) + piece;
+    const uint64_t seed = p->seed & UINT32_MAX;
+    uint64_t state = (seed + 1) * UINT64_C(0x9E3779B97F4A7C15) + piece;
 
     uint8_t *to = buf_extend(out, size);
 
@@ -37,6 +38,28 @@ static void grow(const struct plant *p, size_t piece, struct buf *out)
         state ^= state << 17;
         memcpy(to + i, &state, size - i < sizeof(state) ? size - i : sizeof(state));
     }
+    to[0] ^= (uint8_t)(p->seed >> 32);
+}
+
+/* What the chunk was before it was edited the last time. */
+static struct hash former_id(struct mac *m, const struct plant *p, size_t piece)
+{
+    const struct plant former = {.seed = p->seed - EDITED(0, 1), .size = p->size};
+    AUTO(buf) struct buf bytes = {0};
+    struct hash id;
+
+    grow(&former, piece, &bytes);
+    mac_sum(m, CHUNK_DATA, buf_slice(&bytes), &id);
+    return id;
+}
+
+static struct piece piece_of(struct mac *m, const struct plant *p, size_t number)
+{
+    struct piece out = {.type = CHUNK_DATA, .number = number, .has_base = p->seed > UINT32_MAX};
+
+    if (out.has_base)
+        out.base = former_id(m, p, number);
+    return out;
 }
 
 static size_t pieces_of(const struct plant *p)
@@ -58,6 +81,8 @@ static void on_done(void *arg, struct batch *b)
 
 static bool put_content(struct growth *g, struct err *e)
 {
+    AUTO(mac) struct mac *m = mac_new(g->repo->keys->chunk_id);
+
     for (size_t i = 0; i < g->planting->count; i++) {
         const struct plant *p = &g->planting->plants[i];
         struct batch *b = writer_batch(g->writer);
@@ -66,12 +91,13 @@ static bool put_content(struct growth *g, struct err *e)
         for (size_t n = 0; n < pieces_of(p); n++) {
             const size_t offset = b->bytes.size;
 
+            struct piece piece = piece_of(m, p, n);
+
             grow(p, n, &b->bytes);
-            batch_add(b, &(struct piece){.offset = offset,
-                                         .size = b->bytes.size - offset,
-                                         .type = CHUNK_DATA,
-                                         .cookie = g->ids[i].data,
-                                         .number = n});
+            piece.offset = offset;
+            piece.size = b->bytes.size - offset;
+            piece.cookie = g->ids[i].data;
+            batch_add(b, &piece);
         }
         if (!writer_submit(g->writer, b, e))
             return false;

@@ -7,7 +7,9 @@
 
 #include "repo/snapshot.h"
 
-/* A file of a made-up tree.  Seed and size say what it holds. */
+/* A file of a made-up tree.  Seed and size say what it holds; with EDITED(), what became of that
+ * after so many small changes, of which each chunk has the one before as its base. */
+#define EDITED(seed, times) ((uint64_t)(seed) | (uint64_t)(times) << 32)
 struct plant {
     const char *path; /* "a/b", ascending in an array, a directory's files together */
     uint64_t seed;

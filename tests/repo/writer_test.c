@@ -2,37 +2,6 @@
 
 #define KIB ((size_t)1 << 10)
 
-/* A writer that gives its batches to a receiver. */
-struct run {
-    struct receiver to;
-    struct writer *w;
-};
-
-static void run_open(struct run *n, struct repo *r, struct writer_options o)
-{
-    *n = (struct run){0};
-    o.done = receive;
-    o.arg = &n->to;
-    if (o.workers == 0)
-        o.workers = 2;
-    CHECK_OK(writer_open(r, &o, &n->w, e));
-    n->to.writer = n->w;
-}
-
-static void run_auto(struct run *n)
-{
-    writer_free(n->w);
-}
-
-static struct writer_stats run_finish(struct run *n)
-{
-    struct writer_stats stats;
-
-    CHECK_OK(writer_drain(n->w, e));
-    CHECK_OK(writer_finish(n->w, &stats, e));
-    return stats;
-}
-
 TEST(ids_are_what_the_format_says)
 {
     AUTO(store) struct store *s = store_memory_new();
@@ -358,14 +327,6 @@ TEST(after_a_failure_every_batch_comes_back)
 END
 
 /* The check between snapshot and commit */
-
-static bool is_safe(struct run *n)
-{
-    bool safe = false;
-
-    CHECK_OK(writer_confirm(n->w, &safe, e));
-    return safe;
-}
 
 /* Two packs of an earlier run with one chunk each, 0 and 1. */
 static void store_two(struct repo *r)
