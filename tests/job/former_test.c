@@ -111,6 +111,21 @@ TEST(a_chunk_that_grew_at_the_front_leaves_the_others_their_counterparts)
 }
 END
 
+/* What follows stands elsewhere: a neighbour is good enough, and none is given far away. */
+TEST(chunks_behind_an_insertion_at_the_front_find_neighbours)
+{
+    AUTO(bench) struct bench b;
+
+    bench_init(&b, COUNT);
+    (void)next(&b, 1500);
+    for (size_t i = 0; i < COUNT; i++) {
+        const size_t found = next(&b, length_of(i));
+
+        CHECK(found == NONE ? i + 3 >= COUNT : found + 3 >= i && found <= i + 3);
+    }
+}
+END
+
 TEST(what_a_file_grew_by_at_its_end_has_no_counterpart)
 {
     AUTO(bench) struct bench b;
@@ -217,6 +232,7 @@ TESTS("former", each_chunk_of_an_unchanged_file_is_its_own_counterpart,
       bytes_taken_away_all_over_a_file_leave_each_chunk_its_counterpart,
       bytes_added_all_over_a_file_leave_each_chunk_its_counterpart,
       a_chunk_that_grew_at_the_front_leaves_the_others_their_counterparts,
+      chunks_behind_an_insertion_at_the_front_find_neighbours,
       what_a_file_grew_by_at_its_end_has_no_counterpart,
       a_last_chunk_that_grew_or_shrank_much_has_its_counterpart,
       the_only_chunk_of_a_small_file_is_the_counterpart_of_its_first_one_whatever_its_length,
