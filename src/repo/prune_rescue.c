@@ -5,8 +5,6 @@
  * list or was rescued.  A delta is a copy in several packs: its own and those of its bases.  It
  * stays when all of these do, and to take it back is to take back all of them.
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "repo/prune.h"
 
