@@ -5,8 +5,6 @@
  * list or was rescued.  A delta is a copy in several packs: its own and those of its bases.  It
  * stays when all of these do, and to take it back is to take back all of them.
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "repo/prune.h"
 
@@ -103,9 +101,8 @@ static bool bases_stay(const struct rescue *r, const struct view *v, uint32_t fr
     return v->bases[frame] == BASES_STAY;
 }
 
-/* Whether a copy stays, of those that can be a base when others may rest on it. */
-static bool copy_stays(const struct rescue *r, const uint8_t prefix[16], bool is_base,
-                       bool *is_there)
+/* What rests on this chunk looks for a copy that can be its base by itself. */
+static bool copy_stays(const struct rescue *r, const uint8_t prefix[16], bool *is_there)
 {
     for (size_t i = 0; i < r->view_count; i++) {
         const struct view *v = &r->views[i];
@@ -115,8 +112,6 @@ static bool copy_stays(const struct rescue *r, const uint8_t prefix[16], bool is
         while (index_entry_next(v->ix, prefix, &number, &at)) {
             const struct standing *s = standing_of(v, at.frame);
 
-            if (is_base && !index_holds_bases(v->ix, at.frame))
-                continue;
             *is_there = *is_there || s->exists;
             if (pack_stays(r, s) && bases_stay(r, v, at.frame))
                 return true;
@@ -178,7 +173,7 @@ bool prune_rescue(struct prune *p, const struct look *now, struct err *e)
         struct place at;
 
         if (!marks_has(p->marks, i) || !index_entry_at(ix, i, prefix, &at) ||
-            copy_stays(&r, prefix, index_holds_bases(ix, at.frame), &is_there))
+            copy_stays(&r, prefix, &is_there))
             continue;
         if (!is_there)
             return err_set(e, ERR_TRANSIENT, "packs vanished, another prune seems to be at work");

@@ -1,6 +1,6 @@
 /*
  * Index documents after they were opened, into a table of chunks: every chunk of an accepted
- * pack is found where its frame says.
+ * pack is found where its frame says, and has a base when it stands in a delta.
  */
 #include <assert.h>
 
@@ -21,6 +21,8 @@ static void check_places(const struct index *ix)
 
         assert((uint64_t)at.offset + at.size <= f->plain_size);
         assert(f->pack < index_pack_count(ix));
+        assert((index_base_of(ix, &at) == NULL) == (f->base_count == 0));
+        assert(!index_holds_bases(ix, at.frame) || f->base_count == 0);
     }
 }
 
@@ -45,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         assert(index_has_pack(ix, &row.id, &number));
     }
+    index_judge_deltas(ix);
     check_places(ix);
     return 0;
 }

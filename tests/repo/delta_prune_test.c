@@ -173,6 +173,7 @@ TEST(prune_repacks_the_pack_of_bases_alone_and_that_of_deltas_alone)
         const struct hash *gone = way == 0 ? &before.bases[0] : &before.packs[0];
         const struct hash *kept = way == 0 ? &before.packs[0] : &before.bases[0];
         AUTO(mem) char *list = condemn(s, gone, 1);
+        CHECK(list != NULL);
 
         forget(s, &one);
         CHECK(prune_now(s, &plain).packs_repacked == 1);

@@ -323,6 +323,7 @@ struct frame_row {
 struct chunk_row {
     uint8_t type, encoding;
     uint32_t size;
+    enum { BASE_AS_ENCODED, BASE_GIVEN, BASE_LEFT_OUT } base;
 };
 
 struct directory_case {
@@ -351,8 +352,9 @@ static void encode(const struct directory_case *c, struct buf *out)
         buf_put_u8(out, c->chunks[i].type);
         buf_put_u8(out, c->chunks[i].encoding);
         buf_put_u32(out, c->chunks[i].size);
-        if (c->chunks[i].encoding == 1)
-            buf_append(out, id, sizeof(id)); /* its base */
+        if (c->chunks[i].base == BASE_GIVEN ||
+            (c->chunks[i].base == BASE_AS_ENCODED && c->chunks[i].encoding == 1))
+            buf_append(out, id, sizeof(id));
     }
 }
 
@@ -380,6 +382,14 @@ static const struct directory_case cases[] = {
     {"delta without bases", 1, 1, {{50, 100, 2, 1}}, {{1, 0, 100}}, CLASS_CONTENT, false},
     {"mixed delta", 1, 2, {{50, 100, 2, 2}}, {{1, 1, 60}, {1, 0, 40}}, CLASS_CONTENT, false},
     {"mixed frame", 1, 2, {{50, 100, 1, 2}}, {{1, 0, 60}, {1, 1, 40}}, CLASS_CONTENT, false},
+    {"plain in a delta", 1, 1, {{50, 100, 2, 1}}, {{1, 0, 100, BASE_GIVEN}}, CLASS_CONTENT, false},
+    {"delta in a plain frame",
+     1,
+     1,
+     {{50, 100, 1, 1}},
+     {{1, 1, 100, BASE_LEFT_OUT}},
+     CLASS_CONTENT,
+     false},
     {"delta in tree", 1, 1, {{50, 100, 2, 1}}, {{2, 1, 100}}, CLASS_TREE, false},
     {"data delta in tree", 1, 1, {{50, 100, 2, 1}}, {{1, 1, 100}}, CLASS_TREE, false},
     {"encoding", 1, 1, {{50, 100, 2, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false},
