@@ -500,21 +500,3 @@ bool index_entry_next(const struct index *ix, const uint8_t prefix[16], size_t *
     }
     return false;
 }
-
-bool index_is_stale(struct repo *r, const struct key_list *loaded)
-{
-    AUTO(key_list) struct key_list now = {0};
-    struct err ignored;
-
-    if (!key_list_read(r, "index/", &now, &ignored))
-        return false;
-    for (size_t i = 0; i < loaded->count; i++) {
-        bool is_there = false;
-
-        for (size_t n = 0; n < now.count && !is_there; n++)
-            is_there = strcmp(now.items[n], loaded->items[i]) == 0;
-        if (!is_there)
-            return true;
-    }
-    return false;
-}

@@ -201,6 +201,24 @@ bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **o
     return true;
 }
 
+bool index_is_stale(struct repo *r, const struct key_list *loaded)
+{
+    AUTO(key_list) struct key_list now = {0};
+    struct err ignored;
+
+    if (!key_list_read(r, "index/", &now, &ignored))
+        return false;
+    for (size_t i = 0; i < loaded->count; i++) {
+        bool is_there = false;
+
+        for (size_t n = 0; n < now.count && !is_there; n++)
+            is_there = strcmp(now.items[n], loaded->items[i]) == 0;
+        if (!is_there)
+            return true;
+    }
+    return false;
+}
+
 bool repo_load_index(struct repo *r, struct err *e)
 {
     if (r->index != NULL)
