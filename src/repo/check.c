@@ -27,6 +27,7 @@ static void check_auto(struct check *c)
     marks_free(c->marks);
     mem_free(c->is_suspect);
     mem_free(c->bad_frames);
+    mem_free(c->needed_frames);
     pthread_mutex_destroy(&c->lock);
     /* It holds packs that no index names. */
     repo_drop_index(c->repo);

@@ -141,17 +141,21 @@ bool check_index(struct check *c, struct err *e)
     return true;
 }
 
-static bool *packs_needed(const struct check *c)
+/* Find which packs and which frames are needed.  The caller frees the first. */
+static bool *packs_needed(struct check *c)
 {
     const struct index *ix = c->repo->index;
     bool *needed = mem_array(index_pack_count(ix), sizeof(*needed));
 
+    c->needed_frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*c->needed_frames));
     for (size_t i = 0; i < index_entry_room(ix); i++) {
         uint8_t prefix[16];
         struct place at;
 
-        if (marks_has(c->marks, i) && index_entry_at(ix, i, prefix, &at))
-            needed[index_frame_at(ix, at.frame)->pack] = true;
+        if (!marks_has(c->marks, i) || !index_entry_at(ix, i, prefix, &at))
+            continue;
+        needed[index_frame_at(ix, at.frame)->pack] = true;
+        c->needed_frames[at.frame / 64] |= (uint64_t)1 << at.frame % 64;
     }
     return needed;
 }

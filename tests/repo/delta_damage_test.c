@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "pair.h"
 #include "repo/index.h"
 #include "support/test.h"
-#include "world.h"
 
 /* Of two files the first changes a little. */
 static const struct plant first_plants[] = {{"file", 1, 400000, false}, {"kept", 9, 90000, false}};
@@ -128,6 +128,22 @@ TEST(check_tells_of_a_missing_pack_of_bases_and_of_the_files_that_rest_on_it)
         CHECK(stats.affected_files == 1 && !has_told(&told, CHECK_AFFECTED, "/kept"));
         CHECK(read_data == 1 || stats.damaged_objects == 1);
     }
+}
+END
+
+/* As a prune that was killed leaves them, and one that keeps the delta's pack for another chunk. */
+TEST(check_that_reads_data_says_nothing_of_a_delta_without_need_whose_base_is_gone)
+{
+    AUTO(world) struct world w = world_new();
+    AUTO(buf) struct buf told = {0};
+
+    forget(w.store, &w.first);
+    forget(w.store, &w.second);
+    CHECK_OK(store_remove(w.store, w.base, e));
+
+    const struct check_stats stats = check(w.repo, true, &told);
+
+    ck_assert_msg(stats.damaged_objects == 0, "%s", buf_string(&told));
 }
 END
 
@@ -297,6 +313,7 @@ TEST(a_backup_behind_a_loss_of_bases_stores_again_what_rested_on_them)
 END
 
 TESTS("delta damage", check_reads_deltas_and_finds_nothing_wrong,
+      check_that_reads_data_says_nothing_of_a_delta_without_need_whose_base_is_gone,
       check_tells_of_a_missing_pack_of_bases_and_of_the_files_that_rest_on_it,
       check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on_it,
       check_that_reads_data_tells_of_a_damaged_delta_and_of_nothing_beside,
