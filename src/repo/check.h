@@ -18,11 +18,11 @@ struct check {
     struct snapshot_list snapshots; /* in all states */
     struct key_list index_keys;     /* as they were loaded */
     struct marks *marks;
-    uint32_t indexed;     /* packs of the index with lower numbers are named by index objects */
-    bool *is_suspect;     /* by number: the pack is read in any case */
+    uint32_t indexed;        /* packs of the index with lower numbers are named by index objects */
+    bool *is_suspect;        /* by number: the pack is read in any case */
     uint64_t *bad_frames;    /* one bit per frame of the index */
     uint64_t *needed_frames; /* the same: a marked chunk stands in it */
-    char **told;          /* keys of damaged objects */
+    char **told;             /* keys of damaged objects */
     size_t told_count;
     pthread_mutex_t lock; /* guards stats, bad_frames and told while threads read packs */
 };
