@@ -1,6 +1,7 @@
 #!/bin/sh
 # Whole databases there and back: pg_dump says the same of original and copy, and so does holdfast.
-# "everything" has one of every kind of object; the two samples are our own.
+# "everything" has one of every kind of object; the two samples are our own.  HOLDFAST_SAMPLES names further files of
+# SQL to make databases of, by absolute paths.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
@@ -20,12 +21,15 @@ repositories:
 sets:
 YAML
 chmod 600 holdfast.yaml
-for name in pgbench everything film-rental airline; do
+names=pgbench
+for file in "$here/../support/everything.sql" "$here/samples/film-rental.sql" "$here/samples/airline.sql" ${HOLDFAST_SAMPLES:-}; do
+    names="$names $(basename "$file" .sql)"
+    cp "$file" .
+done
+for name in $names; do
     if [ "$name" != pgbench ]; then
         "$bin/createdb" -h "$server" -U postgres "$name"
-        file=$here/samples/$name.sql
-        [ "$name" != everything ] || file=$here/../support/everything.sql
-        PGOPTIONS='-c client_min_messages=error' psql -d "host=$server user=postgres dbname=$name" -o out -f "$file"
+        PGOPTIONS='-c client_min_messages=error' psql -d "host=$server user=postgres dbname=$name" -o out -f "$name.sql"
     fi
     # The copy is backed up under the same name, so that its files and manifest can be compared.
     for database in "$name" "$name-copy"; do
@@ -39,7 +43,7 @@ YAML
 done
 
 look() { "$bin/pg_dump" -h "$server" -U postgres "$1" | grep -v '^\\\(un\)\?restrict'; }
-for name in pgbench everything film-rental airline; do
+for name in $names; do
     status 0 "$HOLDFAST" backup --set "$name"
     status 0 "$HOLDFAST" restore latest:/postgres/it --set "$name" --into "$name-copy" --dsn "$admin"
     has out 'the same as its manifest'
