@@ -45,7 +45,8 @@ bool check_is_damage(const struct err *why);
  */
 MUST_CHECK bool check_index(struct check *c, struct err *e);
 
-/* With all marks made: packs that are missing without need, and packs that no index names. */
+/* With all marks made: finds needed_frames, and tells of packs that are missing without need and of
+ * packs that no index names. */
 void check_index_rest(struct check *c);
 
 /* The numbers of the packs to read, largest first: those that the options choose, and the

@@ -141,7 +141,7 @@ bool check_index(struct check *c, struct err *e)
     return true;
 }
 
-/* Find which packs and which frames are needed.  The caller frees the first. */
+/* Which packs are needed, for the caller to free; which frames, to c. */
 static bool *packs_needed(struct check *c)
 {
     const struct index *ix = c->repo->index;

@@ -58,9 +58,9 @@ void framer_done(struct framer *f);
 void framer_gather(struct framer *f, const struct piece *p, struct slice bytes);
 
 /*
- * The same with a base, and the copy of it to rely on, in a plain frame.  False, and nothing is
- * done, when that copy cannot be read or is not what the base's id says, or when the framer stores
- * raw.  It becomes a delta unless that saves less than half.
+ * The same with a base, and the copy of it to rely on, in a plain frame.  False, and it is
+ * not added, when that copy cannot be read or is not what the base's id says, or when the framer
+ * stores raw.  It becomes a delta unless that saves less than half.
  */
 MUST_CHECK bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
                                     const struct hash *base, const struct place *at);

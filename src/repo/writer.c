@@ -7,8 +7,9 @@
  *
  * Every wait is a queue with a bound, so memory is: batches (WRITER_BATCHES_PER_WORKER per
  * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with the
- * uploader; the memory of a stored pack serves the next.  The first failure is kept; everything
- * after it drains without effect.
+ * uploader, and for each worker the chunks that wait for a frame, their bases (8 MiB at most) and
+ * the frames that its reader of bases keeps; the memory of a stored pack serves the next.  The
+ * first failure is kept; everything after it drains without effect.
  */
 #include <assert.h>
 #include <string.h>

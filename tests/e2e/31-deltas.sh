@@ -4,8 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-export HOLDFAST_REPOSITORY="$PWD/repo" HOLDFAST_KEY_FILE="$PWD/key"
-status 0 "$HOLDFAST" init
+make_repository
 
 # Rows as a database dumps them, one of a hundred changed each night; and small files, one line each.
 cat >night.py <<'END'
@@ -50,7 +49,8 @@ status 0 "$HOLDFAST" check --read-data
 # Without the pack of a base nothing that rests on it is called sound.
 largest=$(find repo/packs -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 mv "$largest" elsewhere
-last=$("$HOLDFAST" snapshots --json | "$PYTHON" -c "import json, sys; print(json.load(sys.stdin)[3]['id'][:8])")
+status 0 "$HOLDFAST" snapshots --json
+last=$(json_get out 'lines[0][3]["short_id"]')
 status 13 "$HOLDFAST" check
 has out "affected: snapshot $last: $PWD/data/rows"
 mv elsewhere "$largest"
@@ -59,14 +59,16 @@ status 0 "$HOLDFAST" check
 # Each night comes back, also when the night that the others rest on is forgotten.
 restore_all() {
     for night in "$@"; do
-        id=$("$HOLDFAST" snapshots --json | "$PYTHON" -c "import json, sys; print(json.load(sys.stdin)[$night - $1]['id'])")
+        status 0 "$HOLDFAST" snapshots --json
+        id=$(json_get out "lines[0][$night - $1]['id']")
         rm -rf back
         status 0 "$HOLDFAST" restore "$id" --target back
-        diff -r "was$night" "back$PWD/data" || fail "night $night differs"
+        same "was$night" "back$PWD/data"
     done
 }
 restore_all 0 1 2 3
-first=$("$HOLDFAST" snapshots --json | "$PYTHON" -c "import json, sys; print(json.load(sys.stdin)[0]['id'])")
+status 0 "$HOLDFAST" snapshots --json
+first=$(json_get out 'lines[0][0]["id"]')
 status 0 "$HOLDFAST" forget "$first"
 status 0 "$HOLDFAST" prune --max-unused 0
 restore_all 1 2 3
