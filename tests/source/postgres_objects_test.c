@@ -47,7 +47,7 @@ TEST(the_text_of_values_does_not_depend_on_settings_of_the_database)
               "ALTER DATABASE settings SET extra_float_digits = -5;"
               "ALTER DATABASE settings SET bytea_output = 'escape';"
               "ALTER DATABASE settings SET TimeZone = 'Asia/Tokyo';"
-              "ALTER DATABASE settings SET statement_timeout = 1;"
+              "ALTER DATABASE settings SET statement_timeout = '1s';"
               "ALTER DATABASE settings SET search_path = 'nowhere'");
     check_rows(&b, "t",
                "2026-01-02 01:04:05.000006+00\t1 day 02:00:00\t0.30000000000000004\t"
