@@ -26,6 +26,9 @@
 /* Longest object, in bytes.  Objects therefore fit in memory and no call streams. */
 #define STORE_OBJECT_MAX ((size_t)64 << 20)
 
+/* As a size: up to the object's end. */
+#define STORE_WHOLE SIZE_MAX
+
 struct store {
     const struct store_ops *ops;
 };
@@ -55,7 +58,8 @@ struct store_ops {
 
     /*
      * Append bytes [offset, offset + size) of an object to *out.  ERR_NOT_FOUND if
-     * there is no such object, ERR_CORRUPT if it is shorter than the range.
+     * there is no such object, ERR_CORRUPT if it is shorter than the range or, with
+     * STORE_WHOLE, longer than any object may be.
      */
     bool (*get)(struct store *s, const char *key, uint64_t offset, size_t size, struct buf *out,
                 struct err *e);
@@ -157,7 +161,11 @@ MUST_CHECK static inline bool store_remove(struct store *s, const char *key, str
     return s->ops->remove(s, key, e);
 }
 
-/* Append a whole object to *out: stat, then get.  ERR_CORRUPT above STORE_OBJECT_MAX. */
-MUST_CHECK bool store_get_all(struct store *s, const char *key, struct buf *out, struct err *e);
+/* Append a whole object to *out. */
+MUST_CHECK static inline bool store_get_all(struct store *s, const char *key, struct buf *out,
+                                            struct err *e)
+{
+    return store_get(s, key, 0, STORE_WHOLE, out, e);
+}
 
 #endif
