@@ -224,7 +224,7 @@ static struct store *memory_handle(struct shelf *sh)
 {
     struct memory *m = mem_new(sizeof(*m));
 
-    *m = (struct memory){.store = {&memory_ops}, .shelf = sh};
+    *m = (struct memory){.store = {.ops = &memory_ops}, .shelf = sh};
     return &m->store;
 }
 

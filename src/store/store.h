@@ -31,6 +31,8 @@
 
 struct store {
     const struct store_ops *ops;
+    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache; /* store_cache_new() is part of it */
 };
 
 /* What list() and stat() tell about an object. */
@@ -114,6 +116,16 @@ struct store *store_memory_share(struct store *s);
 struct store *store_retry_new(struct store *next, int attempts);
 
 /*
+ * Wrapper that keeps copies of what is read again and again in another store near by: the config,
+ * key slots, index objects, snapshots, and packs of trees from the first time they are read or
+ * written whole.  These are never changed under their key; whoever lists them learns
+ * what is gone, and then the copies go, too.  So a get() may find an object that somebody has
+ * removed since it was listed.  What goes wrong near by is no error: the copy is not used.
+ * Owns both stores.
+ */
+struct store *store_cache_new(struct store *next, struct store *near);
+
+/*
  * Wrapper that fails on purpose, for tests.  Does not own next.  Calls count from 0.
  */
 enum fault_mode {
@@ -131,6 +143,18 @@ struct store *store_fault_new(struct store *next, struct fault_plan plan);
 
 /* Calls seen so far (those the plan counts). */
 int store_fault_calls(struct store *s);
+
+/* The beginning of a wrapper of another store. */
+static inline struct store store_around(const struct store_ops *ops, const struct store *next)
+{
+    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+}
+
+/* At least 1. */
+static inline int store_parallel(const struct store *s)
+{
+    return s->parallel < 1 ? 1 : s->parallel;
+}
 
 MUST_CHECK static inline bool store_put(struct store *s, const char *key, struct slice data,
                                         enum put_mode mode, struct err *e)

@@ -157,7 +157,7 @@ TEST(a_listing_that_breaks_off_tells_no_object_twice)
     struct broken *b = mem_new(sizeof(*b));
     int seen = 0;
 
-    *b = (struct broken){.store = {&ops}, .next = store_memory_new()};
+    *b = (struct broken){.store = {.ops = &ops}, .next = store_memory_new()};
     CHECK_OK(store_put(b->next, "a", slice_string("1"), PUT_NEW, e));
     CHECK_OK(store_put(b->next, "b", slice_string("2"), PUT_NEW, e));
 
