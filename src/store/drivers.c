@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/local.h"
+#include "store/sftp.h"
 
 enum {
     ATTEMPTS_MAX = 5, /* of one call, about 1.5 s at the longest */
@@ -18,8 +19,19 @@ struct driver {
     driver_fn *create;
 };
 
+static bool open_sftp(const char *place, struct store **out, struct err *e)
+{
+    return sftp_open(place, &(struct sftp_options){0}, out, e);
+}
+
+static bool create_sftp(const char *place, struct store **out, struct err *e)
+{
+    return sftp_create(place, &(struct sftp_options){0}, out, e);
+}
+
 static const struct driver drivers[] = {
     {"local", local_open, local_create},
+    {"sftp", open_sftp, create_sftp},
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
