@@ -163,11 +163,11 @@ struct store *store_retry_new(struct store *next, int attempts);
 
 /*
  * Wrapper that keeps copies of what is read again and again in another store near by: the config,
- * key slots, index objects, snapshots, and packs of trees from the first time they are read or
- * written whole.  These are never changed under their key; whoever lists them learns
- * what is gone, and then the copies go, too.  So a get() may find an object that somebody has
- * removed since it was listed.  What goes wrong near by is no error: the copy is not used.
- * Owns both stores.
+ * key slots, index objects, snapshots, commits, and packs of trees from the first time they are
+ * read or written whole.  These are never changed under their key; whoever lists them learns what
+ * is gone, and then the copies go, too.  So a get() may find an object that somebody has removed
+ * since it was listed.  What goes wrong near by is no error: the copy is not used. Owns both
+ * stores.
  */
 struct store *store_cache_new(struct store *next, struct store *near);
 
