@@ -46,7 +46,7 @@ static bool is_pack(const char *key)
 static bool is_kept(const char *key)
 {
     return is_pack(key) || has_prefix(key, "index/") || has_prefix(key, "snapshots/") ||
-           has_prefix(key, "keys/") || strcmp(key, "config") == 0;
+           has_prefix(key, "commits/") || has_prefix(key, "keys/") || strcmp(key, "config") == 0;
 }
 
 /* Whether an object is to have a copy, seen its bytes. */

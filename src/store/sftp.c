@@ -17,10 +17,13 @@
 #include "base/mem.h"
 #include "store/sftp_session.h"
 
-enum { CONNECTIONS_DEFAULT = 3 };
+enum {
+    CONNECTIONS_DEFAULT = 3,
+    PARALLEL_LEAST = 4, /* several calls share a connection well */
+    TIMEOUT_DEFAULT_S = 60,
+};
 
-#define TIMEOUT_DEFAULT_MS 60000
-#define TMP_AGE_S          3600
+#define TMP_AGE_S 3600
 
 static bool sftp_stat(struct store *store, const char *key, struct object_info *info, struct err *e)
 {
@@ -112,7 +115,8 @@ static bool take_options(struct sftp *s, const struct sftp_options *o, struct er
     if (o->args != NULL)
         s->args = arena_string(&s->arena, slice_string(o->args));
     s->slot_count = connections;
-    s->timeout_ms = o->timeout_ms == 0 ? TIMEOUT_DEFAULT_MS : o->timeout_ms;
+    s->timeout_s = o->timeout_s == 0 ? TIMEOUT_DEFAULT_S : o->timeout_s;
+    s->store.parallel = 2 * connections > PARALLEL_LEAST ? 2 * connections : PARALLEL_LEAST;
     return true;
 }
 

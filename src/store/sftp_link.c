@@ -591,7 +591,7 @@ static struct sftp_link *link_new(const struct sftp_program *program)
 
     l->child = CHILD_NONE;
     l->input = l->wake = -1;
-    l->timeout_ns = program->timeout_ms * NS_PER_MS;
+    l->timeout_ns = program->timeout_s * NS_PER_S;
     l->heard_ns = clock_monotonic_ns();
     pthread_mutex_init(&l->sending, NULL);
     pthread_mutex_init(&l->lock, NULL);

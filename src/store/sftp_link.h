@@ -15,8 +15,8 @@ struct sftp_link;
 
 struct sftp_program {
     char *const *argv;
-    bool has_terminal;  /* it may ask somebody, and is interrupted with us */
-    int64_t timeout_ms; /* a server that says nothing for so long is given up */
+    bool has_terminal; /* it may ask somebody, and is interrupted with us */
+    int timeout_s;     /* a server that says nothing for so long is given up */
 };
 
 /*

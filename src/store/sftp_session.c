@@ -19,7 +19,7 @@ static bool open_link(const struct sftp *s, bool is_first, struct sftp_link **ou
     const bool may_ask = is_first && (isatty(STDIN_FILENO) || isatty(STDERR_FILENO));
     AUTO(arena) struct arena a = {0};
     struct sftp_program program = {
-        .argv = s->command, .has_terminal = may_ask, .timeout_ms = s->timeout_ms};
+        .argv = s->command, .has_terminal = may_ask, .timeout_s = s->timeout_s};
     char **argv = NULL;
 
     if (s->command == NULL) {

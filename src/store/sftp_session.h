@@ -35,7 +35,7 @@ struct sftp {
     const char *root; /* a path without a slash at its end, or "/" */
     char **command;   /* NULL: ssh */
     const char *args; /* for ssh, or NULL */
-    int64_t timeout_ms;
+    int timeout_s;
 
     atomic_bool is_suspect;     /* an fsync failed: nothing is written any more */
     atomic_bool lacks_dir_sync; /* the server makes no directory durable */

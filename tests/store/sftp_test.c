@@ -183,7 +183,7 @@ static void liar_init(struct liar *l, const char *lie)
 {
     CHECK(snprintf(l->command, sizeof(l->command), "/usr/bin/python3 -S -E " SFTP_LIAR " %s", lie) <
           (int)sizeof(l->command));
-    l->options = (struct sftp_options){.command = l->command, .timeout_ms = 2000};
+    l->options = (struct sftp_options){.command = l->command, .timeout_s = 2};
 }
 
 /* What an operation on a store of a liar comes to. */
@@ -352,7 +352,7 @@ TEST(a_call_to_a_silent_server_ends_soon_after_somebody_asks_to_stop)
     pthread_t thread;
 
     liar_init(&l, "mute");
-    l.options.timeout_ms = 600000;
+    l.options.timeout_s = 600;
     CHECK_OK(sftp_open("x:/r", &l.options, &s, e));
     CHECK(pthread_create(&thread, NULL, ask_to_stop, NULL) == 0);
     CHECK_ERR(do_stat(s, e), ERR_CANCELLED);
