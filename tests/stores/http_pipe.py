@@ -77,6 +77,8 @@ class Pipe:
         self.close()
 
     def close(self):
+        if self.sock.fileno() < 0:
+            return
         self.loop.remove_reader(self.sock.fileno())
         self.loop.remove_writer(self.sock.fileno())
         self.sock.close()
