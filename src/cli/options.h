@@ -62,7 +62,9 @@ struct common {
     char *repository, *repository_file;
     char *key_file, *password_file, *password_command;
     char *const *password_argv; /* what password_command is in a configuration; no option */
-    bool json, quiet, verbose, help, version;
+    const char *prompt;         /* for the password, NULL: the usual one; no option */
+    char *cache_dir;
+    bool no_cache, json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };
 
@@ -77,6 +79,7 @@ struct command {
     const char *examples; /* lines of a shell */
     const char *words;    /* what stands behind the name, "SNAPSHOT PATH"; "" for nothing */
     size_t words_min, words_max;
+    bool wants_store_itself;      /* no copies of what it holds: nearby.h */
     bool has_files;               /* words are names of files, for completion */
     const struct option *options; /* besides the common ones; ends with a row without name */
     size_t args_size;

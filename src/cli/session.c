@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/nearby.h"
 #include "cli/paths.h"
 #include "cli/secret.h"
 
@@ -51,6 +52,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     call->stage = STAGE_STORE;
     if (!store_open(url, &s.store, e))
         return err_wrap(e, "open repository %s", url);
+    s.store = nearby_store(call, url, s.store);
     if (!secret_get(call, &secret, e))
         return false;
     call->stage = STAGE_UNLOCK;
@@ -63,6 +65,22 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     out->repo = TAKE(s.repo);
     out->store = TAKE(s.store);
     return true;
+}
+
+bool session_open_other(struct call *call, const struct common *other, char *password,
+                        struct session *out, struct err *e)
+{
+    const struct common *common = call->common;
+    char *own_password = call->password;
+
+    call->common = other;
+    call->password = password;
+
+    const bool is_open = session_open(call, out, e);
+
+    call->common = common;
+    call->password = own_password;
+    return is_open;
 }
 
 bool session_open_indexed(struct call *call, struct session *out, struct err *e)
