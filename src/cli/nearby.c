@@ -27,6 +27,7 @@ static bool folder_root(const struct call *call, struct buf *out)
 struct store *nearby_store(const struct call *call, const char *url, struct store *s)
 {
     AUTO(buf) struct buf folder = {0};
+    const struct store_options plain = {0};
     struct store *near = NULL;
     char name[2 * NAME_BYTES + 1];
     struct hash sum;
@@ -41,7 +42,7 @@ struct store *nearby_store(const struct call *call, const char *url, struct stor
 
     const char *path = buf_string(&folder);
 
-    if (!dir_make_all(path, 0700, &ignored) || !store_open(path, &near, &ignored))
+    if (!dir_make_all(path, 0700, &ignored) || !store_open(path, &plain, &near, &ignored))
         return s;
     return store_cache_new(s, near);
 }

@@ -16,7 +16,8 @@
 
 const struct option common_options[] = {
     {"repo", 'r', OPTION_TEXT, offsetof(struct common, repository), "REPOSITORY",
-     "Use this repository: a path, or local:PATH", "HOLDFAST_REPOSITORY", "repository"},
+     "Use this repository: a path, or s3:https://HOST/BUCKET/PREFIX", "HOLDFAST_REPOSITORY",
+     "repository"},
     {"repository-file", 0, OPTION_TEXT, offsetof(struct common, repository_file), "FILE",
      "Read the repository's place from FILE", "HOLDFAST_REPOSITORY_FILE", "repository"},
     {"key-file", 0, OPTION_TEXT, offsetof(struct common, key_file), "FILE",
@@ -29,6 +30,12 @@ const struct option common_options[] = {
      "Keep copies of a remote repository's metadata in DIR", "HOLDFAST_CACHE_DIR", "cache"},
     {"no-cache", 0, OPTION_FLAG, offsetof(struct common, no_cache), NULL,
      "Keep and use no copies of a remote repository's metadata", NULL, "cache"},
+    {"option", 'o', OPTION_LIST, offsetof(struct common, store_options), "NAME=VALUE",
+     "Set an option of the store, such as s3.region; may be repeated", NULL, NULL},
+    {"limit-upload", 0, OPTION_COUNT, offsetof(struct common, limit_upload), "KIB",
+     "Send at most KIB KiB a second to the store", NULL, NULL},
+    {"limit-download", 0, OPTION_COUNT, offsetof(struct common, limit_download), "KIB",
+     "Get at most KIB KiB a second from the store", NULL, NULL},
     {"json", 0, OPTION_FLAG, offsetof(struct common, json), NULL, "Print JSON, one object a line",
      NULL, NULL},
     {"quiet", 'q', OPTION_FLAG, offsetof(struct common, quiet), NULL,

@@ -64,6 +64,10 @@ struct common {
     char *const *password_argv; /* what password_command is in a configuration; no option */
     const char *prompt;         /* for the password, NULL: the usual one; no option */
     char *cache_dir;
+    struct strings store_options;          /* "NAME=VALUE", of stores */
+    const char *const *configured_options; /* the same of a configuration, ends with NULL, or
+                                              NULL; no option */
+    int limit_upload, limit_download;      /* KiB a second; 0: no limit */
     bool no_cache, json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };

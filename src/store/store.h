@@ -83,19 +83,65 @@ struct store_ops {
     void (*close)(struct store *s);
 };
 
+/* Keys that were taken out of the environment, in secret memory: by the first store that asks for
+ * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
+struct store_secrets {
+    bool is_taken;
+    char *access_key_id, *secret_access_key, *session_token; /* NULL: not set */
+};
+void store_secrets_auto(struct store_secrets *s);
+
+enum s3_style {
+    S3_STYLE_AUTO, /* the bucket stands in the host's name at Amazon, in the path elsewhere */
+    S3_STYLE_PATH,
+    S3_STYLE_HOST,
+};
+
+struct s3_options {
+    const char *region;              /* NULL: see docs/stores.md */
+    const char *profile;             /* of the files of Amazon's tools */
+    const char *credentials_file;    /* instead of ~/.aws/credentials */
+    const char *credentials_command; /* prints keys as JSON */
+    const char *ca_file, *proxy;
+    int style;       /* enum s3_style */
+    int connections; /* at once; 0: the driver's choice */
+    int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
+    bool no_conditional_put, insecure_no_verify_tls;
+};
+
+/* How to reach a store.  {0} is the default of everything.  Strings are borrowed and outlive the
+ * store. */
+struct store_options {
+    struct s3_options s3;
+    struct store_secrets *secrets;         /* NULL: variables with keys are not looked at */
+    uint64_t upload_limit, download_limit; /* bytes a second; 0: none */
+};
+
+/* Set one of them by its name, "s3.region=eu-central-1".  ERR_USAGE when there is none of that
+ * name or when it takes no such value. */
+MUST_CHECK bool store_option_set(struct store_options *o, const char *setting, struct err *e);
+
+/* The n-th name with what its value is called and a line of help, or false behind the last. */
+struct store_option_text {
+    const char *name, *value, *help;
+};
+bool store_option_text(size_t n, struct store_option_text *out);
+
 /*
  * Open the store named by a URL: a path or "local:PATH", with retries around it.  It must
  * exist (ERR_NOT_FOUND otherwise; ERR_USAGE for an unknown scheme, ERR_DENIED for a
  * directory that may not be read, ERR_FATAL for a file in its place).  The caller owns
  * *out and passes it to store_close().
  */
-MUST_CHECK bool store_open(const char *url, struct store **out, struct err *e);
+MUST_CHECK bool store_open(const char *url, const struct store_options *o, struct store **out,
+                           struct err *e);
 
 /*
  * Make the place that a URL names, with its parent directories, and open it.  ERR_EXISTS
  * when it is there and not empty.
  */
-MUST_CHECK bool store_create(const char *url, struct store **out, struct err *e);
+MUST_CHECK bool store_create(const char *url, const struct store_options *o, struct store **out,
+                             struct err *e);
 
 /* Accepts NULL. */
 void store_close(struct store *s);
