@@ -28,6 +28,8 @@ static void tell(struct call *call, const struct session *s, const char *url,
         json_set_text(line, "repository", url);
         if (secret->is_new_file)
             json_set_text(line, "key_file", call->common->key_file);
+        if (s->store->caveat != NULL)
+            json_set_text(line, "caveat", s->store->caveat);
         output_json(call->out, line);
         return;
     }
@@ -36,6 +38,8 @@ static void tell(struct call *call, const struct session *s, const char *url,
         secret_tell(call, call->common->key_file);
     output_note(call->out, "Without the %s nothing in the repository can be read.",
                 secret->kind == UNLOCK_KEY_FILE ? "key file" : "password");
+    if (s->store->caveat != NULL)
+        output_note(call->out, "Mind: %s.", s->store->caveat);
 }
 
 static bool run_init(struct call *call, struct err *e)

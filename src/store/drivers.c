@@ -24,15 +24,22 @@ enum {
     SFTP_ATTEMPTS = 10, /* with waits of about 25 s, at most 51 s */
 };
 
+/* Limits and retries around a driver, which they own. */
+static struct store *stack_over(struct store *driver, const struct store_options *o, int attempts)
+{
+    if (o->upload_limit > 0 || o->download_limit > 0)
+        driver = store_throttle_new(driver, o->upload_limit, o->download_limit);
+    return store_retry_new(driver, attempts);
+}
+
 static bool open_local(const char *place, const struct store_options *o, struct store **out,
                        struct err *e)
 {
     struct store *driver = NULL;
 
-    (void)o;
     if (!local_open(place, &driver, e))
         return false;
-    *out = store_retry_new(driver, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
     return true;
 }
 
@@ -41,10 +48,9 @@ static bool create_local(const char *place, const struct store_options *o, struc
 {
     struct store *driver = NULL;
 
-    (void)o;
     if (!local_create(place, &driver, e))
         return false;
-    *out = store_retry_new(driver, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
     return true;
 }
 
@@ -66,7 +72,7 @@ static bool open_s3(const char *place, const struct store_options *o, struct sto
 
     if (!s3_open(place, o, &driver, e))
         return false;
-    s = store_retry_new(driver, S3_ATTEMPTS);
+    s = stack_over(driver, o, S3_ATTEMPTS);
     if (!store_list(s, "config", ignore_object, NULL, e))
         return false;
     *out = TAKE(s);
@@ -80,7 +86,7 @@ static bool create_s3(const char *place, const struct store_options *o, struct s
 
     if (!s3_open(place, o, &driver, e) || !s3_prepare(driver, e))
         return false;
-    *out = store_retry_new(TAKE(driver), S3_ATTEMPTS);
+    *out = stack_over(TAKE(driver), o, S3_ATTEMPTS);
     return true;
 }
 
@@ -91,7 +97,7 @@ static bool open_sftp(const char *place, const struct store_options *o, struct s
 
     if (!sftp_open(place, &o->sftp, &driver, e))
         return false;
-    *out = store_retry_new(driver, SFTP_ATTEMPTS);
+    *out = stack_over(driver, o, SFTP_ATTEMPTS);
     return true;
 }
 
@@ -102,7 +108,7 @@ static bool create_sftp(const char *place, const struct store_options *o, struct
 
     if (!sftp_create(place, &o->sftp, &driver, e))
         return false;
-    *out = store_retry_new(driver, SFTP_ATTEMPTS);
+    *out = stack_over(driver, o, SFTP_ATTEMPTS);
     return true;
 }
 

@@ -19,6 +19,7 @@ enum {
     HEADERS_MAX = 64 << 10,
     FAILURE_MAX = 64 << 10,      /* of a body that says what went wrong */
     TRANSFER_BUFFER = 512 << 10, /* bytes */
+    LEAST_BUFFER = 16 << 10,     /* that curl takes */
 };
 
 struct http {
@@ -293,6 +294,14 @@ static void lines_add(struct lines *l, const char *line)
             mem_exit("the library for HTTP refuses " #option); \
     } while (0)
 
+/* curl sends a whole buffer and then waits; with a limit that must not look like standing still. */
+static long buffer_size(uint64_t limit)
+{
+    if (limit == 0 || limit > TRANSFER_BUFFER)
+        return TRANSFER_BUFFER;
+    return limit < LEAST_BUFFER ? LEAST_BUFFER : (long)limit;
+}
+
 static void set_transport(CURL *c, const struct http_settings *s)
 {
     const long verify = s->trusts_any_certificate ? 0 : 1;
@@ -311,8 +320,21 @@ static void set_transport(CURL *c, const struct http_settings *s)
         SET(c, CURLOPT_CAPATH, NULL);
     }
     SET(c, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(c, CURLOPT_BUFFERSIZE, (long)TRANSFER_BUFFER);
-    SET(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BUFFER);
+    SET(c, CURLOPT_BUFFERSIZE, buffer_size(s->download_limit));
+    SET(c, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(s->upload_limit));
+}
+
+/* The speed below which a request as a whole takes too long: one that is held back may take its
+ * time. */
+static int64_t slowest_speed(const struct http_settings *s)
+{
+    int64_t slowest = SLOWEST_BYTES;
+
+    if (s->upload_limit > 0 && (int64_t)s->upload_limit / 2 < slowest)
+        slowest = (int64_t)s->upload_limit / 2;
+    if (s->download_limit > 0 && (int64_t)s->download_limit / 2 < slowest)
+        slowest = (int64_t)s->download_limit / 2;
+    return slowest;
 }
 
 static void set_times(CURL *c, const struct http_settings *s, const struct http_request *r)
@@ -322,7 +344,10 @@ static void set_times(CURL *c, const struct http_settings *s, const struct http_
     SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     SET(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
     SET(c, CURLOPT_LOW_SPEED_TIME, (long)((s->stall_ms + 999) / 1000));
-    SET(c, CURLOPT_TIMEOUT_MS, (long)(CONNECT_MS + 2 * s->stall_ms + bytes * 1000 / SLOWEST_BYTES));
+    SET(c, CURLOPT_TIMEOUT_MS,
+        (long)(CONNECT_MS + 2 * s->stall_ms + bytes * 1000 / slowest_speed(s)));
+    SET(c, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)s->upload_limit);
+    SET(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)s->download_limit);
 }
 
 static bool has_body(const struct http_request *r)

@@ -126,6 +126,16 @@ static bool retry_remove(struct store *s, const char *key, struct err *e)
     return true;
 }
 
+static bool retry_remove_all(struct store *s, const char *const *keys, size_t count, struct err *e)
+{
+    struct retry *r = retry_of(s);
+
+    for (int n = 1; !store_remove_all(r->next, keys, count, e); n++)
+        if (!retry_again(r, n, e))
+            return false;
+    return true;
+}
+
 static void retry_close(struct store *s)
 {
     store_close(retry_of(s)->next);
@@ -139,6 +149,7 @@ static const struct store_ops retry_ops = {
     .stat = retry_stat,
     .list = retry_list,
     .remove = retry_remove,
+    .remove_all = retry_remove_all,
     .close = retry_close,
 };
 

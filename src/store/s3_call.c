@@ -68,6 +68,8 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
         .ca_file = o->s3.ca_file,
         .proxy = o->s3.proxy,
         .trusts_any_certificate = o->s3.insecure_no_verify_tls,
+        .upload_limit = o->upload_limit,
+        .download_limit = o->download_limit,
     };
 
     if (pthread_mutex_init(&s->lock, NULL) != 0)

@@ -319,7 +319,16 @@ bool s3_uploads_parse(struct slice reply, s3_upload_fn *fn, void *arg, struct s3
     return walk_listing(reply, on_upload, &l, e);
 }
 
-/* Other replies */
+/* Other replies, and what is asked */
+
+void s3_xml_escape(const char *text, struct buf *out)
+{
+    for (; *text != '\0'; text++)
+        if (strchr("<>&\"\r", *text) == NULL)
+            buf_append(out, text, 1);
+        else
+            buf_printf(out, "&#%d;", *text);
+}
 
 static bool on_deleted(void *arg, const char *path, struct buf *text, struct err *e)
 {

@@ -37,6 +37,9 @@ void s3_page_auto(struct s3_page *p);
 MUST_CHECK bool s3_list_parse(struct slice reply, s3_item_fn *fn, void *arg, struct s3_page *out,
                               struct err *e);
 
+/* Append a text as it may stand in an element. */
+void s3_xml_escape(const char *text, struct buf *out);
+
 /* DeleteObjects, quiet: the first failure in it, or code "". */
 MUST_CHECK bool s3_deleted_parse(struct slice reply, struct s3_error *out, struct err *e);
 

@@ -73,6 +73,87 @@ static bool sftp_remove(struct store *store, const char *key, struct err *e)
     return true;
 }
 
+/* Remove what is at these keys; the directories that held them are not durable yet. */
+static bool remove_each(struct sftp_session *s, const char *const *keys, size_t count,
+                        struct sftp_request *requests, struct err *e)
+{
+    size_t asked = 0;
+    size_t done = 0;
+    bool ok = true;
+
+    for (; asked < count && ok; asked++) {
+        AUTO(mem) char *path = sftp_path(s->sftp, keys[asked]);
+        AUTO(buf) struct buf packet = {0};
+
+        sftp_path_packet(SFTP_REMOVE, path, &packet);
+        ok = sftp_send(s, &requests[asked], &packet, e);
+    }
+    /* All are waited for, also behind one that failed. */
+    for (; done < asked; done++) {
+        struct err why;
+
+        if (!sftp_wait(&s->call, &requests[done], &why) ||
+            (!sftp_answered(&requests[done], SFTP_NO_SUCH_FILE) &&
+             !sftp_expect(&requests[done], SFTP_STATUS, &why))) {
+            if (ok)
+                *e = why;
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static bool sync_folder(struct sftp_session *s, const char *path, struct err *e)
+{
+    AUTO(sftp_folder) struct sftp_folder folder = {0};
+
+    return sftp_folder_begin(s, &folder, path, e) && sftp_folder_sync(s, &folder, e);
+}
+
+/* Each directory once, where keys of one stand together. */
+static bool sync_folders(struct sftp_session *s, const char *const *keys, size_t count,
+                         struct err *e)
+{
+    AUTO(mem) char *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        AUTO(mem) char *path = sftp_path(s->sftp, keys[i]);
+        AUTO(mem) char *parent = sftp_parent(path);
+
+        if (last != NULL && strcmp(last, parent) == 0)
+            continue;
+        if (!sync_folder(s, parent, e))
+            return false;
+        mem_free(last);
+        last = TAKE(parent);
+    }
+    return true;
+}
+
+static bool remove_some(struct sftp *sftp, const char *const *keys, size_t count, struct err *e)
+{
+    struct sftp_request requests[SFTP_WINDOW] = {0};
+    AUTO(sftp_session) struct sftp_session s = {0};
+    bool ok = sftp_is_sound(sftp, e) && sftp_session_begin(&s, sftp, e) &&
+              remove_each(&s, keys, count, requests, e) && sync_folders(&s, keys, count, e);
+
+    for (size_t i = 0; i < SFTP_WINDOW; i++)
+        sftp_request_auto(&requests[i]);
+    return ok;
+}
+
+static bool sftp_remove_all(struct store *store, const char *const *keys, size_t count,
+                            struct err *e)
+{
+    for (size_t at = 0; at < count; at += SFTP_WINDOW) {
+        const size_t some = count - at < SFTP_WINDOW ? count - at : SFTP_WINDOW;
+
+        if (!remove_some((struct sftp *)store, keys + at, some, e))
+            return err_wrap(e, "remove %s and others", keys[at]);
+    }
+    return true;
+}
+
 static void sftp_close(struct store *store)
 {
     struct sftp *s = (struct sftp *)store;
@@ -96,6 +177,7 @@ static const struct store_ops sftp_ops = {
     .stat = sftp_stat,
     .list = sftp_list,
     .remove = sftp_remove,
+    .remove_all = sftp_remove_all,
     .close = sftp_close,
 };
 
@@ -202,6 +284,10 @@ static bool look_at_root(struct sftp *sftp, struct err *e)
         return err_set(e, ERR_FATAL, "sftp: %s: %s is no directory", sftp->place.host, sftp->root);
     if (!sftp_read_directory(&s, sftp->root, see_entry, NULL, e))
         return err_wrap(e, "sftp: %s: %s", sftp->place.host, sftp->root);
+    if (!sftp_link_abilities(s.call.link)->can_sync)
+        sftp->store.caveat = "the server cannot say that data is on its disk (it offers no "
+                             "fsync@openssh.com): a loss of power there may take what was stored "
+                             "in the minutes before";
     tidy(&s);
     return true;
 }
@@ -278,7 +364,7 @@ bool sftp_create(const char *place, const struct sftp_options *options, struct s
 
     if (!sftp_new(place, options, &s, e))
         return false;
-    if (!make(s, e)) {
+    if (!make(s, e) || !look_at_root(s, e)) {
         sftp_close(&s->store);
         return false;
     }

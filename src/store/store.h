@@ -33,6 +33,10 @@ struct store {
     const struct store_ops *ops;
     int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
     bool has_cache; /* store_cache_new() is part of it */
+
+    /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
+     * NULL: it keeps them all. */
+    const char *caveat;
 };
 
 /* What list() and stat() tell about an object. */
@@ -51,9 +55,10 @@ enum put_mode {
 };
 
 /*
- * What a driver supplies.  All members are set.  Keys are relative, '/'-separated,
- * and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the first
- * is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h says.
+ * What a driver supplies.  All members are set but for those that may be NULL.  Keys are relative,
+ * '/'-separated, and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the
+ * first is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h
+ * says.
  */
 struct store_ops {
     const char *scheme; /* "local", as in the local:PATH that selects it */
@@ -78,6 +83,10 @@ struct store_ops {
 
     /* Remove an object durably.  An object that is already gone counts as removed. */
     bool (*remove)(struct store *s, const char *key, struct err *e);
+
+    /* Remove many, in as few requests as the store can; NULL: one by one.  After a failure some
+     * are gone and some are not. */
+    bool (*remove_all)(struct store *s, const char *const *keys, size_t count, struct err *e);
 
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
@@ -169,6 +178,10 @@ struct store *store_memory_share(struct store *s);
  */
 struct store *store_retry_new(struct store *next, int attempts);
 
+/* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
+ * limit.  Owns next. */
+struct store *store_throttle_new(struct store *next, uint64_t upload, uint64_t download);
+
 /*
  * Wrapper that keeps copies of what is read again and again in another store near by: the config,
  * key slots, index objects, snapshots, commits, and packs of trees from the first time they are
@@ -201,7 +214,10 @@ int store_fault_calls(struct store *s);
 /* The beginning of a wrapper of another store. */
 static inline struct store store_around(const struct store_ops *ops, const struct store *next)
 {
-    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+    return (struct store){.ops = ops,
+                          .parallel = next->parallel,
+                          .has_cache = next->has_cache,
+                          .caveat = next->caveat};
 }
 
 /* At least 1. */
@@ -237,6 +253,17 @@ MUST_CHECK static inline bool store_list(struct store *s, const char *prefix, ob
 MUST_CHECK static inline bool store_remove(struct store *s, const char *key, struct err *e)
 {
     return s->ops->remove(s, key, e);
+}
+
+MUST_CHECK static inline bool store_remove_all(struct store *s, const char *const *keys,
+                                               size_t count, struct err *e)
+{
+    if (s->ops->remove_all != NULL)
+        return s->ops->remove_all(s, keys, count, e);
+    for (size_t i = 0; i < count; i++)
+        if (!store_remove(s, keys[i], e))
+            return false;
+    return true;
 }
 
 /* Append a whole object to *out. */

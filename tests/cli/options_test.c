@@ -8,7 +8,6 @@
 #include "base/command_split.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/command_split.h"
 #include "cli/commands.h"
 #include "cli/paths.h"
 #include "cli/secret.h"

@@ -140,7 +140,8 @@ class Server:
 
 def greet():
     hello = bytes([VERSION]) + u32(2 if LIE == "version-2" else 3)
-    for extension in (b"posix-rename@openssh.com", b"hardlink@openssh.com", b"fsync@openssh.com"):
+    extensions = (b"posix-rename@openssh.com", b"hardlink@openssh.com", b"fsync@openssh.com")
+    for extension in () if LIE == "no-extensions" else extensions:
         hello += string(extension) + string(b"1")
     if LIE == "banner":
         sys.stdout.buffer.write(b"Welcome to this machine!\n")

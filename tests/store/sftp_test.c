@@ -1,4 +1,5 @@
 /* The store behind SFTP: against OpenSSH's server, one that dies, and one that lies. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -95,7 +96,7 @@ static void mortal_init(struct mortal *m, const char *dir)
     m->options = (struct sftp_options){.command = m->command, .connections = 1};
 }
 
-static void mortal_kill(const struct mortal *m)
+static pid_t mortal_pid(const struct mortal *m)
 {
     AUTO(buf) struct buf text = {0};
     uint64_t pid = 0;
@@ -103,7 +104,72 @@ static void mortal_kill(const struct mortal *m)
     CHECK_OK(file_read(m->pid_file.text, 100, &text, e));
     text.size--; /* the newline */
     CHECK_OK(parse_u64(buf_string(&text), &pid, e));
-    (void)kill((pid_t)pid, SIGKILL); /* it may be gone, and its heir not there yet */
+    return (pid_t)pid;
+}
+
+static void mortal_kill(const struct mortal *m)
+{
+    (void)kill(mortal_pid(m), SIGKILL); /* it may be gone, and its heir not there yet */
+}
+
+/* Descriptors that a process has open. */
+static int descriptors_of(pid_t pid)
+{
+    char path[40];
+    int count = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+
+    DIR *d = opendir(path);
+
+    CHECK(d != NULL);
+    while (readdir(d) != NULL)
+        count++;
+    (void)closedir(d);
+    return count;
+}
+
+/* Every operation once, those that fail too. */
+static void use_all(struct store *s)
+{
+    static const char *const gone[] = {"keys/1", "packs/00/none"};
+    AUTO(buf) struct buf got = {0};
+    struct object_info info = {0};
+    int count = 0;
+
+    CHECK_OK(store_put(s, "keys/1", slice_string("0123"), PUT_NEW, e));
+    CHECK_ERR(store_put(s, "keys/1", slice_string("0123"), PUT_NEW, e), ERR_EXISTS);
+    CHECK_OK(store_put(s, "keys/1", slice_string("012345"), PUT_REPLACE, e));
+    CHECK_OK(store_get(s, "keys/1", 1, 2, &got, e));
+    CHECK_ERR(store_get(s, "keys/1", 5, 2, &got, e), ERR_CORRUPT);
+    CHECK_ERR(store_get_all(s, "keys", &got, e), ERR_NOT_FOUND);
+    CHECK_OK(store_stat(s, "keys/1", &info, e));
+    CHECK_OK(scratch_list(s, "", &count, e));
+    CHECK_ERR(store_put(s, "keys/1/x", slice_string(""), PUT_NEW, e), ERR_FATAL);
+    CHECK_OK(store_remove_all(s, gone, 2, e));
+}
+
+TEST(nothing_stays_open_here_or_at_the_server_after_a_thousand_operations)
+{
+    AUTO(scratch) char *dir = scratch_new();
+    AUTO(scratch) char *side = scratch_new();
+    struct mortal m;
+
+    mortal_init(&m, side);
+
+    AUTO(store) struct store *s = create(dir, &m.options);
+
+    use_all(s);
+
+    const int here = descriptors_of(getpid());
+
+    for (int i = 0; i < 100; i++)
+        use_all(s);
+    CHECK(descriptors_of(getpid()) == here);
+    /* What was asked before is done when this is answered. */
+    CHECK_OK(store_remove(s, "keys/1", e));
+    CHECK_OK(store_remove(s, "keys/1", e));
+    CHECK(descriptors_of(mortal_pid(&m)) <= 10);
 }
 
 TEST(a_call_on_a_dead_connection_may_succeed_later_and_the_next_one_connects_again)
@@ -335,6 +401,20 @@ TEST(nothing_more_is_written_after_a_failed_fsync)
     CHECK_OK(do_get(s, e));
 }
 
+TEST(a_server_that_cannot_fsync_is_used_and_told_of)
+{
+    AUTO(scratch) char *dir = scratch_new();
+    AUTO(store) struct store *honest = create(dir, &by_pipe);
+    AUTO(store) struct store *s = NULL;
+    struct liar l;
+
+    liar_init(&l, "no-extensions");
+    CHECK_OK(sftp_open("x:/r", &l.options, &s, e));
+    CHECK(s->caveat != NULL && honest->caveat == NULL);
+    CHECK_OK(do_put(s, e));
+    CHECK_ERR(store_put(s, "keys/1", slice_string(""), PUT_REPLACE, e), ERR_FATAL);
+}
+
 /* Somebody wants to stop */
 
 static void *ask_to_stop(void *arg)
@@ -447,6 +527,8 @@ TESTS("store sftp", a_directory_behind_sftp_is_a_store,
       a_server_that_does_not_begin_as_sftp_does_is_refused, an_answer_that_cannot_be_one_is_refused,
       a_listing_that_cannot_be_one_is_refused, bytes_that_cannot_be_an_objects_are_refused,
       a_put_that_the_server_could_not_finish_fails, nothing_more_is_written_after_a_failed_fsync,
+      a_server_that_cannot_fsync_is_used_and_told_of,
+      nothing_stays_open_here_or_at_the_server_after_a_thousand_operations,
       a_call_to_a_silent_server_ends_soon_after_somebody_asks_to_stop,
       a_place_that_is_not_there_is_not_found, a_program_that_is_not_there_is_no_missing_repository,
       a_store_is_made_with_its_parents_and_only_in_an_empty_directory,
