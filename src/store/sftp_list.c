@@ -11,7 +11,7 @@
 
 enum {
     KEY_LONGEST = 1024,    /* longer ones are an error: a server may show a tree without end */
-    OBJECTS_MAX = 1 << 26, /* in one listing, for the same reason */
+    OBJECTS_MAX = 1 << 24, /* in one listing, for the same reason */
 };
 
 /* A directory that is to be read, or is being read. */

@@ -127,12 +127,13 @@ static bool take_string(struct slice *s, struct slice *out)
 static bool take_extended(struct slice *s)
 {
     uint32_t count = 0;
-    struct slice ignored;
+    struct slice name;
+    struct slice value;
 
     if (!take_be32(s, &count))
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (!take_string(s, &ignored) || !take_string(s, &ignored))
+        if (!take_string(s, &name) || !take_string(s, &value))
             return false;
     return true;
 }

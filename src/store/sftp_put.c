@@ -81,11 +81,13 @@ static bool write_all(struct sftp_session *s, struct slice handle, struct slice 
 static char *tmp_path(const struct sftp *s)
 {
     uint8_t id[TMP_ID_SIZE];
-    char name[sizeof("tmp/") + 2 * TMP_ID_SIZE] = "tmp/";
+    char text[2 * TMP_ID_SIZE + 1];
+    AUTO(buf) struct buf key = {0};
 
     random_bytes(id, sizeof(id));
-    hex_encode(SLICE_OF(id, sizeof(id)), name + strlen(name));
-    return sftp_path(s, name);
+    hex_encode(SLICE_OF(id, sizeof(id)), text);
+    buf_printf(&key, "tmp/%s", text);
+    return sftp_path(s, buf_string(&key));
 }
 
 /* Write, make durable and close an opened file. */

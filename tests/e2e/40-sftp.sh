@@ -10,8 +10,8 @@ server=/usr/lib/openssh/sftp-server
 
 make_tree source
 head -c 3000000 /dev/urandom >source/noise
-export HOLDFAST_KEY_FILE="$work/key" HOLDFAST_REPOSITORY="sftp:me@nowhere:$work/deep/repo"
-export HOLDFAST_CACHE_DIR="$work/cache"
+export HOLDFAST_KEY_FILE="$PWD/key" HOLDFAST_REPOSITORY="sftp:me@nowhere:$PWD/deep/repo"
+export HOLDFAST_CACHE_DIR="$PWD/cache"
 sftp() {
     wanted=$1
     shift
@@ -37,8 +37,8 @@ sftp 0 check
 [ -z "$(ls deep/repo/tmp)" ] || fail "there is litter in tmp"
 
 # From the other side it is a directory like any other.
-status 0 "$HOLDFAST" -r "$work/deep/repo" check --read-data
-status 0 "$HOLDFAST" -r "$work/deep/repo" backup first
+status 0 "$HOLDFAST" -r "$PWD/deep/repo" check --read-data
+status 0 "$HOLDFAST" -r "$PWD/deep/repo" backup first
 sftp 0 restore "latest:$PWD/first" --target again --verify
 same first again
 
@@ -50,7 +50,7 @@ cat >short <<EOF
 dd bs=65536 count=40000000 iflag=count_bytes status=none | $server
 EOF
 chmod +x short
-status 0 "$HOLDFAST" -o "sftp.command=$work/short" -o sftp.connections=2 backup noises
+status 0 "$HOLDFAST" -o "sftp.command=$PWD/short" -o sftp.connections=2 backup noises
 sftp 0 check --read-data
 sftp 0 restore "latest:$PWD/noises" --target noises-back --verify
 same noises noises-back

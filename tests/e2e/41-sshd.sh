@@ -16,18 +16,19 @@ port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)
 cat >sshd_config <<EOF
 Port $port
 ListenAddress 127.0.0.1
-HostKey $work/host_key
-AuthorizedKeysFile $work/user_key.pub
-PidFile $work/sshd.pid
+HostKey $PWD/host_key
+AuthorizedKeysFile $PWD/user_key.pub
+PidFile $PWD/sshd.pid
 StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 Subsystem sftp internal-sftp
 EOF
-"$sshd" -D -f "$work/sshd_config" -E "$work/sshd.log" &
+here=$PWD
+"$sshd" -D -f "$PWD/sshd_config" -E "$PWD/sshd.log" &
 pid=$!
-trap 'kill "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill "$pid" 2>/dev/null || true; rm -rf "$here"' EXIT
 tries=0
 until [ -s sshd.pid ]; do
     tries=$((tries + 1))
@@ -37,9 +38,10 @@ done
 awk -v p="$port" '{ print "[127.0.0.1]:" p, $1, $2 }' host_key.pub >known_hosts
 : >no_hosts
 
-export HOLDFAST_KEY_FILE="$work/key" HOLDFAST_CACHE_DIR="$work/cache"
-export HOLDFAST_REPOSITORY="sftp://$(id -un)@127.0.0.1:$port/$work/repo"
-args="-F none -i $work/user_key -o UserKnownHostsFile=$work/known_hosts -o IdentitiesOnly=yes"
+export HOLDFAST_KEY_FILE="$PWD/key" HOLDFAST_CACHE_DIR="$PWD/cache"
+me=$(id -un)
+export HOLDFAST_REPOSITORY="sftp://$me@127.0.0.1:$port/$PWD/repo"
+args="-F none -i $PWD/user_key -o UserKnownHostsFile=$PWD/known_hosts -o IdentitiesOnly=yes"
 over_ssh() {
     wanted=$1
     shift
@@ -56,10 +58,10 @@ same source new
 
 # Whose host is not known, and who is not known there, is told so.
 known=$args
-args="-F none -i $work/user_key -o UserKnownHostsFile=$work/no_hosts -o IdentitiesOnly=yes"
+args="-F none -i $PWD/user_key -o UserKnownHostsFile=$PWD/no_hosts -o IdentitiesOnly=yes"
 over_ssh 1 snapshots
 has err 'Host key verification failed'
-args="-F none -i $work/other_key -o UserKnownHostsFile=$work/known_hosts -o IdentitiesOnly=yes"
+args="-F none -i $PWD/other_key -o UserKnownHostsFile=$PWD/known_hosts -o IdentitiesOnly=yes"
 over_ssh 1 snapshots
 has err 'Permission denied'
 
