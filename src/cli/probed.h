@@ -14,7 +14,6 @@ MUST_CHECK bool probed_tell(struct call *call, const char *url, struct store *s,
  * when it does not.  A finding that all is well counts for a day; it is kept beside the copies of
  * metadata (cli/nearby.h), and without those every call probes anew.
  */
-MUST_CHECK bool probed_require(struct call *call, const char *url, struct store *s,
-                               struct err *e);
+MUST_CHECK bool probed_require(struct call *call, const char *url, struct store *s, struct err *e);
 
 #endif

@@ -31,8 +31,8 @@
 
 struct store {
     const struct store_ops *ops;
-    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache; /* store_cache_new() is part of it */
+    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;   /* store_cache_new() is part of it */
     bool needs_probe; /* what it promises depends on a server that others made */
 };
 
