@@ -114,8 +114,7 @@ static void append_host(const struct s3 *s, const char *region, struct buf *out)
     if (s->place.is_bucket_in_host)
         buf_printf(out, "%s.", s->place.bucket);
     if (s->place.region != NULL && strcmp(s->place.region, region) != 0)
-        buf_printf(out, "s3.%s.amazonaws.com%s", region,
-                   strstr(s->place.host, ".cn") == NULL ? "" : ".cn");
+        buf_printf(out, "s3.%s.amazonaws.com", region);
     else
         buf_printf(out, "%s", s->place.host);
 }
