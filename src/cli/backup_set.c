@@ -9,6 +9,17 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 
+/* Into the arena: a store borrows them, and the configuration may be gone before it. */
+static const char *const *options_copy(struct call *call, const struct texts *t)
+{
+    const char **out = arena_take(&call->arena, (t->count + 1) * sizeof(*out));
+
+    for (size_t i = 0; i < t->count; i++)
+        out[i] = arena_string(&call->arena, slice_string(t->items[i]));
+    out[t->count] = NULL;
+    return out;
+}
+
 bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)
 {
     const struct config_repository *r = set->repositories[0];
@@ -27,6 +38,7 @@ bool set_choose_repository(struct call *call, const struct config_set *set, stru
     c->password_file = r->secret.password_file;
     c->password_command = NULL;
     c->password_argv = r->secret.password_command.items;
+    c->configured_options = options_copy(call, &r->options);
     call->common = c;
     return true;
 }

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/probed.h"
 #include "cli/render.h"
 #include "cli/secret.h"
 #include "cli/session.h"
@@ -58,7 +59,8 @@ static bool run_init(struct call *call, struct err *e)
 
     const struct unlock unlock = secret_unlock(&secret);
 
-    if (!repo_create(s.store, &unlock, args->label == NULL ? "" : args->label, &s.repo, e))
+    if (!probed_tell(call, url, s.store, e) ||
+        !repo_create(s.store, &unlock, args->label == NULL ? "" : args->label, &s.repo, e))
         return err_wrap(e, "make repository %s", url);
     tell(call, &s, url, &secret);
     return true;

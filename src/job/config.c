@@ -30,13 +30,20 @@ static const struct field top_fields[] = {
     {0},
 };
 
-#define AT(member) offsetof(struct config_repository, member)
+/* A repository and the key that needs more than a row. */
+struct repository_reading {
+    struct config_repository repository;
+    const struct node *options;
+};
+
+#define AT(member) offsetof(struct repository_reading, member)
 
 static const struct field repository_fields[] = {
-    {"url", FIELD_TEXT, AT(url), true},
-    {"password_file", FIELD_PATH, AT(secret.password_file)},
-    {"password_command", FIELD_ARGV, AT(secret.password_command)},
-    {"key_file", FIELD_PATH, AT(secret.key_file)},
+    {"url", FIELD_TEXT, AT(repository.url), true},
+    {"password_file", FIELD_PATH, AT(repository.secret.password_file)},
+    {"password_command", FIELD_ARGV, AT(repository.secret.password_command)},
+    {"key_file", FIELD_PATH, AT(repository.secret.key_file)},
+    {"options", FIELD_NODE, AT(options)},
     {0},
 };
 
@@ -146,10 +153,14 @@ static bool check_name(const struct config_reader *r, const struct node *n, stru
 static bool read_repository(const struct config_reader *r, const struct node *n,
                             struct config_repository *out, struct err *e)
 {
-    struct config_repository one = {0};
+    struct repository_reading g = {0};
 
-    if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &one, e))
+    if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &g, e) ||
+        !config_store_read(r, g.options, &g.repository.options, e))
         return false;
+
+    struct config_repository one = g.repository;
+
     if (!repository_check(one.url, e))
         return config_place(r, node_find(n, "url")->line, "url", e);
     if (!secret_check(r, n, &one.secret, true, e))
@@ -447,6 +458,16 @@ static json_t *set_show(const struct config_set *s)
     return o;
 }
 
+static json_t *repository_show(const struct config_repository *r)
+{
+    const struct repository_reading g = {.repository = *r};
+    json_t *o = fields_show(repository_fields, &g);
+
+    if (r->options.count > 0)
+        config_show(o, "options", config_store_show(&r->options));
+    return o;
+}
+
 static bool is_used(const struct config_set *only, const struct config_repository *one)
 {
     for (size_t i = 0; only != NULL && i < only->repository_count; i++)
@@ -466,7 +487,7 @@ json_t *config_json(const struct config *c, const struct config_set *only)
     for (size_t i = 0; i < c->repository_count; i++)
         if (is_used(only, &c->repositories[i]))
             config_show(repositories, c->repositories[i].name,
-                        fields_show(repository_fields, &c->repositories[i]));
+                        repository_show(&c->repositories[i]));
     config_show(o, "repositories", repositories);
     for (size_t i = 0; i < c->set_count; i++)
         if (only == NULL || only == &c->sets[i])

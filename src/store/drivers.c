@@ -16,21 +16,26 @@ struct driver {
     driver_fn *create;
 };
 
-/* Of one call. */
 enum {
-    LOCAL_ATTEMPTS = 5, /* with waits of 1.5 s at most */
-    S3_ATTEMPTS = 12,   /* with waits of about 50 s, at most 102 s */
+    LOCAL_ATTEMPTS = 5, /* of one call, with waits of 1.5 s at most */
 };
+
+/* Limits and retries around a driver, which they own. */
+static struct store *stack_over(struct store *driver, const struct store_options *o, int attempts)
+{
+    if (o->upload_limit > 0 || o->download_limit > 0)
+        driver = store_throttle_new(driver, o->upload_limit, o->download_limit);
+    return store_retry_new(driver, attempts);
+}
 
 static bool open_local(const char *place, const struct store_options *o, struct store **out,
                        struct err *e)
 {
     struct store *driver = NULL;
 
-    (void)o;
     if (!local_open(place, &driver, e))
         return false;
-    *out = store_retry_new(driver, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
     return true;
 }
 
@@ -39,10 +44,9 @@ static bool create_local(const char *place, const struct store_options *o, struc
 {
     struct store *driver = NULL;
 
-    (void)o;
     if (!local_create(place, &driver, e))
         return false;
-    *out = store_retry_new(driver, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
     return true;
 }
 
@@ -64,7 +68,7 @@ static bool open_s3(const char *place, const struct store_options *o, struct sto
 
     if (!s3_open(place, o, &driver, e))
         return false;
-    s = store_retry_new(driver, S3_ATTEMPTS);
+    s = stack_over(driver, o, S3_ATTEMPTS);
     if (!store_list(s, "config", ignore_object, NULL, e))
         return false;
     *out = TAKE(s);
@@ -78,7 +82,7 @@ static bool create_s3(const char *place, const struct store_options *o, struct s
 
     if (!s3_open(place, o, &driver, e) || !s3_prepare(driver, e))
         return false;
-    *out = store_retry_new(TAKE(driver), S3_ATTEMPTS);
+    *out = stack_over(TAKE(driver), o, S3_ATTEMPTS);
     return true;
 }
 

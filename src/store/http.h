@@ -19,6 +19,7 @@ struct http_settings {
     const char *ca_file; /* certificates to trust instead of the system's, or NULL */
     const char *proxy;   /* URL, or NULL */
     bool trusts_any_certificate;
+    uint64_t upload_limit, download_limit; /* bytes a second of one request; 0: none */
 };
 
 /* Borrows the strings. */

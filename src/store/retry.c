@@ -3,6 +3,8 @@
  * wait.  The n-th wait is a random part of 100 ms * 2^(n-1), so that many clients that met
  * the same fault do not come back together.
  */
+#include "store/retry.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -42,13 +44,26 @@ static bool retry_wait(int n, struct err *e)
 }
 
 /* True when the failure in *e of attempt n is worth another one, after having waited. */
-static bool retry_again(const struct retry *r, int n, struct err *e)
+static bool is_again(int attempts, int n, struct err *e)
 {
     if (e->code != ERR_TRANSIENT)
         return false;
-    if (n >= r->attempts)
+    if (n >= attempts)
         return err_wrap(e, "gave up after %d attempts", n);
     return retry_wait(n, e);
+}
+
+static bool retry_again(const struct retry *r, int n, struct err *e)
+{
+    return is_again(r->attempts, n, e);
+}
+
+bool retry_run(int attempts, retry_fn *fn, void *arg, struct err *e)
+{
+    for (int n = 1; !fn(arg, e); n++)
+        if (!is_again(attempts, n, e))
+            return false;
+    return true;
 }
 
 static bool retry_get(struct store *s, const char *key, uint64_t offset, size_t size,
@@ -126,6 +141,16 @@ static bool retry_remove(struct store *s, const char *key, struct err *e)
     return true;
 }
 
+static bool retry_remove_all(struct store *s, const char *const *keys, size_t count, struct err *e)
+{
+    struct retry *r = retry_of(s);
+
+    for (int n = 1; !store_remove_all(r->next, keys, count, e); n++)
+        if (!retry_again(r, n, e))
+            return false;
+    return true;
+}
+
 static void retry_close(struct store *s)
 {
     store_close(retry_of(s)->next);
@@ -139,6 +164,7 @@ static const struct store_ops retry_ops = {
     .stat = retry_stat,
     .list = retry_list,
     .remove = retry_remove,
+    .remove_all = retry_remove_all,
     .close = retry_close,
 };
 

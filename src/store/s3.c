@@ -11,6 +11,7 @@
  */
 #include "store/s3.h"
 
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -19,12 +20,14 @@
 #include "codec/hash.h"
 #include "store/object_key.h"
 #include "store/object_list.h"
+#include "store/retry.h"
 #include "store/s3_call.h"
 
 enum {
     REPLY_MAX = 1 << 20,
     LIST_REPLY_MAX = 16 << 20, /* 1,000 names of 1,024 bytes, each three times as long encoded */
     RANGE_TEXT_MAX = 64,
+    DELETE_MAX = 1000,      /* of one request */
     EMPTY_PAGES_MAX = 1000, /* one behind the other */
 };
 
@@ -259,6 +262,64 @@ static bool op_remove(struct store *store, const char *key, struct err *e)
     return s3_call(s3_of(store), &r, &reply, e) || e->code == ERR_NOT_FOUND;
 }
 
+/* The sum that this request must have, at every store; it is no matter of security. */
+static void append_md5(struct slice in, struct buf *out)
+{
+    uint8_t sum[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+
+    if (EVP_Digest(in.data, in.size, sum, &size, EVP_md5(), NULL) != 1)
+        mem_exit("the cryptographic library does not compute an MD5 sum");
+    base64_encode(SLICE_OF(sum, size), out);
+}
+
+/* At most DELETE_MAX. */
+static bool remove_batch(struct s3 *s, const char *const *keys, size_t count, struct err *e)
+{
+    AUTO(buf) struct buf body = {0};
+    AUTO(buf) struct buf sum = {0};
+    AUTO(buf) struct buf answer = {0};
+    struct s3_error error;
+
+    buf_printf(&body, "<Delete><Quiet>true</Quiet>");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&body, "<Object><Key>");
+        s3_xml_escape(s->place.prefix, &body);
+        s3_xml_escape(keys[i], &body);
+        buf_printf(&body, "</Key></Object>");
+    }
+    buf_printf(&body, "</Delete>");
+    append_md5(buf_slice(&body), &sum);
+
+    const struct sigv4_pair query[] = {{"delete", ""}};
+    const struct sigv4_pair headers[] = {{"content-md5", buf_string(&sum)}};
+    const struct s3_request r = {.method = "POST",
+                                 .query = query,
+                                 .query_count = 1,
+                                 .headers = headers,
+                                 .header_count = 1,
+                                 .body = buf_slice(&body),
+                                 .reply_max = LIST_REPLY_MAX,
+                                 .expects_xml = true};
+    AUTO(http_reply) struct http_reply reply = {.body = &answer};
+
+    if (!s3_call(s, &r, &reply, e))
+        return false;
+    if (!s3_deleted_parse(buf_slice(&answer), &error, e))
+        return err_wrap(e, "delete objects");
+    return error.code[0] == '\0' || strcmp(error.code, "NoSuchKey") == 0 ||
+           s3_refusal(s, reply.status, &error, e);
+}
+
+static bool op_remove_all(struct store *store, const char *const *keys, size_t count, struct err *e)
+{
+    for (size_t done = 0; done < count; done += DELETE_MAX)
+        if (!remove_batch(s3_of(store), keys + done,
+                          count - done < DELETE_MAX ? count - done : DELETE_MAX, e))
+            return false;
+    return true;
+}
+
 /* Listing */
 
 /* A listing: objects of a page are kept and told when the connection is free again. */
@@ -350,6 +411,7 @@ static const struct store_ops s3_ops = {
     .stat = op_stat,
     .list = op_list,
     .remove = op_remove,
+    .remove_all = op_remove_all,
     .close = close_store,
 };
 
@@ -389,9 +451,9 @@ static bool refuse_item(void *arg, const struct s3_item *item, struct err *e)
                    s->place.bucket, item->key);
 }
 
-bool s3_prepare(struct store *store, struct err *e)
+static bool prepare_once(void *arg, struct err *e)
 {
-    struct s3 *s = s3_of(store);
+    struct s3 *s = arg;
     const struct sigv4_pair query[] = {{"list-type", "2"},
                                        {"encoding-type", "url"},
                                        {"max-keys", "1"},
@@ -408,4 +470,9 @@ bool s3_prepare(struct store *store, struct err *e)
     if (s3_call(s, &r, &reply, e))
         return s3_list_parse(buf_slice(&body), refuse_item, s, &page, e);
     return e->code == ERR_NOT_FOUND && make_bucket(s, e);
+}
+
+bool s3_prepare(struct store *store, struct err *e)
+{
+    return retry_run(S3_ATTEMPTS, prepare_once, s3_of(store), e);
 }

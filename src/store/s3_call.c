@@ -68,12 +68,15 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
         .ca_file = o->s3.ca_file,
         .proxy = o->s3.proxy,
         .trusts_any_certificate = o->s3.insecure_no_verify_tls,
+        .upload_limit = o->upload_limit,
+        .download_limit = o->download_limit,
     };
 
     if (pthread_mutex_init(&s->lock, NULL) != 0)
         mem_exit("no lock can be made");
     s->options = o->s3;
     s->store.parallel = settings.connections;
+    s->store.needs_probe = true;
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
     if (!s3_place_parse(place, (enum s3_style)o->s3.style, &s->place, e) || !choose_region(s, e) ||
         !credentials_open(&s->options, o->secrets, &s->credentials, e))

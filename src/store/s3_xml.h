@@ -30,12 +30,16 @@ typedef bool s3_item_fn(void *arg, const struct s3_item *item, struct err *e);
 struct s3_page {
     bool is_truncated;
     struct buf token;
+    struct buf upload; /* beside it, of listings of uploads */
 };
 void s3_page_auto(struct s3_page *p);
 
 /* A page of ListObjectsV2 with encoding-type=url. */
 MUST_CHECK bool s3_list_parse(struct slice reply, s3_item_fn *fn, void *arg, struct s3_page *out,
                               struct err *e);
+
+/* Append a text as it may stand in an element. */
+void s3_xml_escape(const char *text, struct buf *out);
 
 /* DeleteObjects, quiet: the first failure in it, or code "". */
 MUST_CHECK bool s3_deleted_parse(struct slice reply, struct s3_error *out, struct err *e);
@@ -46,8 +50,8 @@ MUST_CHECK bool s3_begun_parse(struct slice reply, struct buf *id, struct err *e
 /* CompleteMultipartUpload: whether it says so. */
 MUST_CHECK bool s3_completed_parse(struct slice reply, struct err *e);
 
-/* ListMultipartUploads with encoding-type=url; token is the next key marker.  Of an item size is 0
- * and mtime the beginning; id is given beside it. */
+/* ListMultipartUploads with encoding-type=url; token is the next key marker, decoded.  Of an
+ * item size is 0 and mtime the beginning; id is given beside it. */
 typedef bool s3_upload_fn(void *arg, const struct s3_item *item, const char *id, struct err *e);
 MUST_CHECK bool s3_uploads_parse(struct slice reply, s3_upload_fn *fn, void *arg,
                                  struct s3_page *out, struct err *e);

@@ -31,8 +31,9 @@
 
 struct store {
     const struct store_ops *ops;
-    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache; /* store_cache_new() is part of it */
+    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;   /* store_cache_new() is part of it */
+    bool needs_probe; /* what it promises depends on a server that others made */
 };
 
 /* What list() and stat() tell about an object. */
@@ -51,9 +52,10 @@ enum put_mode {
 };
 
 /*
- * What a driver supplies.  All members are set.  Keys are relative, '/'-separated,
- * and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the first
- * is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h says.
+ * What a driver supplies.  All members are set but for those that may be NULL.  Keys are relative,
+ * '/'-separated, and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the
+ * first is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h
+ * says.
  */
 struct store_ops {
     const char *scheme; /* "local", as in the local:PATH that selects it */
@@ -79,9 +81,24 @@ struct store_ops {
     /* Remove an object durably.  An object that is already gone counts as removed. */
     bool (*remove)(struct store *s, const char *key, struct err *e);
 
+    /* Remove many, in as few requests as the store can; NULL: one by one.  After a failure some
+     * are gone and some are not. */
+    bool (*remove_all)(struct store *s, const char *const *keys, size_t count, struct err *e);
+
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
 };
+
+/*
+ * What a store does: find out with an object of its own below "probe/", which is gone afterwards.
+ * About ten calls.  Fails when a call does, whatever has been found by then.
+ */
+struct store_abilities {
+    bool is_read_at_once;    /* what was put, replaced or removed */
+    bool is_listed_at_once;  /* what was put or removed */
+    bool refuses_taken_keys; /* PUT_NEW */
+};
+MUST_CHECK bool store_probe(struct store *s, struct store_abilities *out, struct err *e);
 
 /* Keys that were taken out of the environment, in secret memory: by the first store that asks for
  * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
@@ -161,6 +178,10 @@ struct store *store_memory_share(struct store *s);
  */
 struct store *store_retry_new(struct store *next, int attempts);
 
+/* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
+ * limit.  Owns next. */
+struct store *store_throttle_new(struct store *next, uint64_t upload, uint64_t download);
+
 /*
  * Wrapper that keeps copies of what is read again and again in another store near by: the config,
  * key slots, index objects, snapshots, commits, and packs of trees from the first time they are
@@ -193,7 +214,10 @@ int store_fault_calls(struct store *s);
 /* The beginning of a wrapper of another store. */
 static inline struct store store_around(const struct store_ops *ops, const struct store *next)
 {
-    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+    return (struct store){.ops = ops,
+                          .parallel = next->parallel,
+                          .has_cache = next->has_cache,
+                          .needs_probe = next->needs_probe};
 }
 
 /* At least 1. */
@@ -229,6 +253,17 @@ MUST_CHECK static inline bool store_list(struct store *s, const char *prefix, ob
 MUST_CHECK static inline bool store_remove(struct store *s, const char *key, struct err *e)
 {
     return s->ops->remove(s, key, e);
+}
+
+MUST_CHECK static inline bool store_remove_all(struct store *s, const char *const *keys,
+                                               size_t count, struct err *e)
+{
+    if (s->ops->remove_all != NULL)
+        return s->ops->remove_all(s, keys, count, e);
+    for (size_t i = 0; i < count; i++)
+        if (!store_remove(s, keys[i], e))
+            return false;
+    return true;
 }
 
 /* Append a whole object to *out. */

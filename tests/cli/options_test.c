@@ -5,9 +5,9 @@
 
 #include <string.h>
 
+#include "base/command_split.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/command_split.h"
 #include "cli/commands.h"
 #include "cli/paths.h"
 #include "cli/secret.h"
