@@ -1,6 +1,7 @@
 /*
  * copy: snapshots of another repository into this one, or between the repositories of a set.
  */
+#include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
 #include "cli/copy_tell.h"
@@ -25,6 +26,29 @@ static const struct option copy_table[] = {
     {0},
 };
 
+/* Between the repositories of a set. */
+static bool copy_set(struct call *call, const struct copy_args *args, struct err *e)
+{
+    AUTO(config) struct config *c = NULL;
+    const struct config_set *set = NULL;
+    const char *path = NULL;
+
+    if (args->common.words.count > 0 || args->filter.host != NULL || args->filter.tags.count > 0 ||
+        args->filter.paths.count > 0)
+        return err_set(e, ERR_USAGE,
+                       "copy --set without --from-repo takes no snapshots or filters");
+    call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
+        !config_find_set(c, args->filter.set, &set, e))
+        return false;
+    if (!set_has_several(call, set))
+        return err_set(e, ERR_USAGE, "%s",
+                       set->repository_count == 1
+                           ? "the set has one repository only"
+                           : "copy --set is about all repositories of the set: leave -r out");
+    return copy_stores(call, set, args->dry_run, e);
+}
+
 static bool run_copy(struct call *call, struct err *e)
 {
     const struct copy_args *args = call->args;
@@ -34,6 +58,8 @@ static bool run_copy(struct call *call, struct err *e)
     struct copy_stats stats;
     struct copy_view view;
 
+    if (args->filter.set != NULL && !from_is_given(&args->from))
+        return copy_set(call, args, e);
     if (!copy_view_init(&view, call, e) || !from_open(call, &args->from, &from, e) ||
         !session_open(call, &to, e) ||
         !session_select(call, &from, &args->common.words, &args->filter, &list, e))

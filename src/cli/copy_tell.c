@@ -1,6 +1,7 @@
 #include "cli/copy_tell.h"
 
 #include "base/text.h"
+#include "cli/backup_tell.h"
 #include "cli/render.h"
 
 bool copy_view_init(struct copy_view *v, struct call *call, struct err *e)
@@ -101,4 +102,27 @@ void copy_tell(struct copy_view *v, const struct copy_stats *s)
     if (s->snapshots_failed > 0)
         output_note(v->call->out, "Incomplete: %llu snapshot%s could not be copied.",
                     (unsigned long long)s->snapshots_failed, plural(s->snapshots_failed));
+}
+
+void copy_tell_stores(struct copy_view *v, const struct stores_result *r)
+{
+    uint64_t copied = 0;
+
+    for (size_t i = 0; i < r->count; i++) {
+        copied += r->stores[i].copied;
+        if (r->stores[i].failed > 0)
+            v->call->status = EXIT_INCOMPLETE;
+    }
+    if (v->call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set(line, "dry_run", json_boolean(v->is_dry_run));
+        json_set(line, "degraded", json_boolean(r->is_degraded));
+        json_set_u64(line, "snapshots_copied", copied);
+        json_set(line, "repositories", stores_json(r));
+        output_json(v->call->out, line);
+        return;
+    }
+    output_note(v->call->out, "%llu snapshot%s %s", (unsigned long long)copied, plural(copied),
+                v->is_dry_run ? "would be copied" : "copied");
 }

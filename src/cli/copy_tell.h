@@ -22,4 +22,7 @@ struct copy_options copy_view_options(struct copy_view *v);
 /* The summary; snapshots that failed make the call incomplete. */
 void copy_tell(struct copy_view *v, const struct copy_stats *s);
 
+/* The same of all repositories of a set. */
+void copy_tell_stores(struct copy_view *v, const struct stores_result *r);
+
 #endif
