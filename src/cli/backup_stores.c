@@ -81,9 +81,12 @@ bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
     progress_end(&view);
     backup_tell(call, b->options->is_dry_run, &result, &r);
     warn(call, &r);
-    take_session(stores, r.first, b->session);
-    b->made = result.snapshot;
-    b->has_made = result.is_committed;
+    for (size_t i = 0; i < r.count && !b->has_made; i++)
+        if (r.stores[i].has_it && stores->items[i].repo != NULL) {
+            take_session(stores, i, b->session);
+            b->made = r.stores[i].snapshot;
+            b->has_made = true;
+        }
     return check_required(b->set, &r, e);
 }
 

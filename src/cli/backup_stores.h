@@ -16,7 +16,7 @@ struct set_backup {
     const struct config *config;
     const struct config_set *set;
     const struct backup_options *options;
-    struct session *session; /* receives the repository, of several the first that took it */
+    struct session *session; /* receives the repository, of several the first that has it */
     struct hash made;        /* when has_made: the snapshot there */
     bool has_made;
 };

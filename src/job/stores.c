@@ -316,8 +316,7 @@ static bool copy_between(struct set_stores *s, size_t from, size_t to,
         return true;
     if (why.code == ERR_CANCELLED)
         return err_set(e, ERR_CANCELLED, "%s", why.text);
-    (void)err_wrap(&why, "from %s", source->config->name);
-    give_up(s, r, to, &why);
+    give_up(s, r, stats.is_source_failure ? from : to, &why);
     return true;
 }
 
@@ -361,6 +360,7 @@ static bool back_up(struct set_stores *s, const struct backup_options *o,
 
         if (one->repo == NULL)
             continue;
+        one->is_known = false;
         if (backup_run(one->repo, o, report->backup, result, e))
             return true;
         if (e->code == ERR_CANCELLED || result->is_source_failure)
@@ -373,6 +373,58 @@ static bool back_up(struct set_stores *s, const struct backup_options *o,
     return s->count > 1 ? err_wrap(e, "no repository took the backup") : false;
 }
 
+/* Into one store, and from there into the others. */
+static bool back_up_and_copy(struct set_stores *s, const struct backup_options *o,
+                             const struct stores_report *report, struct backup_result *result,
+                             struct stores_result *r, struct err *e)
+{
+    if (!back_up(s, o, report, result, r, e))
+        return false;
+    r->backup = result;
+    r->stores[r->first].has_it = result->is_committed;
+    r->stores[r->first].snapshot = result->snapshot;
+    return o->is_dry_run || exchange(s, r->first, report, r, e);
+}
+
+/* The store that took the backup has failed before any other had it, and there are others. */
+static bool is_out_of_reach(const struct set_stores *s, const struct stores_result *r)
+{
+    bool is_open = false;
+
+    if (s->items[r->first].repo != NULL || !r->stores[r->first].has_it)
+        return false;
+    for (size_t i = 0; i < s->count; i++) {
+        if (i != r->first && r->stores[i].has_it)
+            return false;
+        is_open = is_open || s->items[i].repo != NULL;
+    }
+    return is_open;
+}
+
+/* False only when the run is over; when no other store takes it, that of before still counts. */
+static bool back_up_again(struct set_stores *s, const struct backup_options *o,
+                          const struct stores_report *report, struct stores_result *r,
+                          struct err *e)
+{
+    struct backup_result *first_result = r->backup;
+    const size_t first = r->first;
+    struct backup_result again = {0};
+    struct err why = {0};
+
+    r->stores[first].has_it = false;
+    if (back_up_and_copy(s, o, report, &again, r, &why)) {
+        *first_result = again;
+        r->backup = first_result;
+        return true;
+    }
+    if (why.code == ERR_CANCELLED)
+        return err_set(e, ERR_CANCELLED, "%s", why.text);
+    r->stores[first].has_it = true;
+    r->first = first;
+    r->backup = first_result;
+    return true;
+}
+
 bool stores_backup(struct set_stores *s, const struct backup_options *o,
                    const struct stores_report *report, struct backup_result *result,
                    struct stores_result *out, struct err *e)
@@ -380,13 +432,11 @@ bool stores_backup(struct set_stores *s, const struct backup_options *o,
     AUTO(stores_result) struct stores_result r;
 
     result_init(&r, s);
-    if (!back_up(s, o, report, result, &r, e))
+    if (!back_up_and_copy(s, o, report, result, &r, e))
         return false;
-    r.backup = result;
-    r.stores[r.first].has_it = result->is_committed;
-    r.stores[r.first].snapshot = result->snapshot;
-    if (!o->is_dry_run && !exchange(s, r.first, report, &r, e))
-        return false;
+    while (is_out_of_reach(s, &r))
+        if (!back_up_again(s, o, report, &r, e))
+            return false;
     result_count(&r);
     *out = r;
     r = (struct stores_result){0};

@@ -74,7 +74,8 @@ struct stores_report {
 };
 
 /*
- * Back up into the first store that takes it, then bring all stores to the same state.  True when
+ * Back up into the first store that takes it, then bring all stores to the same state; when that
+ * store fails before another has the snapshot, the next one is backed up to.  True when
  * the snapshot is committed in one store at least (or nothing was to be committed): see holders
  * and is_degraded, and the set's required_repositories.  A source that fails, or an interruption,
  * ends the run.  result is *out->backup's place.

@@ -63,13 +63,22 @@ static void copy_auto(struct copy *c)
     repo_drop_index(c->to);
 }
 
+/* Record that a failure is the source's.  Returns false. */
+static bool blame_source(struct copy *c, struct err *e)
+{
+    if (e->code == ERR_CANCELLED)
+        return false;
+    c->stats->is_source_failure = true;
+    return err_wrap(e, "read the source");
+}
+
 static bool load_source(struct copy *c, struct err *e)
 {
     forget_marks(c);
     repo_drop_index(c->from);
     key_list_done(&c->index_keys);
     return (key_list_read(c->from, "index/", &c->index_keys, e) && repo_load_index(c->from, e)) ||
-           err_wrap(e, "read the source");
+           blame_source(c, e);
 }
 
 /* Begin with no knowledge of what arrived.  A damaged list would fail every commit. */
@@ -113,7 +122,7 @@ static bool mark(struct copy *c, const struct snapshot *s, struct copy_fault *fa
         return true;
     }
     *e = why;
-    return e->code == ERR_CANCELLED ? false : err_wrap(e, "read the source");
+    return blame_source(c, e);
 }
 
 static bool confirm(struct copy *c, bool *is_safe, struct err *e)

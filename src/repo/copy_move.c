@@ -312,9 +312,13 @@ static bool move_pack(struct mover *k, const struct job *j, struct err *e)
 static void note_failure(struct move *m, uint32_t pack, struct err *why)
 {
     if (why->code != ERR_CORRUPT) {
-        if (why->code != ERR_CANCELLED)
+        pthread_mutex_lock(&m->lock);
+        if (why->code != ERR_CANCELLED && !first_failure_is_set(&m->landing.failure)) {
             (void)err_wrap(why, "read the source");
+            m->copy->stats->is_source_failure = true;
+        }
         first_failure_set(&m->landing.failure, why);
+        pthread_mutex_unlock(&m->lock);
     } else {
         index_distrust_pack(m->copy->from->index, pack);
         pthread_mutex_lock(&m->lock);

@@ -445,6 +445,7 @@ struct copy_stats {
     uint64_t chunks, bytes;         /* that the destination lacked, plain */
     uint64_t frames, frames_stored; /* read, and their bytes as stored */
     uint64_t packs, bytes_stored;   /* written */
+    bool is_source_failure;         /* the source's store ended the run, not the destination's */
 };
 
 /*
