@@ -10,9 +10,19 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 
+void set_common(struct call *call, const struct config_repository *r, struct common *out)
+{
+    *out = *call->common;
+    out->repository = arena_string(&call->arena, slice_string(r->url));
+    out->repository_file = NULL;
+    out->key_file = r->secret.key_file;
+    out->password_file = r->secret.password_file;
+    out->password_command = NULL;
+    out->password_argv = r->secret.password_command.items;
+}
+
 bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)
 {
-    const struct config_repository *r = set->repositories[0];
     struct common *c;
 
     if (call->common->repository != NULL || call->common->repository_file != NULL)
@@ -22,12 +32,7 @@ bool set_choose_repository(struct call *call, const struct config_set *set, stru
                        "set %s has %zu repositories, and this is about one: name it with -r",
                        set->name, set->repository_count);
     c = arena_take(&call->arena, sizeof(*c));
-    *c = *call->common;
-    c->repository = arena_string(&call->arena, slice_string(r->url));
-    c->key_file = r->secret.key_file;
-    c->password_file = r->secret.password_file;
-    c->password_command = NULL;
-    c->password_argv = r->secret.password_command.items;
+    set_common(call, set->repositories[0], c);
     call->common = c;
     return true;
 }

@@ -11,6 +11,21 @@ bool set_has_several(const struct call *call, const struct config_set *set)
            call->common->repository_file == NULL;
 }
 
+static bool open_one(void *arg, const struct config_repository *c, struct store **store,
+                     struct repo **repo, struct err *e)
+{
+    struct call *call = arg;
+    AUTO(session) struct session s = {0};
+    struct common other;
+
+    set_common(call, c, &other);
+    if (!session_open_other(call, &other, NULL, &s, e))
+        return false;
+    *repo = TAKE(s.repo);
+    *store = TAKE(s.store);
+    return true;
+}
+
 static struct copy_options copy_to(void *arg, const char *to)
 {
     struct copy_view *v = arg;
@@ -69,12 +84,13 @@ bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
 
     if (!progress_init(&view, call->out, PROGRESS_BACKUP, e) || !copy_view_init(&copies, call, e))
         return false;
-    call->stage = STAGE_WORK;
-
     const struct report report = progress_report(&view);
     const struct stores_report told = {.backup = &report, .copy = copy_to, .arg = &copies};
 
-    if (!set_stores_open(b->set, &stores, e) || !restore_check_settled(b->config, b->set, e))
+    if (!set_stores_open(b->set, open_one, call, &stores, e))
+        return false;
+    call->stage = STAGE_WORK; /* the last may not have been opened */
+    if (!restore_check_settled(b->config, b->set, e))
         return false;
     if (!stores_backup(stores, b->options, &told, &result, &r, e))
         return err_wrap(e, "backup of set %s", b->set->name);
@@ -99,11 +115,13 @@ bool copy_stores(struct call *call, const struct config_set *set, bool is_dry_ru
     if (!copy_view_init(&view, call, e))
         return false;
     view.is_dry_run = is_dry_run;
-    call->stage = STAGE_WORK;
 
     const struct stores_report told = {.copy = copy_to, .arg = &view};
 
-    if (!set_stores_open(set, &stores, e) || !stores_catch_up(stores, &told, &r, e))
+    if (!set_stores_open(set, open_one, call, &stores, e))
+        return false;
+    call->stage = STAGE_WORK;
+    if (!stores_catch_up(stores, &told, &r, e))
         return false;
     progress_end(&view.progress);
     copy_tell_stores(&view, &r);
@@ -118,8 +136,13 @@ bool copy_stores(struct call *call, const struct config_set *set, bool is_dry_ru
 static void warn_of_silent(struct call *call, const struct set_stores *stores)
 {
     for (size_t i = 0; i < stores->count; i++)
-        if (stores->items[i].repo == NULL)
-            output_item_warning(call->out, NULL, stores->items[i].why.text);
+        if (stores->items[i].repo == NULL) {
+            AUTO(buf) struct buf text = {0};
+
+            buf_printf(&text, "repository %s is not looked into: %s", stores->items[i].config->name,
+                       stores->items[i].why.text);
+            output_item_warning(call->out, NULL, buf_string(&text));
+        }
 }
 
 bool set_open_snapshot(struct call *call, const struct config_set *set, const char *selector,
@@ -133,9 +156,9 @@ bool set_open_snapshot(struct call *call, const struct config_set *set, const ch
     if (!set_has_several(call, set))
         return set_choose_repository(call, set, e) && session_open_indexed(call, s, e) &&
                session_resolve(call, s, selector, args, out, sub, e);
-    call->stage = STAGE_WORK;
-    if (!filter_make(call, args, &filter, e) || !set_stores_open(set, &stores, e))
+    if (!filter_make(call, args, &filter, e) || !set_stores_open(set, open_one, call, &stores, e))
         return false;
+    call->stage = STAGE_WORK;
     warn_of_silent(call, stores);
     if (!stores_find(stores, selector, &filter, &which, out, sub, e))
         return false;

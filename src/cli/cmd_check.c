@@ -185,6 +185,7 @@ const struct command command_check = {
                 "holdfast check --read-data\n"
                 "holdfast check --read-data-subset 1/7",
     .words = "",
+    .wants_store_itself = true,
     .options = check_options,
     .args_size = sizeof(struct check_args),
     .run = run_check,

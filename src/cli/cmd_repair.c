@@ -42,6 +42,7 @@ const struct command command_repair_index = {
     .summary = "Make the index again from the packs",
     .examples = "holdfast repair index",
     .words = "",
+    .wants_store_itself = true,
     .args_size = sizeof(struct repair_args),
     .run = run_repair_index,
 };

@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/password.h"
 #include "job/job.h"
 
-enum { KEY_SIZE = 32, PREFIX_MIN = 4 };
+enum { PREFIX_MIN = 4 }; /* digits of an id */
 
 /* Opening */
 
@@ -35,41 +34,6 @@ void set_stores_auto(struct set_stores **s)
     set_stores_free(*s);
 }
 
-static bool open_with_key_file(struct store *store, const char *path, struct repo **repo,
-                               struct err *e)
-{
-    AUTO(mem_secret) char *key = mem_secret_new(KEY_SIZE);
-    const struct unlock with = {UNLOCK_KEY_FILE, SLICE_OF(key, KEY_SIZE)};
-
-    return key_file_read(path, (uint8_t *)key, e) && repo_open(store, &with, repo, e);
-}
-
-static bool open_with_password(struct store *store, const struct config_secret *secret,
-                               struct repo **repo, struct err *e)
-{
-    AUTO(mem_secret) char *password = NULL;
-
-    if (!config_secret_read(secret, &password, e))
-        return false;
-
-    const struct unlock with = {UNLOCK_PASSPHRASE, slice_string(password)};
-
-    return repo_open(store, &with, repo, e);
-}
-
-bool config_repository_open(const struct config_repository *c, struct store **store,
-                            struct repo **repo, struct err *e)
-{
-    AUTO(store) struct store *s = NULL;
-
-    if (!store_open(c->url, &s, e) ||
-        !(c->secret.key_file != NULL ? open_with_key_file(s, c->secret.key_file, repo, e)
-                                     : open_with_password(s, &c->secret, repo, e)))
-        return err_wrap(e, "open repository %s", c->name);
-    *store = TAKE(s);
-    return true;
-}
-
 /* Before anything is read: between stores that differ nothing could be copied. */
 static bool check_alike(const struct set_stores *s, struct err *e)
 {
@@ -92,10 +56,11 @@ static bool check_alike(const struct set_stores *s, struct err *e)
     return true;
 }
 
-bool set_stores_open(const struct config_set *set, struct set_stores **out, struct err *e)
+bool set_stores_open(const struct config_set *set, set_store_open_fn *open, void *arg,
+                     struct set_stores **out, struct err *e)
 {
     AUTO(set_stores) struct set_stores *s = mem_new(sizeof(*s));
-    size_t open = 0;
+    size_t opened = 0;
 
     *s = (struct set_stores){.set = set,
                              .items = mem_array(set->repository_count, sizeof(*s->items)),
@@ -104,12 +69,12 @@ bool set_stores_open(const struct config_set *set, struct set_stores **out, stru
         struct set_store *one = &s->items[i];
 
         one->config = set->repositories[i];
-        if (config_repository_open(one->config, &one->store, &one->repo, &one->why))
-            open++;
+        if (open(arg, one->config, &one->store, &one->repo, &one->why))
+            opened++;
         else if (one->why.code == ERR_CANCELLED)
             return err_set(e, ERR_CANCELLED, "%s", one->why.text);
     }
-    if (open == 0) {
+    if (opened == 0) {
         *e = s->items[0].why;
         return s->count > 1 ? err_wrap(e, "none of the %zu repositories of set %s can be opened",
                                        s->count, set->name)

@@ -27,18 +27,18 @@ struct set_stores {
     size_t count;
 };
 
+/* Opens one repository of a configuration with the secret that is named there. */
+typedef bool set_store_open_fn(void *arg, const struct config_repository *c, struct store **store,
+                               struct repo **repo, struct err *e);
+
 /*
  * Open what can be opened; the configuration must live as long.  ERR_USAGE when two of them do not
  * share chunker parameters.  The error of the first when none can be opened.
  */
-MUST_CHECK bool set_stores_open(const struct config_set *set, struct set_stores **out,
-                                struct err *e);
+MUST_CHECK bool set_stores_open(const struct config_set *set, set_store_open_fn *open, void *arg,
+                                struct set_stores **out, struct err *e);
 void set_stores_free(struct set_stores *s); /* accepts NULL */
 void set_stores_auto(struct set_stores **s);
-
-/* Open one repository with the secret of the configuration. */
-MUST_CHECK bool config_repository_open(const struct config_repository *c, struct store **store,
-                                       struct repo **repo, struct err *e);
 
 /* What became of one store in a run. */
 struct store_outcome {

@@ -71,6 +71,8 @@ struct copy_fault {
 MUST_CHECK bool copy_move(struct copy *c, const struct copy_plan *p, struct copy_fault *fault,
                           struct err *e);
 
+#define COPY_WORKERS_MAX 16
+
 /* Where frames arrive: open packs and their way into the destination. */
 struct landing {
     struct queue *full, *spare, *busy;

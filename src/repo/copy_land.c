@@ -6,13 +6,15 @@
 
 #define FULL_ROOM 1
 
-/* More than can be under way: open packs, the queue's, the uploader's, and one with each worker. */
-#define BUILDERS 256
+/* All there can be but those with the uploader's threads: two open packs, the queue's, and one
+ * that each worker waits to hand over. */
+#define BUILDERS (2 + FULL_ROOM + COPY_WORKERS_MAX)
 
 void landing_start(struct landing *l, struct repo *to, struct needed_packs *needed)
 {
-    *l = (struct landing){
-        .full = queue_new(FULL_ROOM), .spare = queue_new(BUILDERS), .busy = queue_new(1)};
+    *l = (struct landing){.full = queue_new(FULL_ROOM),
+                          .spare = queue_new(BUILDERS + (size_t)store_parallel(to->store)),
+                          .busy = queue_new(1)};
     pthread_mutex_init(&l->failure.lock, NULL);
     open_pack_init(&l->content, to, CLASS_CONTENT, PACK_SIZE_DEFAULT, l->full, l->spare);
     open_pack_init(&l->tree, to, CLASS_TREE, PACK_SIZE_DEFAULT, l->full, l->spare);
@@ -39,7 +41,7 @@ bool landing_finish(struct landing *l, struct err *e)
 
 void landing_auto(struct landing *l)
 {
-    if (l->uploader.is_running) {
+    if (l->uploader.count > 0) {
         const struct err abandoned = {.code = ERR_CANCELLED, .text = "the copy was given up"};
 
         first_failure_set(&l->failure, &abandoned);

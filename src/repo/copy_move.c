@@ -23,7 +23,6 @@
 #define COPY_LEVEL  3
 
 #define WORKERS_MIN 2 /* so that one waits for the store while another computes */
-#define WORKERS_MAX 16
 
 /* Frames of one pack. */
 struct job {
@@ -379,11 +378,14 @@ static void run_phase(struct move *m, const struct copy_frames *f)
     queue_free(m->jobs);
 }
 
-static int worker_count(void)
+/* As many as there are processors, or requests that the source answers side by side. */
+static int worker_count(const struct copy *c)
 {
-    const int n = thread_processors();
+    const int processors = thread_processors();
+    const int parallel = store_parallel(c->from->store);
+    const int n = processors > parallel ? processors : parallel;
 
-    return n < WORKERS_MIN ? WORKERS_MIN : n > WORKERS_MAX ? WORKERS_MAX : n;
+    return n < WORKERS_MIN ? WORKERS_MIN : n > COPY_WORKERS_MAX ? COPY_WORKERS_MAX : n;
 }
 
 static void count_landed(struct copy_stats *s, const struct landing *l)
@@ -418,8 +420,10 @@ bool copy_move(struct copy *c, const struct copy_plan *p, struct copy_fault *fau
     *fault = (struct copy_fault){0};
     pthread_mutex_init(&m.lock, NULL);
     landing_start(&m.landing, c->to, &c->needed);
-    m.movers = mem_array((size_t)worker_count(), sizeof(*m.movers));
-    while (m.mover_count < worker_count())
+    const int workers = worker_count(c);
+
+    m.movers = mem_array((size_t)workers, sizeof(*m.movers));
+    while (m.mover_count < workers)
         mover_init(&m.movers[m.mover_count++], &m);
     run_phase(&m, &p->plain);
     run_phase(&m, &p->deltas);

@@ -30,6 +30,8 @@ struct repo {
     struct repo_keys *keys;
     struct cutter *cutter;
     struct index *index; /* NULL until loaded */
+    bool *near;          /* which of its packs nearby.c has looked after */
+    size_t near_count;
 };
 
 #define DOCUMENT_MAX ((size_t)64 << 20)

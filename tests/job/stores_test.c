@@ -420,8 +420,23 @@ static void place_make(struct location *p, const char *directory, const char *na
     p->config =
         (struct config_repository){.name = name, .url = p->url, .secret = {.key_file = p->key}};
     CHECK_OK(key_file_make(p->key, key, e));
-    CHECK_OK(store_create(p->url, &s, e));
+    CHECK_OK(store_create(p->url, &(struct store_options){0}, &s, e));
     CHECK_OK(repo_create_like(s, like, &with, "", out, e));
+}
+
+static bool open_location(void *arg, const struct config_repository *c, struct store **store,
+                          struct repo **repo, struct err *e)
+{
+    uint8_t key[32];
+    AUTO(store) struct store *s = NULL;
+    const struct unlock with = {UNLOCK_KEY_FILE, SLICE_OF(key, sizeof(key))};
+
+    (void)arg;
+    if (!key_file_read(c->secret.key_file, key, e) ||
+        !store_open(c->url, &(struct store_options){0}, &s, e) || !repo_open(s, &with, repo, e))
+        return err_wrap(e, "repository %s", c->name);
+    *store = TAKE(s);
+    return true;
 }
 
 TEST(stores_whose_secrets_differ_are_refused_and_what_cannot_be_opened_is_said)
@@ -445,16 +460,16 @@ TEST(stores_whose_secrets_differ_are_refused_and_what_cannot_be_opened_is_said)
     list[1] = &places[1].config;
     list[2] = &places[2].config;
     set.repository_count = 2;
-    CHECK_OK(set_stores_open(&set, &good, e));
+    CHECK_OK(set_stores_open(&set, open_location, NULL, &good, e));
     CHECK(good->items[0].repo != NULL && good->items[1].repo != NULL);
     set.repository_count = 3;
-    CHECK_ERR(set_stores_open(&set, &none, e), ERR_USAGE);
+    CHECK_ERR(set_stores_open(&set, open_location, NULL, &none, e), ERR_USAGE);
     set.repository_count = 2;
     CHECK(unlink(places[0].key) == 0);
-    CHECK_OK(set_stores_open(&set, &one, e));
+    CHECK_OK(set_stores_open(&set, open_location, NULL, &one, e));
     CHECK(one->items[0].repo == NULL && strstr(one->items[0].why.text, "repository a") != NULL);
     CHECK(unlink(places[1].key) == 0);
-    CHECK_ERR(set_stores_open(&set, &none, e), ERR_NOT_FOUND);
+    CHECK_ERR(set_stores_open(&set, open_location, NULL, &none, e), ERR_NOT_FOUND);
 }
 END
 

@@ -77,7 +77,9 @@ static void a_range_is_appended(struct store *s)
     CHECK_OK(store_get(s, "x", 0, 1, &got, e));
     CHECK_OK(store_get(s, "x", 9, 1, &got, e));
     CHECK_OK(store_get(s, "x", 10, 0, &got, e));
-    CHECK(strcmp(buf_string(&got), "<345609") == 0);
+    CHECK_OK(store_get(s, "x", 8, STORE_WHOLE, &got, e));
+    CHECK_OK(store_get(s, "x", 10, STORE_WHOLE, &got, e));
+    CHECK(strcmp(buf_string(&got), "<34560989") == 0);
 }
 
 static void a_range_behind_the_end_is_corrupt_and_appends_nothing(struct store *s)
@@ -92,8 +94,10 @@ static void a_range_behind_the_end_is_corrupt_and_appends_nothing(struct store *
                   {UINT64_MAX, 1},
                   {UINT64_MAX - 3, 9},
                   {0, STORE_OBJECT_MAX + 1},
-                  {1, SIZE_MAX},
-                  {0, SIZE_MAX}};
+                  {1, SIZE_MAX - 1},
+                  {0, SIZE_MAX - 1},
+                  {11, STORE_WHOLE},
+                  {UINT64_MAX, STORE_WHOLE}};
     AUTO(buf) struct buf got = {0};
 
     put_text(s, "x", "0123456789");
@@ -150,6 +154,23 @@ static void a_removed_object_is_gone_and_may_come_back(struct store *s)
     CHECK(holds(s, "packs/3f/2", slice_string("other")));
     put_text(s, "packs/3f/1", "again");
     CHECK(holds(s, "packs/3f/1", slice_string("again")));
+}
+
+static void many_objects_are_removed_at_once(struct store *s)
+{
+    static const char *const keys[] = {"packs/00/1", "packs/absent", "config", "index/2"};
+    struct object_info info = {0};
+
+    put_text(s, "config", "");
+    put_text(s, "packs/00/1", "first");
+    put_text(s, "packs/00/10", "other");
+    put_text(s, "index/2", "second");
+    CHECK_OK(store_remove_all(s, keys, 4, e));
+    CHECK_OK(store_remove_all(s, keys, 4, e));
+    CHECK_OK(store_remove_all(s, keys, 0, e));
+    for (size_t i = 0; i < 4; i++)
+        CHECK_ERR(store_stat(s, keys[i], &info, e), ERR_NOT_FOUND);
+    CHECK(holds(s, "packs/00/10", slice_string("other")));
 }
 
 static void stat_tells_size_and_time(struct store *s)
@@ -415,6 +436,7 @@ promise_fn *const conformance_promises[] = {
     a_new_object_never_replaces_one,
     replacing_writes_whether_or_not_the_object_is_there,
     a_removed_object_is_gone_and_may_come_back,
+    many_objects_are_removed_at_once,
     stat_tells_size_and_time,
     a_listing_tells_every_object_with_the_prefix_once,
     a_listing_ends_with_the_error_of_its_callback,
