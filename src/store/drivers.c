@@ -17,10 +17,8 @@ struct driver {
     driver_fn *create;
 };
 
-/* Of one call. */
 enum {
-    LOCAL_ATTEMPTS = 5, /* with waits of 1.5 s at most */
-    S3_ATTEMPTS = 12,   /* with waits of about 50 s, at most 102 s */
+    LOCAL_ATTEMPTS = 5, /* of one call, with waits of 1.5 s at most */
     SFTP_ATTEMPTS = 10, /* with waits of about 25 s, at most 51 s */
 };
 

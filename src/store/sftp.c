@@ -197,6 +197,7 @@ static bool take_options(struct sftp *s, const struct sftp_options *o, struct er
     if (o->args != NULL)
         s->args = arena_string(&s->arena, slice_string(o->args));
     s->slot_count = connections;
+    s->store.needs_probe = true;
     s->timeout_s = o->timeout_s == 0 ? TIMEOUT_DEFAULT_S : o->timeout_s;
     s->store.parallel = 2 * connections > PARALLEL_LEAST ? 2 * connections : PARALLEL_LEAST;
     return true;

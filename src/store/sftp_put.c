@@ -170,13 +170,22 @@ static bool name_new(struct sftp_session *s, const struct paths *p, struct err *
            (sftp_answered(&renamed, SFTP_OK) || refusal(s, p, &renamed, e));
 }
 
+/* Without posix-rename there is no object for a moment. */
 static bool replace_name(struct sftp_session *s, const struct paths *p, struct err *e)
 {
-    AUTO(sftp_request) struct sftp_request r = {0};
+    AUTO(buf) struct buf packet = {0};
+    AUTO(sftp_request) struct sftp_request removed = {0};
+    AUTO(sftp_request) struct sftp_request moved = {0};
+    const bool is_whole = sftp_link_abilities(s->call.link)->can_replace;
 
-    if (!sftp_link_abilities(s->call.link)->can_replace)
-        return err_set(e, ERR_FATAL, "the server cannot replace a file (no posix-rename)");
-    return ask_move(s, "posix-rename@openssh.com", p, &r, e) && sftp_expect(&r, SFTP_STATUS, e);
+    sftp_path_packet(SFTP_REMOVE, p->object, &packet);
+    if (!is_whole && !sftp_exchange(s, &removed, &packet, e))
+        return false;
+    if (!is_whole && !sftp_answered(&removed, SFTP_NO_SUCH_FILE) &&
+        !sftp_expect(&removed, SFTP_STATUS, e))
+        return false;
+    return ask_move(s, is_whole ? "posix-rename@openssh.com" : NULL, p, &moved, e) &&
+           sftp_expect(&moved, SFTP_STATUS, e);
 }
 
 /* Give a durable file its name, and make that durable, too. */

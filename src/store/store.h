@@ -31,8 +31,9 @@
 
 struct store {
     const struct store_ops *ops;
-    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache; /* store_cache_new() is part of it */
+    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;   /* store_cache_new() is part of it */
+    bool needs_probe; /* what it promises depends on a server that others made */
 
     /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
      * NULL: it keeps them all. */
@@ -91,6 +92,17 @@ struct store_ops {
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
 };
+
+/*
+ * What a store does: find out with an object of its own below "probe/", which is gone afterwards.
+ * About ten calls.  Fails when a call does, whatever has been found by then.
+ */
+struct store_abilities {
+    bool is_read_at_once;    /* what was put, replaced or removed */
+    bool is_listed_at_once;  /* what was put or removed */
+    bool refuses_taken_keys; /* PUT_NEW */
+};
+MUST_CHECK bool store_probe(struct store *s, struct store_abilities *out, struct err *e);
 
 /* Keys that were taken out of the environment, in secret memory: by the first store that asks for
  * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
@@ -217,6 +229,7 @@ static inline struct store store_around(const struct store_ops *ops, const struc
     return (struct store){.ops = ops,
                           .parallel = next->parallel,
                           .has_cache = next->has_cache,
+                          .needs_probe = next->needs_probe,
                           .caveat = next->caveat};
 }
 
