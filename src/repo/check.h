@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "repo/discarded.h"
 #include "repo/mark.h"
 #include "repo/snapshot.h"
 
@@ -22,7 +23,9 @@ struct check {
     bool *is_suspect;        /* by number: the pack is read in any case */
     uint64_t *bad_frames;    /* one bit per frame of the index */
     uint64_t *needed_frames; /* the same: a marked chunk stands in it */
-    char **told;             /* keys of damaged objects */
+    struct discarded trash;  /* read once a pack is missing */
+    bool is_trash_read;
+    char **told; /* keys of damaged objects */
     size_t told_count;
     pthread_mutex_t lock; /* guards stats, bad_frames and told while threads read packs */
 };
