@@ -102,14 +102,3 @@ void store_auto(struct store **s)
 {
     store_close(*s);
 }
-
-bool store_get_all(struct store *s, const char *key, struct buf *out, struct err *e)
-{
-    struct object_info info = {0};
-
-    if (!store_stat(s, key, &info, e))
-        return false;
-    if (info.size > STORE_OBJECT_MAX)
-        return err_set(e, ERR_CORRUPT, "object %s is longer than any object may be", key);
-    return store_get(s, key, 0, (size_t)info.size, out, e);
-}

@@ -109,7 +109,7 @@ struct store *store_fault_new(struct store *next, struct fault_plan plan)
 {
     struct fault *f = mem_new(sizeof(*f));
 
-    f->store.ops = &fault_ops;
+    f->store = store_around(&fault_ops, next);
     f->next = next;
     f->plan = plan;
     return &f->store;

@@ -98,6 +98,32 @@ static bool open_failed(const char *key, struct err *e)
     return err_sys(e, "open %s", key);
 }
 
+static bool no_file(const char *key, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND, "no object %s, but something that is no file", key);
+}
+
+/* How many bytes of the object behind fd a get() asks for. */
+static bool size_wanted(int fd, const char *key, uint64_t offset, size_t *size, struct err *e)
+{
+    struct stat st = {0};
+
+    if (*size != STORE_WHOLE)
+        return (*size <= STORE_OBJECT_MAX && offset <= STORE_OBJECT_MAX - *size) ||
+               err_set(e, ERR_CORRUPT, "object %s: bytes above %zu were asked for", key,
+                       STORE_OBJECT_MAX);
+    if (fstat(fd, &st) < 0)
+        return err_sys(e, "object %s", key);
+    if (!S_ISREG(st.st_mode))
+        return no_file(key, e);
+    if ((uint64_t)st.st_size > STORE_OBJECT_MAX)
+        return err_set(e, ERR_CORRUPT, "object %s is longer than any object may be", key);
+    if (offset > (uint64_t)st.st_size)
+        return err_set(e, ERR_CORRUPT, "object %s is shorter than expected", key);
+    *size = (size_t)((uint64_t)st.st_size - offset);
+    return true;
+}
+
 static bool local_get(struct store *s, const char *key, uint64_t offset, size_t size,
                       struct buf *out, struct err *e)
 {
@@ -106,9 +132,8 @@ static bool local_get(struct store *s, const char *key, uint64_t offset, size_t 
 
     if (fd < 0)
         return open_failed(key, e);
-    if (size > STORE_OBJECT_MAX || offset > STORE_OBJECT_MAX - size)
-        return err_set(e, ERR_CORRUPT, "object %s: bytes above %zu were asked for", key,
-                       STORE_OBJECT_MAX);
+    if (!size_wanted(fd, key, offset, &size, e))
+        return false;
 
     const size_t before = out->size;
 
@@ -264,7 +289,7 @@ static bool local_stat(struct store *s, const char *key, struct object_info *inf
     if (fstat(fd, &st) < 0)
         return err_sys(e, "stat %s", key);
     if (!S_ISREG(st.st_mode))
-        return err_set(e, ERR_NOT_FOUND, "no object %s, but something that is no file", key);
+        return no_file(key, e);
     *info =
         (struct object_info){.key = key, .size = (uint64_t)st.st_size, .mtime = st.st_mtim.tv_sec};
     return true;

@@ -105,11 +105,12 @@ static bool memory_get(struct store *s, const char *key, uint64_t offset, size_t
 {
     struct shelf *sh = shelf_locked(s);
     const struct object *o = shelf_find(sh, key);
-    const bool is_inside = o != NULL && offset <= o->size && size <= o->size - offset;
     const bool is_there = o != NULL;
+    const size_t rest = is_there && offset <= o->size ? o->size - (size_t)offset : 0;
+    const bool is_inside = is_there && offset <= o->size && (size == STORE_WHOLE || size <= rest);
 
     if (is_inside)
-        buf_append(out, o->bytes + offset, size);
+        buf_append(out, o->bytes + offset, size == STORE_WHOLE ? rest : size);
     shelf_unlock(sh);
     if (!is_there)
         return missing(key, e);
@@ -223,7 +224,7 @@ static struct store *memory_handle(struct shelf *sh)
 {
     struct memory *m = mem_new(sizeof(*m));
 
-    *m = (struct memory){.store = {&memory_ops}, .shelf = sh};
+    *m = (struct memory){.store = {.ops = &memory_ops}, .shelf = sh};
     return &m->store;
 }
 

@@ -165,6 +165,7 @@ struct store *store_retry_new(struct store *next, int attempts)
 
     struct retry *r = mem_new(sizeof(*r));
 
-    *r = (struct retry){.store = {&retry_ops}, .next = next, .attempts = attempts};
+    *r =
+        (struct retry){.store = store_around(&retry_ops, next), .next = next, .attempts = attempts};
     return &r->store;
 }

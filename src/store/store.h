@@ -26,8 +26,13 @@
 /* Longest object, in bytes.  Objects therefore fit in memory and no call streams. */
 #define STORE_OBJECT_MAX ((size_t)64 << 20)
 
+/* As a size: up to the object's end. */
+#define STORE_WHOLE SIZE_MAX
+
 struct store {
     const struct store_ops *ops;
+    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache; /* store_cache_new() is part of it */
 };
 
 /* What list() and stat() tell about an object. */
@@ -55,7 +60,8 @@ struct store_ops {
 
     /*
      * Append bytes [offset, offset + size) of an object to *out.  ERR_NOT_FOUND if
-     * there is no such object, ERR_CORRUPT if it is shorter than the range.
+     * there is no such object, ERR_CORRUPT if it is shorter than the range or, with
+     * STORE_WHOLE, longer than any object may be.
      */
     bool (*get)(struct store *s, const char *key, uint64_t offset, size_t size, struct buf *out,
                 struct err *e);
@@ -110,6 +116,16 @@ struct store *store_memory_share(struct store *s);
 struct store *store_retry_new(struct store *next, int attempts);
 
 /*
+ * Wrapper that keeps copies of what is read again and again in another store near by: the config,
+ * key slots, index objects, snapshots, and packs of trees from the first time they are read or
+ * written whole.  These are never changed under their key; whoever lists them learns
+ * what is gone, and then the copies go, too.  So a get() may find an object that somebody has
+ * removed since it was listed.  What goes wrong near by is no error: the copy is not used.
+ * Owns both stores.
+ */
+struct store *store_cache_new(struct store *next, struct store *near);
+
+/*
  * Wrapper that fails on purpose, for tests.  Does not own next.  Calls count from 0.
  */
 enum fault_mode {
@@ -127,6 +143,18 @@ struct store *store_fault_new(struct store *next, struct fault_plan plan);
 
 /* Calls seen so far (those the plan counts). */
 int store_fault_calls(struct store *s);
+
+/* The beginning of a wrapper of another store. */
+static inline struct store store_around(const struct store_ops *ops, const struct store *next)
+{
+    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+}
+
+/* At least 1. */
+static inline int store_parallel(const struct store *s)
+{
+    return s->parallel < 1 ? 1 : s->parallel;
+}
 
 MUST_CHECK static inline bool store_put(struct store *s, const char *key, struct slice data,
                                         enum put_mode mode, struct err *e)
@@ -157,7 +185,11 @@ MUST_CHECK static inline bool store_remove(struct store *s, const char *key, str
     return s->ops->remove(s, key, e);
 }
 
-/* Append a whole object to *out: stat, then get.  ERR_CORRUPT above STORE_OBJECT_MAX. */
-MUST_CHECK bool store_get_all(struct store *s, const char *key, struct buf *out, struct err *e);
+/* Append a whole object to *out. */
+MUST_CHECK static inline bool store_get_all(struct store *s, const char *key, struct buf *out,
+                                            struct err *e)
+{
+    return store_get(s, key, 0, STORE_WHOLE, out, e);
+}
 
 #endif

@@ -75,7 +75,7 @@ struct store *meddler_new(struct store *next, const struct meddling *m)
                                          .close = meddler_close};
     struct meddler *s = mem_new(sizeof(*s));
 
-    *s = (struct meddler){.store = {&ops}, .next = next, .meddling = *m};
+    *s = (struct meddler){.store = store_around(&ops, next), .next = next, .meddling = *m};
     return &s->store;
 }
 
@@ -219,6 +219,7 @@ struct store *relay_store(struct relay *r, size_t actor, struct store *next)
                                          .close = meddler_close};
     struct runner *u = mem_new(sizeof(*u));
 
-    *u = (struct runner){.store = {&ops}, .next = next, .relay = r, .actor = actor};
+    *u = (struct runner){
+        .store = store_around(&ops, next), .next = next, .relay = r, .actor = actor};
     return &u->store;
 }

@@ -141,8 +141,22 @@ TEST(what_is_no_file_or_no_key_is_not_an_object)
     CHECK(!scratch_has(s, "fifo"));
     CHECK(!scratch_has(s, "packs/3f"));
     CHECK_ERR(store_get(s, "fifo", 0, 1, &got, e), ERR_FATAL);
+    CHECK_ERR(store_get_all(s, "fifo", &got, e), ERR_NOT_FOUND);
     CHECK_ERR(store_get_all(s, "packs/3f", &got, e), ERR_NOT_FOUND);
 }
+
+TEST(a_file_longer_than_any_object_is_damage)
+{
+    AUTO(scratch) char *dir = scratch_new();
+    AUTO(store) struct store *s = scratch_store(dir);
+    AUTO(buf) struct buf got = {0};
+
+    scratch_write(scratch_join(dir, "x").text, "");
+    CHECK(truncate(scratch_join(dir, "x").text, (off_t)STORE_OBJECT_MAX + 1) == 0);
+    CHECK_ERR(store_get_all(s, "x", &got, e), ERR_CORRUPT);
+    CHECK(got.size == 0 && got.room < STORE_OBJECT_MAX);
+}
+END
 
 TEST(a_file_where_a_directory_should_be_is_named)
 {
@@ -202,5 +216,6 @@ TESTS("store local", files_and_directories_are_for_their_owner_alone,
       opening_tells_missing_from_unusable, a_directory_that_may_not_be_read_is_denied,
       a_symbolic_link_inside_leads_nowhere,
       a_temporary_directory_that_is_a_link_is_not_written_through, the_root_may_be_a_symbolic_link,
-      what_is_no_file_or_no_key_is_not_an_object, a_file_where_a_directory_should_be_is_named,
+      what_is_no_file_or_no_key_is_not_an_object, a_file_longer_than_any_object_is_damage,
+      a_file_where_a_directory_should_be_is_named,
       a_listing_survives_files_and_directories_that_vanish)

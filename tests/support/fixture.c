@@ -267,7 +267,7 @@ static const struct store_ops hook_ops = {
 
 void hook_init(struct hook *h, struct store *next, hook_fn *fn, void *arg)
 {
-    *h = (struct hook){.store = {&hook_ops}, .next = next, .fn = fn, .arg = arg};
+    *h = (struct hook){.store = store_around(&hook_ops, next), .next = next, .fn = fn, .arg = arg};
 }
 
 /* Objects */
