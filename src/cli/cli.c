@@ -85,7 +85,8 @@ int cli_run(int argc, char **argv)
     (void)umask(077); /* cannot fail */
     output_init(&out);
     out.json = wants_json(argc, argv);
-    call.password = secret_take_variable();
+    call.password = secret_take_variable(SECRET_VARIABLE);
+    call.from_password = secret_take_variable(SECRET_FROM_VARIABLE);
 
     const int status = options_parse(argc, argv, &parsed, &e) ? carry_out(&call, &parsed)
                                                               : refuse(&call, &parsed, &e);
@@ -93,6 +94,7 @@ int cli_run(int argc, char **argv)
     parsed_done(&parsed);
     arena_done(&call.arena);
     mem_secret_free(call.password);
+    mem_secret_free(call.from_password);
     output_done(&out);
     return status;
 }

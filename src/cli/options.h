@@ -62,6 +62,7 @@ struct common {
     char *repository, *repository_file;
     char *key_file, *password_file, *password_command;
     char *const *password_argv; /* what password_command is in a configuration; no option */
+    const char *prompt;         /* for the password, NULL: the usual one; no option */
     bool json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };

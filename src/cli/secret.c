@@ -9,8 +9,6 @@
 #include "cli/terminal.h"
 #include "codec/hash.h"
 
-#define PASSWORD_VARIABLE "HOLDFAST_PASSWORD"
-
 enum {
     KEY_SIZE = 32,
 };
@@ -25,9 +23,9 @@ struct unlock secret_unlock(const struct secret *s)
     return (struct unlock){s->kind, SLICE_OF(s->bytes, s->size)};
 }
 
-char *secret_take_variable(void)
+char *secret_take_variable(const char *name)
 {
-    char *value = getenv(PASSWORD_VARIABLE);
+    char *value = getenv(name);
 
     if (value == NULL)
         return NULL;
@@ -37,7 +35,7 @@ char *secret_take_variable(void)
 
     memcpy(copy, value, size);
     mem_wipe(value, size); /* these bytes are what /proc/PID/environ shows */
-    unsetenv(PASSWORD_VARIABLE);
+    unsetenv(name);
     if (size > 0)
         return copy;
     mem_secret_free(copy);
@@ -159,7 +157,9 @@ static bool from_options(struct call *call, bool may_make, bool *is_named, struc
     if (c->password_argv != NULL)
         return from_password_command(c->password_argv, out, e);
     if (call->password != NULL)
-        return from_text(call->password, out, e) || err_wrap(e, PASSWORD_VARIABLE);
+        return from_text(call->password, out, e) ||
+               err_wrap(e, call->password == call->from_password ? SECRET_FROM_VARIABLE
+                                                                 : SECRET_VARIABLE);
     *is_named = false;
     return true;
 }
@@ -171,7 +171,10 @@ bool secret_get(struct call *call, struct secret *out, struct err *e)
     call->stage = STAGE_SECRET;
     if (!from_options(call, false, &is_named, out, e))
         return false;
-    return is_named || from_prompt("password: ", out, e) || explain_missing(e);
+    return is_named ||
+           from_prompt(call->common->prompt == NULL ? "password: " : call->common->prompt, out,
+                       e) ||
+           explain_missing(e);
 }
 
 bool secret_get_first(struct call *call, struct secret *out, struct err *e)

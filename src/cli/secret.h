@@ -22,8 +22,11 @@ struct new_secret {
     const char *password_file;
 };
 
-/* Copy HOLDFAST_PASSWORD into secret memory and remove it from the environment; NULL: unset. */
-char *secret_take_variable(void);
+#define SECRET_VARIABLE      "HOLDFAST_PASSWORD"
+#define SECRET_FROM_VARIABLE "HOLDFAST_FROM_PASSWORD"
+
+/* Copy a variable into secret memory and remove it from the environment; NULL: unset. */
+char *secret_take_variable(const char *name);
 
 /*
  * The secret that opens the repository: key file, password file, password command,

@@ -65,6 +65,22 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     return true;
 }
 
+bool session_open_other(struct call *call, const struct common *other, char *password,
+                        struct session *out, struct err *e)
+{
+    const struct common *common = call->common;
+    char *own_password = call->password;
+
+    call->common = other;
+    call->password = password;
+
+    const bool is_open = session_open(call, out, e);
+
+    call->common = common;
+    call->password = own_password;
+    return is_open;
+}
+
 bool session_open_indexed(struct call *call, struct session *out, struct err *e)
 {
     return session_open(call, out, e) && repo_load_index(out->repo, e);

@@ -19,7 +19,11 @@ MUST_CHECK bool session_place(struct call *call, const char **url, struct err *e
 /* Open it with the call's secret.  Keeps call->stage, which is STAGE_WORK afterwards. */
 MUST_CHECK bool session_open(struct call *call, struct session *out, struct err *e);
 
-/* The same, and load the index, which everything that looks into trees needs. */
+/* The same with another repository and its secret.  password stands for that of the call. */
+MUST_CHECK bool session_open_other(struct call *call, const struct common *other, char *password,
+                                   struct session *out, struct err *e);
+
+/* session_open(), and load the index, which everything that looks into trees needs. */
 MUST_CHECK bool session_open_indexed(struct call *call, struct session *out, struct err *e);
 
 /* --host, --set, --tag and --path as options of a command. */

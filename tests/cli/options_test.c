@@ -379,13 +379,13 @@ TEST(the_password_leaves_the_environment_and_its_bytes_are_overwritten)
 
     putenv(entry);
 
-    char *taken = secret_take_variable();
+    char *taken = secret_take_variable(SECRET_VARIABLE);
 
     ck_assert_str_eq(taken, "secret");
     CHECK(getenv("HOLDFAST_PASSWORD") == NULL);
     CHECK(memmem(entry, sizeof(entry), "secret", 6) == NULL);
     mem_secret_free(taken);
-    CHECK(secret_take_variable() == NULL);
+    CHECK(secret_take_variable(SECRET_VARIABLE) == NULL);
 }
 
 TESTS("options", every_option_says_what_it_does_and_what_its_value_is_called,
