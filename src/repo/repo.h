@@ -19,6 +19,7 @@
 #include "codec/chunker.h"
 #include "codec/entry.h"
 #include "codec/hash.h"
+#include "codec/parity.h"
 #include "store/store.h"
 
 struct repo;
@@ -65,6 +66,9 @@ MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const ch
  */
 MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct repo **out,
                           struct err *e);
+/* The object that was damaged or missing and read from its parity to open the repository, as in
+ * "config"; NULL when all was well.  check --repair puts it back. */
+const char *repo_mended(const struct repo *r);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
@@ -468,6 +472,36 @@ struct repair_stats {
 /* Make the index again from the packs themselves. */
 MUST_CHECK bool repair_index(struct repo *r, damaged_fn *damaged, void *arg,
                              struct repair_stats *out, struct err *e);
+
+/*
+ * Parity (parity_switch.c): damaged parts of objects are worked out again from what stands beside
+ * them.  docs/decisions/0012.
+ */
+extern const struct parity_rule parity_rule_default; /* about 3 percent of packs */
+
+struct parity_work {
+    damaged_fn *damaged; /* an object that gets no parity, for it is damaged; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct parity_figures {
+    bool is_on;
+    bool is_damaged; /* the switch is; it counts as on with the default rule */
+    struct parity_rule rule;
+    uint64_t objects, bytes; /* that get parity when it is on */
+    uint64_t unprotected;    /* objects that have none */
+    uint64_t parity_bytes;
+    uint64_t made, removed, damaged; /* by the call; damaged: got none */
+};
+MUST_CHECK bool parity_measure(struct repo *r, struct parity_figures *out, struct err *e);
+/* Switch it on, and make what is missing or was made by another rule.  Beside backups and prunes;
+ * when interrupted it is repeated. */
+MUST_CHECK bool parity_enable(struct repo *r, const struct parity_rule *rule,
+                              const struct parity_work *w, struct parity_figures *out,
+                              struct err *e);
+MUST_CHECK bool parity_disable(struct repo *r, const struct parity_work *w,
+                               struct parity_figures *out, struct err *e);
 
 struct repo_sizes {
     uint64_t packs, pack_bytes;
