@@ -458,6 +458,7 @@ struct check_options {
 struct check_stats {
     uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;
     uint64_t damaged_objects, affected_files, litter;
+    uint64_t unprotected; /* objects without parity although it is switched on */
     bool suggest_repair_index, suggest_prune;
 };
 
@@ -472,6 +473,49 @@ struct repair_stats {
 /* Make the index again from the packs themselves. */
 MUST_CHECK bool repair_index(struct repo *r, damaged_fn *damaged, void *arg,
                              struct repair_stats *out, struct err *e);
+
+/* What was done about an object that was damaged or missing. */
+enum heal_source {
+    HEAL_NOT,
+    HEAL_PARITY,
+    HEAL_REPOSITORY, /* another repository */
+    HEAL_AGAIN,      /* made again from other objects */
+};
+struct healing {
+    const char *object; /* key */
+    enum heal_source from;
+    const char *sentence; /* how, or why not */
+};
+typedef void healing_fn(void *arg, const struct healing *h);
+struct heal_stats {
+    uint64_t healed, lost;
+};
+/*
+ * Put back the objects of these keys, which a check told as damaged (heal.c).  What is published
+ * was proved.  True also when some of them are lost; fn may be NULL.
+ */
+MUST_CHECK bool heal_objects(struct repo *r, const char *const *keys, size_t count, healing_fn *fn,
+                             void *arg, struct heal_stats *out, struct err *e);
+
+struct repair_packs_options {
+    const struct hash *only; /* these packs; none: all */
+    size_t only_count;
+    struct repo *from; /* another repository, or NULL; its index is loaded when needed */
+    healing_fn *told;  /* of each damaged pack; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+struct repair_packs_stats {
+    uint64_t packs, damaged; /* looked at; damaged or missing */
+    uint64_t healed, left;   /* of these */
+    uint64_t chunks_copied, chunks_lost;
+};
+/*
+ * Find damaged and missing packs by their names and put them back: from parity, from the same pack
+ * in the other repository, or with its chunks.  ERR_USAGE when that one names chunks differently.
+ */
+MUST_CHECK bool repair_packs(struct repo *r, const struct repair_packs_options *o,
+                             struct repair_packs_stats *out, struct err *e);
 
 /*
  * Parity (parity_switch.c): damaged parts of objects are worked out again from what stands beside
