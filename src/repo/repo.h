@@ -448,8 +448,10 @@ struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
     uint32_t subset_n, subset_t;
-    double subset_percent; /* > 0: this share of packs, chosen at random */
-    uint64_t subset_bytes; /* > 0: about this many bytes, chosen at random */
+    double subset_percent;       /* > 0: this share of packs, chosen at random */
+    uint64_t subset_bytes;       /* > 0: about this many bytes, chosen at random */
+    const struct hash *suspects; /* packs to read in any case */
+    size_t suspect_count;
     void (*fault)(void *arg, const struct check_fault *f); /* one thread at a time */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
