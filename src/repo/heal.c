@@ -11,7 +11,9 @@ struct healer {
     healing_fn *fn;
     void *arg;
     struct heal_stats stats;
-    bool needs_index; /* to be made again */
+    bool needs_index;      /* to be made again */
+    bool lacks_index;      /* nobody knows which part of it */
+    bool has_healed_index; /* some of it */
 };
 
 static void tell(struct healer *h, const char *key, enum heal_source from, const char *sentence)
@@ -42,6 +44,7 @@ static bool heal_one(struct healer *h, const char *key, struct err *e)
 
     if (strchr(key, '/') != NULL || strcmp(key, "config") == 0) {
         if (parity_heal_object(h->repo, key, &why)) {
+            h->has_healed_index |= is_index(key);
             tell(h, key, HEAL_PARITY, "worked out from its parity");
             return true;
         }
@@ -50,7 +53,9 @@ static bool heal_one(struct healer *h, const char *key, struct err *e)
             return false;
         }
     }
-    if (is_index(key))
+    if (strcmp(key, "index") == 0)
+        h->lacks_index = true;
+    else if (is_index(key))
         h->needs_index = true;
     else
         tell(h, key, HEAL_NOT, why.text);
@@ -101,7 +106,8 @@ static bool heal_index(struct healer *h, struct err *e)
 {
     struct repair_stats stats;
 
-    if (!h->needs_index)
+    /* What came back may be all that was missing; another check tells. */
+    if (!h->needs_index && (!h->lacks_index || h->has_healed_index))
         return true;
     if (!repair_index(h->repo, NULL, NULL, &stats, e))
         return false;

@@ -165,16 +165,20 @@ static bool slot_try(struct repo *r, const char *key, const struct unlock *with,
     return true;
 }
 
-/* The same, for one that is damaged or gone and that there is parity of. */
+/* The same, for one that is gone, or not what its parity says: a slot never changes. */
 static bool slot_try_lost(struct repo *r, const char *key, const struct unlock *with,
                           struct attempt *a, bool *is_open, struct err *e)
 {
     AUTO(buf) struct buf bytes = {0};
+    AUTO(buf) struct buf found = {0};
     struct slot s = {0};
     struct err why = {0};
 
-    if (slot_read(r, key, &s, &why) || !parity_recall(r, key, (struct slice){0}, &bytes, &why) ||
+    if (!parity_recall(r, key, (struct slice){0}, &bytes, &why) ||
         !slot_check(r, key, buf_slice(&bytes), &s, &why))
+        return true;
+    if (store_get_all(r->store, key, &found, &why) &&
+        slice_is_equal(buf_slice(&found), buf_slice(&bytes)))
         return true;
     if (!slot_try_open(r, key, &s, with, a, is_open, e))
         return false;
