@@ -43,12 +43,13 @@ running = set()  # process groups of the cases under way, ended when the user in
 
 
 class Case:
-    def __init__(self, name, argv, limit_s=120, env=None, may_skip=False):
+    def __init__(self, name, argv, limit_s=120, env=None, may_skip=False, needs_gateway=False):
         self.name = name
         self.argv = argv
         self.limit_s = limit_s
         self.env = env or {}
         self.may_skip = may_skip
+        self.needs_gateway = needs_gateway
 
 
 def meson_cases(stage, build, wanted, slower=1, prefix=()):
@@ -69,7 +70,7 @@ def no_aslr():
 
 
 def unit_cases():
-    return meson_cases("unit", "release", lambda name: not name.startswith("crash/"))
+    return meson_cases("unit", "release", lambda name: not name.startswith(("crash/", "stores/")))
 
 
 def crash_cases():
@@ -77,7 +78,7 @@ def crash_cases():
 
 
 def asan_cases():
-    return meson_cases("asan", "asan", lambda name: True, 5)
+    return meson_cases("asan", "asan", lambda name: not name.startswith("stores/"), 5)
 
 
 def tsan_cases():
@@ -139,9 +140,46 @@ def bench_cases():
     yield Case("bench-smoke: script/bench --smoke", [PYTHON, "script/bench", "--smoke"], 300)
 
 
+def stores_cases():
+    """Whatever asks the gateway: C tests that meson knows as stores/..., and programs of tests/stores."""
+    def all_cases():
+        for build, slower in (("release", 1), ("asan", 3)):
+            for case in meson_cases("stores", build, lambda name: name.startswith("stores/"), slower):
+                case.name += " (asan)" if build == "asan" else ""
+                yield case
+        yield from program_cases("stores", "[0-9][0-9]-*.sh", ["/bin/sh"], 300)
+        yield from program_cases("stores", "*_test.py", [PYTHON], 900)
+    for case in all_cases():
+        case.needs_gateway = True
+        case.env["SCHEDULES"] = os.environ.get("SCHEDULES", "1000")
+        yield case
+
+
+class Gateway:
+    """The S3 gateway that the cases of a run share; it ends with this process, however that ends."""
+
+    def __init__(self):
+        self.place = tempfile.mkdtemp(prefix="holdfast-gateway-")
+
+    def start(self):
+        """Returns what went wrong, or an empty string; then env says where the gateway is."""
+        done = subprocess.run([PYTHON, "tests/support/ceph-up", "--remove", self.place], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            return done.stdout or f"ceph-up ended with status {done.returncode}"
+        with open(self.place + "/env") as lines:
+            self.env = dict(re.findall(r"^export (\w+)='(.*)'$", lines.read(), re.M))
+        return ""
+
+    def stop(self):
+        subprocess.run([PYTHON, "tests/support/ceph-up", "--stop", self.place])
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
 # name: (build types, cases); in the order they are started, long programs first.
 STAGES = {
     "lint": (["clang"], lint_cases),
+    "stores": (["release", "asan"], stores_cases),
     "crash": (["release"], crash_cases),
     "asan": (["asan"], asan_cases),
     "tsan": (["tsan"], tsan_cases),
@@ -159,7 +197,7 @@ def run(case):
     """Run one case in a process group of its own; returns (seconds, status, output)."""
     started = time.monotonic()
     scratch = tempfile.mkdtemp(prefix="holdfast-test-")
-    env = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "AWS_"))}
     env.update(case.env, TMPDIR=scratch, HOME=scratch, HOLDFAST=HOLDFAST, BUILD=BUILD, PYTHON=PYTHON,
                LC_ALL="C.UTF-8", PATH="/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
     # A file, since a pipe would wait for whatever the case leaves running in the background.
@@ -256,6 +294,32 @@ def build(types, totals):
     return good
 
 
+def with_gateway(cases, gateway, totals):
+    """Start the gateway and tell the cases that need it; without them when it does not start."""
+    wrong = gateway.start()
+    if wrong:
+        totals.add("stores: start the gateway", 0, 1, wrong, 0)
+        return [case for case in cases if not case.needs_gateway]
+    for case in cases:
+        if case.needs_gateway:
+            case.env.update(gateway.env)
+    return cases
+
+
+def run_all(cases, totals):
+    """Run the cases, as many at a time as there are places; False when the user interrupts."""
+    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
+        try:
+            for done in [pool.submit(run_and_add, case, totals) for case in cases]:
+                done.result()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for group in list(running):
+                kill_group(group)
+            return False
+    return True
+
+
 def main(argv):
     stage = argv[1] if len(argv) > 1 else "all"
     pattern = argv[2] if len(argv) > 2 else ""
@@ -265,21 +329,22 @@ def main(argv):
     os.chdir(TOP)
     if stage == "all":
         os.environ.setdefault("FUZZ_SECONDS", "5")
+        os.environ.setdefault("SCHEDULES", "100")
 
     chosen = STAGES if stage == "all" else {stage: STAGES[stage]}
     totals = Totals()
     good = build(dict.fromkeys(t for types, _ in chosen.values() for t in types), totals)
     cases = [case for types, cases in chosen.values() if good.issuperset(types)
              for case in cases() if pattern in case.name]
-    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
-        try:
-            for done in [pool.submit(run_and_add, case, totals) for case in cases]:
-                done.result()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for group in list(running):
-                kill_group(group)
+    gateway = Gateway() if any(case.needs_gateway for case in cases) else None
+    try:
+        if gateway:
+            cases = with_gateway(cases, gateway, totals)
+        if not run_all(cases, totals):
             return 130
+    finally:
+        if gateway:
+            gateway.stop()
     print(f"{totals.passed} passed, {totals.failed} failed")
     return 0 if totals.failed == 0 and totals.passed > 0 else 1
 

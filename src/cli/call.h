@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "store/store.h"
 
 /* What the program was at when something failed: decides about the exit status. */
 enum stage {
@@ -35,9 +36,10 @@ struct call {
     const void *args;            /* the command's structure */
     const struct common *common; /* its beginning */
     struct output *out;
-    struct arena arena;  /* what lives until the end of the call */
-    char *password;      /* of HOLDFAST_PASSWORD, in secret memory, or NULL */
-    char *from_password; /* the same of HOLDFAST_FROM_PASSWORD */
+    struct arena arena;           /* what lives until the end of the call */
+    char *password;               /* of HOLDFAST_PASSWORD, in secret memory, or NULL */
+    char *from_password;          /* the same of HOLDFAST_FROM_PASSWORD */
+    struct store_secrets secrets; /* keys of stores that came by variables */
     enum stage stage;
     int status; /* of a call that did its work; EXIT_OK unless set */
 };

@@ -94,6 +94,7 @@ int cli_run(int argc, char **argv)
     parsed_done(&parsed);
     arena_done(&call.arena);
     mem_secret_free(call.password);
+    store_secrets_auto(&call.secrets);
     mem_secret_free(call.from_password);
     output_done(&out);
     return status;

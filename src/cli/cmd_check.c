@@ -296,6 +296,7 @@ const struct command command_check = {
                 "holdfast check --read-data-subset 1/7\n"
                 "holdfast check --read-data --repair",
     .words = "",
+    .wants_store_itself = true,
     .options = check_options,
     .args_size = sizeof(struct check_args),
     .run = run_check,

@@ -73,13 +73,14 @@ static bool run_init(struct call *call, struct err *e)
     const struct init_args *args = call->args;
     AUTO(session) struct session s = {0};
     AUTO(secret) struct secret secret = {0};
+    struct store_options options;
     const char *url = NULL;
 
-    if (!session_place(call, &url, e))
+    if (!session_place(call, &url, e) || !session_store_options(call, &options, e))
         return false;
     /* The place comes before the key file, so that a place that is taken makes no key. */
     call->stage = STAGE_WORK;
-    if (!store_create(url, &s.store, e))
+    if (!store_create(url, &options, &s.store, e))
         return err_wrap(e, "make repository %s", url);
     if (!secret_get_first(call, &secret, e))
         return false;

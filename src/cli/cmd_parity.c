@@ -202,6 +202,7 @@ const struct command command_parity_enable = {
                 "holdfast parity enable --shards 128+4",
     .words = "",
     .options = enable_options,
+    .wants_store_itself = true,
     .args_size = sizeof(struct parity_args),
     .run = run_enable,
 };
@@ -211,6 +212,7 @@ const struct command command_parity_disable = {
     .summary = "Remove parity and store no more of it",
     .examples = "holdfast parity disable",
     .words = "",
+    .wants_store_itself = true,
     .args_size = sizeof(struct parity_args),
     .run = run_disable,
 };
@@ -220,6 +222,7 @@ const struct command command_parity_status = {
     .summary = "Show whether there is parity, and how much",
     .examples = "holdfast parity status",
     .words = "",
+    .wants_store_itself = true,
     .args_size = sizeof(struct parity_args),
     .run = run_status,
 };

@@ -49,6 +49,7 @@ const struct command command_repair_index = {
     .summary = "Make the index again from the packs",
     .examples = "holdfast repair index",
     .words = "",
+    .wants_store_itself = true,
     .args_size = sizeof(struct repair_args),
     .run = run_repair_index,
 };
@@ -204,6 +205,7 @@ const struct command command_repair_packs = {
         "holdfast repair packs --from-repo /mnt/other/backup --from-key-file /etc/other.key",
     .words = "[PACK...]",
     .words_max = WORDS_ANY,
+    .wants_store_itself = true,
     .options = packs_options,
     .args_size = sizeof(struct packs_args),
     .run = run_repair_packs,

@@ -63,7 +63,12 @@ struct common {
     char *key_file, *password_file, *password_command;
     char *const *password_argv; /* what password_command is in a configuration; no option */
     const char *prompt;         /* for the password, NULL: the usual one; no option */
-    bool json, quiet, verbose, help, version;
+    char *cache_dir;
+    struct strings store_options;          /* "NAME=VALUE", of stores */
+    const char *const *configured_options; /* the same of a configuration, ends with NULL, or
+                                              NULL; no option */
+    int limit_upload, limit_download;      /* KiB a second; 0: no limit */
+    bool no_cache, json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };
 
@@ -78,6 +83,7 @@ struct command {
     const char *examples; /* lines of a shell */
     const char *words;    /* what stands behind the name, "SNAPSHOT PATH"; "" for nothing */
     size_t words_min, words_max;
+    bool wants_store_itself;      /* no copies of what it holds: nearby.h */
     bool has_files;               /* words are names of files, for completion */
     const struct option *options; /* besides the common ones; ends with a row without name */
     size_t args_size;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/command_split.h"
 #include "base/mem.h"
 #include "base/password.h"
 #include "cli/terminal.h"

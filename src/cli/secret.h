@@ -45,11 +45,4 @@ MUST_CHECK bool secret_get_new(struct call *call, const struct new_secret *from,
 /* Tell people what to do with a key file that was made. */
 void secret_tell(struct call *call, const char *key_file);
 
-/*
- * Split a command line at blanks into arguments: '...' and "..." keep blanks, a backslash
- * outside '...' keeps the next character.  Nothing else is special.  The strings and the array
- * that ends with NULL live in the arena.  ERR_USAGE for an open quote or an empty command.
- */
-MUST_CHECK bool command_split(const char *text, struct arena *a, char ***argv, struct err *e);
-
 #endif

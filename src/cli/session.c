@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/nearby.h"
 #include "cli/paths.h"
 #include "cli/secret.h"
 
@@ -52,18 +53,44 @@ static void tell_mended(struct call *call, const struct repo *r)
     output_item_warning(call->out, NULL, buf_string(&text));
 }
 
+/* KiB a second as bytes; "unlimited" is negative. */
+static uint64_t limit_of(int kib)
+{
+    return kib <= 0 ? 0 : (uint64_t)kib << 10;
+}
+
+bool session_store_options(struct call *call, struct store_options *out, struct err *e)
+{
+    const struct common *c = call->common;
+    struct store_options o = {.secrets = &call->secrets,
+                              .upload_limit = limit_of(c->limit_upload),
+                              .download_limit = limit_of(c->limit_download)};
+
+    call->stage = STAGE_SECRET;
+    for (const char *const *at = c->configured_options; at != NULL && *at != NULL; at++)
+        if (!store_option_set(&o, *at, e))
+            return false;
+    for (size_t i = 0; i < c->store_options.count; i++)
+        if (!store_option_set(&o, c->store_options.items[i], e))
+            return err_wrap(e, "-o");
+    *out = o;
+    return true;
+}
+
 bool session_open(struct call *call, struct session *out, struct err *e)
 {
+    struct store_options options;
     AUTO(session) struct session s = {0};
     AUTO(secret) struct secret secret = {0};
     const char *url = NULL;
 
-    if (!session_place(call, &url, e))
+    if (!session_place(call, &url, e) || !session_store_options(call, &options, e))
         return false;
     /* Before the password: nobody should type one for a repository that is not there. */
     call->stage = STAGE_STORE;
-    if (!store_open(url, &s.store, e))
+    if (!store_open(url, &options, &s.store, e))
         return err_wrap(e, "open repository %s", url);
+    s.store = nearby_store(call, url, s.store);
     if (!secret_get(call, &secret, e))
         return false;
     call->stage = STAGE_UNLOCK;

@@ -16,6 +16,9 @@ void session_auto(struct session *s);
 /* The repository that the call names; ERR_USAGE when it names none.  Lives in the arena. */
 MUST_CHECK bool session_place(struct call *call, const char **url, struct err *e);
 
+/* How to reach its store: what the configuration says, and then the options of the call. */
+MUST_CHECK bool session_store_options(struct call *call, struct store_options *out, struct err *e);
+
 /* Open it with the call's secret.  Keeps call->stage, which is STAGE_WORK afterwards. */
 MUST_CHECK bool session_open(struct call *call, struct session *out, struct err *e);
 

@@ -358,7 +358,7 @@ static void clear(struct restore_plan *p)
 
 bool restore_plan_run(struct restore_plan *p, struct err *e)
 {
-    const int count = thread_processors();
+    const int count = repo_threads(p->run->repo);
     AUTO(mem) pthread_t *threads = mem_array((size_t)count, sizeof(*threads));
 
     restore_empty_files(p);

@@ -398,11 +398,11 @@ bool check_packs(struct check *c, struct err *e)
                         .packs = packs,
                         .count = check_choose(c, packs),
                         .changed = PTHREAD_COND_INITIALIZER};
-    const size_t processors = (size_t)thread_processors();
+    const size_t wanted = (size_t)repo_threads(c->repo);
 
     if (g.count == 0)
         return true;
-    g.worker_count = processors < CHECK_THREADS_MAX ? processors : CHECK_THREADS_MAX;
+    g.worker_count = wanted < CHECK_THREADS_MAX ? wanted : CHECK_THREADS_MAX;
     for (size_t i = 0; i < g.worker_count; i++)
         worker_init(&g.workers[i], &g);
     for (size_t i = 0; i < g.worker_count; i++)

@@ -3,13 +3,13 @@
  *
  * An index document is a count of packs and then their directories (docs/FORMAT.md, "Packs").
  * Index objects are read before packs are listed: a pack that an index names is durable before
- * the index is, so a pack missing from the later listing is really gone.
+ * the index is, so a pack missing from the later listing is gone, or was moved by a collector.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "repo/index.h"
+#include "repo/nearby.h"
 
 /* An index object this long holds the directories of some 400,000 chunks. */
 #define INDEX_OBJECT_SIZE ((size_t)16 << 20)
@@ -128,24 +128,44 @@ static bool load_object(struct repo *r, struct index *ix, const char *key, struc
     return true;
 }
 
-/* One pass over the index objects; *is_stale when one of them vanished meanwhile. */
-static bool load_objects(struct repo *r, struct index *ix, damaged_fn *damaged, void *arg,
-                         bool *is_stale, struct err *e)
+static void fetch_objects(struct repo *r, const struct key_list *keys)
 {
-    AUTO(key_list) struct key_list keys = {0};
+    AUTO(mem) struct hash *ids = mem_array(keys->count, sizeof(*ids));
+    size_t count = 0;
 
-    *is_stale = false;
-    if (!key_list_read(r, "index/", &keys, e))
-        return false;
-    for (size_t i = 0; i < keys.count; i++) {
+    for (size_t i = 0; i < keys->count; i++)
+        count += key_hash(keys->items[i], &ids[count]) ? 1 : 0;
+    nearby_fetch(r, "index", ids, count);
+}
+
+/* Whether a listing has all keys of another. */
+static bool key_list_has_all(const struct key_list *l, const struct key_list *wanted)
+{
+    for (size_t i = 0; i < wanted->count; i++) {
+        bool is_there = false;
+
+        for (size_t n = 0; n < l->count && !is_there; n++)
+            is_there = strcmp(l->items[n], wanted->items[i]) == 0;
+        if (!is_there)
+            return false;
+    }
+    return true;
+}
+
+/* One pass over the index objects; *is_stale when one of them vanished meanwhile. */
+static bool load_objects(struct repo *r, struct index *ix, const struct key_list *keys,
+                         damaged_fn *damaged, void *arg, bool *is_stale, struct err *e)
+{
+    fetch_objects(r, keys);
+    for (size_t i = 0; i < keys->count; i++) {
         struct err why = {0};
 
-        if (load_object(r, ix, keys.items[i], &why))
+        if (load_object(r, ix, keys->items[i], &why))
             continue;
         if (why.code == ERR_NOT_FOUND) {
             *is_stale = true;
         } else if (why.code == ERR_CORRUPT && damaged != NULL) {
-            damaged(arg, keys.items[i], &why);
+            damaged(arg, keys->items[i], &why);
         } else {
             *e = why;
             return err_wrap(e, "load the index");
@@ -184,21 +204,57 @@ static bool set_states(struct repo *r, struct index *ix, struct err *e)
     return true;
 }
 
-bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out, struct err *e)
+/*
+ * Packs are missing: they may have been moved by a collector that made the index anew after it was
+ * listed.  An object of it can be read all the same, before it is removed or from a copy near by.
+ */
+static bool moved_check(struct repo *r, const struct index *ix, const struct key_list *keys,
+                        bool *is_stale, struct err *e)
+{
+    AUTO(key_list) struct key_list now = {0};
+    bool is_missing = false;
+
+    for (uint32_t i = 0; i < index_pack_count(ix) && !is_missing; i++)
+        is_missing = index_pack_at(ix, i)->state == PACK_MISSING;
+    if (!is_missing)
+        return true;
+    if (!key_list_read(r, "index/", &now, e))
+        return err_wrap(e, "load the index");
+    *is_stale = !key_list_has_all(&now, keys);
+    return true;
+}
+
+/* Load the index as it was at a moment; *is_stale when there was none. */
+static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct index **out,
+                       bool *is_stale, struct err *e)
 {
     AUTO(index) struct index *ix = index_new();
-    bool is_stale = true;
+    AUTO(key_list) struct key_list keys = {0};
 
-    for (int round = 0; is_stale; round++) {
-        if (round == INDEX_LOAD_ROUNDS)
-            return err_set(e, ERR_TRANSIENT, "the index keeps changing while it is read");
-        if (!load_objects(r, ix, damaged, arg, &is_stale, e))
-            return false;
-    }
-    if (!set_states(r, ix, e))
+    *is_stale = false;
+    if (!key_list_read(r, "index/", &keys, e) ||
+        !load_objects(r, ix, &keys, damaged, arg, is_stale, e))
+        return false;
+    if (!*is_stale && (!set_states(r, ix, e) || !moved_check(r, ix, &keys, is_stale, e)))
         return false;
     *out = TAKE(ix);
     return true;
+}
+
+bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out, struct err *e)
+{
+    for (int round = 0; round < INDEX_LOAD_ROUNDS; round++) {
+        AUTO(index) struct index *ix = NULL;
+        bool is_stale = false;
+
+        if (!load_round(r, damaged, arg, &ix, &is_stale, e))
+            return false;
+        if (!is_stale) {
+            *out = TAKE(ix);
+            return true;
+        }
+    }
+    return err_set(e, ERR_TRANSIENT, "the index keeps changing while it is read");
 }
 
 bool index_is_stale(struct repo *r, const struct key_list *loaded)
@@ -206,30 +262,27 @@ bool index_is_stale(struct repo *r, const struct key_list *loaded)
     AUTO(key_list) struct key_list now = {0};
     struct err ignored;
 
-    if (!key_list_read(r, "index/", &now, &ignored))
-        return false;
-    for (size_t i = 0; i < loaded->count; i++) {
-        bool is_there = false;
-
-        for (size_t n = 0; n < now.count && !is_there; n++)
-            is_there = strcmp(now.items[n], loaded->items[i]) == 0;
-        if (!is_there)
-            return true;
-    }
-    return false;
+    return key_list_read(r, "index/", &now, &ignored) && !key_list_has_all(&now, loaded);
 }
 
 bool repo_load_index(struct repo *r, struct err *e)
 {
     if (r->index != NULL)
         return true;
-    return index_load(r, NULL, NULL, &r->index, e);
+    if (!index_load(r, NULL, NULL, &r->index, e))
+        return false;
+    r->near_count = index_pack_count(r->index);
+    r->near = mem_array(r->near_count, sizeof(*r->near));
+    return true;
 }
 
 void repo_drop_index(struct repo *r)
 {
     index_free(r->index);
+    mem_free(r->near);
     r->index = NULL;
+    r->near = NULL;
+    r->near_count = 0;
 }
 
 bool repo_find(struct repo *r, const struct hash *id, struct place *out)

@@ -41,6 +41,8 @@ struct repo {
     struct index *index; /* NULL until loaded */
     struct parity_state parity;
     char *mended; /* the key of what was read from its parity to open it, or NULL */
+    bool *near;   /* which of its packs nearby.c has looked after */
+    size_t near_count;
 };
 
 /* Note that an object was read from its parity, for repo_mended(). */

@@ -13,6 +13,9 @@
 #include "base/mem.h"
 #include "repo/parity_objects.h"
 
+/* Objects removed with one call. */
+#define REMOVE_MAX 500
+
 const struct parity_rule parity_rule_default = {.data = 128, .parity = 4, .area = 0};
 
 /* The switch */
@@ -258,19 +261,24 @@ static bool remove_parity(struct repo *r, const struct parity_work *w, uint64_t 
                           struct err *e)
 {
     AUTO(key_list) struct key_list all = {0};
+    const char *keys[REMOVE_MAX];
+    size_t count = 0;
 
     if (!key_list_read(r, PARITY_FOLDER, &all, e))
         return false;
     for (size_t i = 0; i < all.count; i++) {
         if (cancel_is_requested())
             return cancel_err(e);
+        if (parity_key_parse(all.items[i]) != NULL)
+            keys[count++] = all.items[i];
+        if (count < REMOVE_MAX && i + 1 < all.count)
+            continue;
         if (w->progress != NULL)
             w->progress(w->arg, "remove parity", i, all.count);
-        if (parity_key_parse(all.items[i]) == NULL)
-            continue;
-        if (!store_remove(r->store, all.items[i], e))
+        if (!store_remove_all(r->store, keys, count, e))
             return false;
-        *removed += 1;
+        *removed += count;
+        count = 0;
     }
     return true;
 }

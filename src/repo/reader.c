@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/nearby.h"
 #include "repo/prefix.h"
 
 /* Frames kept per reader: enough for a walk that goes back and forth between two places,
@@ -127,6 +128,7 @@ static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct 
     if (rd->box_pack == pack)
         return true;
     rd->box_pack = NO_NUMBER;
+    nearby_fetch_pack(rd->repo, pack);
     if (!fetch_header(rd, pack, key, &header, e))
         return false;
     if (!seal_open(rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), &expected,

@@ -41,7 +41,7 @@ void repo_close(struct repo *r)
 {
     if (r == NULL)
         return;
-    index_free(r->index);
+    repo_drop_index(r);
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
     pthread_mutex_destroy(&r->parity.lock);

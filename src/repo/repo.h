@@ -75,6 +75,8 @@ void repo_auto(struct repo **r);
 /* 32 hex digits and a NUL. */
 void repo_id_text(const struct repo *r, char out[33]);
 struct store *repo_store(struct repo *r);
+/* Threads that reading is worth: as many as can compute, or wait for the store. */
+int repo_threads(const struct repo *r);
 const struct cutter *repo_cutter(const struct repo *r);
 void repo_created(const struct repo *r, int64_t *created_ns);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/nearby.h"
 #include "repo/snapshot.h"
 
 /* Who is told of damage; fn may be NULL: damage then ends the work. */
@@ -139,6 +140,8 @@ bool snapshot_scan(struct repo *r, const char *prefix, damaged_fn *damaged, void
         !losses_check(r, &commits, &snapshots, &d, e))
         return false;
 
+    nearby_fetch(r, "commits", snapshots.ids, snapshots.count);
+
     AUTO(mem) struct snapshot_standing *found = mem_array(snapshots.count, sizeof(*found));
 
     for (size_t i = 0; i < snapshots.count; i++) {
@@ -215,6 +218,18 @@ static void loaded_list_split(struct loaded_list *l, struct snapshot_list *out)
     }
 }
 
+static void fetch_snapshots(struct repo *r, unsigned mask, const struct snapshot_standing *found,
+                            size_t count)
+{
+    AUTO(mem) struct hash *ids = mem_array(count, sizeof(*ids));
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if ((mask & 1U << found[i].state) != 0)
+            ids[wanted++] = found[i].id;
+    nearby_fetch(r, "snapshots", ids, wanted);
+}
+
 bool snapshot_load_all(struct repo *r, unsigned mask, damaged_fn *damaged, void *arg,
                        struct snapshot_list *out, struct err *e)
 {
@@ -225,6 +240,7 @@ bool snapshot_load_all(struct repo *r, unsigned mask, damaged_fn *damaged, void 
 
     if (!snapshot_scan(r, "", damaged, arg, &found, &count, e))
         return false;
+    fetch_snapshots(r, mask, found, count);
     l.items = mem_array(count, sizeof(*l.items));
     for (size_t i = 0; i < count; i++)
         if ((mask & 1U << found[i].state) != 0 && !loaded_list_add(r, &l, &found[i], &d, e))

@@ -56,11 +56,35 @@ static bool verify(struct uploader *u, struct pack_scan *scan, struct slice obje
     return true;
 }
 
-bool uploader_publish(struct uploader *u, struct err *e)
+static bool publish(struct uploader *u, struct index_document *d, struct err *e)
 {
-    if (u->index.packs == 0 || index_document_put(u->repo, &u->index, e))
+    if (d->packs == 0 || index_document_put(u->repo, d, e))
         return true;
     return err_wrap(e, "store index");
+}
+
+bool uploader_publish(struct uploader *u, struct err *e)
+{
+    return publish(u, &u->index, e);
+}
+
+/* Note a pack that is durable, and put what is known of many into the index. */
+static bool note_stored(struct uploader *u, const struct hash *id, enum object_class class,
+                        size_t size, struct slice directory, struct err *e)
+{
+    AUTO(index_document) struct index_document full = {0};
+
+    pthread_mutex_lock(&u->lock);
+    index_document_add(&u->index, id, class, size, directory);
+    needed_packs_written(u->needed, id);
+    if (u->index.body.size >= INDEX_PART) {
+        full = u->index;
+        u->index = (struct index_document){0};
+    }
+    pthread_mutex_unlock(&u->lock);
+    atomic_fetch_add(&u->stored, 1);
+    atomic_fetch_add(&u->bytes_stored, size);
+    return publish(u, &full, e);
 }
 
 static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_builder *b,
@@ -76,11 +100,7 @@ static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_build
     pack_key(&id, key);
     if (!store_put(u->repo->store, key, object, PUT_NEW, e) || !parity_put(u->repo, key, object, e))
         return err_wrap(e, "store pack");
-    index_document_add(&u->index, &id, pack_builder_class(b), object.size, directory);
-    needed_packs_written(u->needed, &id);
-    atomic_fetch_add(&u->stored, 1);
-    atomic_fetch_add(&u->bytes_stored, object.size);
-    return u->index.body.size < INDEX_PART || uploader_publish(u, e);
+    return note_stored(u, &id, pack_builder_class(b), object.size, directory, e);
 }
 
 static void *uploader_main(void *arg)
@@ -104,20 +124,26 @@ static void *uploader_main(void *arg)
 
 void uploader_start(struct uploader *u)
 {
-    thread_start(&u->thread, uploader_main, u, "uploader");
-    u->is_running = true;
+    const int wanted = store_parallel(u->repo->store);
+
+    u->threads = mem_array((size_t)wanted, sizeof(*u->threads));
+    pthread_mutex_init(&u->lock, NULL);
+    for (u->count = 0; u->count < wanted; u->count++)
+        thread_start(&u->threads[u->count], uploader_main, u, "uploader");
 }
 
 void uploader_stop(struct uploader *u)
 {
-    if (!u->is_running)
+    if (u->count == 0)
         return;
     queue_close(u->packs);
-    thread_join(u->thread);
-    u->is_running = false;
+    while (u->count > 0)
+        thread_join(u->threads[--u->count]);
 }
 
 void uploader_done(struct uploader *u)
 {
     index_document_done(&u->index);
+    pthread_mutex_destroy(&u->lock);
+    mem_free(u->threads);
 }

@@ -1,6 +1,6 @@
 /*
- * Private to the writer: the thread that reads packs back, stores them, and collects what the
- * index has to say of them.
+ * Private to the writer: the threads that read packs back, store them, and collect what the
+ * index has to say of them.  There are as many as the store can make use of.
  */
 #ifndef REPO_UPLOADER_H
 #define REPO_UPLOADER_H
@@ -29,18 +29,18 @@ struct uploader {
     struct first_failure *failure; /* packs are not stored any more once it is set */
     struct queue *work;            /* nothing in it: there is time to read a pack back */
     atomic_bool is_finishing;      /* only the last packs are to come */
-    pthread_t thread;
-    bool is_running;
+    pthread_t *threads;
+    int count; /* of threads that run */
     _Atomic uint64_t stored, bytes_stored, frames_verified;
 
-    /* The thread's until it has been joined. */
+    pthread_mutex_t lock;        /* guards what follows while threads run */
     struct index_document index; /* packs that no index object names yet */
     struct needed_packs *needed; /* hears of the packs written */
 };
 void uploader_start(struct uploader *u);
-/* Upload what is in the queue and end the thread; does nothing the second time. */
+/* Upload what is in the queue and end the threads; does nothing the second time. */
 void uploader_stop(struct uploader *u);
-/* Put what the index does not say yet into it; by whoever has ended the thread. */
+/* Put what the index does not say yet into it; by whoever has ended the threads. */
 MUST_CHECK bool uploader_publish(struct uploader *u, struct err *e);
 void uploader_done(struct uploader *u);
 

@@ -1,12 +1,12 @@
 /*
  * Storing chunks: workers hash, look up and compress, one open pack per class collects the
- * frames (framer.c), one thread uploads full packs (uploader.c).
+ * frames (framer.c), threads of their own upload full packs (uploader.c).
  *
  *     writer_submit() -> work queue -> workers -> open content pack -> full queue -> uploader
  *     writer_put_tree() --------------------------> open tree pack ---^
  *
  * Every wait is a queue with a bound, so memory is: batches (WRITER_BATCHES_PER_WORKER per
- * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with the
+ * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with each
  * uploader, and for each worker the chunks that wait for a frame, their bases (8 MiB at most) and
  * the frames that its reader of bases keeps; the memory of a stored pack serves the next.  The
  * first failure is kept; everything after it drains without effect.
@@ -22,10 +22,13 @@
 #define WRITER_BATCHES_MORE       4
 #define WRITER_WORKERS_MAX        64
 
-/* All pack builders there can be at once: two open packs, the queue's, the uploader's, and one
- * that each worker waits to hand over. */
+/* Besides those of uploaders, all pack builders there can be at once: two open packs, the queue's,
+ * and one that each worker waits to hand over. */
 #define FULL_ROOM 1
-#define BUILDERS  (2 + FULL_ROOM + 1 + WRITER_WORKERS_MAX)
+#define BUILDERS  (2 + FULL_ROOM + WRITER_WORKERS_MAX)
+
+/* Where several packs are under way to the store at once: as much in memory as else, twice. */
+#define PACK_SIZE_PARALLEL ((size_t)16 << 20)
 
 /* docs/decisions/0006: level 3 is 7 to 10 % smaller for 20 % more processor time. */
 #define WRITER_LEVEL 1
@@ -288,7 +291,7 @@ static void open_queues(struct writer *w)
     w->idle = queue_new(batches);
     w->work = queue_new(batches);
     w->full = queue_new(FULL_ROOM);
-    w->spare = queue_new(BUILDERS);
+    w->spare = queue_new(BUILDERS + (size_t)store_parallel(w->repo->store));
     for (size_t i = 0; i < batches; i++)
         writer_release(w, mem_new(sizeof(struct batch)));
 }
@@ -321,7 +324,8 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
     struct writer *w = mem_new(sizeof(*w));
     const int workers = o->workers > 0 ? o->workers : thread_processors();
     const int level = o->level == 0 ? WRITER_LEVEL : o->level;
-    const size_t wanted = o->pack_size > 0 ? o->pack_size : PACK_SIZE_DEFAULT;
+    const size_t usual = store_parallel(r->store) > 1 ? PACK_SIZE_PARALLEL : PACK_SIZE_DEFAULT;
+    const size_t wanted = o->pack_size > 0 ? o->pack_size : usual;
     const size_t pack_size = wanted < STORE_OBJECT_MAX ? wanted : STORE_OBJECT_MAX;
 
     w->repo = r;
@@ -434,7 +438,7 @@ void writer_free(struct writer *w)
 {
     if (w == NULL)
         return;
-    if (w->workers_run || w->uploader.is_running) {
+    if (w->workers_run || w->uploader.count > 0) {
         const struct err abandoned = {.code = ERR_CANCELLED, .text = "the run was given up"};
 
         first_failure_set(&w->failure, &abandoned);

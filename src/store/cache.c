@@ -46,7 +46,7 @@ static bool is_pack(const char *key)
 static bool is_kept(const char *key)
 {
     return is_pack(key) || has_prefix(key, "index/") || has_prefix(key, "snapshots/") ||
-           has_prefix(key, "keys/") || strcmp(key, "config") == 0;
+           has_prefix(key, "commits/") || has_prefix(key, "keys/") || strcmp(key, "config") == 0;
 }
 
 /* Whether an object is to have a copy, seen its bytes. */
@@ -266,6 +266,16 @@ static void cache_close(struct store *s)
     mem_free(c);
 }
 
+static bool cache_remove_all(struct store *s, const char *const *keys, size_t count, struct err *e)
+{
+    struct cache *c = cache_of(s);
+
+    for (size_t i = 0; i < count; i++)
+        if (is_kept(keys[i]))
+            copy_remove(c, keys[i]);
+    return store_remove_all(c->next, keys, count, e);
+}
+
 static const struct store_ops cache_ops = {
     .scheme = "cache",
     .get = cache_get,
@@ -273,6 +283,7 @@ static const struct store_ops cache_ops = {
     .stat = cache_stat,
     .list = cache_list,
     .remove = cache_remove,
+    .remove_all = cache_remove_all,
     .close = cache_close,
 };
 

@@ -5,21 +5,92 @@
 #include <string.h>
 
 #include "store/local.h"
+#include "store/s3.h"
 
-enum {
-    ATTEMPTS_MAX = 5, /* of one call, about 1.5 s at the longest */
-};
-
-typedef bool driver_fn(const char *place, struct store **out, struct err *e);
+typedef bool driver_fn(const char *place, const struct store_options *o, struct store **out,
+                       struct err *e);
 
 struct driver {
     const char *scheme;
-    driver_fn *open;
+    driver_fn *open; /* with retries */
     driver_fn *create;
 };
 
+/* Of one call. */
+enum {
+    LOCAL_ATTEMPTS = 5, /* with waits of 1.5 s at most */
+    S3_ATTEMPTS = 12,   /* with waits of about 50 s, at most 102 s */
+};
+
+/* Limits and retries around a driver, which they own. */
+static struct store *stack_over(struct store *driver, const struct store_options *o, int attempts)
+{
+    if (o->upload_limit > 0 || o->download_limit > 0)
+        driver = store_throttle_new(driver, o->upload_limit, o->download_limit);
+    return store_retry_new(driver, attempts);
+}
+
+static bool open_local(const char *place, const struct store_options *o, struct store **out,
+                       struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!local_open(place, &driver, e))
+        return false;
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
+    return true;
+}
+
+static bool create_local(const char *place, const struct store_options *o, struct store **out,
+                         struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!local_create(place, &driver, e))
+        return false;
+    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
+    return true;
+}
+
+static bool ignore_object(void *arg, const struct object_info *info, struct err *e)
+{
+    (void)arg;
+    (void)info;
+    (void)e;
+    return true;
+}
+
+/* Ask for what is quick to tell, so that a wrong name, a missing bucket or keys without rights
+ * are known before anything else is. */
+static bool open_s3(const char *place, const struct store_options *o, struct store **out,
+                    struct err *e)
+{
+    AUTO(store) struct store *s = NULL;
+    struct store *driver = NULL;
+
+    if (!s3_open(place, o, &driver, e))
+        return false;
+    s = stack_over(driver, o, S3_ATTEMPTS);
+    if (!store_list(s, "config", ignore_object, NULL, e))
+        return false;
+    *out = TAKE(s);
+    return true;
+}
+
+static bool create_s3(const char *place, const struct store_options *o, struct store **out,
+                      struct err *e)
+{
+    AUTO(store) struct store *driver = NULL;
+
+    if (!s3_open(place, o, &driver, e) || !s3_prepare(driver, e))
+        return false;
+    *out = stack_over(TAKE(driver), o, S3_ATTEMPTS);
+    return true;
+}
+
 static const struct driver drivers[] = {
-    {"local", local_open, local_create},
+    {"local", open_local, create_local},
+    {"s3", open_s3, create_s3},
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
@@ -68,28 +139,20 @@ static bool url_parse(const char *url, const struct driver **driver, const char 
     return (*place)[0] != '\0' || err_set(e, ERR_USAGE, "store \"%s\": the path is empty", url);
 }
 
-bool store_open(const char *url, struct store **out, struct err *e)
+bool store_open(const char *url, const struct store_options *o, struct store **out, struct err *e)
 {
     const struct driver *driver = drivers;
     const char *place = "";
-    struct store *s = NULL;
 
-    if (!url_parse(url, &driver, &place, e) || !driver->open(place, &s, e))
-        return false;
-    *out = store_retry_new(s, ATTEMPTS_MAX);
-    return true;
+    return url_parse(url, &driver, &place, e) && driver->open(place, o, out, e);
 }
 
-bool store_create(const char *url, struct store **out, struct err *e)
+bool store_create(const char *url, const struct store_options *o, struct store **out, struct err *e)
 {
     const struct driver *driver = drivers;
     const char *place = "";
-    struct store *s = NULL;
 
-    if (!url_parse(url, &driver, &place, e) || !driver->create(place, &s, e))
-        return false;
-    *out = store_retry_new(s, ATTEMPTS_MAX);
-    return true;
+    return url_parse(url, &driver, &place, e) && driver->create(place, o, out, e);
 }
 
 void store_close(struct store *s)

@@ -4,21 +4,19 @@
  * the same fault do not come back together.
  */
 #include <assert.h>
-#include <poll.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/random.h"
 #include "store/object_list.h"
+#include "store/pause.h"
 
 enum {
     DOUBLINGS_MAX = 8, /* waits grow up to 25.6 s */
 };
 
-#define FIRST_WAIT_NS  (NS_PER_S / 10)
-#define CANCEL_POLL_NS (NS_PER_S / 20)
+#define FIRST_WAIT_NS (NS_PER_S / 10)
 
 struct retry {
     struct store store;
@@ -40,22 +38,7 @@ static bool retry_wait(int n, struct err *e)
 
     random_bytes(&r, sizeof(r));
 
-    const int64_t end_ns = clock_monotonic_ns() + (int64_t)(r % longest_ns);
-
-    for (;;) {
-        if (cancel_is_requested())
-            return cancel_err(e);
-
-        const int64_t left_ns = end_ns - clock_monotonic_ns();
-
-        if (left_ns <= 0)
-            return true;
-
-        const struct timespec t = {.tv_nsec =
-                                       (long)(left_ns < CANCEL_POLL_NS ? left_ns : CANCEL_POLL_NS)};
-
-        (void)ppoll(NULL, 0, &t, NULL); /* interrupted or not, the loop looks at the clock */
-    }
+    return pause_until(clock_monotonic_ns() + (int64_t)(r % longest_ns), e);
 }
 
 /* True when the failure in *e of attempt n is worth another one, after having waited. */
@@ -143,6 +126,16 @@ static bool retry_remove(struct store *s, const char *key, struct err *e)
     return true;
 }
 
+static bool retry_remove_all(struct store *s, const char *const *keys, size_t count, struct err *e)
+{
+    struct retry *r = retry_of(s);
+
+    for (int n = 1; !store_remove_all(r->next, keys, count, e); n++)
+        if (!retry_again(r, n, e))
+            return false;
+    return true;
+}
+
 static void retry_close(struct store *s)
 {
     store_close(retry_of(s)->next);
@@ -156,6 +149,7 @@ static const struct store_ops retry_ops = {
     .stat = retry_stat,
     .list = retry_list,
     .remove = retry_remove,
+    .remove_all = retry_remove_all,
     .close = retry_close,
 };
 

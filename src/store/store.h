@@ -51,9 +51,10 @@ enum put_mode {
 };
 
 /*
- * What a driver supplies.  All members are set.  Keys are relative, '/'-separated,
- * and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the first
- * is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h says.
+ * What a driver supplies.  All members are set but for those that may be NULL.  Keys are relative,
+ * '/'-separated, and made of [a-z0-9._/-] only; no component is empty or begins with a dot, and the
+ * first is not "tmp", which drivers keep for themselves.  Codes not named below mean what err.h
+ * says.
  */
 struct store_ops {
     const char *scheme; /* "local", as in the local:PATH that selects it */
@@ -79,9 +80,57 @@ struct store_ops {
     /* Remove an object durably.  An object that is already gone counts as removed. */
     bool (*remove)(struct store *s, const char *key, struct err *e);
 
+    /* Remove many, in as few requests as the store can; NULL: one by one.  After a failure some
+     * are gone and some are not. */
+    bool (*remove_all)(struct store *s, const char *const *keys, size_t count, struct err *e);
+
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
 };
+
+/* Keys that were taken out of the environment, in secret memory: by the first store that asks for
+ * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
+struct store_secrets {
+    bool is_taken;
+    char *access_key_id, *secret_access_key, *session_token; /* NULL: not set */
+};
+void store_secrets_auto(struct store_secrets *s);
+
+enum s3_style {
+    S3_STYLE_AUTO, /* the bucket stands in the host's name at Amazon, in the path elsewhere */
+    S3_STYLE_PATH,
+    S3_STYLE_HOST,
+};
+
+struct s3_options {
+    const char *region;              /* NULL: see docs/stores.md */
+    const char *profile;             /* of the files of Amazon's tools */
+    const char *credentials_file;    /* instead of ~/.aws/credentials */
+    const char *credentials_command; /* prints keys as JSON */
+    const char *ca_file, *proxy;
+    int style;       /* enum s3_style */
+    int connections; /* at once; 0: the driver's choice */
+    int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
+    bool no_conditional_put, insecure_no_verify_tls;
+};
+
+/* How to reach a store.  {0} is the default of everything.  Strings are borrowed and outlive the
+ * store. */
+struct store_options {
+    struct s3_options s3;
+    struct store_secrets *secrets;         /* NULL: variables with keys are not looked at */
+    uint64_t upload_limit, download_limit; /* bytes a second; 0: none */
+};
+
+/* Set one of them by its name, "s3.region=eu-central-1".  ERR_USAGE when there is none of that
+ * name or when it takes no such value. */
+MUST_CHECK bool store_option_set(struct store_options *o, const char *setting, struct err *e);
+
+/* The n-th name with what its value is called and a line of help, or false behind the last. */
+struct store_option_text {
+    const char *name, *value, *help;
+};
+bool store_option_text(size_t n, struct store_option_text *out);
 
 /*
  * Open the store named by a URL: a path or "local:PATH", with retries around it.  It must
@@ -89,13 +138,15 @@ struct store_ops {
  * directory that may not be read, ERR_FATAL for a file in its place).  The caller owns
  * *out and passes it to store_close().
  */
-MUST_CHECK bool store_open(const char *url, struct store **out, struct err *e);
+MUST_CHECK bool store_open(const char *url, const struct store_options *o, struct store **out,
+                           struct err *e);
 
 /*
  * Make the place that a URL names, with its parent directories, and open it.  ERR_EXISTS
  * when it is there and not empty.
  */
-MUST_CHECK bool store_create(const char *url, struct store **out, struct err *e);
+MUST_CHECK bool store_create(const char *url, const struct store_options *o, struct store **out,
+                             struct err *e);
 
 /* Accepts NULL. */
 void store_close(struct store *s);
@@ -115,13 +166,17 @@ struct store *store_memory_share(struct store *s);
  */
 struct store *store_retry_new(struct store *next, int attempts);
 
+/* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
+ * limit.  Owns next. */
+struct store *store_throttle_new(struct store *next, uint64_t upload, uint64_t download);
+
 /*
  * Wrapper that keeps copies of what is read again and again in another store near by: the config,
- * key slots, index objects, snapshots, and packs of trees from the first time they are read or
- * written whole.  These are never changed under their key; whoever lists them learns
- * what is gone, and then the copies go, too.  So a get() may find an object that somebody has
- * removed since it was listed.  What goes wrong near by is no error: the copy is not used.
- * Owns both stores.
+ * key slots, index objects, snapshots, commits, and packs of trees from the first time they are
+ * read or written whole.  These are never changed under their key; whoever lists them learns what
+ * is gone, and then the copies go, too.  So a get() may find an object that somebody has removed
+ * since it was listed.  What goes wrong near by is no error: the copy is not used. Owns both
+ * stores.
  */
 struct store *store_cache_new(struct store *next, struct store *near);
 
@@ -183,6 +238,17 @@ MUST_CHECK static inline bool store_list(struct store *s, const char *prefix, ob
 MUST_CHECK static inline bool store_remove(struct store *s, const char *key, struct err *e)
 {
     return s->ops->remove(s, key, e);
+}
+
+MUST_CHECK static inline bool store_remove_all(struct store *s, const char *const *keys,
+                                               size_t count, struct err *e)
+{
+    if (s->ops->remove_all != NULL)
+        return s->ops->remove_all(s, keys, count, e);
+    for (size_t i = 0; i < count; i++)
+        if (!store_remove(s, keys[i], e))
+            return false;
+    return true;
 }
 
 /* Append a whole object to *out. */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/command_split.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/commands.h"

@@ -156,6 +156,23 @@ static void a_removed_object_is_gone_and_may_come_back(struct store *s)
     CHECK(holds(s, "packs/3f/1", slice_string("again")));
 }
 
+static void many_objects_are_removed_at_once(struct store *s)
+{
+    static const char *const keys[] = {"packs/00/1", "packs/absent", "config", "index/2"};
+    struct object_info info = {0};
+
+    put_text(s, "config", "");
+    put_text(s, "packs/00/1", "first");
+    put_text(s, "packs/00/10", "other");
+    put_text(s, "index/2", "second");
+    CHECK_OK(store_remove_all(s, keys, 4, e));
+    CHECK_OK(store_remove_all(s, keys, 4, e));
+    CHECK_OK(store_remove_all(s, keys, 0, e));
+    for (size_t i = 0; i < 4; i++)
+        CHECK_ERR(store_stat(s, keys[i], &info, e), ERR_NOT_FOUND);
+    CHECK(holds(s, "packs/00/10", slice_string("other")));
+}
+
 static void stat_tells_size_and_time(struct store *s)
 {
     const int64_t before = clock_now_ns() / NS_PER_S;
@@ -419,6 +436,7 @@ promise_fn *const conformance_promises[] = {
     a_new_object_never_replaces_one,
     replacing_writes_whether_or_not_the_object_is_there,
     a_removed_object_is_gone_and_may_come_back,
+    many_objects_are_removed_at_once,
     stat_tells_size_and_time,
     a_listing_tells_every_object_with_the_prefix_once,
     a_listing_ends_with_the_error_of_its_callback,

@@ -47,6 +47,17 @@ TEST(a_store_with_retries_is_a_store)
     }
 }
 
+TEST(a_store_with_limits_is_a_store)
+{
+    for (size_t i = 0; i < conformance_promise_count; i++) {
+        AUTO(store)
+        struct store *s =
+            store_throttle_new(store_memory_new(), (uint64_t)1 << 30, (uint64_t)1 << 30);
+
+        conformance_promises[i](s);
+    }
+}
+
 /* One of the first calls fails, another one for each promise, and nobody notices. */
 TEST(a_store_with_retries_over_a_failing_one_is_a_store)
 {
@@ -73,5 +84,5 @@ TEST(a_store_whose_fault_never_comes_is_a_store)
 
 TESTS("store conformance", a_directory_is_a_store, memory_is_a_store,
       two_handles_on_the_same_memory_are_one_store, a_store_with_retries_is_a_store,
-      a_store_with_retries_over_a_failing_one_is_a_store,
+      a_store_with_limits_is_a_store, a_store_with_retries_over_a_failing_one_is_a_store,
       a_store_whose_fault_never_comes_is_a_store)

@@ -1,7 +1,6 @@
-#include <string.h>
+#include "base/command_split.h"
 
-#include "base/mem.h"
-#include "cli/secret.h"
+#include <string.h>
 
 static bool is_blank(char c)
 {
@@ -32,7 +31,8 @@ static bool take_argument(const char **text, struct buf *out, struct err *e)
 
 bool command_split(const char *text, struct arena *a, char ***argv, struct err *e)
 {
-    AUTO(strings) struct strings arguments = {0};
+    AUTO(buf) struct buf arguments = {0}; /* pointers to the strings */
+    char *end = NULL;
 
     for (;;) {
         AUTO(buf) struct buf one = {0};
@@ -43,15 +43,15 @@ bool command_split(const char *text, struct arena *a, char ***argv, struct err *
             break;
         if (!take_argument(&text, &one, e))
             return false;
-        strings_add(&arguments, arena_string(a, buf_slice(&one)));
+
+        char *argument = arena_string(a, buf_slice(&one));
+
+        buf_append(&arguments, &argument, sizeof(argument));
     }
-    if (arguments.count == 0)
+    if (arguments.size == 0)
         return err_set(e, ERR_USAGE, "the command is empty");
-
-    char **out = arena_take(a, (arguments.count + 1) * sizeof(*out));
-
-    memcpy(out, arguments.items, arguments.count * sizeof(*out));
-    out[arguments.count] = NULL;
-    *argv = out;
+    buf_append(&arguments, &end, sizeof(end));
+    *argv = arena_take(a, arguments.size);
+    memcpy(*argv, arguments.data, arguments.size);
     return true;
 }

@@ -1,0 +1,70 @@
+#include "repo/nearby.h"
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+
+#define THREADS_MAX 64
+
+int repo_threads(const struct repo *r)
+{
+    const int processors = thread_processors();
+    const int parallel = store_parallel(r->store);
+
+    return processors > parallel ? processors : parallel;
+}
+
+/* Objects that several threads fetch. */
+struct fetch {
+    struct repo *repo;
+    const char *folder;
+    const struct hash *ids;
+    size_t count;
+    atomic_size_t next;
+};
+
+static void *fetch_main(void *arg)
+{
+    struct fetch *f = arg;
+    AUTO(buf) struct buf object = {0};
+
+    for (size_t i = 0; (i = atomic_fetch_add(&f->next, 1)) < f->count;) {
+        struct err ignored;
+        char key[OBJECT_KEY_MAX];
+
+        object_key(f->folder, &f->ids[i], key);
+        buf_clear(&object);
+        (void)!store_get_all(f->repo->store, key, &object, &ignored);
+    }
+    return NULL;
+}
+
+void nearby_fetch(struct repo *r, const char *folder, const struct hash *ids, size_t count)
+{
+    struct fetch f = {.repo = r, .folder = folder, .ids = ids, .count = count};
+    const size_t wanted = (size_t)store_parallel(r->store);
+    pthread_t threads[THREADS_MAX];
+    size_t started = 0;
+
+    if (!r->store->has_cache || count < 2)
+        return;
+    for (; started < wanted && started < count && started < THREADS_MAX; started++)
+        thread_start(&threads[started], fetch_main, &f, "fetch");
+    while (started > 0)
+        thread_join(threads[--started]);
+}
+
+void nearby_fetch_pack(struct repo *r, uint32_t pack)
+{
+    const struct index_pack *p = index_pack_at(r->index, pack);
+    AUTO(buf) struct buf object = {0};
+    struct err ignored;
+    char key[PACK_KEY_MAX];
+
+    if (!r->store->has_cache || p->class != CLASS_TREE || pack >= r->near_count ||
+        __atomic_exchange_n(&r->near[pack], true, __ATOMIC_RELAXED))
+        return;
+    pack_key(&p->id, key);
+    (void)!store_get_all(r->store, key, &object, &ignored);
+}

@@ -1,0 +1,18 @@
+/*
+ * Private to src/repo: bringing near what is about to be read, where the store keeps copies
+ * (store_cache_new()).  Without such a store these calls do nothing.  What cannot be
+ * fetched stays where it is: whoever reads it next hears why.
+ */
+#ifndef REPO_NEARBY_H
+#define REPO_NEARBY_H
+
+#include "repo/index.h"
+
+/* Fetch objects of folder ("index"), as many at once as the store can make use of. */
+void nearby_fetch(struct repo *r, const char *folder, const struct hash *ids, size_t count);
+
+/* Before something of a pack of the loaded index is read: fetch it whole if it holds trees and
+ * this was not done before.  Any thread. */
+void nearby_fetch_pack(struct repo *r, uint32_t pack);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * Stores that are far away: several packs under way at once, and metadata that is kept near by.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "meddle.h"
+#include "support/fixture.h"
+#include "world.h"
+
+static const struct plant plants[] = {{"a/b/x", 1, 40 * PIECE_SIZE, false},
+                                      {"a/y", 2, 40 * PIECE_SIZE, false},
+                                      {"z", 3, 40 * PIECE_SIZE, false}};
+static const struct planting planting = {plants, 3, 256 << 10, 0};
+static const struct planting all_in_one = {plants, 3, 8 << 20, 0};
+
+/* Packs wait in put() until enough of them have met there. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int inside, most, wanted;
+};
+
+static void gate_hook(void *arg, enum hook_op op, const char *key)
+{
+    struct gate *g = arg;
+    struct timespec end;
+
+    if (op != HOOK_PUT || strncmp(key, "packs/", 6) != 0)
+        return;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 5;
+    pthread_mutex_lock(&g->lock);
+    g->inside++;
+    if (g->inside > g->most)
+        g->most = g->inside;
+    pthread_cond_broadcast(&g->changed);
+    while (g->most < g->wanted && pthread_cond_timedwait(&g->changed, &g->lock, &end) == 0)
+        continue;
+    g->inside--;
+    pthread_mutex_unlock(&g->lock);
+}
+
+TEST(as_many_packs_are_stored_at_once_as_the_store_says)
+{
+    for (int wanted = 1; wanted <= 4; wanted += 3) {
+        AUTO(store) struct store *memory = store_memory_new();
+        struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, wanted};
+        struct hook h;
+        struct hash id;
+
+        memory->parallel = wanted;
+        hook_init(&h, memory, gate_hook, &g);
+
+        AUTO(repo) struct repo *r = world_repo(&h.store);
+
+        CHECK_OK(world_plant(r, &planting, &id, e));
+        ck_assert_int_eq(g.most, wanted);
+        repo_drop_index(r);
+        CHECK_OK(world_harvest(r, &id, &planting, e));
+    }
+}
+
+/* Every write fails from the n-th on, with others under way; true when none is left to fail. */
+static bool plant_with_fault(int at)
+{
+    const struct fault_plan plan = {
+        .at = at, .mode = FAULT_FROM, .code = ERR_FATAL, .writes_only = true};
+    AUTO(store) struct store *memory = store_memory_new();
+    AUTO(repo) struct repo *first = world_repo(memory);
+
+    memory->parallel = 4;
+
+    AUTO(store) struct store *s = store_fault_new(memory, plan);
+    AUTO(repo) struct repo *r = world_repo(s);
+    struct hash id;
+    struct err e;
+    const bool is_done = world_plant(r, &planting, &id, &e);
+
+    ck_assert_uint_eq(world_count(memory, "commits/"), is_done ? 1 : 0);
+    return is_done;
+}
+
+TEST(a_pack_that_cannot_be_stored_beside_others_fails_the_backup)
+{
+    int at = 0;
+
+    while (!plant_with_fault(at))
+        at++;
+    CHECK(at >= 6);
+}
+
+struct count {
+    int packs, index;
+};
+
+static void count_hook(void *arg, enum hook_op op, const char *key)
+{
+    struct count *c = arg;
+
+    if (op != HOOK_GET)
+        return;
+    c->packs += strncmp(key, "packs/", 6) == 0 ? 1 : 0;
+    c->index += strncmp(key, "index/", 6) == 0 ? 1 : 0;
+}
+
+TEST(trees_and_the_index_are_fetched_once_and_never_again)
+{
+    AUTO(store) struct store *memory = store_memory_new();
+    AUTO(repo) struct repo *far = world_repo(memory);
+    AUTO(store) struct store *near = store_memory_new();
+    struct hash id;
+
+    CHECK_OK(world_plant(far, &planting, &id, e));
+    memory->parallel = 8;
+    for (int run = 0; run < 3; run++) {
+        struct count c = {0, 0};
+        struct hook h;
+
+        hook_init(&h, memory, count_hook, &c);
+
+        AUTO(store) struct store *s = store_cache_new(&h.store, store_memory_share(near));
+        AUTO(repo) struct repo *r = world_repo(s);
+        AUTO(snapshot) struct snapshot *snapshot = NULL;
+        AUTO(reader) struct reader *rd = NULL;
+        AUTO(buf) struct buf keep = {0};
+        struct entry entry;
+
+        CHECK_OK(snapshot_load(r, &id, &snapshot, e));
+        CHECK_OK(repo_load_index(r, e));
+        rd = reader_new(r);
+        CHECK_OK(tree_find(rd, &snapshot->tree, "a/b/x", &keep, &entry, e));
+        CHECK_OK(tree_find(rd, &snapshot->tree, "z", &keep, &entry, e));
+        ck_assert_int_eq(c.packs, run == 0 ? 1 : 0);
+        CHECK(run == 0 ? c.index >= 1 : c.index == 0);
+    }
+}
+
+struct rival {
+    struct store *memory;
+    struct hash forgotten;
+};
+
+/* Another process moves what is needed into new packs, and makes the index anew. */
+static void repack(void *arg)
+{
+    struct rival *v = arg;
+    const struct prune_options o = {.max_unused_percent = 0};
+    AUTO(repo) struct repo *r = world_repo(v->memory);
+    struct prune_stats stats;
+
+    CHECK_OK(snapshot_forget(r, &v->forgotten, NULL, e));
+    CHECK_OK(prune_run(r, &o, &stats, e));
+    CHECK(stats.packs_repacked > 0);
+}
+
+/* A file is there, as far as the loaded index knows. */
+static void check_file(struct repo *r, const struct hash *snapshot, const char *path)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(reader) struct reader *rd = reader_new(r);
+    AUTO(buf) struct buf keep = {0};
+    AUTO(buf) struct buf bytes = {0};
+    struct entry file;
+    struct hash id;
+
+    CHECK_OK(snapshot_load(r, snapshot, &s, e));
+    CHECK_OK(tree_find(rd, &s->tree, path, &keep, &file, e));
+    for (size_t i = 0; i < file.content.size; i += HASH_SIZE) {
+        memcpy(id.bytes, file.content.data + i, HASH_SIZE);
+        CHECK_OK(reader_chunk(rd, CHUNK_DATA, &id, &bytes, e));
+    }
+    CHECK(bytes.size == file.size && bytes.size > 0);
+}
+
+/* Load the index, with the other process before this call; how many calls it took. */
+static int load_beside(int at, bool has_copies)
+{
+    AUTO(store) struct store *memory = store_memory_new();
+    AUTO(repo) struct repo *far = world_repo(memory);
+    AUTO(store) struct store *near = store_memory_new();
+    struct rival v = {.memory = memory};
+    const struct meddling m = {.at = at, .fn = repack, .arg = &v};
+    struct store *meddler = meddler_new(memory, &m); /* owned by s */
+    struct store *counted = meddler;
+    const struct planting less = {plants, 2, 8 << 20, 0};
+    struct hash kept;
+
+    CHECK_OK(world_plant(far, &all_in_one, &v.forgotten, e));
+    CHECK_OK(world_plant(far, &less, &kept, e));
+
+    AUTO(store)
+    struct store *warm = store_cache_new(store_memory_share(memory), store_memory_share(near));
+    AUTO(repo) struct repo *before = world_repo(warm);
+
+    CHECK_OK(repo_load_index(before, e));
+
+    AUTO(store)
+    struct store *s =
+        has_copies ? store_cache_new(meddler, store_memory_share(near)) : TAKE(meddler);
+    AUTO(repo) struct repo *r = world_repo(s);
+
+    CHECK_OK(repo_load_index(r, e));
+
+    const int calls = meddler_calls(counted);
+
+    check_file(r, &kept, "a/y");
+    return calls;
+}
+
+TEST(an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)
+{
+    for (int has_copies = 0; has_copies < 2; has_copies++) {
+        const int calls = load_beside(-1, has_copies);
+
+        CHECK(calls >= 4);
+        for (int at = 0; at < calls; at++)
+            (void)load_beside(at, has_copies);
+    }
+}
+
+TESTS("repo parallel", as_many_packs_are_stored_at_once_as_the_store_says,
+      a_pack_that_cannot_be_stored_beside_others_fails_the_backup,
+      trees_and_the_index_are_fetched_once_and_never_again,
+      an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)
