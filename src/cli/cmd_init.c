@@ -66,6 +66,8 @@ static void tell(struct call *call, const struct session *s, const char *url,
         json_set_text(line, "repository", url);
         if (secret->is_new_file)
             json_set_text(line, "key_file", call->common->key_file);
+        if (s->store->caveat != NULL)
+            json_set_text(line, "caveat", s->store->caveat);
         output_json(call->out, line);
         return;
     }
@@ -74,6 +76,8 @@ static void tell(struct call *call, const struct session *s, const char *url,
         secret_tell(call, call->common->key_file);
     output_note(call->out, "Without the %s nothing in the repository can be read.",
                 secret->kind == UNLOCK_KEY_FILE ? "key file" : "password");
+    if (s->store->caveat != NULL)
+        output_note(call->out, "Mind: %s.", s->store->caveat);
 }
 
 /* The repository to be like; *out stays empty when none is asked for. */
