@@ -58,11 +58,6 @@ static bool ignore_object(void *arg, const struct object_info *info, struct err 
     return true;
 }
 
-static int s3_attempts(const struct store_options *o)
-{
-    return o->s3.attempts > 0 ? o->s3.attempts : S3_ATTEMPTS;
-}
-
 /* Ask for what is quick to tell, so that a wrong name, a missing bucket or keys without rights
  * are known before anything else is. */
 static bool open_s3(const char *place, const struct store_options *o, struct store **out,
@@ -73,7 +68,7 @@ static bool open_s3(const char *place, const struct store_options *o, struct sto
 
     if (!s3_open(place, o, &driver, e))
         return false;
-    s = stack_over(driver, o, s3_attempts(o));
+    s = stack_over(driver, o, S3_ATTEMPTS);
     if (!store_list(s, "config", ignore_object, NULL, e))
         return false;
     *out = TAKE(s);
@@ -87,7 +82,7 @@ static bool create_s3(const char *place, const struct store_options *o, struct s
 
     if (!s3_open(place, o, &driver, e) || !s3_prepare(driver, e))
         return false;
-    *out = stack_over(TAKE(driver), o, s3_attempts(o));
+    *out = stack_over(TAKE(driver), o, S3_ATTEMPTS);
     return true;
 }
 

@@ -123,7 +123,6 @@ struct s3_options {
     int style;       /* enum s3_style */
     int connections; /* at once; 0: the driver's choice */
     int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
-    int attempts;    /* of one request, in all; 0: the driver's choice */
     bool no_conditional_put, insecure_no_verify_tls;
 };
 

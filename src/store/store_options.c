@@ -48,8 +48,6 @@ static const struct setting settings[] = {
      NULL, 64},
     {"s3.timeout", SETTING_NUMBER, AT(s3.timeout_s), "SECONDS",
      "Give up a transfer that stands still for SECONDS; 60", NULL, 3600},
-    {"s3.attempts", SETTING_NUMBER, AT(s3.attempts), "N",
-     "Make a request that fails for a moment at most N times; 12", NULL, 100},
     {"s3.conditional-put", SETTING_DENIAL, AT(s3.no_conditional_put), "true|false",
      "Let the store refuse to replace objects; true", NULL, 0},
     {"limit-upload", SETTING_SPEED, AT(upload_limit), "KIB", "Send at most KIB KiB a second", NULL,
