@@ -50,7 +50,7 @@ static bool run_init(struct call *call, struct err *e)
     if (!session_place(call, &url, e) || !session_store_options(call, &options, e))
         return false;
     /* The place comes before the key file, so that a place that is taken makes no key. */
-    call->stage = STAGE_WORK;
+    call->stage = STAGE_STORE;
     if (!store_create(url, &options, &s.store, e))
         return err_wrap(e, "make repository %s", url);
     if (!secret_get_first(call, &secret, e))

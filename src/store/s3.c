@@ -474,5 +474,7 @@ static bool prepare_once(void *arg, struct err *e)
 
 bool s3_prepare(struct store *store, struct err *e)
 {
-    return retry_run(S3_ATTEMPTS, prepare_once, s3_of(store), e);
+    const struct patience p = s3_patience(&s3_of(store)->options);
+
+    return retry_run(&p, prepare_once, s3_of(store), e);
 }

@@ -122,6 +122,7 @@ struct s3_options {
     const char *ca_file, *proxy;
     int style;       /* enum s3_style */
     int connections; /* at once; 0: the driver's choice */
+    int patience_s;  /* for failures that pass; 0: the driver's choice */
     int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
     bool no_conditional_put, insecure_no_verify_tls;
 };
@@ -177,6 +178,9 @@ struct store *store_memory_share(struct store *s);
  * may have been applied and that now meets ERR_EXISTS compares the bytes: equal is success.
  */
 struct store *store_retry_new(struct store *next, int attempts);
+
+/* The same, and it goes on until time_ns have passed since the call first failed. */
+struct store *store_retry_patiently(struct store *next, int attempts, int64_t time_ns);
 
 /* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
  * limit.  Owns next. */
