@@ -25,7 +25,7 @@ SCHEDULES = int(os.environ.get("SCHEDULES", "1000"))
 SEED = int(os.environ.get("SCHEDULE_SEED", "4"))
 ONLY = os.environ.get("SCHEDULE_WORLD")
 IN_A_WORLD = 20
-WORKERS = 4  # more than processors: much of the time is waited
+WORKERS = 8  # more than processors: much of the time is waited
 ENDS_WITHIN_S = 90
 
 # Members that a list holds are chosen among; lists of two numbers are a range (fault_plan.py).
