@@ -16,7 +16,7 @@
 #include "store/http_reply.h"
 
 enum {
-    CONNECT_MS = 10 * 1000,
+    CONNECT_MS = 10 * 1000,      /* with all that TLS has to say; less when stalls may last less */
     SLOW_BYTES = 100,            /* fewer in a second are standing still */
     SLOWEST_BYTES = 4 << 10,     /* a second, of a whole request */
     CLEAR_UP_MS = 10 * 1000,     /* of a request begun after the call to stop */
@@ -324,7 +324,7 @@ static void set_times(CURL *c, const struct http_settings *s, const struct http_
 {
     const int64_t bytes = (int64_t)(r->body.size + r->reply_max);
 
-    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->stall_ms < CONNECT_MS ? s->stall_ms : CONNECT_MS));
     SET(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
     SET(c, CURLOPT_LOW_SPEED_TIME, (long)((s->stall_ms + 999) / 1000));
     SET(c, CURLOPT_TIMEOUT_MS,
@@ -413,7 +413,6 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(e, ERR_USAGE, "%s", sentence);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(e, ERR_USAGE, "%s", sentence);
     default:
         return err_set(e, ERR_TRANSIENT, "%s", sentence);
