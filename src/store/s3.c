@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/hash.h"
 #include "store/object_key.h"
 #include "store/object_list.h"
 #include "store/retry.h"
@@ -83,21 +82,37 @@ static bool get_nothing(struct s3 *s, const char *key, uint64_t offset, struct e
     return get_size(s, key, &size, &mtime, e) && (offset <= size || is_shorter(key, e));
 }
 
-/* The sum that the store keeps, if it sent one, must be that of the bytes. */
-static bool check_sum(const struct http_reply *reply, const char *key, struct slice bytes,
-                      struct err *e)
+/* Of objects made of parts the store tells a sum of sums, with '-' and their number behind it. */
+static bool has_sum(const struct http_reply *reply)
 {
     const char *told = http_reply_header(reply, "x-amz-checksum-sha256");
-    AUTO(buf) struct buf text = {0};
-    struct hash sum;
 
-    if (told == NULL || strchr(told, '-') != NULL) /* of an object made of parts, each its own */
+    return told != NULL && strchr(told, '-') == NULL;
+}
+
+/* The sum that the store tells, if it does, must be this one. */
+static bool is_sum_told(const struct http_reply *reply, const char *key, const struct hash *sum,
+                        struct err *e)
+{
+    AUTO(buf) struct buf text = {0};
+
+    if (!has_sum(reply))
         return true;
-    sha256(bytes, &sum);
-    base64_encode(SLICE_OF(sum.bytes, HASH_SIZE), &text);
-    return strcmp(buf_string(&text), told) == 0 ||
+    base64_encode(SLICE_OF(sum->bytes, HASH_SIZE), &text);
+    return strcmp(buf_string(&text), http_reply_header(reply, "x-amz-checksum-sha256")) == 0 ||
            err_set(e, ERR_TRANSIENT, "%s: the bytes that came are not those of their checksum",
                    key);
+}
+
+static bool check_bytes(const struct http_reply *reply, const char *key, struct slice bytes,
+                        struct err *e)
+{
+    struct hash sum;
+
+    if (!has_sum(reply))
+        return true;
+    sha256(bytes, &sum);
+    return is_sum_told(reply, key, &sum, e);
 }
 
 static bool get_whole(struct s3 *s, const char *key, struct buf *out, struct err *e)
@@ -115,7 +130,7 @@ static bool get_whole(struct s3 *s, const char *key, struct buf *out, struct err
         return false;
     if ((reply.has_length ||
          err_set(e, ERR_TRANSIENT, "GET %s: nothing says how long the reply is", key)) &&
-        check_sum(&reply, key, SLICE_OF(out->data + before, out->size - before), e))
+        check_bytes(&reply, key, SLICE_OF(out->data + before, out->size - before), e))
         return true;
     out->size = before;
     return false;
@@ -216,9 +231,10 @@ static bool put_once(struct s3 *s, const char *key, struct slice data, bool is_c
                                  .headers = headers,
                                  .header_count = is_conditional ? 2 : 1,
                                  .body = data,
+                                 .sum = &sum,
                                  .reply_max = REPLY_MAX};
 
-    return s3_call(s, &r, reply, e) && check_sum(reply, key, data, e);
+    return s3_call(s, &r, reply, e) && is_sum_told(reply, key, &sum, e);
 }
 
 /* Without a condition that the store understands. */
