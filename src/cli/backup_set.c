@@ -10,6 +10,17 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 
+/* Into the arena: a store borrows them, and the configuration may be gone before it. */
+static const char *const *options_copy(struct call *call, const struct texts *t)
+{
+    const char **out = arena_take(&call->arena, (t->count + 1) * sizeof(*out));
+
+    for (size_t i = 0; i < t->count; i++)
+        out[i] = arena_string(&call->arena, slice_string(t->items[i]));
+    out[t->count] = NULL;
+    return out;
+}
+
 void set_common(struct call *call, const struct config_repository *r, struct common *out)
 {
     *out = *call->common;
@@ -19,6 +30,7 @@ void set_common(struct call *call, const struct config_repository *r, struct com
     out->password_file = r->secret.password_file;
     out->password_command = NULL;
     out->password_argv = r->secret.password_command.items;
+    out->configured_options = options_copy(call, &r->options);
 }
 
 bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)

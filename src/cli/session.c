@@ -40,18 +40,30 @@ bool session_place(struct call *call, const char **url, struct err *e)
     return true;
 }
 
-/* KiB a second as bytes; "unlimited" is negative. */
-static uint64_t limit_of(int kib)
+static void tell_mended(struct call *call, const struct repo *r)
 {
-    return kib <= 0 ? 0 : (uint64_t)kib << 10;
+    AUTO(buf) struct buf text = {0};
+
+    if (repo_mended(r) == NULL)
+        return;
+    buf_printf(&text,
+               "object %s is damaged or missing; its parity stood in for it, and \"holdfast check "
+               "--repair\" puts it back",
+               repo_mended(r));
+    output_item_warning(call->out, NULL, buf_string(&text));
+}
+
+/* From KiB a second; "unlimited" is negative, and without the option (0) *limit stays. */
+static void set_limit(int kib, uint64_t *limit)
+{
+    if (kib != 0)
+        *limit = kib < 0 ? 0 : (uint64_t)kib << 10;
 }
 
 bool session_store_options(struct call *call, struct store_options *out, struct err *e)
 {
     const struct common *c = call->common;
-    struct store_options o = {.secrets = &call->secrets,
-                              .upload_limit = limit_of(c->limit_upload),
-                              .download_limit = limit_of(c->limit_download)};
+    struct store_options o = {.secrets = &call->secrets};
 
     call->stage = STAGE_SECRET;
     for (const char *const *at = c->configured_options; at != NULL && *at != NULL; at++)
@@ -60,6 +72,8 @@ bool session_store_options(struct call *call, struct store_options *out, struct 
     for (size_t i = 0; i < c->store_options.count; i++)
         if (!store_option_set(&o, c->store_options.items[i], e))
             return err_wrap(e, "-o");
+    set_limit(c->limit_upload, &o.upload_limit);
+    set_limit(c->limit_download, &o.download_limit);
     *out = o;
     return true;
 }
@@ -86,6 +100,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
 
     if (!repo_open(s.store, &unlock, &s.repo, e))
         return err_wrap(e, "open repository %s", url);
+    tell_mended(call, s.repo);
     call->stage = STAGE_WORK;
     out->repo = TAKE(s.repo);
     out->store = TAKE(s.store);

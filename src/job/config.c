@@ -33,7 +33,7 @@ static const struct field top_fields[] = {
 /* A repository and what needs more than a row. */
 struct repository_reading {
     struct config_repository repository;
-    const struct node *retention;
+    const struct node *options, *retention;
 };
 
 #define AT(member) offsetof(struct repository_reading, member)
@@ -43,6 +43,7 @@ static const struct field repository_fields[] = {
     {"password_file", FIELD_PATH, AT(repository.secret.password_file)},
     {"password_command", FIELD_ARGV, AT(repository.secret.password_command)},
     {"key_file", FIELD_PATH, AT(repository.secret.key_file)},
+    {"options", FIELD_NODE, AT(options)},
     {"retention", FIELD_NODE, AT(retention)},
     {0},
 };
@@ -170,7 +171,8 @@ static bool read_repository(const struct config_reader *r, const struct node *n,
     struct repository_reading g = {0};
     struct config_repository *one = &g.repository;
 
-    if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &g, e))
+    if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &g, e) ||
+        !config_store_read(r, g.options, &one->options, e))
         return false;
     if (!repository_check(one->url, e))
         return config_place(r, node_find(n, "url")->line, "url", e);
@@ -488,6 +490,8 @@ static json_t *repository_show(const struct config_repository *one)
     const struct repository_reading g = {.repository = *one};
     json_t *o = fields_show(repository_fields, &g);
 
+    if (one->options.count > 0)
+        config_show(o, "options", config_store_show(&one->options));
     if (!retention_is_empty(&one->retention))
         config_show(o, "retention", fields_show(retention_fields, &one->retention));
     return o;

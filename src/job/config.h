@@ -33,6 +33,7 @@ struct config_repository {
     const char *name;
     char *url;
     struct config_secret secret; /* one member is set */
+    struct texts options;        /* of its store, as store_option_set() takes them */
     struct retention retention;  /* instead of that of the sets; empty: as these say */
 };
 

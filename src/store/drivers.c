@@ -6,6 +6,7 @@
 
 #include "store/local.h"
 #include "store/s3.h"
+#include "store/sftp.h"
 
 typedef bool driver_fn(const char *place, const struct store_options *o, struct store **out,
                        struct err *e);
@@ -16,10 +17,9 @@ struct driver {
     driver_fn *create;
 };
 
-/* Of one call. */
 enum {
-    LOCAL_ATTEMPTS = 5, /* with waits of 1.5 s at most */
-    S3_ATTEMPTS = 12,   /* with waits of about 50 s, at most 102 s */
+    LOCAL_ATTEMPTS = 5, /* of one call, with waits of 1.5 s at most */
+    SFTP_ATTEMPTS = 10, /* with waits of about 25 s, at most 51 s */
 };
 
 /* Limits and retries around a driver, which they own. */
@@ -88,9 +88,32 @@ static bool create_s3(const char *place, const struct store_options *o, struct s
     return true;
 }
 
+static bool open_sftp(const char *place, const struct store_options *o, struct store **out,
+                      struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!sftp_open(place, &o->sftp, &driver, e))
+        return false;
+    *out = stack_over(driver, o, SFTP_ATTEMPTS);
+    return true;
+}
+
+static bool create_sftp(const char *place, const struct store_options *o, struct store **out,
+                        struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!sftp_create(place, &o->sftp, &driver, e))
+        return false;
+    *out = stack_over(driver, o, SFTP_ATTEMPTS);
+    return true;
+}
+
 static const struct driver drivers[] = {
     {"local", open_local, create_local},
     {"s3", open_s3, create_s3},
+    {"sftp", open_sftp, create_sftp},
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))

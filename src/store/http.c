@@ -2,9 +2,12 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cancel.h"
 #include "base/clock.h"
@@ -22,19 +25,26 @@ enum {
     LEAST_BUFFER = 16 << 10,     /* that curl takes */
 };
 
+/* A handle of the library with the connection that it keeps. */
+struct line {
+    CURL *handle;
+    curl_socket_t socket; /* last opened */
+};
+
 struct http {
     struct http_settings settings;
     atomic_bool is_reached; /* there was a reply */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t freed;
-    CURL **idle; /* the last used is the last */
+    struct line *idle; /* the last used is the last */
     int idle_count;
     int made;
 };
 
 /* One request under way. */
 struct exchange {
+    struct line line;
     const struct http_request *request;
     struct http_reply *reply;
     size_t sent;      /* bytes of the body */
@@ -59,7 +69,7 @@ struct http *http_new(const struct http_settings *settings)
     assert(settings->connections > 0);
     (void)pthread_once(&once, start_library); /* fails for no other reason than a wrong argument */
     h->settings = *settings;
-    h->idle = mem_array((size_t)settings->connections, sizeof(CURL *));
+    h->idle = mem_array((size_t)settings->connections, sizeof(*h->idle));
     if (pthread_mutex_init(&h->lock, NULL) != 0 || pthread_cond_init(&h->freed, NULL) != 0)
         mem_exit("no lock can be made");
     return h;
@@ -70,7 +80,7 @@ void http_free(struct http *h)
     if (h == NULL)
         return;
     for (int i = 0; i < h->idle_count; i++)
-        curl_easy_cleanup(h->idle[i]);
+        curl_easy_cleanup(h->idle[i].handle);
     pthread_cond_destroy(&h->freed);
     pthread_mutex_destroy(&h->lock);
     mem_free(h->idle);
@@ -110,9 +120,9 @@ const char *http_reply_header(const struct http_reply *r, const char *name)
 /* Connections */
 
 /* One that nobody uses, the most recent; waits while all are in use. */
-static CURL *handle_take(struct http *h)
+static struct line line_take(struct http *h)
 {
-    CURL *taken = NULL;
+    struct line taken = {.handle = NULL, .socket = CURL_SOCKET_BAD};
 
     pthread_mutex_lock(&h->lock);
     while (h->idle_count == 0 && h->made == h->settings.connections)
@@ -122,21 +132,44 @@ static CURL *handle_take(struct http *h)
     else
         h->made++;
     pthread_mutex_unlock(&h->lock);
-    if (taken == NULL && (taken = curl_easy_init()) == NULL)
+    if (taken.handle == NULL && (taken.handle = curl_easy_init()) == NULL)
         mem_exit("out of memory");
     return taken;
 }
 
-static void handle_give(struct http *h, CURL *c)
+static void line_give(struct http *h, const struct line *l)
 {
-    curl_easy_reset(c); /* options only; the connection stays */
+    curl_easy_reset(l->handle); /* options only; the connection stays */
     pthread_mutex_lock(&h->lock);
-    h->idle[h->idle_count++] = c;
+    h->idle[h->idle_count++] = *l;
     pthread_cond_signal(&h->freed);
     pthread_mutex_unlock(&h->lock);
 }
 
 /* What curl calls */
+
+static int on_socket(void *arg, curl_socket_t socket, curlsocktype purpose)
+{
+    struct exchange *x = arg;
+
+    (void)purpose;
+    x->line.socket = socket;
+    return CURL_SOCKOPT_OK;
+}
+
+/*
+ * Acknowledge at once what has come.  Servers that send the head and the body of a reply by two
+ * writes with Nagle's algorithm on (radosgw does) hold the body back until the head is
+ * acknowledged, and the kernel takes 40 ms for that.  Fails for a socket that is closed, and then
+ * it is late anyway.
+ */
+static void acknowledge(const struct exchange *x)
+{
+    const int on = 1;
+
+    if (x->line.socket != CURL_SOCKET_BAD)
+        (void)setsockopt(x->line.socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
 
 static size_t on_send(char *to, size_t size, size_t count, void *arg)
 {
@@ -229,6 +262,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     if (status > 0) { /* the lines before belong to "100 Continue" */
         x->reply->status = status;
         buf_clear(headers);
+        acknowledge(x);
         return all;
     }
     while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
@@ -355,8 +389,9 @@ static bool has_body(const struct http_request *r)
     return strcmp(r->method, "PUT") == 0 || strcmp(r->method, "POST") == 0;
 }
 
-static void set_request(CURL *c, struct exchange *x, struct lines *lines)
+static void set_request(struct exchange *x, struct lines *lines)
 {
+    CURL *c = x->line.handle;
     const struct http_request *r = x->request;
 
     SET(c, CURLOPT_URL, r->url);
@@ -377,6 +412,8 @@ static void set_request(CURL *c, struct exchange *x, struct lines *lines)
     else
         SET(c, CURLOPT_CUSTOMREQUEST, r->method);
     SET(c, CURLOPT_HTTPHEADER, lines->first);
+    SET(c, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(c, CURLOPT_SOCKOPTDATA, x);
     SET(c, CURLOPT_HEADERFUNCTION, on_header);
     SET(c, CURLOPT_HEADERDATA, x);
     SET(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -426,9 +463,10 @@ bool http_send(struct http *h, const struct http_request *r, struct http_reply *
 {
     AUTO(lines) struct lines lines = {0};
     const size_t before = out->body == NULL ? 0 : out->body->size;
-    struct exchange x = {.request = r, .reply = out, .clears_up = cancel_is_requested()};
+    struct exchange x = {
+        .line = line_take(h), .request = r, .reply = out, .clears_up = cancel_is_requested()};
     char detail[CURL_ERROR_SIZE] = "";
-    CURL *c = handle_take(h);
+    CURL *c = x.line.handle;
 
     out->status = 0;
     out->has_length = false;
@@ -437,12 +475,12 @@ bool http_send(struct http *h, const struct http_request *r, struct http_reply *
     x.started_ns = clock_monotonic_ns();
     set_transport(c, &h->settings);
     set_times(c, &h->settings, r);
-    set_request(c, &x, &lines);
+    set_request(&x, &lines);
     SET(c, CURLOPT_ERRORBUFFER, detail);
 
     const CURLcode code = curl_easy_perform(c);
 
-    handle_give(h, c);
+    line_give(h, &x.line);
     if (out->status > 0)
         atomic_store(&h->is_reached, true);
     if (code == CURLE_OK)

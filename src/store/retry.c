@@ -3,6 +3,8 @@
  * wait.  The n-th wait is a random part of 100 ms * 2^(n-1), so that many clients that met
  * the same fault do not come back together.
  */
+#include "store/retry.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -42,13 +44,26 @@ static bool retry_wait(int n, struct err *e)
 }
 
 /* True when the failure in *e of attempt n is worth another one, after having waited. */
-static bool retry_again(const struct retry *r, int n, struct err *e)
+static bool is_again(int attempts, int n, struct err *e)
 {
     if (e->code != ERR_TRANSIENT)
         return false;
-    if (n >= r->attempts)
+    if (n >= attempts)
         return err_wrap(e, "gave up after %d attempts", n);
     return retry_wait(n, e);
+}
+
+static bool retry_again(const struct retry *r, int n, struct err *e)
+{
+    return is_again(r->attempts, n, e);
+}
+
+bool retry_run(int attempts, retry_fn *fn, void *arg, struct err *e)
+{
+    for (int n = 1; !fn(arg, e); n++)
+        if (!is_again(attempts, n, e))
+            return false;
+    return true;
 }
 
 static bool retry_get(struct store *s, const char *key, uint64_t offset, size_t size,

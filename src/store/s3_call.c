@@ -76,6 +76,7 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
         mem_exit("no lock can be made");
     s->options = o->s3;
     s->store.parallel = settings.connections;
+    s->store.needs_probe = true;
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
     if (!s3_place_parse(place, (enum s3_style)o->s3.style, &s->place, e) || !choose_region(s, e) ||
         !credentials_open(&s->options, o->secrets, &s->credentials, e))
@@ -113,8 +114,7 @@ static void append_host(const struct s3 *s, const char *region, struct buf *out)
     if (s->place.is_bucket_in_host)
         buf_printf(out, "%s.", s->place.bucket);
     if (s->place.region != NULL && strcmp(s->place.region, region) != 0)
-        buf_printf(out, "s3.%s.amazonaws.com%s", region,
-                   strstr(s->place.host, ".cn") == NULL ? "" : ".cn");
+        buf_printf(out, "s3.%s.amazonaws.com", region);
     else
         buf_printf(out, "%s", s->place.host);
 }

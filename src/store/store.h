@@ -31,8 +31,13 @@
 
 struct store {
     const struct store_ops *ops;
-    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache; /* store_cache_new() is part of it */
+    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;   /* store_cache_new() is part of it */
+    bool needs_probe; /* what it promises depends on a server that others made */
+
+    /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
+     * NULL: it keeps them all. */
+    const char *caveat;
 };
 
 /* What list() and stat() tell about an object. */
@@ -88,6 +93,17 @@ struct store_ops {
     void (*close)(struct store *s);
 };
 
+/*
+ * What a store does: find out with an object of its own below "probe/", which is gone afterwards.
+ * About ten calls.  Fails when a call does, whatever has been found by then.
+ */
+struct store_abilities {
+    bool is_read_at_once;    /* what was put, replaced or removed */
+    bool is_listed_at_once;  /* what was put or removed */
+    bool refuses_taken_keys; /* PUT_NEW */
+};
+MUST_CHECK bool store_probe(struct store *s, struct store_abilities *out, struct err *e);
+
 /* Keys that were taken out of the environment, in secret memory: by the first store that asks for
  * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
 struct store_secrets {
@@ -114,10 +130,18 @@ struct s3_options {
     bool no_conditional_put, insecure_no_verify_tls;
 };
 
+struct sftp_options {
+    const char *command; /* the whole command that leads to an SFTP server; NULL: ssh */
+    const char *args;    /* further arguments for ssh */
+    int connections;     /* at most; 0: the driver's choice */
+    int timeout_s;       /* of a server that says nothing; 0: the driver's choice */
+};
+
 /* How to reach a store.  {0} is the default of everything.  Strings are borrowed and outlive the
  * store. */
 struct store_options {
     struct s3_options s3;
+    struct sftp_options sftp;
     struct store_secrets *secrets;         /* NULL: variables with keys are not looked at */
     uint64_t upload_limit, download_limit; /* bytes a second; 0: none */
 };
@@ -202,7 +226,11 @@ int store_fault_calls(struct store *s);
 /* The beginning of a wrapper of another store. */
 static inline struct store store_around(const struct store_ops *ops, const struct store *next)
 {
-    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+    return (struct store){.ops = ops,
+                          .parallel = next->parallel,
+                          .has_cache = next->has_cache,
+                          .needs_probe = next->needs_probe,
+                          .caveat = next->caveat};
 }
 
 /* At least 1. */

@@ -29,7 +29,7 @@ class Program(rig.Program):
 
     def environment(self, extra=None):
         # No lines of progress: thousands of runs print them to nobody.
-        return super().environment({**gateway.KEYS, "XDG_CACHE_HOME": self.cache, "HOME": self.cache,
+        return super().environment({**gateway.KEYS, "HOLDFAST_CACHE_DIR": self.cache,
                                     "HOLDFAST_PROGRESS_FPS": "1", **(extra or {})})
 
     def start(self, *words, **how):
