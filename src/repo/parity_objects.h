@@ -58,8 +58,8 @@ MUST_CHECK bool object_prove(struct repo *r, const char *key, struct slice bytes
 /* Remove parity of packs and of the index whose objects are gone, or all where it is off. */
 MUST_CHECK bool parity_sweep(struct repo *r, struct err *e);
 
-/* ERR_CORRUPT when a snapshot or commit is gone whose parity is there: what only it needs must not be
- * collected. */
+/* ERR_CORRUPT when a snapshot or commit is gone whose parity is there: what only it needs must not
+ * be collected. */
 MUST_CHECK bool parity_check_losses(struct repo *r, struct err *e);
 
 /* Whether an object was lost, of which a listing showed parity and not the object. */
