@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/probed.h"
 #include "cli/progress.h"
 #include "cli/prune.h"
 #include "cli/render.h"
@@ -97,8 +98,14 @@ bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice
                               .progress = progress_step,
                               .arg = &view};
     struct prune_stats stats = {0};
+    const char *url = NULL;
 
     if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
+        return false;
+    if (!session_place(call, &url, e))
+        return false;
+    call->stage = STAGE_WORK;
+    if (!c->is_dry_run && !probed_require(call, url, repo_store(r), e))
         return false;
     if (!progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;

@@ -13,6 +13,7 @@ const struct command *const commands[] = {
     &command_find,
     &command_diff,
     &command_dump,
+    &command_copy,
     &command_check,
     &command_drill,
     &command_forget,

@@ -24,21 +24,29 @@ static bool folder_root(const struct call *call, struct buf *out)
     return out->size > 0;
 }
 
+bool nearby_folder(const struct call *call, const char *url, struct buf *out)
+{
+    char name[2 * NAME_BYTES + 1];
+    struct hash sum;
+
+    if (call->common->no_cache || !folder_root(call, out))
+        return false;
+    sha256(slice_string(url), &sum);
+    hex_encode(SLICE_OF(sum.bytes, NAME_BYTES), name);
+    buf_printf(out, "/%s", name);
+    return true;
+}
+
 struct store *nearby_store(const struct call *call, const char *url, struct store *s)
 {
     AUTO(buf) struct buf folder = {0};
     const struct store_options plain = {0};
     struct store *near = NULL;
-    char name[2 * NAME_BYTES + 1];
-    struct hash sum;
     struct err ignored;
 
-    if (store_parallel(s) < 2 || call->common->no_cache || call->command->wants_store_itself ||
-        !folder_root(call, &folder))
+    if (store_parallel(s) < 2 || call->command->wants_store_itself ||
+        !nearby_folder(call, url, &folder))
         return s;
-    sha256(slice_string(url), &sum);
-    hex_encode(SLICE_OF(sum.bytes, NAME_BYTES), name);
-    buf_printf(&folder, "/%s", name);
 
     const char *path = buf_string(&folder);
 

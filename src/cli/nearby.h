@@ -14,4 +14,8 @@
  */
 struct store *nearby_store(const struct call *call, const char *url, struct store *s);
 
+/* Append the path of that folder, which need not be there.  False with --no-cache, and where
+ * nothing says where it would be. */
+bool nearby_folder(const struct call *call, const char *url, struct buf *out);
+
 #endif

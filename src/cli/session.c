@@ -53,18 +53,17 @@ static void tell_mended(struct call *call, const struct repo *r)
     output_item_warning(call->out, NULL, buf_string(&text));
 }
 
-/* KiB a second as bytes; "unlimited" is negative. */
-static uint64_t limit_of(int kib)
+/* From KiB a second; "unlimited" is negative, and without the option (0) *limit stays. */
+static void set_limit(int kib, uint64_t *limit)
 {
-    return kib <= 0 ? 0 : (uint64_t)kib << 10;
+    if (kib != 0)
+        *limit = kib < 0 ? 0 : (uint64_t)kib << 10;
 }
 
 bool session_store_options(struct call *call, struct store_options *out, struct err *e)
 {
     const struct common *c = call->common;
-    struct store_options o = {.secrets = &call->secrets,
-                              .upload_limit = limit_of(c->limit_upload),
-                              .download_limit = limit_of(c->limit_download)};
+    struct store_options o = {.secrets = &call->secrets};
 
     call->stage = STAGE_SECRET;
     for (const char *const *at = c->configured_options; at != NULL && *at != NULL; at++)
@@ -73,6 +72,8 @@ bool session_store_options(struct call *call, struct store_options *out, struct 
     for (size_t i = 0; i < c->store_options.count; i++)
         if (!store_option_set(&o, c->store_options.items[i], e))
             return err_wrap(e, "-o");
+    set_limit(c->limit_upload, &o.upload_limit);
+    set_limit(c->limit_download, &o.download_limit);
     *out = o;
     return true;
 }

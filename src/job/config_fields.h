@@ -86,6 +86,11 @@ MUST_CHECK bool sources_read(const struct config_reader *r, const struct node *l
                              struct config_set *out, struct err *e);
 json_t *source_show(const struct config_source *s);
 
+/* Options of a store, "NAME=VALUE" each; n may be NULL (config_store.c) */
+MUST_CHECK bool config_store_read(const struct config_reader *r, const struct node *n,
+                                  struct texts *out, struct err *e);
+json_t *config_store_show(const struct texts *t);
+
 /* At most one way to the secret is given, or exactly one. */
 MUST_CHECK bool secret_check(const struct config_reader *r, const struct node *n,
                              const struct config_secret *s, bool is_required, struct err *e);

@@ -152,8 +152,25 @@ static bool config_put(struct repo *r, struct err *e)
     return err_set(e, ERR_EXISTS, "another repository was made at this place at the same moment");
 }
 
-bool repo_create(struct store *s, const struct unlock *with, const char *label, struct repo **out,
-                 struct err *e)
+static void chunk_keys_choose(struct repo_keys *k, const struct repo *like)
+{
+    if (like != NULL) {
+        memcpy(k->chunk_id, like->keys->chunk_id, SEAL_KEY_SIZE);
+        memcpy(k->cut, like->keys->cut, SEAL_KEY_SIZE);
+        return;
+    }
+    random_bytes(k->chunk_id, SEAL_KEY_SIZE);
+    random_bytes(k->cut, SEAL_KEY_SIZE);
+}
+
+bool repo_is_like(const struct repo *a, const struct repo *b)
+{
+    return equal_ct(a->keys->chunk_id, b->keys->chunk_id, SEAL_KEY_SIZE) &&
+           equal_ct(a->keys->cut, b->keys->cut, SEAL_KEY_SIZE);
+}
+
+bool repo_create_like(struct store *s, const struct repo *like, const struct unlock *with,
+                      const char *label, struct repo **out, struct err *e)
 {
     AUTO(repo) struct repo *r = repo_new(s);
     struct key_slot slot = {0};
@@ -164,8 +181,7 @@ bool repo_create(struct store *s, const struct unlock *with, const char *label, 
     r->created_ns = clock_now_ns();
     random_bytes(r->id, sizeof(r->id));
     random_bytes(r->keys->master, SEAL_KEY_SIZE);
-    random_bytes(r->keys->chunk_id, SEAL_KEY_SIZE);
-    random_bytes(r->keys->cut, SEAL_KEY_SIZE);
+    chunk_keys_choose(r->keys, like);
     class_keys_derive(r->keys);
     repo_finish(r);
 
@@ -176,6 +192,12 @@ bool repo_create(struct store *s, const struct unlock *with, const char *label, 
         return false;
     *out = TAKE(r);
     return true;
+}
+
+bool repo_create(struct store *s, const struct unlock *with, const char *label, struct repo **out,
+                 struct err *e)
+{
+    return repo_create_like(s, NULL, with, label, out, e);
 }
 
 /* Opening */

@@ -59,6 +59,17 @@ MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const ch
                             struct repo **out, struct err *e);
 
 /*
+ * The same, but chunks are cut and named as in another repository, so that what they hold can be
+ * copied between the two (like NULL: as in no other).  Whoever can open either learns both keys.
+ */
+MUST_CHECK bool repo_create_like(struct store *s, const struct repo *like,
+                                 const struct unlock *with, const char *label, struct repo **out,
+                                 struct err *e);
+
+/* Whether chunks are cut and named alike in both. */
+bool repo_is_like(const struct repo *a, const struct repo *b);
+
+/*
  * Open.  ERR_NOT_FOUND when the store holds no config, ERR_DENIED when no slot of this kind
  * opens with the secret, ERR_CORRUPT for damaged or hostile slots or config (a slot with
  * parameters beyond FORMAT.md is refused before anything is computed with them; other slots
@@ -123,7 +134,7 @@ struct snapshot {
     char **tags;
     size_t tag_count;
     bool has_parent, has_prev, has_original;
-    struct hash parent, prev, original; /* original: what `tag` made this one from */
+    struct hash parent, prev, original; /* original: what `tag` or `copy` made this one from */
     uint8_t writer[16];
     uint64_t seq;
     char *program;
@@ -410,6 +421,50 @@ MUST_CHECK bool repo_is_collecting(struct repo *r, bool *out, struct err *e);
 
 /* Forget the loaded index, so that the next repo_load_index() sees the present state. */
 void repo_drop_index(struct repo *r);
+
+/* Copying (copy.c) */
+
+/* The id that a snapshot and its copies share: that of the first of them. */
+const struct hash *snapshot_origin(const struct snapshot *s);
+
+/* Whether both are the same state of the same thing with the same tags: one is a copy of the other,
+ * or they are copies of the same. */
+bool snapshot_is_copy(const struct snapshot *a, const struct snapshot *b);
+
+enum copy_outcome {
+    COPY_DONE,
+    COPY_FAILED, /* damaged in the source, or gone from it */
+};
+
+struct copy_options {
+    bool is_dry_run;
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    /* A snapshot was dealt with.  copy is its id in the destination (zero in a dry run); why, when
+     * it failed. */
+    void (*told)(void *arg, const struct snapshot *s, enum copy_outcome outcome,
+                 const struct hash *copy, const struct err *why);
+    void *arg;
+};
+
+struct copy_stats {
+    uint64_t snapshots_copied, snapshots_present, snapshots_failed;
+    uint64_t chunks, bytes;         /* that the destination lacked, plain */
+    uint64_t frames, frames_stored; /* read, and their bytes as stored */
+    uint64_t packs, bytes_stored;   /* written */
+    bool is_source_failure;         /* the source's store ended the run, not the destination's */
+};
+
+/*
+ * Copy committed snapshots of one repository into another, in the order given, without those that
+ * are there.  Each is committed when all that it needs is durable in the destination and proved by
+ * its ids; what is damaged in the source fails that snapshot only (out->snapshots_failed).  False,
+ * with the snapshots copied until then committed, when a store fails or the run is cancelled; a
+ * further run finds what was moved.  ERR_USAGE when repo_is_like() is false or both are the same
+ * repository.  *out is set in any case.  Drops the loaded index of both.
+ */
+MUST_CHECK bool copy_run(struct repo *from, struct repo *to, struct snapshot *const *snapshots,
+                         size_t count, const struct copy_options *o, struct copy_stats *out,
+                         struct err *e);
 
 /* Collecting (prune.c), checking (check.c), repairing (repair.c) */
 

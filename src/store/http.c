@@ -2,24 +2,33 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/http_reply.h"
 
 enum {
-    CONNECT_MS = 10 * 1000,
-    SLOW_BYTES = 100,        /* fewer in a second are standing still */
-    SLOWEST_BYTES = 4 << 10, /* a second, of a whole request */
-    CLEAR_UP_MS = 10 * 1000, /* of a request begun after the call to stop */
-    HEADERS_MAX = 64 << 10,
+    CONNECT_MS = 10 * 1000,      /* with all that TLS has to say; less when stalls may last less */
+    SLOW_BYTES = 100,            /* fewer in a second are standing still */
+    SLOWEST_BYTES = 4 << 10,     /* a second, of a whole request */
+    CLEAR_UP_MS = 10 * 1000,     /* of a request begun after the call to stop */
     FAILURE_MAX = 64 << 10,      /* of a body that says what went wrong */
     TRANSFER_BUFFER = 512 << 10, /* bytes */
     LEAST_BUFFER = 16 << 10,     /* that curl takes */
+};
+
+/* A handle of the library with the connection that it keeps. */
+struct line {
+    CURL *handle;
+    curl_socket_t socket; /* last opened */
 };
 
 struct http {
@@ -28,13 +37,14 @@ struct http {
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t freed;
-    CURL **idle; /* the last used is the last */
+    struct line *idle; /* the last used is the last */
     int idle_count;
     int made;
 };
 
 /* One request under way. */
 struct exchange {
+    struct line line;
     const struct http_request *request;
     struct http_reply *reply;
     size_t sent;      /* bytes of the body */
@@ -59,7 +69,7 @@ struct http *http_new(const struct http_settings *settings)
     assert(settings->connections > 0);
     (void)pthread_once(&once, start_library); /* fails for no other reason than a wrong argument */
     h->settings = *settings;
-    h->idle = mem_array((size_t)settings->connections, sizeof(CURL *));
+    h->idle = mem_array((size_t)settings->connections, sizeof(*h->idle));
     if (pthread_mutex_init(&h->lock, NULL) != 0 || pthread_cond_init(&h->freed, NULL) != 0)
         mem_exit("no lock can be made");
     return h;
@@ -70,7 +80,7 @@ void http_free(struct http *h)
     if (h == NULL)
         return;
     for (int i = 0; i < h->idle_count; i++)
-        curl_easy_cleanup(h->idle[i]);
+        curl_easy_cleanup(h->idle[i].handle);
     pthread_cond_destroy(&h->freed);
     pthread_mutex_destroy(&h->lock);
     mem_free(h->idle);
@@ -82,37 +92,12 @@ void http_auto(struct http **h)
     http_free(*h);
 }
 
-void http_reply_done(struct http_reply *r)
-{
-    buf_done(&r->headers);
-    buf_done(&r->failure);
-}
-
-void http_reply_auto(struct http_reply *r)
-{
-    http_reply_done(r);
-}
-
-const char *http_reply_header(const struct http_reply *r, const char *name)
-{
-    const size_t size = strlen(name);
-
-    for (size_t at = 0; at < r->headers.size;) {
-        const char *line = (const char *)r->headers.data + at;
-
-        if (strncmp(line, name, size) == 0 && line[size] == ':')
-            return line + size + 1 + strspn(line + size + 1, " \t");
-        at += strlen(line) + 1;
-    }
-    return NULL;
-}
-
 /* Connections */
 
 /* One that nobody uses, the most recent; waits while all are in use. */
-static CURL *handle_take(struct http *h)
+static struct line line_take(struct http *h)
 {
-    CURL *taken = NULL;
+    struct line taken = {.handle = NULL, .socket = CURL_SOCKET_BAD};
 
     pthread_mutex_lock(&h->lock);
     while (h->idle_count == 0 && h->made == h->settings.connections)
@@ -122,21 +107,44 @@ static CURL *handle_take(struct http *h)
     else
         h->made++;
     pthread_mutex_unlock(&h->lock);
-    if (taken == NULL && (taken = curl_easy_init()) == NULL)
+    if (taken.handle == NULL && (taken.handle = curl_easy_init()) == NULL)
         mem_exit("out of memory");
     return taken;
 }
 
-static void handle_give(struct http *h, CURL *c)
+static void line_give(struct http *h, const struct line *l)
 {
-    curl_easy_reset(c); /* options only; the connection stays */
+    curl_easy_reset(l->handle); /* options only; the connection stays */
     pthread_mutex_lock(&h->lock);
-    h->idle[h->idle_count++] = c;
+    h->idle[h->idle_count++] = *l;
     pthread_cond_signal(&h->freed);
     pthread_mutex_unlock(&h->lock);
 }
 
 /* What curl calls */
+
+static int on_socket(void *arg, curl_socket_t socket, curlsocktype purpose)
+{
+    struct exchange *x = arg;
+
+    (void)purpose;
+    x->line.socket = socket;
+    return CURL_SOCKOPT_OK;
+}
+
+/*
+ * Acknowledge at once what has come.  Servers that send the head and the body of a reply by two
+ * writes with Nagle's algorithm on (radosgw does) hold the body back until the head is
+ * acknowledged, and the kernel takes 40 ms for that.  Fails for a socket that is closed, and then
+ * it is late anyway.
+ */
+static void acknowledge(const struct exchange *x)
+{
+    const int on = 1;
+
+    if (x->line.socket != CURL_SOCKET_BAD)
+        (void)setsockopt(x->line.socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
 
 static size_t on_send(char *to, size_t size, size_t count, void *arg)
 {
@@ -192,19 +200,6 @@ static size_t on_body(char *from, size_t size, size_t count, void *arg)
     return n;
 }
 
-/* "HTTP/1.1 200 OK"; 0 for another line. */
-static int status_of(const char *line, size_t size)
-{
-    const char *blank = memchr(line, ' ', size);
-    int status = 0;
-
-    if (size < 5 || memcmp(line, "HTTP/", 5) != 0 || blank == NULL)
-        return 0;
-    for (const char *c = blank + 1; c < line + size && *c >= '0' && *c <= '9' && status < 1000; c++)
-        status = 10 * status + (*c - '0');
-    return status;
-}
-
 /* Make room at once for a body whose length is told. */
 static void expect_body(struct exchange *x)
 {
@@ -221,33 +216,21 @@ static void expect_body(struct exchange *x)
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
     struct exchange *x = arg;
-    struct buf *headers = &x->reply->headers;
     const size_t all = size * count;
-    const int status = status_of(line, all);
-    size_t n = all;
 
-    if (status > 0) { /* the lines before belong to "100 Continue" */
-        x->reply->status = status;
-        buf_clear(headers);
+    switch (http_reply_take(x->reply, line, all)) {
+    case HTTP_LINE_STATUS:
+        acknowledge(x);
         return all;
-    }
-    while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
-        n--;
-    if (n == 0) {
+    case HTTP_LINE_END:
         expect_body(x);
         return all;
+    case HTTP_LINE_HEADER:
+        return all;
+    case HTTP_LINE_REFUSED:
+        break;
     }
-    if (headers->size + n >= HEADERS_MAX || memchr(line, '\0', n) != NULL)
-        return 0;
-
-    char *kept = (char *)buf_extend(headers, n + 1);
-
-    memcpy(kept, line, n);
-    kept[n] = '\0';
-    for (char *c = kept; *c != '\0' && *c != ':'; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return all;
+    return 0;
 }
 
 static int on_progress(void *arg, curl_off_t to_get, curl_off_t got, curl_off_t to_send,
@@ -341,7 +324,7 @@ static void set_times(CURL *c, const struct http_settings *s, const struct http_
 {
     const int64_t bytes = (int64_t)(r->body.size + r->reply_max);
 
-    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->stall_ms < CONNECT_MS ? s->stall_ms : CONNECT_MS));
     SET(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
     SET(c, CURLOPT_LOW_SPEED_TIME, (long)((s->stall_ms + 999) / 1000));
     SET(c, CURLOPT_TIMEOUT_MS,
@@ -355,8 +338,9 @@ static bool has_body(const struct http_request *r)
     return strcmp(r->method, "PUT") == 0 || strcmp(r->method, "POST") == 0;
 }
 
-static void set_request(CURL *c, struct exchange *x, struct lines *lines)
+static void set_request(struct exchange *x, struct lines *lines)
 {
+    CURL *c = x->line.handle;
     const struct http_request *r = x->request;
 
     SET(c, CURLOPT_URL, r->url);
@@ -377,6 +361,8 @@ static void set_request(CURL *c, struct exchange *x, struct lines *lines)
     else
         SET(c, CURLOPT_CUSTOMREQUEST, r->method);
     SET(c, CURLOPT_HTTPHEADER, lines->first);
+    SET(c, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(c, CURLOPT_SOCKOPTDATA, x);
     SET(c, CURLOPT_HEADERFUNCTION, on_header);
     SET(c, CURLOPT_HEADERDATA, x);
     SET(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -390,6 +376,13 @@ static void set_request(CURL *c, struct exchange *x, struct lines *lines)
 static const char *sentence_of(CURLcode code, const char *detail)
 {
     return detail[0] != '\0' ? detail : curl_easy_strerror(code);
+}
+
+/* Whether a sentence about TLS is one about the connection below it: OpenSSL's own errors begin
+ * with "error:", but an end that comes too early is one of them. */
+static bool is_broken_off(const char *sentence)
+{
+    return strstr(sentence, "error:") == NULL || strstr(sentence, "unexpected eof") != NULL;
 }
 
 static bool transfer_failed(struct http *h, CURLcode code, const struct exchange *x,
@@ -408,6 +401,11 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_COULDNT_RESOLVE_PROXY:
         /* A name that never worked is a wrong name, and later the name server has a bad day. */
         return err_set(e, atomic_load(&h->is_reached) ? ERR_TRANSIENT : ERR_FATAL, "%s", sentence);
+    case CURLE_SSL_CONNECT_ERROR:
+        /* Who never spoke TLS will not learn it; who breaks off may come back. */
+        return err_set(
+            e, atomic_load(&h->is_reached) || is_broken_off(sentence) ? ERR_TRANSIENT : ERR_FATAL,
+            "%s", sentence);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
@@ -415,7 +413,6 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(e, ERR_USAGE, "%s", sentence);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(e, ERR_USAGE, "%s", sentence);
     default:
         return err_set(e, ERR_TRANSIENT, "%s", sentence);
@@ -426,9 +423,10 @@ bool http_send(struct http *h, const struct http_request *r, struct http_reply *
 {
     AUTO(lines) struct lines lines = {0};
     const size_t before = out->body == NULL ? 0 : out->body->size;
-    struct exchange x = {.request = r, .reply = out, .clears_up = cancel_is_requested()};
+    struct exchange x = {
+        .line = line_take(h), .request = r, .reply = out, .clears_up = cancel_is_requested()};
     char detail[CURL_ERROR_SIZE] = "";
-    CURL *c = handle_take(h);
+    CURL *c = x.line.handle;
 
     out->status = 0;
     out->has_length = false;
@@ -437,12 +435,12 @@ bool http_send(struct http *h, const struct http_request *r, struct http_reply *
     x.started_ns = clock_monotonic_ns();
     set_transport(c, &h->settings);
     set_times(c, &h->settings, r);
-    set_request(c, &x, &lines);
+    set_request(&x, &lines);
     SET(c, CURLOPT_ERRORBUFFER, detail);
 
     const CURLcode code = curl_easy_perform(c);
 
-    handle_give(h, c);
+    line_give(h, &x.line);
     if (out->status > 0)
         atomic_store(&h->is_reached, true);
     if (code == CURLE_OK)

@@ -20,6 +20,7 @@
 #include "codec/hash.h"
 #include "store/object_key.h"
 #include "store/object_list.h"
+#include "store/retry.h"
 #include "store/s3_call.h"
 
 enum {
@@ -450,9 +451,9 @@ static bool refuse_item(void *arg, const struct s3_item *item, struct err *e)
                    s->place.bucket, item->key);
 }
 
-bool s3_prepare(struct store *store, struct err *e)
+static bool prepare_once(void *arg, struct err *e)
 {
-    struct s3 *s = s3_of(store);
+    struct s3 *s = arg;
     const struct sigv4_pair query[] = {{"list-type", "2"},
                                        {"encoding-type", "url"},
                                        {"max-keys", "1"},
@@ -469,4 +470,11 @@ bool s3_prepare(struct store *store, struct err *e)
     if (s3_call(s, &r, &reply, e))
         return s3_list_parse(buf_slice(&body), refuse_item, s, &page, e);
     return e->code == ERR_NOT_FOUND && make_bucket(s, e);
+}
+
+bool s3_prepare(struct store *store, struct err *e)
+{
+    const struct patience p = s3_patience(&s3_of(store)->options);
+
+    return retry_run(&p, prepare_once, s3_of(store), e);
 }

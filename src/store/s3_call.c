@@ -9,10 +9,13 @@
 #include "base/text.h"
 #include "codec/hash.h"
 #include "store/pause.h"
+#include "store/s3.h"
 
 enum {
     CONNECTIONS = 8,
     TIMEOUT_S = 60,
+    PATIENCE_S = 60,
+    ATTEMPTS = 3,     /* also when each takes longer than patience lasts */
     SENDINGS_MAX = 3, /* of one request, with what was put right in between */
     HOLD_MAX_S = 30,  /* a store that asks for longer is asked again all the same */
     HEADERS_ROOM = 16,
@@ -24,6 +27,11 @@ enum {
 static const char default_region[] = "us-east-1";
 
 /* Life */
+
+struct patience s3_patience(const struct s3_options *o)
+{
+    return (struct patience){ATTEMPTS, (o->patience_s > 0 ? o->patience_s : PATIENCE_S) * NS_PER_S};
+}
 
 void s3_free(struct s3 *s)
 {
@@ -76,6 +84,7 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
         mem_exit("no lock can be made");
     s->options = o->s3;
     s->store.parallel = settings.connections;
+    s->store.needs_probe = true;
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
     if (!s3_place_parse(place, (enum s3_style)o->s3.style, &s->place, e) || !choose_region(s, e) ||
         !credentials_open(&s->options, o->secrets, &s->credentials, e))
@@ -113,8 +122,7 @@ static void append_host(const struct s3 *s, const char *region, struct buf *out)
     if (s->place.is_bucket_in_host)
         buf_printf(out, "%s.", s->place.bucket);
     if (s->place.region != NULL && strcmp(s->place.region, region) != 0)
-        buf_printf(out, "s3.%s.amazonaws.com%s", region,
-                   strstr(s->place.host, ".cn") == NULL ? "" : ".cn");
+        buf_printf(out, "s3.%s.amazonaws.com", region);
     else
         buf_printf(out, "%s", s->place.host);
 }

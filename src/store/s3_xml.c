@@ -159,6 +159,7 @@ void s3_error_parse(struct slice reply, struct s3_error *out)
 void s3_page_auto(struct s3_page *p)
 {
     buf_done(&p->token);
+    buf_done(&p->upload);
 }
 
 static int hex_digit(uint8_t c)
@@ -227,10 +228,17 @@ static bool set_size(struct listing *l, const char *text, struct err *e)
     return false;
 }
 
-static void set_token(struct listing *l, struct slice text)
+static void set_text(struct buf *out, struct slice text)
+{
+    buf_clear(out);
+    buf_append_slice(out, text);
+}
+
+static bool set_marker(struct listing *l, struct slice text, struct err *e)
 {
     buf_clear(&l->page->token);
-    buf_append_slice(&l->page->token, text);
+    return url_decode(text, &l->page->token) ||
+           err_set(e, ERR_TRANSIENT, "the reply is no answer of S3: a key is not encoded");
 }
 
 /* Tell the item that is complete, and make ready for the next. */
@@ -265,7 +273,7 @@ static bool on_object(void *arg, const char *path, struct buf *text, struct err 
     if (strcmp(name, "IsTruncated") == 0)
         l->page->is_truncated = strcmp(buf_string(text), "true") == 0;
     else if (strcmp(name, "NextContinuationToken") == 0)
-        set_token(l, buf_slice(text));
+        set_text(&l->page->token, buf_slice(text));
     return true;
 }
 
@@ -287,7 +295,9 @@ static bool on_upload(void *arg, const char *path, struct buf *text, struct err 
     else if (strcmp(name, "IsTruncated") == 0)
         l->page->is_truncated = strcmp(buf_string(text), "true") == 0;
     else if (strcmp(name, "NextKeyMarker") == 0)
-        set_token(l, buf_slice(text));
+        return set_marker(l, buf_slice(text), e);
+    else if (strcmp(name, "NextUploadIdMarker") == 0)
+        set_text(&l->page->upload, buf_slice(text));
     return true;
 }
 
@@ -295,6 +305,7 @@ static bool walk_listing(struct slice reply, element_fn *fn, struct listing *l, 
 {
     l->page->is_truncated = false;
     buf_clear(&l->page->token);
+    buf_clear(&l->page->upload);
 
     const bool is_read = walk_all(reply, fn, l, e);
 

@@ -30,6 +30,7 @@ typedef bool s3_item_fn(void *arg, const struct s3_item *item, struct err *e);
 struct s3_page {
     bool is_truncated;
     struct buf token;
+    struct buf upload; /* beside it, of listings of uploads */
 };
 void s3_page_auto(struct s3_page *p);
 
@@ -49,8 +50,8 @@ MUST_CHECK bool s3_begun_parse(struct slice reply, struct buf *id, struct err *e
 /* CompleteMultipartUpload: whether it says so. */
 MUST_CHECK bool s3_completed_parse(struct slice reply, struct err *e);
 
-/* ListMultipartUploads with encoding-type=url; token is the next key marker.  Of an item size is 0
- * and mtime the beginning; id is given beside it. */
+/* ListMultipartUploads with encoding-type=url; token is the next key marker, decoded.  Of an
+ * item size is 0 and mtime the beginning; id is given beside it. */
 typedef bool s3_upload_fn(void *arg, const struct s3_item *item, const char *id, struct err *e);
 MUST_CHECK bool s3_uploads_parse(struct slice reply, s3_upload_fn *fn, void *arg,
                                  struct s3_page *out, struct err *e);

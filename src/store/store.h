@@ -31,8 +31,13 @@
 
 struct store {
     const struct store_ops *ops;
-    int parallel;   /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache; /* store_cache_new() is part of it */
+    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;   /* store_cache_new() is part of it */
+    bool needs_probe; /* what it promises depends on a server that others made */
+
+    /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
+     * NULL: it keeps them all. */
+    const char *caveat;
 };
 
 /* What list() and stat() tell about an object. */
@@ -88,6 +93,17 @@ struct store_ops {
     void (*close)(struct store *s);
 };
 
+/*
+ * What a store does: find out with an object of its own below "probe/", which is gone afterwards.
+ * About ten calls.  Fails when a call does, whatever has been found by then.
+ */
+struct store_abilities {
+    bool is_read_at_once;    /* what was put, replaced or removed */
+    bool is_listed_at_once;  /* what was put or removed */
+    bool refuses_taken_keys; /* PUT_NEW */
+};
+MUST_CHECK bool store_probe(struct store *s, struct store_abilities *out, struct err *e);
+
 /* Keys that were taken out of the environment, in secret memory: by the first store that asks for
  * them, for all that one run opens.  {0} holds none; AUTO(store_secrets). */
 struct store_secrets {
@@ -110,14 +126,23 @@ struct s3_options {
     const char *ca_file, *proxy;
     int style;       /* enum s3_style */
     int connections; /* at once; 0: the driver's choice */
+    int patience_s;  /* for failures that pass; 0: the driver's choice */
     int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
     bool no_conditional_put, insecure_no_verify_tls;
+};
+
+struct sftp_options {
+    const char *command; /* the whole command that leads to an SFTP server; NULL: ssh */
+    const char *args;    /* further arguments for ssh */
+    int connections;     /* at most; 0: the driver's choice */
+    int timeout_s;       /* of a server that says nothing; 0: the driver's choice */
 };
 
 /* How to reach a store.  {0} is the default of everything.  Strings are borrowed and outlive the
  * store. */
 struct store_options {
     struct s3_options s3;
+    struct sftp_options sftp;
     struct store_secrets *secrets;         /* NULL: variables with keys are not looked at */
     uint64_t upload_limit, download_limit; /* bytes a second; 0: none */
 };
@@ -161,10 +186,14 @@ struct store *store_memory_share(struct store *s);
 
 /*
  * Wrapper that repeats what failed with ERR_TRANSIENT, at most attempts times in all, with
- * waits that double from 100 ms and full jitter.  Owns next.  A put() whose earlier attempt
- * may have been applied and that now meets ERR_EXISTS compares the bytes: equal is success.
+ * waits that double from 100 ms and full jitter; what still fails then is ERR_FATAL.  Owns next.  A
+ * put() whose earlier attempt may have been applied and that now meets ERR_EXISTS compares the
+ * bytes: equal is success.
  */
 struct store *store_retry_new(struct store *next, int attempts);
+
+/* The same, and it goes on until time_ns have passed since the call first failed. */
+struct store *store_retry_patiently(struct store *next, int attempts, int64_t time_ns);
 
 /* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
  * limit.  Owns next. */
@@ -202,7 +231,11 @@ int store_fault_calls(struct store *s);
 /* The beginning of a wrapper of another store. */
 static inline struct store store_around(const struct store_ops *ops, const struct store *next)
 {
-    return (struct store){.ops = ops, .parallel = next->parallel, .has_cache = next->has_cache};
+    return (struct store){.ops = ops,
+                          .parallel = next->parallel,
+                          .has_cache = next->has_cache,
+                          .needs_probe = next->needs_probe,
+                          .caveat = next->caveat};
 }
 
 /* At least 1. */

@@ -10,6 +10,7 @@
 enum setting_kind {
     SETTING_TEXT,   /* const char *, not empty */
     SETTING_NUMBER, /* int, above 0 */
+    SETTING_SPEED,  /* uint64_t, bytes a second, from KiB a second */
     SETTING_FLAG,   /* bool: "true" or "false" */
     SETTING_DENIAL, /* the same, stored as its opposite */
     SETTING_CHOICE, /* int: which of the words */
@@ -23,6 +24,8 @@ struct setting {
     const char *const *words; /* ends with NULL */
     int most;                 /* of a number */
 };
+
+enum { SPEED_MAX = 1 << 30 }; /* KiB a second */
 
 #define AT(member) offsetof(struct store_options, member)
 
@@ -43,12 +46,26 @@ static const struct setting settings[] = {
     {"s3.proxy", SETTING_TEXT, AT(s3.proxy), "URL", "Reach the store through this proxy", NULL, 0},
     {"s3.connections", SETTING_NUMBER, AT(s3.connections), "N", "Use at most N connections; 8",
      NULL, 64},
+    {"s3.patience", SETTING_NUMBER, AT(s3.patience_s), "SECONDS",
+     "Repeat for SECONDS what fails for a moment; 60", NULL, 86400},
     {"s3.timeout", SETTING_NUMBER, AT(s3.timeout_s), "SECONDS",
      "Give up a transfer that stands still for SECONDS; 60", NULL, 3600},
     {"s3.conditional-put", SETTING_DENIAL, AT(s3.no_conditional_put), "true|false",
      "Let the store refuse to replace objects; true", NULL, 0},
+    {"limit-upload", SETTING_SPEED, AT(upload_limit), "KIB", "Send at most KIB KiB a second", NULL,
+     SPEED_MAX},
+    {"limit-download", SETTING_SPEED, AT(download_limit), "KIB", "Get at most KIB KiB a second",
+     NULL, SPEED_MAX},
     {"s3.insecure-no-verify-tls", SETTING_FLAG, AT(s3.insecure_no_verify_tls), "true|false",
      "Talk to whoever answers: verify no certificate", NULL, 0},
+    {"sftp.command", SETTING_TEXT, AT(sftp.command), "COMMAND",
+     "Reach the SFTP server by COMMAND instead of ssh", NULL, 0},
+    {"sftp.args", SETTING_TEXT, AT(sftp.args), "ARGUMENTS", "Give ssh these arguments, too", NULL,
+     0},
+    {"sftp.connections", SETTING_NUMBER, AT(sftp.connections), "N", "Use at most N connections; 3",
+     NULL, 16},
+    {"sftp.timeout", SETTING_NUMBER, AT(sftp.timeout_s), "SECONDS",
+     "Give up a server that says nothing for SECONDS; 60", NULL, 3600},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -113,6 +130,7 @@ static bool set_value(const struct setting *s, struct store_options *o, const ch
                       struct err *e)
 {
     void *at = (char *)o + s->offset;
+    int n = 0;
 
     if (text[0] == '\0')
         return err_set(e, ERR_USAGE, "the value is empty");
@@ -122,6 +140,11 @@ static bool set_value(const struct setting *s, struct store_options *o, const ch
         return true;
     case SETTING_NUMBER:
         return set_number(s, text, at, e);
+    case SETTING_SPEED:
+        if (!set_number(s, text, &n, e))
+            return false;
+        *(uint64_t *)at = (uint64_t)n << 10;
+        return true;
     case SETTING_FLAG:
         return set_flag(text, false, at, e);
     case SETTING_DENIAL:

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "codec/json.h"
 #include "support/fixture.h"
 
 /* Two repositories on lines 1 to 3; what tests append begins on line 4. */
@@ -101,6 +102,35 @@ TEST(a_repository_has_a_place_and_one_way_to_its_secret)
     ck_assert_str_eq(c->repositories[2].secret.key_file, "/etc/k");
     ck_assert_str_eq(c->state, "/var/lib/holdfast");
     ck_assert_str_eq(c->catalog, "sqlite");
+}
+END
+
+TEST(a_repository_may_have_options_of_its_store)
+{
+    AUTO(config)
+    struct config *c = load(HEAD "  k: {url: 's3:https://h/b', key_file: /etc/k, options: {"
+                                 "s3.region: eu-west-1, s3.connections: 4, limit-upload: 500}}\n");
+    AUTO(json) json_t *shown = config_json(c, NULL);
+    const json_t *k = json_object_get(json_object_get(shown, "repositories"), "k");
+
+    check_texts(&c->repositories[2].options,
+                "s3.region=eu-west-1|s3.connections=4|limit-upload=500|");
+    check_texts(&c->repositories[0].options, "");
+    ck_assert_str_eq(
+        json_string_value(json_object_get(json_object_get(k, "options"), "s3.connections")), "4");
+}
+END
+
+TEST(an_option_that_no_store_has_is_refused_with_its_line)
+{
+    CHECK_ROWS(HEAD,
+               {"  k: {url: /srv/k, key_file: /etc/k, options: {s3.regoin: x}}",
+                "4: stores have no option s3.regoin, did you mean s3.region?"},
+               {"  k: {url: /srv/k, key_file: /etc/k, options: {s3.connections: 0}}",
+                "4: s3.connections: 0 is not from 1 to 64"},
+               {"  k: {url: /srv/k, key_file: /etc/k, options: [s3.region]}", "4: "},
+               {"  k: {url: /srv/k, key_file: /etc/k, options: {s3.region: [x]}}",
+                "4: s3.region takes one value, not a list"});
 }
 END
 
@@ -595,6 +625,8 @@ TEST(long_lists_are_refused_and_many_of_the_longest_take_no_time)
 END
 
 TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
+      a_repository_may_have_options_of_its_store,
+      an_option_that_no_store_has_is_refused_with_its_line,
       a_file_tree_becomes_options_of_the_source,
       patterns_of_a_file_tree_come_from_the_set_and_from_files,
       a_postgres_source_is_called_as_its_database_unless_it_has_a_name,

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "codec/random.h"
 #include "conformance.h"
-#include "store/s3_call.h"
+#include "store/s3_upload.h"
 #include "support/test.h"
 
 static char bucket[40];
@@ -310,6 +310,71 @@ TEST(a_clock_that_is_wrong_is_corrected_by_the_stores)
     clock_set_for_tests(0);
 }
 
+static void fill(struct buf *b, size_t size, uint32_t seed)
+{
+    uint8_t *p = buf_extend(b, size);
+
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525U + 1013904223U;
+        p[i] = (uint8_t)(seed >> 24);
+    }
+}
+
+TEST(an_object_sent_in_parts_is_seen_when_it_is_complete)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf first = {0};
+    AUTO(buf) struct buf got = {0};
+    struct object_info info = {0};
+    struct err why = {0};
+
+    world_init(&w);
+    fill(&first, S3_PART_MIN, 1);
+
+    AUTO(store) struct store *s = new_store(&w, "parts & more");
+    AUTO(s3_upload) struct s3_upload *u = NULL;
+
+    CHECK_OK(s3_upload_open(s, "Export of <1>.tar", &u, e));
+    CHECK_OK(s3_upload_part(u, 2, slice_string("the end"), e));
+    CHECK(!s3_upload_complete(u, &why));
+    CHECK(why.code == ERR_USAGE && strstr(why.text, "part 1") != NULL);
+    CHECK_OK(s3_upload_part(u, 1, slice_string("replaced"), e));
+    CHECK_OK(s3_upload_part(u, 1, buf_slice(&first), e));
+    CHECK_ERR(store_stat(s, "Export of <1>.tar", &info, e), ERR_NOT_FOUND);
+    CHECK_OK(s3_upload_complete(u, e));
+    CHECK_OK(store_stat(s, "Export of <1>.tar", &info, e));
+    CHECK(info.size == S3_PART_MIN + 7);
+    CHECK_OK(store_get_all(s, "Export of <1>.tar", &got, e));
+    CHECK(memcmp(got.data, first.data, first.size) == 0);
+    CHECK(memcmp(got.data + first.size, "the end", 7) == 0);
+}
+
+TEST(old_uploads_are_reaped_and_those_that_are_closed_are_gone)
+{
+    AUTO(world) struct world w;
+    const int64_t later = clock_now_ns() / NS_PER_S + 60;
+    int count = 0;
+
+    world_init(&w);
+
+    AUTO(store) struct store *s = new_store(&w, "reap+me");
+    struct s3_upload *closed = NULL;
+    AUTO(s3_upload) struct s3_upload *left = NULL;
+    AUTO(s3_upload) struct s3_upload *also_left = NULL;
+
+    CHECK_OK(s3_upload_open(s, "a b", &closed, e));
+    s3_upload_close(closed);
+    CHECK_OK(s3_upload_reap(s, later, &count, e));
+    CHECK(count == 0);
+    CHECK_OK(s3_upload_open(s, "a b", &left, e));
+    CHECK_OK(s3_upload_open(s, "a b", &also_left, e));
+    CHECK_OK(s3_upload_reap(s, later - 86400, &count, e));
+    CHECK(count == 0);
+    CHECK_OK(s3_upload_reap(s, later, &count, e));
+    CHECK(count == 2);
+    CHECK_ERR(s3_upload_part(left, 1, slice_string("x"), e), ERR_NOT_FOUND);
+}
+
 TEST(a_host_that_is_not_there_is_told_at_once_by_name_and_after_retries_by_address)
 {
     AUTO(world) struct world w;
@@ -334,4 +399,6 @@ TESTS_BETWEEN("stores s3", choose_bucket, NULL, s3_is_a_store,
               keys_leave_the_environment_when_they_are_used,
               the_bucket_may_stand_in_the_name_of_the_host_and_tls_is_verified,
               a_clock_that_is_wrong_is_corrected_by_the_stores,
+              an_object_sent_in_parts_is_seen_when_it_is_complete,
+              old_uploads_are_reaped_and_those_that_are_closed_are_gone,
               a_host_that_is_not_there_is_told_at_once_by_name_and_after_retries_by_address)

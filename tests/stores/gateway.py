@@ -5,6 +5,7 @@ Whoever runs one by hand does:  . DIR/env; tests/stores/NAME_test.py
 """
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -26,14 +27,16 @@ def need():
         sys.exit("there is no gateway: run this by script/test stores, or read DIR/env of ceph-up")
 
 
-def client(url=None, **more):
+@functools.cache
+def client(url=None, key_id=None, secret=None):
     """A client of another make, to look at the store beside the program under test."""
     import botocore.config
     import botocore.session
     session = botocore.session.get_session()
     return session.create_client(
         "s3", endpoint_url=url or URL, region_name=KEYS["AWS_DEFAULT_REGION"],
-        config=botocore.config.Config(s3={"addressing_style": "path"}, signature_version="s3v4"), **more)
+        config=botocore.config.Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
+        aws_access_key_id=key_id, aws_secret_access_key=secret)
 
 
 def new_bucket(name="test"):
@@ -43,16 +46,15 @@ def new_bucket(name="test"):
     return bucket
 
 
-def keys_of(bucket, prefix="", s3=None):
+def keys_of(bucket, prefix=""):
     """The keys below a prefix, sorted."""
-    s3 = s3 or client()
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
 
-def remove_all(bucket, prefix="", s3=None):
+def remove_all(bucket, prefix=""):
     """Give the memory of a test's objects back."""
-    s3 = s3 or client()
+    s3 = client()
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})

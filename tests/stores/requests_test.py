@@ -65,7 +65,7 @@ class RequestsTest(unittest.TestCase):
         counters, log = self.counted("backup without changes", "backup", self.tree)
         others = [entry for entry in log if entry["kind"] != "list"]
         self.assertLessEqual(len(others), 4, [(e["kind"], e["path"]) for e in others])
-        self.assertLessEqual(counters["requests"].get("list", 0), 12)
+        self.assertLessEqual(counters["requests"].get("list", 0), 16)
 
     def test_the_first_backup_costs_fifteen_puts_for_100_megabytes(self):
         counters, _ = self.first

@@ -25,7 +25,7 @@ SCHEDULES = int(os.environ.get("SCHEDULES", "1000"))
 SEED = int(os.environ.get("SCHEDULE_SEED", "4"))
 ONLY = os.environ.get("SCHEDULE_WORLD")
 IN_A_WORLD = 20
-WORKERS = 4  # more than processors: much of the time is waited
+WORKERS = 8  # more than processors: much of the time is waited
 ENDS_WITHIN_S = 90
 
 # Members that a list holds are chosen among; lists of two numbers are a range (fault_plan.py).
@@ -119,7 +119,7 @@ class Schedules:
 
     def manners(self, result, can_mislead, *also):
         """A command through faults is done, fails, or sees damage where it was shown some."""
-        return result.complaints(rig.OK, rig.FAILED, *also, *((rig.DAMAGED, rig.WRONG_SECRET) if can_mislead else ()))
+        return result.complaints(rig.OK, rig.FAILED, rig.CONFLICT, *also, *((rig.DAMAGED, rig.WRONG_SECRET) if can_mislead else ()))
 
     def faulty(self, *words):
         return self.world.faulty.json(*words, limit_s=ENDS_WITHIN_S)
@@ -160,7 +160,7 @@ class Schedules:
             for i in surplus:
                 del self.world.states[i]
         result = self.faulty("prune", "--max-unused", dice.choice(("0%", "50%")))
-        complaints = self.manners(result, can_mislead, rig.CONFLICT)
+        complaints = self.manners(result, can_mislead)
         return complaints + self.world.settle()[0] + self.world.restore(list(self.world.states))
 
     def forget(self, dice, can_mislead):
@@ -168,7 +168,7 @@ class Schedules:
         if target is None:
             return self.backup(dice, can_mislead)
         result = self.faulty("forget", target, "--prune")
-        complaints = self.manners(result, can_mislead, rig.CONFLICT)
+        complaints = self.manners(result, can_mislead)
         complaints += self.world.settle(targets=[target])[0]
         if result.status == rig.OK and target in self.world.states:
             complaints.append("success was reported, but the snapshot is still listed")
@@ -185,8 +185,8 @@ class Schedules:
         pruning = world.faulty.start("--json", "prune", "--max-unused", "0%")
         time.sleep(dice.uniform(0, 0.1))
         result = self.faulty("backup", world.source.folder)
-        complaints = self.manners(world.faulty.collect(pruning, ENDS_WITHIN_S), can_mislead, rig.CONFLICT)
-        complaints += self.manners(result, can_mislead, rig.CONFLICT)
+        complaints = self.manners(world.faulty.collect(pruning, ENDS_WITHIN_S), can_mislead)
+        complaints += self.manners(result, can_mislead)
         return complaints + self.new_snapshots(result, states=[state]) + world.restore(list(world.states))
 
     def copy(self, dice, can_mislead):

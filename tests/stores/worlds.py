@@ -16,7 +16,7 @@ import gateway  # noqa: E402
 import rig  # noqa: E402
 
 # A store is given up on after seconds, not after the minute that is usual.
-HASTE = os.environ.get("STORES_HASTE", "-o s3.patience=3 -o s3.timeout=2").split()
+HASTE = os.environ.get("STORES_HASTE", "-o s3.patience=2 -o s3.timeout=2").split()
 
 
 class Program(rig.Program):
@@ -29,7 +29,7 @@ class Program(rig.Program):
 
     def environment(self, extra=None):
         # No lines of progress: thousands of runs print them to nobody.
-        return super().environment({**gateway.KEYS, "XDG_CACHE_HOME": self.cache, "HOME": self.cache,
+        return super().environment({**gateway.KEYS, "HOLDFAST_CACHE_DIR": self.cache,
                                     "HOLDFAST_PROGRESS_FPS": "1", **(extra or {})})
 
     def start(self, *words, **how):
