@@ -35,25 +35,15 @@ static bool has(const struct key_list *l, const char *key)
     return l->count > 0 && bsearch(&key, l->items, l->count, sizeof(*l->items), text_order) != NULL;
 }
 
-/* Objects that are there but not in the list came or went meanwhile. */
-static bool is_gone(struct check *c, const char *key, bool *out, struct err *e)
-{
-    struct object_info info;
-
-    *out = !store_stat(c->repo->store, key, &info, e);
-    return !*out || e->code == ERR_NOT_FOUND;
-}
-
-/* Parity is removed before its object, so parity that is still there means a loss. */
+/* What is not in the list may have come or gone meanwhile. */
 static bool check_lost(struct check *c, const char *parity, const char *key, struct err *e)
 {
-    bool is_lost = false;
-    bool was_removed = false;
+    bool is_loss = false;
     struct err why;
 
-    if (!is_gone(c, key, &is_lost, e) || !is_gone(c, parity, &was_removed, e))
+    if (!parity_is_loss(c->repo, key, &is_loss, e))
         return false;
-    if (!is_lost || was_removed || check_was_told(c, key))
+    if (!is_loss || check_was_told(c, key))
         return true;
     if (strncmp(key, "packs/", 6) == 0) {
         check_litter(c, parity, "its pack is gone, and no snapshot needs it");

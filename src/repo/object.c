@@ -223,12 +223,8 @@ bool document_put(struct repo *r, enum object_class class, const char *key, stru
 
     if (!document_seal_checked(r, class, plain, &object, e))
         return err_wrap(e, "put %s", key);
-    if (!store_put(r->store, key, buf_slice(&object), PUT_NEW, e))
-        return false;
-    if (parity_put(r, key, buf_slice(&object), e))
-        return true;
-    /* What is committed is; a check tells of parity that is missing. */
-    return class == CLASS_COMMIT;
+    return store_put(r->store, key, buf_slice(&object), PUT_NEW, e) &&
+           parity_put(r, key, buf_slice(&object), e);
 }
 
 /* Keys */

@@ -146,7 +146,10 @@ static bool list_has(const struct key_list *sorted, const char *key)
            bsearch(&key, sorted->items, sorted->count, sizeof(*sorted->items), text_order) != NULL;
 }
 
-static bool sweep_folder(struct repo *r, const char *folder, struct err *e)
+/* Parity in a folder whose objects are not there. */
+typedef bool orphan_fn(struct repo *r, const char *parity, const char *key, struct err *e);
+
+static bool each_orphan(struct repo *r, const char *folder, orphan_fn *fn, struct err *e)
 {
     AUTO(key_list) struct key_list parity = {0};
     AUTO(key_list) struct key_list objects = {0};
@@ -166,10 +169,61 @@ static bool sweep_folder(struct repo *r, const char *folder, struct err *e)
     for (size_t i = 0; i < parity.count; i++) {
         const char *key = parity_key_parse(parity.items[i]);
 
-        if (key != NULL && !list_has(&objects, key) && !store_remove(r->store, parity.items[i], e))
+        if (key != NULL && !list_has(&objects, key) && !fn(r, parity.items[i], key, e))
             return false;
     }
     return true;
+}
+
+static bool remove_orphan(struct repo *r, const char *parity, const char *key, struct err *e)
+{
+    (void)key;
+    return store_remove(r->store, parity, e);
+}
+
+static bool is_there(struct repo *r, const char *key, bool *out, struct err *e)
+{
+    struct object_info info;
+
+    *out = store_stat(r->store, key, &info, e);
+    return *out || e->code == ERR_NOT_FOUND;
+}
+
+bool parity_is_loss(struct repo *r, const char *key, bool *out, struct err *e)
+{
+    bool has_object = false;
+    bool has_parity = false;
+    char at[PARITY_KEY_MAX];
+
+    /* In this order: whoever removes the two begins with parity. */
+    parity_key(key, at);
+    if (!is_there(r, key, &has_object, e) || !is_there(r, at, &has_parity, e))
+        return false;
+    *out = !has_object && has_parity;
+    return true;
+}
+
+static bool refuse_loss(struct repo *r, const char *parity, const char *key, struct err *e)
+{
+    bool is_loss = false;
+
+    (void)parity;
+    if (!parity_is_loss(r, key, &is_loss, e))
+        return false;
+    return !is_loss || err_set(e, ERR_CORRUPT,
+                               "object %s is missing, but its parity is there; \"holdfast check "
+                               "--repair\" puts it back",
+                               key);
+}
+
+bool parity_check_losses(struct repo *r, struct err *e)
+{
+    struct parity_rule rule;
+    bool is_on = false;
+
+    return parity_ask(r, &is_on, &rule, e) &&
+           (!is_on || (each_orphan(r, "snapshots/", refuse_loss, e) &&
+                       each_orphan(r, "commits/", refuse_loss, e)));
 }
 
 static bool sweep_all(struct repo *r, struct err *e)
@@ -193,7 +247,9 @@ bool parity_sweep(struct repo *r, struct err *e)
 
     if (!parity_ask_again(r, &is_on, &is_damaged, &rule, e))
         return false;
-    return is_on ? sweep_folder(r, "packs/", e) && sweep_folder(r, "index/", e) : sweep_all(r, e);
+    return is_on ? each_orphan(r, "packs/", remove_orphan, e) &&
+                       each_orphan(r, "index/", remove_orphan, e)
+                 : sweep_all(r, e);
 }
 
 /* Bringing back */

@@ -58,6 +58,13 @@ MUST_CHECK bool object_prove(struct repo *r, const char *key, struct slice bytes
 /* Remove parity of packs and of the index whose objects are gone, or all where it is off. */
 MUST_CHECK bool parity_sweep(struct repo *r, struct err *e);
 
+/* ERR_CORRUPT when a snapshot or commit is gone whose parity is there: what only it needs must not
+ * be collected. */
+MUST_CHECK bool parity_check_losses(struct repo *r, struct err *e);
+
+/* Whether an object was lost, of which a listing showed parity and not the object. */
+MUST_CHECK bool parity_is_loss(struct repo *r, const char *key, bool *out, struct err *e);
+
 /*
  * Put an object back as its parity gives it, proved.  Failures are told with these codes:
  * ERR_NOT_FOUND (no parity), ERR_CORRUPT (too much damage); others are the store's.

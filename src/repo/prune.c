@@ -341,7 +341,7 @@ static bool collect(struct prune *p, struct err *e)
 
 static bool run(struct prune *p, struct err *e)
 {
-    if (!first_look(p, e))
+    if (!parity_check_losses(p->repo, e) || !first_look(p, e))
         return false;
     prune_plan(p);
     if (p->options->is_dry_run)

@@ -212,6 +212,21 @@ static void hurt(struct store *s, const char *key, enum damage kind)
     world_replace(s, key, kind == DAMAGE_RUBBISH ? slice_string("rubbish") : buf_slice(&bytes));
 }
 
+TEST(parity_and_its_switch_can_be_looked_at)
+{
+    AUTO(world) struct world w = world_new();
+    AUTO(mem) char *pack = world_key(w.store, "parity/packs/", 0);
+    AUTO(buf) struct buf text = {0};
+
+    CHECK_OK(repo_inspect(w.repo, pack, &text, e));
+    CHECK(strstr(buf_string(&text), "\"parity_shards\": ") != NULL);
+    buf_clear(&text);
+    CHECK_OK(repo_inspect(w.repo, PARITY_SWITCH, &text, e));
+    CHECK(strstr(buf_string(&text), "\"data\": 128") != NULL);
+    CHECK_ERR(repo_inspect(w.repo, "parity/x", &text, e), ERR_USAGE);
+}
+END
+
 /* Making it */
 
 TEST(every_object_gets_parity_when_it_is_written)
@@ -493,6 +508,14 @@ END
 
 /* Removing */
 
+static void object_lose(struct store *s, const char *folder, const struct hash *id)
+{
+    char key[OBJECT_KEY_MAX];
+
+    object_key(folder, id, key);
+    CHECK_OK(store_remove(s, key, e));
+}
+
 static void prune(struct repo *r)
 {
     const struct prune_options o = {.max_unused_percent = 0};
@@ -519,6 +542,24 @@ TEST(prune_removes_parity_with_what_it_is_of)
     CHECK(world_count(w.store, "parity/trash/") == 0);
     CHECK(figures_of(w.repo).unprotected == 0);
     CHECK(is_sound(&w) && is_clean(w.repo));
+}
+END
+
+TEST(prune_takes_nothing_of_a_snapshot_that_was_lost)
+{
+    AUTO(world) struct world w = world_new();
+    const struct prune_options o = {.max_unused_percent = 0};
+    struct prune_stats stats;
+    struct hash other;
+
+    CHECK_OK(world_plant(w.repo, &other_planting, &other, e));
+    object_lose(w.store, "commits", &w.snapshot);
+    CHECK_ERR(prune_run(w.repo, &o, &stats, e), ERR_CORRUPT);
+    object_lose(w.store, "snapshots", &w.snapshot);
+    CHECK_ERR(prune_run(w.repo, &o, &stats, e), ERR_CORRUPT);
+    recover(&w);
+    CHECK_OK(prune_run(w.repo, &o, &stats, e));
+    CHECK(is_sound(&w));
 }
 END
 
@@ -701,7 +742,8 @@ TEST(what_a_prune_removes_meanwhile_does_not_come_back)
 }
 END
 
-TESTS("parity", every_object_gets_parity_when_it_is_written,
+TESTS("parity", prune_takes_nothing_of_a_snapshot_that_was_lost,
+      parity_and_its_switch_can_be_looked_at, every_object_gets_parity_when_it_is_written,
       parity_is_added_to_a_repository_that_has_none_and_removed,
       another_rule_makes_parity_of_packs_again, damaged_objects_get_no_parity,
       each_object_that_is_damaged_or_gone_comes_back_bit_for_bit,

@@ -424,7 +424,48 @@ TEST(a_prune_at_any_moment_takes_nothing_that_is_needed)
 }
 END
 
-TESTS("repair_packs", a_repository_without_damage_is_left_as_it_is, packs_come_from_parity_first,
+static void plant_meanwhile(void *arg)
+{
+    struct world *w = arg;
+    struct hash snapshot;
+    AUTO(repo) struct repo *r = world_repo(w->store);
+
+    CHECK_OK(world_plant(r, &planting, &snapshot, e));
+}
+
+TEST(a_backup_at_any_moment_relies_on_nothing_that_goes)
+{
+    int calls = 1;
+    AUTO(world) struct world origin = world_new();
+    AUTO(world) struct world twin = world_twin(&origin);
+
+    for (int n = 0; n < calls; n++) {
+        AUTO(world)
+        struct world w = {.store = world_copy(origin.store), .snapshot = origin.snapshot};
+        AUTO(mem) char *key = world_key(w.store, "packs/", 0);
+        struct repair_packs_stats stats;
+        struct seen seen;
+
+        w.repo = world_repo(w.store);
+        spoil(w.store, key, 0, SIZE_MAX / 2);
+
+        AUTO(store)
+        struct store *s =
+            meddler_new(w.store, &(struct meddling){.at = n, .fn = plant_meanwhile, .arg = &w});
+
+        w.repo->store = s;
+        CHECK_OK(repair(w.repo, twin.repo, &seen, &stats, e));
+        calls = meddler_calls(s);
+        w.repo->store = w.store;
+        CHECK(stats.left == 0 && is_sound(&w) && damage_in(w.repo) == 0);
+        CHECK(world_count(w.store, "commits/") == 2);
+    }
+    CHECK(calls > 20);
+}
+END
+
+TESTS("repair_packs", a_backup_at_any_moment_relies_on_nothing_that_goes,
+      a_repository_without_damage_is_left_as_it_is, packs_come_from_parity_first,
       only_the_packs_that_are_named_are_looked_at,
       the_same_pack_is_taken_from_a_copy_of_the_repository, chunks_come_from_another_repository,
       what_is_left_of_a_pack_is_used_and_nothing_else_is_needed_from_elsewhere,
