@@ -252,9 +252,9 @@ def work(folder, bucket, numbers, lock, copies):
             except Exception as unexpected:  # one broken world must not hide the others
                 found = {"the world": [f"{type(unexpected).__name__}: {unexpected}"]}
             verdicts.world(number, found, time.monotonic() - started)
-            gateway.remove_all(bucket, f"w{number}")
-            shutil.rmtree(f"{folder}/w{number}", ignore_errors=True)
-            shutil.rmtree(f"{folder}/w{number}-copy", ignore_errors=True)
+            for name in (f"w{number}", f"w{number}-copy"):
+                gateway.remove_all(bucket, name + "/")
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
 
 
 def main():
