@@ -68,8 +68,11 @@ static bool trial_again(struct trial *t, struct err *e)
     int64_t next_ns = now_ns + wait_ns(t->failures);
 
     if (t->failures >= t->patience->attempts) {
-        if (now_ns >= end_ns)
+        if (now_ns >= end_ns) {
+            /* Nobody above has more patience; to them "later" means that others are in the way. */
+            e->code = ERR_FATAL;
             return err_wrap(e, "gave up after %d attempts", t->failures);
+        }
         /* The last one is made when patience ends, not after it. */
         if (next_ns > end_ns)
             next_ns = end_ns;
