@@ -15,7 +15,7 @@ make_tree source
 export HOLDFAST_REPOSITORY="s3:$url/$bucket/first"
 status 0 "$HOLDFAST" init
 status 1 "$HOLDFAST" init
-has err 'not empty'
+has err 'has objects there already'
 status 0 "$HOLDFAST" backup source
 status 0 "$HOLDFAST" snapshots --json
 json out 'len(lines[0]) == 1'
@@ -74,7 +74,7 @@ printf %s "$secret" >secret
 status 0 env AWS_ACCESS_KEY_ID_FILE="$work/id" AWS_SECRET_ACCESS_KEY_FILE="$work/secret" "$HOLDFAST" snapshots
 printf '{"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "%s"}\n' "$id" "$secret" >answer
 status 0 "$HOLDFAST" -o s3.credentials-command="cat '$work/answer'" snapshots
-status 2 "$HOLDFAST" -o s3.credentials-command=false snapshots || status 1 "$HOLDFAST" -o s3.credentials-command=false snapshots
+status 1 "$HOLDFAST" -o s3.credentials-command=false snapshots
 export AWS_ACCESS_KEY_ID="$id" AWS_SECRET_ACCESS_KEY="$secret"
 
 # Somebody else's keys, another name, no name, options that make no sense.
@@ -87,7 +87,7 @@ got=0
 case $got in 1 | 10) ;; *) fail "status $got for a bucket that is not there" ;; esac
 for wrong in "s3:" "s3:$url" "s3:ftp://x/y" "s3:http://user:word@127.0.0.1:$port/$bucket/first"; do
     status 2 "$HOLDFAST" -r "$wrong" snapshots
-    lacks err word@
+    lacks err word@ # the URL is not repeated
 done
 status 2 "$HOLDFAST" -o s3.none=1 snapshots
 status 2 "$HOLDFAST" -o s3.connections=0 snapshots
@@ -95,11 +95,19 @@ status 2 "$HOLDFAST" -o s3.style=sideways snapshots
 
 # The same from the configuration.
 cat >holdfast.yaml <<END
-version: 1
+state: $work/state
 repositories:
   far:
     url: s3:$HOLDFAST_TEST_S3_TLS_URL/$bucket/first
     key_file: $work/key
-    options:
-      s3.ca-file: $HOLDFAST_TEST_S3_CA
+    options: {s3.ca-file: $HOLDFAST_TEST_S3_CA, s3.connections: 2}
+sets:
+  shop:
+    sources: [{files: {name: all, paths: [$work/source]}}]
+    repositories: [far]
 END
+chmod 600 holdfast.yaml
+unset HOLDFAST_REPOSITORY HOLDFAST_KEY_FILE
+status 0 "$HOLDFAST" backup --config holdfast.yaml --set shop
+status 0 "$HOLDFAST" -r "s3:$url/$bucket/first" --key-file key snapshots --set shop --json
+json out 'lines[0][-1]["paths"] != []'
