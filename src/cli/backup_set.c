@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/backup_stores.h"
 #include "cli/backup_tell.h"
 #include "cli/config_path.h"
 #include "cli/drill_tell.h"
@@ -20,9 +21,20 @@ static const char *const *options_copy(struct call *call, const struct texts *t)
     return out;
 }
 
+void set_common(struct call *call, const struct config_repository *r, struct common *out)
+{
+    *out = *call->common;
+    out->repository = arena_string(&call->arena, slice_string(r->url));
+    out->repository_file = NULL;
+    out->key_file = r->secret.key_file;
+    out->password_file = r->secret.password_file;
+    out->password_command = NULL;
+    out->password_argv = r->secret.password_command.items;
+    out->configured_options = options_copy(call, &r->options);
+}
+
 bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)
 {
-    const struct config_repository *r = set->repositories[0];
     struct common *c;
 
     if (call->common->repository != NULL || call->common->repository_file != NULL)
@@ -32,13 +44,7 @@ bool set_choose_repository(struct call *call, const struct config_set *set, stru
                        "set %s has %zu repositories, and this is about one: name it with -r",
                        set->name, set->repository_count);
     c = arena_take(&call->arena, sizeof(*c));
-    *c = *call->common;
-    c->repository = arena_string(&call->arena, slice_string(r->url));
-    c->key_file = r->secret.key_file;
-    c->password_file = r->secret.password_file;
-    c->password_command = NULL;
-    c->password_argv = r->secret.password_command.items;
-    c->configured_options = options_copy(call, &r->options);
+    set_common(call, set->repositories[0], c);
     call->common = c;
     return true;
 }
@@ -55,34 +61,47 @@ static bool drill_after(struct call *call, struct session *s, const struct confi
     return drill_tell(call, buf_slice(&d.evidence), false, d.verdict, e);
 }
 
+/* Into one repository. */
+static bool back_up(struct call *call, struct set_backup *b, struct err *e)
+{
+    struct backup_result result = {0};
+    struct progress_view view;
+
+    if (!set_choose_repository(call, b->set, e) ||
+        !progress_init(&view, call->out, PROGRESS_BACKUP, e) ||
+        !session_open_indexed(call, b->session, e) || !restore_check_settled(b->config, b->set, e))
+        return false;
+
+    const struct report report = progress_report(&view);
+
+    if (!backup_run(b->session->repo, b->options, &report, &result, e))
+        return err_wrap(e, "backup of set %s", b->set->name);
+    progress_end(&view);
+    backup_tell(call, b->options->is_dry_run, &result, NULL);
+    b->made = result.snapshot;
+    b->has_made = result.is_committed;
+    return true;
+}
+
 bool backup_set(struct call *call, const char *config, const char *name,
                 const struct backup_options *o, struct err *e)
 {
     AUTO(config) struct config *c = NULL;
     AUTO(open_set) struct open_set *set = NULL;
     AUTO(session) struct session s = {0};
-    const struct config_set *chosen = NULL;
-    const char *path = NULL;
     struct backup_options options = *o;
-    struct backup_result result = {0};
-    struct progress_view view;
+    struct set_backup b = {.options = &options, .session = &s};
+    const char *path = NULL;
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path(config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, name, &chosen, e) || !open_set_new(chosen, NULL, &set, e) ||
-        !set_choose_repository(call, chosen, e) ||
-        !progress_init(&view, call->out, PROGRESS_BACKUP, e) ||
-        !session_open_indexed(call, &s, e) || !restore_check_settled(c, chosen, e))
+        !config_find_set(c, name, &b.set, e) || !open_set_new(b.set, NULL, &set, e))
         return false;
-
-    const struct report report = progress_report(&view);
-
+    b.config = c;
     options.set = &set->set;
-    if (!backup_run(s.repo, &options, &report, &result, e))
-        return err_wrap(e, "backup of set %s", name);
-    progress_end(&view);
-    backup_tell(call, o->is_dry_run, &result);
-    if (!result.is_committed || chosen->drill == NULL || strcmp(chosen->drill, "after_backup") != 0)
+    if (!(set_has_several(call, b.set) ? backup_stores(call, &b, e) : back_up(call, &b, e)))
+        return false;
+    if (!b.has_made || b.set->drill == NULL || strcmp(b.set->drill, "after_backup") != 0)
         return true;
-    return drill_after(call, &s, chosen, &result.snapshot, e);
+    return drill_after(call, &s, b.set, &b.made, e);
 }

@@ -15,6 +15,9 @@
 MUST_CHECK bool backup_set(struct call *call, const char *config, const char *name,
                            const struct backup_options *o, struct err *e);
 
+/* The options of the call, but for a repository of the configuration, with its secret. */
+void set_common(struct call *call, const struct config_repository *r, struct common *out);
+
 /*
  * Let the call mean the repository of a set, with its secret, unless the command line names one:
  * then the secret comes from there too.  ERR_USAGE when the set has several.

@@ -27,7 +27,28 @@ static void tell_counts(struct call *call, const struct backup_result *r)
                 total, elapsed);
 }
 
-static void tell_json(struct call *call, bool is_dry_run, const struct backup_result *r)
+json_t *stores_json(const struct stores_result *r)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct store_outcome *o = &r->stores[i];
+        json_t *one = json_object();
+
+        json_set_text(one, "name", o->name);
+        if (o->has_it)
+            json_set_hash(one, "snapshot_id", &o->snapshot);
+        json_set_u64(one, "snapshots_copied", o->copied);
+        json_set_u64(one, "snapshots_failed", o->failed);
+        if (o->has_failed)
+            json_set_text(one, "error", o->why.text);
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static void tell_json(struct call *call, bool is_dry_run, const struct backup_result *r,
+                      const struct stores_result *stores)
 {
     const struct snapshot_counts *c = &r->counts;
     json_t *line = json_message("summary");
@@ -43,17 +64,22 @@ static void tell_json(struct call *call, bool is_dry_run, const struct backup_re
         json_set_hash(line, "parent", &r->parent);
     if (r->is_committed)
         json_set_hash(line, "snapshot_id", &r->snapshot);
+    if (stores != NULL) {
+        json_set(line, "degraded", json_boolean(stores->is_degraded));
+        json_set(line, "repositories", stores_json(stores));
+    }
     output_json(call->out, line);
 }
 
-void backup_tell(struct call *call, bool is_dry_run, const struct backup_result *r)
+void backup_tell(struct call *call, bool is_dry_run, const struct backup_result *r,
+                 const struct stores_result *stores)
 {
     char id[SHORT_ID_MAX];
 
     if (r->errors > 0)
         call->status = EXIT_INCOMPLETE;
     if (call->out->json) {
-        tell_json(call, is_dry_run, r);
+        tell_json(call, is_dry_run, r, stores);
         return;
     }
     short_id(&r->snapshot, id);
@@ -67,4 +93,6 @@ void backup_tell(struct call *call, bool is_dry_run, const struct backup_result 
     if (r->errors > 0)
         output_note(call->out, "Incomplete: %llu item%s could not be read as it should be.",
                     (unsigned long long)r->errors, plural(r->errors));
+    if (stores != NULL && stores->is_degraded)
+        output_note(call->out, "Degraded: not every repository of the set is up to date.");
 }

@@ -237,7 +237,7 @@ static bool run_backup(struct call *call, struct err *e)
     if (!backup_run(s.repo, &o, &report, &result, e))
         return err_wrap(e, "backup");
     progress_end(&view);
-    backup_tell(call, args->dry_run, &result);
+    backup_tell(call, args->dry_run, &result, NULL);
     return true;
 }
 

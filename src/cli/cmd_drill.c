@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
 #include "cli/drill_tell.h"
@@ -28,6 +29,38 @@ static const struct option drill_options[] = {
     {"markdown", 0, OPTION_FLAG, AT(markdown), NULL, "Print the evidence as Markdown", NULL, NULL},
     {0},
 };
+
+/*
+ * Without a repository on the command line, the set that is named and configured says which.
+ * *is_open = false: there is no such set.
+ */
+static bool open_set_of(struct call *call, struct config **config, struct session *s,
+                        struct snapshot **out, bool *is_open, struct err *e)
+{
+    const struct drill_args *args = call->args;
+    const bool has_word = args->common.words.count > 0;
+    const char *word = has_word ? args->common.words.items[0] : "latest";
+    const char *name = args->filter.set != NULL ? args->filter.set : word;
+    struct filter_args of_set = args->filter;
+    const struct config_set *set = NULL;
+    AUTO(mem) char *sub = NULL;
+    struct err none = {0};
+    const char *path = NULL;
+
+    *is_open = false;
+    if (args->common.repository != NULL || args->common.repository_file != NULL ||
+        !config_path(args->config, &path, &none))
+        return true;
+    if (!config_load(path, config, e))
+        return false;
+    if (!config_find_set(*config, name, &set, &none))
+        return true;
+    of_set.set = of_set.set == NULL ? arena_string(&call->arena, slice_string(name)) : of_set.set;
+    *is_open = true;
+    if (!set_open_snapshot(call, set, name == word ? "latest" : word, &of_set, s, out, &sub, e))
+        return false;
+    return sub == NULL || err_set(e, ERR_USAGE, "%s: a drill is of a whole snapshot", word);
+}
 
 /* A snapshot, or the latest of a set that a word names. */
 static bool find_snapshot(struct call *call, struct session *s, struct snapshot **out,
@@ -74,11 +107,11 @@ static bool find_set(struct call *call, const struct snapshot *s, struct config 
 
     if (s->set == NULL)
         return true;
-    if (!config_path(args->config, &path, &none)) {
+    if (*config == NULL && !config_path(args->config, &path, &none)) {
         *e = none;
         return args->config == NULL;
     }
-    if (!config_load(path, config, e))
+    if (*config == NULL && !config_load(path, config, e))
         return false;
     for (size_t i = 0; i < (*config)->set_count; i++)
         if (strcmp((*config)->sets[i].name, s->set) == 0)
@@ -94,10 +127,13 @@ static bool run_drill(struct call *call, struct err *e)
     AUTO(drill_result) struct drill_result d = {0};
     AUTO(config) struct config *config = NULL;
     const struct config_set *set = NULL;
+    bool is_open = false;
 
     if (args->markdown && call->out->json)
         return err_set(e, ERR_USAGE, "--markdown and --json exclude each other");
-    if (!session_open(call, &s, e) || !find_snapshot(call, &s, &snapshot, e))
+    if (!open_set_of(call, &config, &s, &snapshot, &is_open, e))
+        return false;
+    if (!is_open && (!session_open(call, &s, e) || !find_snapshot(call, &s, &snapshot, e)))
         return false;
     if (args->list)
         return evidence_each(s.repo, &snapshot->id, on_evidence, call, e);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "cli/backup_set.h"
+#include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
 #include "cli/render.h"
@@ -45,12 +47,19 @@ static const struct config_set *set_of(const struct config *c, const char *name)
     return NULL;
 }
 
-static bool open_repository(void *arg, const char *set_name, struct repo **out, struct err *e)
+static bool open_repository(void *arg, const char *set_name, const char *id, struct repo **out,
+                            struct err *e)
 {
     const struct opening *o = arg;
     const struct config_set *set = set_of(o->config, set_name);
+    const struct filter_args all = {0};
+    AUTO(snapshot) struct snapshot *snapshot = NULL;
+    AUTO(mem) char *sub = NULL;
 
-    if (!set_choose_repository(o->call, set, e) || !session_open_indexed(o->call, o->session, e))
+    if (!(set_has_several(o->call, set)
+              ? set_open_snapshot(o->call, set, id, &all, o->session, &snapshot, &sub, e)
+              : set_choose_repository(o->call, set, e) &&
+                    session_open_indexed(o->call, o->session, e)))
         return false;
     *out = o->session->repo;
     return true;

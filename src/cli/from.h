@@ -23,13 +23,13 @@ struct from_args {
                 "Read the other repository's place from FILE",                                     \
                 "HOLDFAST_FROM_REPOSITORY_FILE", "from-repository"),                               \
     FROM_OPTION(type, member, "from-key-file", key_file, "FILE",                                   \
-                "Unlock the other repository with the key file FILE", "HOLDFAST_FROM_KEY_FILE",    \
+                "Unlock that one with the key file FILE", "HOLDFAST_FROM_KEY_FILE",    \
                 "from-secret"),                                                                    \
     FROM_OPTION(type, member, "from-password-file", password_file, "FILE",                         \
-                "Unlock the other repository with the password in FILE",                           \
+                "Unlock that one with the password in FILE",                           \
                 "HOLDFAST_FROM_PASSWORD_FILE", "from-secret"),                                     \
     FROM_OPTION(type, member, "from-password-command", password_command, "COMMAND",                \
-                "Unlock the other repository with the password that COMMAND prints",               \
+                "Unlock that one with what COMMAND prints",               \
                 "HOLDFAST_FROM_PASSWORD_COMMAND", "from-secret")
 /* clang-format on */
 

@@ -16,7 +16,7 @@
 
 const struct option common_options[] = {
     {"repo", 'r', OPTION_TEXT, offsetof(struct common, repository), "REPOSITORY",
-     "Use this repository: a path, or s3:https://HOST/BUCKET/PREFIX", "HOLDFAST_REPOSITORY",
+     "Use this repository: a path, s3:URL or sftp:USER@HOST:PATH", "HOLDFAST_REPOSITORY",
      "repository"},
     {"repository-file", 0, OPTION_TEXT, offsetof(struct common, repository_file), "FILE",
      "Read the repository's place from FILE", "HOLDFAST_REPOSITORY_FILE", "repository"},

@@ -5,7 +5,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/backup_set.h"
+#include "cli/backup_stores.h"
 #include "cli/config_path.h"
 #include "cli/progress.h"
 #include "cli/render.h"
@@ -216,9 +216,8 @@ bool restore_set_call(struct call *call, const struct restore_set_args *args, st
         return err_wrap(e, "--confirm-within");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, args->filter->set, &set, e) || !set_choose_repository(call, set, e) ||
-        !session_open_indexed(call, &s, e) ||
-        !session_resolve(call, &s, args->selector, args->filter, &snapshot, &sub, e))
+        !config_find_set(c, args->filter->set, &set, e) ||
+        !set_open_snapshot(call, set, args->selector, args->filter, &s, &snapshot, &sub, e))
         return false;
     if (snapshot->set == NULL || strcmp(snapshot->set, set->name) != 0)
         return err_set(e, ERR_USAGE, "snapshot %s is not of set %s", args->selector, set->name);

@@ -240,6 +240,7 @@ static bool store_all(struct backup_run *run, const struct backup_options *o,
         *e = run->failure;
     else if (ok)
         assert(run->is_complete);
+    run->is_source_failure = !ok && is_drained && !atomic_load(&run->has_failed);
     ok = ok && is_drained && !atomic_load(&run->has_failed);
     return ok && writer_finish(run->writer, stats, e);
 }
@@ -348,6 +349,7 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
         /* It holds claims of this attempt. */
         repo_drop_index(r);
         buf_done(&run.source);
+        out->is_source_failure = run.is_source_failure;
         if (!ok)
             return false;
         if (is_safe) {

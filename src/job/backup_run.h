@@ -106,6 +106,7 @@ struct backup_run {
 
     struct hash root; /* once is_complete */
     bool is_complete;
+    bool is_source_failure; /* what ended the run came from the source */
 };
 
 /* sink.c */

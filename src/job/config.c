@@ -30,10 +30,10 @@ static const struct field top_fields[] = {
     {0},
 };
 
-/* A repository and the key that needs more than a row. */
+/* A repository and what needs more than a row. */
 struct repository_reading {
     struct config_repository repository;
-    const struct node *options;
+    const struct node *options, *retention;
 };
 
 #define AT(member) offsetof(struct repository_reading, member)
@@ -44,6 +44,7 @@ static const struct field repository_fields[] = {
     {"password_command", FIELD_ARGV, AT(repository.secret.password_command)},
     {"key_file", FIELD_PATH, AT(repository.secret.key_file)},
     {"options", FIELD_NODE, AT(options)},
+    {"retention", FIELD_NODE, AT(retention)},
     {0},
 };
 
@@ -91,6 +92,7 @@ static const char *const on_error_words[] = {"fail", "incomplete", NULL};
 static const struct field set_fields[] = {
     {"sources", FIELD_NODE, AT(sources), true},
     {"repositories", FIELD_TEXTS, AT(repositories), true},
+    {"required_repositories", FIELD_NUMBER, AT(set.required_repositories)},
     {"retention", FIELD_NODE, AT(retention)},
     {"on_error", FIELD_CHOICE, AT(set.on_error), false, on_error_words},
     {"schedule", FIELD_TEXT, AT(set.schedule)},
@@ -150,23 +152,35 @@ static bool check_name(const struct config_reader *r, const struct node *n, stru
     return true;
 }
 
+static bool read_retention(const struct config_reader *r, const struct node *n,
+                           struct retention *out, struct err *e)
+{
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "retention", retention_fields, out, e))
+        return false;
+    if (retention_is_empty(out))
+        return CONFIG_FAIL(r, n->line, e,
+                           "retention has no rule that keeps a snapshot, such as daily: 7");
+    return true;
+}
+
 static bool read_repository(const struct config_reader *r, const struct node *n,
                             struct config_repository *out, struct err *e)
 {
     struct repository_reading g = {0};
+    struct config_repository *one = &g.repository;
 
     if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &g, e) ||
-        !config_store_read(r, g.options, &g.repository.options, e))
+        !config_store_read(r, g.options, &one->options, e))
         return false;
-
-    struct config_repository one = g.repository;
-
-    if (!repository_check(one.url, e))
+    if (!repository_check(one->url, e))
         return config_place(r, node_find(n, "url")->line, "url", e);
-    if (!secret_check(r, n, &one.secret, true, e))
+    if (!secret_check(r, n, &one->secret, true, e) ||
+        !read_retention(r, g.retention, &one->retention, e))
         return false;
-    one.name = arena_string(r->arena, slice_string(n->key));
-    *out = one;
+    one->name = arena_string(r->arena, slice_string(n->key));
+    *out = *one;
     return true;
 }
 
@@ -233,16 +247,21 @@ static bool resolve_repositories(const struct config_reader *r, const struct nod
     return true;
 }
 
-static bool read_retention(const struct config_reader *r, const struct node *n,
-                           struct retention *out, struct err *e)
+/* All of them unless the set says so. */
+static bool read_required(const struct config_reader *r, const struct node *set,
+                          struct config_set *out, struct err *e)
 {
+    const struct node *n = node_find(set, "required_repositories");
+
     if (n == NULL)
-        return true;
-    if (!fields_read(r, n, "retention", retention_fields, out, e))
-        return false;
-    if (retention_is_empty(out))
-        return CONFIG_FAIL(r, n->line, e,
-                           "retention has no rule that keeps a snapshot, such as daily: 7");
+        out->required_repositories = (int)out->repository_count;
+    else if (out->required_repositories < 1 ||
+             (size_t)out->required_repositories > out->repository_count)
+        return CONFIG_FAIL(
+            r, n->line, e,
+            "required_repositories must be from 1 to %zu, the number of repositories "
+            "of the set",
+            out->repository_count);
     return true;
 }
 
@@ -294,7 +313,7 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
     if (!check_name(r, n, e) || !fields_read(r, n, "a set", set_fields, &g, e) ||
         !sources_read(r, g.sources, &g.set, e) ||
         !resolve_repositories(r, node_find(n, "repositories"), &g.set, e) ||
-        !read_retention(r, g.retention, &g.set.retention, e) ||
+        !read_required(r, n, &g.set, e) || !read_retention(r, g.retention, &g.set.retention, e) ||
         !read_notify(r, g.notify, &g.set.notify, e) ||
         !read_health_checks(r, g.health_checks, &g.set, e) || !check_times(r, n, &g.set, e))
         return false;
@@ -458,22 +477,24 @@ static json_t *set_show(const struct config_set *s)
     return o;
 }
 
-static json_t *repository_show(const struct config_repository *r)
-{
-    const struct repository_reading g = {.repository = *r};
-    json_t *o = fields_show(repository_fields, &g);
-
-    if (r->options.count > 0)
-        config_show(o, "options", config_store_show(&r->options));
-    return o;
-}
-
 static bool is_used(const struct config_set *only, const struct config_repository *one)
 {
     for (size_t i = 0; only != NULL && i < only->repository_count; i++)
         if (only->repositories[i] == one)
             return true;
     return only == NULL;
+}
+
+static json_t *repository_show(const struct config_repository *one)
+{
+    const struct repository_reading g = {.repository = *one};
+    json_t *o = fields_show(repository_fields, &g);
+
+    if (one->options.count > 0)
+        config_show(o, "options", config_store_show(&one->options));
+    if (!retention_is_empty(&one->retention))
+        config_show(o, "retention", fields_show(retention_fields, &one->retention));
+    return o;
 }
 
 json_t *config_json(const struct config *c, const struct config_set *only)

@@ -34,6 +34,7 @@ struct config_repository {
     char *url;
     struct config_secret secret; /* one member is set */
     struct texts options;        /* of its store, as store_option_set() takes them */
+    struct retention retention;  /* instead of that of the sets; empty: as these say */
 };
 
 /* A file tree.  options has all but the patterns, which config_excludes() reads. */
@@ -98,6 +99,7 @@ struct config_set {
     size_t source_count; /* > 0 */
     const struct config_repository **repositories;
     size_t repository_count;    /* > 0 */
+    int required_repositories;  /* how many must have a backup for its success, from 1 */
     struct retention retention; /* empty: everything is kept */
     int on_error;               /* enum config_on_error */
     char *schedule;             /* a cron expression, or NULL */

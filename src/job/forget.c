@@ -118,6 +118,27 @@ bool forget_run(struct repo *r, const struct forget_options *o, forget_fn *fn, v
     return true;
 }
 
+void forget_choose(const struct retention *rules, struct snapshot **list, size_t count,
+                   bool *is_kept)
+{
+    struct forget_options o = {.group_by_host = true, .group_by_paths = true};
+    const bool keeps_all = retention_is_empty(rules);
+    AUTO(mem) struct keep_reasons *reasons = mem_array(count, sizeof(*reasons));
+
+    for (size_t i = 0; i < count; i++)
+        sort_texts(list[i]);
+    if (count > 0)
+        qsort_r(list, count, sizeof(struct snapshot *), compare_for_sort, &o);
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count; end++)
+            if (compare_groups(&o, list[first], list[end]) != 0)
+                break;
+        retention_apply(rules, list + first, end - first, reasons + first);
+    }
+    for (size_t i = 0; i < count; i++)
+        is_kept[i] = keeps_all || reasons[i].is_kept;
+}
+
 /*
  * A copy of a snapshot needs what the original needs.  Lists first, then the original, as
  * writers do: a collector that saw the original forgotten has removed it before its packs.

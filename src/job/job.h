@@ -14,6 +14,7 @@
 #include "job/open_set.h"
 #include "job/restore_into.h"
 #include "job/restore_set.h"
+#include "job/stores.h"
 
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
 struct progress {
@@ -69,6 +70,7 @@ struct backup_result {
     uint64_t frames, frames_verified;
     bool has_parent;
     struct hash parent;
+    bool is_source_failure; /* set on failure: not the repository is to blame */
 };
 
 /*
@@ -173,6 +175,11 @@ struct forget_group {
 typedef bool forget_fn(void *arg, const struct forget_group *g, struct err *e);
 MUST_CHECK bool forget_run(struct repo *r, const struct forget_options *o, forget_fn *fn, void *arg,
                            uint64_t *removed, struct err *e);
+
+/* What the rules keep of some snapshots, group by group as "forget" does; empty rules keep all.
+ * Reorders list, to which is_kept belongs then. */
+void forget_choose(const struct retention *rules, struct snapshot **list, size_t count,
+                   bool *is_kept);
 
 /* Replace tags: a new snapshot object is committed, the old one forgotten. */
 MUST_CHECK bool tag_run(struct repo *r, const struct snapshot *s, const char *const *tags,

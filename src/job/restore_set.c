@@ -328,9 +328,10 @@ static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
                    is_swapped ? "the state before is back" : "nothing was changed");
 }
 
-static bool open_given(void *arg, const char *set, struct repo **out, struct err *e)
+static bool open_given(void *arg, const char *set, const char *snapshot, struct repo **out,
+                       struct err *e)
 {
-    (void)set, (void)e; /* it is open */
+    (void)set, (void)snapshot, (void)e; /* it is open */
     *out = arg;
     return true;
 }

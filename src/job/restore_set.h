@@ -109,9 +109,10 @@ struct restore_undo_options {
     const struct config *config;
     const char *id; /* or its beginning; NULL: the latest that was not undone or discarded */
     bool discard;   /* remove what is kept instead */
-    /* Called when the repository is needed: outputs of commands are read from the safety snapshot.
-     * *out is borrowed. */
-    bool (*open_repo)(void *arg, const char *set, struct repo **out, struct err *e);
+    /* Called when the repository is needed that has this snapshot of the set: outputs of commands
+     * are read from the safety snapshot.  *out is borrowed. */
+    bool (*open_repo)(void *arg, const char *set, const char *snapshot, struct repo **out,
+                      struct err *e);
     void *arg;
 };
 

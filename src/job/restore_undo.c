@@ -136,8 +136,8 @@ static bool open_safety(struct past *p, const struct restore_undo_options *o, st
         !hex_decode(p->journal->record.safety, id.bytes, HASH_SIZE))
         return err_set(e, ERR_CORRUPT, "the journal of restore %s names no safety snapshot",
                        p->journal->record.id);
-    return o->open_repo(o->arg, p->journal->record.set, repo, e) && repo_load_index(*repo, e) &&
-           snapshot_load(*repo, &id, &p->safety, e);
+    return o->open_repo(o->arg, p->journal->record.set, p->journal->record.safety, repo, e) &&
+           repo_load_index(*repo, e) && snapshot_load(*repo, &id, &p->safety, e);
 }
 
 static bool past_open(struct past *p, const struct restore_undo_options *o,

@@ -82,16 +82,7 @@ void open_pack_sum_beside(struct open_pack *p, struct mac *m, struct mac_message
     pthread_mutex_unlock(&p->lock);
 }
 
-/* A frame as it will be stored. */
-struct frame {
-    struct slice stored;
-    enum compression compression;
-    uint32_t plain_size;
-    const struct pack_chunk *chunks;
-    size_t count;
-};
-
-static void open_pack_add(struct open_pack *p, const struct frame *f)
+void open_pack_add(struct open_pack *p, const struct stored_frame *f)
 {
     struct pack_builder *full = NULL;
 
@@ -145,11 +136,11 @@ static struct pack_chunk *add_chunk(struct gather *g, const struct piece *p)
 static void store_frame(struct framer *f, struct gather *g, struct slice plain)
 {
     const enum content content = plain.size >= g->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
-    struct frame frame = {.stored = plain,
-                          .compression = COMPRESSION_NONE,
-                          .plain_size = (uint32_t)plain.size,
-                          .chunks = g->chunks,
-                          .count = g->count};
+    struct stored_frame frame = {.stored = plain,
+                                 .compression = COMPRESSION_NONE,
+                                 .plain_size = (uint32_t)plain.size,
+                                 .chunks = g->chunks,
+                                 .count = g->count};
 
     buf_clear(&f->packed);
     if (f->compressor != NULL && compressor_compress(f->compressor, plain, content, &f->packed)) {
@@ -179,11 +170,11 @@ static void flush_deltas(struct framer *f)
     if (compressor_compress_after(f->compressor, buf_slice(&f->prefix.bytes), plain, &f->packed)) {
         atomic_fetch_add(&f->pack->delta_chunks, g->count);
         atomic_fetch_add(&f->pack->delta_bytes, plain.size);
-        open_pack_add(f->pack, &(struct frame){.stored = buf_slice(&f->packed),
-                                               .compression = COMPRESSION_ZSTD_AFTER,
-                                               .plain_size = (uint32_t)plain.size,
-                                               .chunks = g->chunks,
-                                               .count = g->count});
+        open_pack_add(f->pack, &(struct stored_frame){.stored = buf_slice(&f->packed),
+                                                      .compression = COMPRESSION_ZSTD_AFTER,
+                                                      .plain_size = (uint32_t)plain.size,
+                                                      .chunks = g->chunks,
+                                                      .count = g->count});
         g->count = 0;
     } else {
         store_frame(f, g, plain);

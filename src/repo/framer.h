@@ -29,6 +29,18 @@ struct open_pack {
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
                     struct queue *full, struct queue *spare);
 void open_pack_done(struct open_pack *p);
+
+/* A frame as it will be stored. */
+struct stored_frame {
+    struct slice stored;
+    enum compression compression;
+    uint32_t plain_size;
+    const struct pack_chunk *chunks;
+    size_t count;
+};
+/* Any thread; waits while the uploader is busy. */
+void open_pack_add(struct open_pack *p, const struct stored_frame *f);
+
 /* Hand over what has been collected, if anything. */
 void open_pack_flush(struct open_pack *p);
 /* mac_sum_all(), and beside it the name of the pack, as far as it stands. */

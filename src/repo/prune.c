@@ -24,6 +24,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "repo/parity_objects.h"
 
 /* Another collector may change the index under the first look this many times. */
 #define ROUNDS 3
@@ -220,7 +221,7 @@ static bool remove_key(struct prune *p, const char *folder, const struct hash *i
     char key[OBJECT_KEY_MAX];
 
     object_key(folder, id, key);
-    return store_remove(p->repo->store, key, e);
+    return object_remove(p->repo, key, e);
 }
 
 static bool remove_snapshots(struct prune *p, const struct look *now, struct err *e)
@@ -255,7 +256,7 @@ static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
             return cancel_err(e);
         prune_progress(p, "remove packs", i, p->doomed_count);
         pack_key(&p->doomed[i], key);
-        if (!store_remove(p->repo->store, key, e))
+        if (!object_remove(p->repo, key, e))
             return false;
         p->stats.packs_removed++;
         p->stats.bytes_removed += now->packs.sizes[number];
@@ -300,7 +301,7 @@ static bool remove_evidence(struct prune *p, struct err *e)
         if (!evidence_key_parse(drills.items[i], &id))
             continue;
         if (!object_exists(p->repo, "snapshots", &id, &exists, e) ||
-            (!exists && !store_remove(p->repo->store, drills.items[i], e)))
+            (!exists && !object_remove(p->repo, drills.items[i], e)))
             return false;
     }
     return true;
@@ -340,7 +341,7 @@ static bool collect(struct prune *p, struct err *e)
 
 static bool run(struct prune *p, struct err *e)
 {
-    if (!first_look(p, e))
+    if (!parity_check_losses(p->repo, e) || !first_look(p, e))
         return false;
     prune_plan(p);
     if (p->options->is_dry_run)
@@ -349,7 +350,7 @@ static bool run(struct prune *p, struct err *e)
             ? !collect(p, e)
             : !prune_index(p, &p->first, e) || !remove_tombstones(p, e) || !remove_evidence(p, e))
         return false;
-    return condemned_list_sweep(p->repo, e);
+    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e);
 }
 
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,

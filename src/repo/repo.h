@@ -19,6 +19,7 @@
 #include "codec/chunker.h"
 #include "codec/entry.h"
 #include "codec/hash.h"
+#include "codec/parity.h"
 #include "store/store.h"
 
 struct repo;
@@ -58,6 +59,17 @@ MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const ch
                             struct repo **out, struct err *e);
 
 /*
+ * The same, but chunks are cut and named as in another repository, so that what they hold can be
+ * copied between the two (like NULL: as in no other).  Whoever can open either learns both keys.
+ */
+MUST_CHECK bool repo_create_like(struct store *s, const struct repo *like,
+                                 const struct unlock *with, const char *label, struct repo **out,
+                                 struct err *e);
+
+/* Whether chunks are cut and named alike in both. */
+bool repo_is_like(const struct repo *a, const struct repo *b);
+
+/*
  * Open.  ERR_NOT_FOUND when the store holds no config, ERR_DENIED when no slot of this kind
  * opens with the secret, ERR_CORRUPT for damaged or hostile slots or config (a slot with
  * parameters beyond FORMAT.md is refused before anything is computed with them; other slots
@@ -65,6 +77,9 @@ MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const ch
  */
 MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct repo **out,
                           struct err *e);
+/* The object that was damaged or missing and read from its parity to open the repository, as in
+ * "config"; NULL when all was well.  check --repair puts it back. */
+const char *repo_mended(const struct repo *r);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
@@ -119,7 +134,7 @@ struct snapshot {
     char **tags;
     size_t tag_count;
     bool has_parent, has_prev, has_original;
-    struct hash parent, prev, original; /* original: what `tag` made this one from */
+    struct hash parent, prev, original; /* original: what `tag` or `copy` made this one from */
     uint8_t writer[16];
     uint64_t seq;
     char *program;
@@ -407,6 +422,50 @@ MUST_CHECK bool repo_is_collecting(struct repo *r, bool *out, struct err *e);
 /* Forget the loaded index, so that the next repo_load_index() sees the present state. */
 void repo_drop_index(struct repo *r);
 
+/* Copying (copy.c) */
+
+/* The id that a snapshot and its copies share: that of the first of them. */
+const struct hash *snapshot_origin(const struct snapshot *s);
+
+/* Whether both are the same state of the same thing with the same tags: one is a copy of the other,
+ * or they are copies of the same. */
+bool snapshot_is_copy(const struct snapshot *a, const struct snapshot *b);
+
+enum copy_outcome {
+    COPY_DONE,
+    COPY_FAILED, /* damaged in the source, or gone from it */
+};
+
+struct copy_options {
+    bool is_dry_run;
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    /* A snapshot was dealt with.  copy is its id in the destination (zero in a dry run); why, when
+     * it failed. */
+    void (*told)(void *arg, const struct snapshot *s, enum copy_outcome outcome,
+                 const struct hash *copy, const struct err *why);
+    void *arg;
+};
+
+struct copy_stats {
+    uint64_t snapshots_copied, snapshots_present, snapshots_failed;
+    uint64_t chunks, bytes;         /* that the destination lacked, plain */
+    uint64_t frames, frames_stored; /* read, and their bytes as stored */
+    uint64_t packs, bytes_stored;   /* written */
+    bool is_source_failure;         /* the source's store ended the run, not the destination's */
+};
+
+/*
+ * Copy committed snapshots of one repository into another, in the order given, without those that
+ * are there.  Each is committed when all that it needs is durable in the destination and proved by
+ * its ids; what is damaged in the source fails that snapshot only (out->snapshots_failed).  False,
+ * with the snapshots copied until then committed, when a store fails or the run is cancelled; a
+ * further run finds what was moved.  ERR_USAGE when repo_is_like() is false or both are the same
+ * repository.  *out is set in any case.  Drops the loaded index of both.
+ */
+MUST_CHECK bool copy_run(struct repo *from, struct repo *to, struct snapshot *const *snapshots,
+                         size_t count, const struct copy_options *o, struct copy_stats *out,
+                         struct err *e);
+
 /* Collecting (prune.c), checking (check.c), repairing (repair.c) */
 
 struct prune_options {
@@ -446,8 +505,10 @@ struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
     uint32_t subset_n, subset_t;
-    double subset_percent; /* > 0: this share of packs, chosen at random */
-    uint64_t subset_bytes; /* > 0: about this many bytes, chosen at random */
+    double subset_percent;       /* > 0: this share of packs, chosen at random */
+    uint64_t subset_bytes;       /* > 0: about this many bytes, chosen at random */
+    const struct hash *suspects; /* packs to read in any case */
+    size_t suspect_count;
     void (*fault)(void *arg, const struct check_fault *f); /* one thread at a time */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
@@ -456,6 +517,7 @@ struct check_options {
 struct check_stats {
     uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;
     uint64_t damaged_objects, affected_files, litter;
+    uint64_t unprotected; /* objects without parity although it is switched on */
     bool suggest_repair_index, suggest_prune;
 };
 
@@ -470,6 +532,79 @@ struct repair_stats {
 /* Make the index again from the packs themselves. */
 MUST_CHECK bool repair_index(struct repo *r, damaged_fn *damaged, void *arg,
                              struct repair_stats *out, struct err *e);
+
+/* What was done about an object that was damaged or missing. */
+enum heal_source {
+    HEAL_NOT,
+    HEAL_PARITY,
+    HEAL_REPOSITORY, /* another repository */
+    HEAL_AGAIN,      /* made again from other objects */
+};
+struct healing {
+    const char *object; /* key */
+    enum heal_source from;
+    const char *sentence; /* how, or why not */
+};
+typedef void healing_fn(void *arg, const struct healing *h);
+struct heal_stats {
+    uint64_t healed, lost;
+};
+/*
+ * Put back the objects of these keys, which a check told as damaged (heal.c).  What is published
+ * was proved.  True also when some of them are lost; fn may be NULL.
+ */
+MUST_CHECK bool heal_objects(struct repo *r, const char *const *keys, size_t count, healing_fn *fn,
+                             void *arg, struct heal_stats *out, struct err *e);
+
+struct repair_packs_options {
+    const struct hash *only; /* these packs; none: all */
+    size_t only_count;
+    struct repo *from; /* another repository, or NULL; its index is loaded when needed */
+    healing_fn *told;  /* of each damaged pack; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+struct repair_packs_stats {
+    uint64_t packs, damaged; /* looked at; damaged or missing */
+    uint64_t healed, left;   /* of these */
+    uint64_t chunks_copied, chunks_lost;
+};
+/*
+ * Find damaged and missing packs by their names and put them back: from parity, from the same pack
+ * in the other repository, or with its chunks.  ERR_USAGE when that one names chunks differently.
+ */
+MUST_CHECK bool repair_packs(struct repo *r, const struct repair_packs_options *o,
+                             struct repair_packs_stats *out, struct err *e);
+
+/*
+ * Parity (parity_switch.c): damaged parts of objects are worked out again from what stands beside
+ * them.  docs/decisions/0012.
+ */
+extern const struct parity_rule parity_rule_default; /* about 3 percent of packs */
+
+struct parity_work {
+    damaged_fn *damaged; /* an object that gets no parity, for it is damaged; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct parity_figures {
+    bool is_on;
+    bool is_damaged; /* the switch is; it counts as on with the default rule */
+    struct parity_rule rule;
+    uint64_t objects, bytes; /* that get parity when it is on */
+    uint64_t unprotected;    /* objects that have none */
+    uint64_t parity_bytes;
+    uint64_t made, removed, damaged; /* by the call; damaged: got none */
+};
+MUST_CHECK bool parity_measure(struct repo *r, struct parity_figures *out, struct err *e);
+/* Switch it on, and make what is missing or was made by another rule.  Beside backups and prunes;
+ * when interrupted it is repeated. */
+MUST_CHECK bool parity_enable(struct repo *r, const struct parity_rule *rule,
+                              const struct parity_work *w, struct parity_figures *out,
+                              struct err *e);
+MUST_CHECK bool parity_disable(struct repo *r, const struct parity_work *w,
+                               struct parity_figures *out, struct err *e);
 
 struct repo_sizes {
     uint64_t packs, pack_bytes;

@@ -6,6 +6,7 @@
 
 #include "store/local.h"
 #include "store/s3.h"
+#include "store/sftp.h"
 
 typedef bool driver_fn(const char *place, const struct store_options *o, struct store **out,
                        struct err *e);
@@ -17,6 +18,7 @@ struct driver {
 };
 
 static const struct patience local_patience = {.attempts = 5}; /* waits of 1.5 s at most */
+static const struct patience sftp_patience = {.attempts = 10}; /* waits of 51 s at most */
 
 /* Limits and retries around a driver, which they own. */
 static struct store *stack_over(struct store *driver, const struct store_options *o,
@@ -87,9 +89,32 @@ static bool create_s3(const char *place, const struct store_options *o, struct s
     return true;
 }
 
+static bool open_sftp(const char *place, const struct store_options *o, struct store **out,
+                      struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!sftp_open(place, &o->sftp, &driver, e))
+        return false;
+    *out = stack_over(driver, o, &sftp_patience);
+    return true;
+}
+
+static bool create_sftp(const char *place, const struct store_options *o, struct store **out,
+                        struct err *e)
+{
+    struct store *driver = NULL;
+
+    if (!sftp_create(place, &o->sftp, &driver, e))
+        return false;
+    *out = stack_over(driver, o, &sftp_patience);
+    return true;
+}
+
 static const struct driver drivers[] = {
     {"local", open_local, create_local},
     {"s3", open_s3, create_s3},
+    {"sftp", open_sftp, create_sftp},
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))

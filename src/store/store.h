@@ -34,6 +34,10 @@ struct store {
     int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
     bool has_cache;   /* store_cache_new() is part of it */
     bool needs_probe; /* what it promises depends on a server that others made */
+
+    /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
+     * NULL: it keeps them all. */
+    const char *caveat;
 };
 
 /* What list() and stat() tell about an object. */
@@ -127,10 +131,18 @@ struct s3_options {
     bool no_conditional_put, insecure_no_verify_tls;
 };
 
+struct sftp_options {
+    const char *command; /* the whole command that leads to an SFTP server; NULL: ssh */
+    const char *args;    /* further arguments for ssh */
+    int connections;     /* at most; 0: the driver's choice */
+    int timeout_s;       /* of a server that says nothing; 0: the driver's choice */
+};
+
 /* How to reach a store.  {0} is the default of everything.  Strings are borrowed and outlive the
  * store. */
 struct store_options {
     struct s3_options s3;
+    struct sftp_options sftp;
     struct store_secrets *secrets;         /* NULL: variables with keys are not looked at */
     uint64_t upload_limit, download_limit; /* bytes a second; 0: none */
 };
@@ -222,7 +234,8 @@ static inline struct store store_around(const struct store_ops *ops, const struc
     return (struct store){.ops = ops,
                           .parallel = next->parallel,
                           .has_cache = next->has_cache,
-                          .needs_probe = next->needs_probe};
+                          .needs_probe = next->needs_probe,
+                          .caveat = next->caveat};
 }
 
 /* At least 1. */

@@ -58,6 +58,14 @@ static const struct setting settings[] = {
      NULL, SPEED_MAX},
     {"s3.insecure-no-verify-tls", SETTING_FLAG, AT(s3.insecure_no_verify_tls), "true|false",
      "Talk to whoever answers: verify no certificate", NULL, 0},
+    {"sftp.command", SETTING_TEXT, AT(sftp.command), "COMMAND",
+     "Reach the SFTP server by COMMAND instead of ssh", NULL, 0},
+    {"sftp.args", SETTING_TEXT, AT(sftp.args), "ARGUMENTS", "Give ssh these arguments, too", NULL,
+     0},
+    {"sftp.connections", SETTING_NUMBER, AT(sftp.connections), "N", "Use at most N connections; 3",
+     NULL, 16},
+    {"sftp.timeout", SETTING_NUMBER, AT(sftp.timeout_s), "SECONDS",
+     "Give up a server that says nothing for SECONDS; 60", NULL, 3600},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
