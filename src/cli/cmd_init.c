@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/from.h"
@@ -11,7 +13,15 @@ struct init_args {
     char *label;
     bool copy_chunker_params;
     struct from_args from;
+    int parity; /* enum parity_choice */
 };
+
+enum parity_choice {
+    PARITY_AUTO,
+    PARITY_ON,
+    PARITY_OFF,
+};
+static const char *const parity_choices[] = {"auto", "on", "off", NULL};
 
 static const struct option init_options[] = {
     {"label", 0, OPTION_TEXT, offsetof(struct init_args, label), "TEXT",
@@ -20,8 +30,28 @@ static const struct option init_options[] = {
      "Cut and name chunks as the other repository does, so that snapshots can be copied", NULL,
      NULL},
     FROM_OPTIONS(init_args, from),
+    {"parity", 0, OPTION_CHOICE, offsetof(struct init_args, parity), "on|off",
+     "Store parity; without this option where the repository is a folder", NULL, NULL,
+     parity_choices},
     {0},
 };
+
+/* Whether a URL names a folder; other places look after their bytes themselves. */
+static bool is_folder(const char *url)
+{
+    return url[strcspn(url, ":/")] != ':' || strncmp(url, "local:", 6) == 0;
+}
+
+static bool protect(struct repo *r, const char *url, enum parity_choice choice, struct err *e)
+{
+    const struct parity_work work = {0};
+    struct parity_figures figures;
+
+    if (choice == PARITY_OFF || (choice == PARITY_AUTO && !is_folder(url)))
+        return true;
+    return parity_enable(r, &parity_rule_default, &work, &figures, e) ||
+           err_wrap(e, "the repository is made, but its parity is not switched on");
+}
 
 static void tell(struct call *call, const struct session *s, const char *url,
                  const struct secret *secret)
@@ -75,7 +105,7 @@ static bool run_init(struct call *call, struct err *e)
         !open_like(call, args, &like, e))
         return false;
     /* The place comes before the key file, so that a place that is taken makes no key. */
-    call->stage = STAGE_WORK;
+    call->stage = STAGE_STORE;
     if (!store_create(url, &options, &s.store, e))
         return err_wrap(e, "make repository %s", url);
     if (!secret_get_first(call, &secret, e))
@@ -88,6 +118,8 @@ static bool run_init(struct call *call, struct err *e)
         !repo_create_like(s.store, like.repo, &unlock, args->label == NULL ? "" : args->label,
                           &s.repo, e))
         return err_wrap(e, "make repository %s", url);
+    if (!protect(s.repo, url, (enum parity_choice)args->parity, e))
+        return false;
     tell(call, &s, url, &secret);
     return true;
 }

@@ -140,10 +140,11 @@ bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice
                        c->max_unused != NULL ? "--max-unused" : "--max-repack-size");
     if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
         return false;
-    if (!c->is_dry_run &&
-        (!session_place(call, &url, e) || !probed_require(call, url, repo_store(r), e)))
+    if (!session_place(call, &url, e))
         return false;
     call->stage = STAGE_WORK;
+    if (!c->is_dry_run && !probed_require(call, url, repo_store(r), e))
+        return false;
     if (!progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
     if (!prune_run(r, &o, &stats, e))

@@ -20,7 +20,8 @@ extern const struct command command_init, command_backup, command_create, comman
     command_undo, command_snapshots, command_ls, command_find, command_diff, command_dump,
     command_copy, command_check, command_drill, command_forget, command_prune, command_key_list,
     command_key_add, command_key_remove, command_key_passwd, command_export_tables,
-    command_import_tables, command_tag, command_stats, command_repair_index, command_inspect,
-    command_version, command_completion, command_help, command_config_show, command_config_validate;
+    command_import_tables, command_tag, command_stats, command_repair_index, command_repair_packs,
+    command_inspect, command_version, command_completion, command_help, command_config_show,
+    command_config_validate, command_parity_enable, command_parity_disable, command_parity_status;
 
 #endif

@@ -40,6 +40,19 @@ bool session_place(struct call *call, const char **url, struct err *e)
     return true;
 }
 
+static void tell_mended(struct call *call, const struct repo *r)
+{
+    AUTO(buf) struct buf text = {0};
+
+    if (repo_mended(r) == NULL)
+        return;
+    buf_printf(&text,
+               "object %s is damaged or missing; its parity stood in for it, and \"holdfast check "
+               "--repair\" puts it back",
+               repo_mended(r));
+    output_item_warning(call->out, NULL, buf_string(&text));
+}
+
 /* From KiB a second; "unlimited" is negative, and without the option (0) *limit stays. */
 static void set_limit(int kib, uint64_t *limit)
 {
@@ -87,6 +100,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
 
     if (!repo_open(s.store, &unlock, &s.repo, e))
         return err_wrap(e, "open repository %s", url);
+    tell_mended(call, s.repo);
     call->stage = STAGE_WORK;
     out->repo = TAKE(s.repo);
     out->store = TAKE(s.store);

@@ -31,6 +31,7 @@ enum object_class {
     CLASS_TOMBSTONE = 7,
     CLASS_CONDEMNED = 8,
     CLASS_EVIDENCE = 9,
+    CLASS_PARITY = 10, /* the switch of parity, and not parity itself */
 };
 
 enum seal_suite {

@@ -351,7 +351,7 @@ bool check_run(struct repo *r, const struct check_options *o, struct check_stats
         !check_index(&c, e) || !check_trees(&c, e))
         return false;
     check_index_rest(&c);
-    if (!check_packs(&c, e))
+    if (!check_parity(&c, e) || !check_packs(&c, e))
         return false;
     if (c.stats.damaged_objects > 0) {
         if (index_is_stale(r, &c.index_keys))

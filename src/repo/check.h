@@ -1,7 +1,8 @@
 /*
  * Private to src/repo: a check at work.  check.c goes through documents and trees,
  * check_index.c through index and packs, check_choose.c chooses the packs that check_packs.c
- * reads whole, check_affected.c finds the files that damage reaches.
+ * reads whole, check_parity.c looks at parity, check_affected.c finds the files that damage
+ * reaches.
  */
 #ifndef REPO_CHECK_H
 #define REPO_CHECK_H
@@ -23,6 +24,7 @@ struct check {
     bool *is_suspect;        /* by number: the pack is read in any case */
     uint64_t *bad_frames;    /* one bit per frame of the index */
     uint64_t *needed_frames; /* the same: a marked chunk stands in it */
+    bool has_parity;         /* it is switched on */
     struct discarded trash;  /* read once a pack is missing */
     bool is_trash_read;
     char **told; /* keys of damaged objects */
@@ -55,6 +57,13 @@ void check_index_rest(struct check *c);
 /* The numbers of the packs to read, largest first: those that the options choose, and the
  * suspects.  packs has room for all of the index.  Returns how many there are. */
 size_t check_choose(const struct check *c, uint32_t *packs);
+
+/* Compare parity with the objects that there are, and with read_data with their bytes; packs
+ * apart. */
+MUST_CHECK bool check_parity(struct check *c, struct err *e);
+
+/* Tell when an object, which is right, has parity that is not.  Any thread. */
+void check_parity_of(struct check *c, const char *key, struct slice object);
 
 /* Read whole the packs that check_choose() names. */
 MUST_CHECK bool check_packs(struct check *c, struct err *e);

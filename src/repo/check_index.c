@@ -127,6 +127,12 @@ bool check_index(struct check *c, struct err *e)
     }
     c->is_suspect = mem_array(index_pack_count(ix), sizeof(*c->is_suspect));
     c->bad_frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*c->bad_frames));
+    for (size_t i = 0; i < c->options->suspect_count; i++) {
+        uint32_t number;
+
+        if (index_has_pack(ix, &c->options->suspects[i], &number))
+            c->is_suspect[number] = true;
+    }
     c->repo->index = TAKE(ix);
     for (size_t i = 0; i < packs.count; i++) {
         uint32_t number;

@@ -264,13 +264,19 @@ static void help_others(struct worker *w)
     pthread_mutex_unlock(&g->check->lock);
 }
 
-/* Whether the bytes of a pack have the hash that names it; told when not. */
-static bool name_is_right(struct check *c, uint32_t number, const struct hash *found)
+/* Whether the bytes of a pack have the hash that names it; told when not.  Those that have are
+ * compared with their parity. */
+static bool name_is_right(struct check *c, uint32_t number, struct slice object,
+                          const struct hash *found)
 {
     struct err why;
+    char key[PACK_KEY_MAX];
 
-    if (hash_is_equal(found, &index_pack_at(c->repo->index, number)->id))
+    if (hash_is_equal(found, &index_pack_at(c->repo->index, number)->id)) {
+        pack_key(found, key);
+        check_parity_of(c, key, object);
         return true;
+    }
     (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");
     check_pack_damage(c, number, &why);
     return false;
@@ -293,12 +299,13 @@ static void scan_pack(struct worker *w, uint32_t number)
         pack_scan_name_begin(w->scan);
         share_frames(w, number);
         pack_scan_name_finish(w->scan, &found);
-        (void)name_is_right(w->check, number, &found); /* told is all there is to do */
+        (void)name_is_right(w->check, number, buf_slice(&w->object),
+                            &found); /* told is all there is to do */
         return;
     }
     sha256(buf_slice(&w->object), &found);
 
-    const bool is_named = name_is_right(w->check, number, &found);
+    const bool is_named = name_is_right(w->check, number, buf_slice(&w->object), &found);
 
     if (is_open) {
         (void)err_set(&why, ERR_CORRUPT, "the index says of it what it does not say of itself");

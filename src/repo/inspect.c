@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "repo/index.h"
+#include "repo/parity_objects.h"
 #include "repo/slot.h"
 
 static json_t *hex_value(const void *bytes, size_t size)
@@ -180,6 +181,28 @@ static bool inspect_index(struct repo *r, const char *key, struct buf *out, stru
     return true;
 }
 
+/* Parity */
+
+static bool inspect_parity(struct repo *r, const char *key, struct buf *out, struct err *e)
+{
+    AUTO(buf) struct buf bytes = {0};
+    struct parity p;
+
+    if (!store_get_all(r->store, key, &bytes, e))
+        return false;
+    if (!parity_open(buf_slice(&bytes), &p, e))
+        return err_wrap(e, "object %s", key);
+
+    AUTO(json)
+    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o}", "data_shards", (json_int_t)p.shape.data,
+                          "parity_shards", (json_int_t)p.shape.parity, "shard_size",
+                          (json_int_t)p.shape.shard_size, "object_size", (json_int_t)p.size,
+                          "object_sha256", hex_value(p.name.bytes, HASH_SIZE));
+
+    print(j, out);
+    return true;
+}
+
 bool repo_inspect(struct repo *r, const char *key, struct buf *out, struct err *e)
 {
     AUTO(buf) struct buf text = {0};
@@ -190,6 +213,8 @@ bool repo_inspect(struct repo *r, const char *key, struct buf *out, struct err *
         ok = inspect_slot(r, key, &text, e);
     else if (strncmp(key, "packs/", 6) == 0)
         ok = inspect_pack(r, key, &text, e);
+    else if (parity_key_parse(key) != NULL)
+        ok = inspect_parity(r, key, &text, e);
     else if (!object_class_of(key, &class))
         return err_set(e, ERR_USAGE, "%s is not the key of an object", key);
     else if (class == CLASS_INDEX)

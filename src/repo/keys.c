@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/parity_objects.h"
 #include "repo/slot.h"
 
 static const char folder[] = "keys/";
@@ -64,14 +65,12 @@ bool keys_names(struct repo *r, struct key_list *out, struct err *e)
 }
 
 /* Errors of the slot itself (ERR_CORRUPT, ERR_USAGE) name it; others are the store's. */
-static bool slot_read(struct repo *r, const char *key, struct slot *out, struct err *e)
+static bool slot_check(const struct repo *r, const char *key, struct slice bytes, struct slot *out,
+                       struct err *e)
 {
-    AUTO(buf) struct buf bytes = {0};
     uint8_t id[SEAL_ID_SIZE];
 
-    if (!store_get_all(r->store, key, &bytes, e))
-        return false;
-    if (!slot_decode(buf_slice(&bytes), out, e))
+    if (!slot_decode(bytes, out, e))
         return err_wrap(e, "key slot %s", name_of(key));
     if (!hex_decode(name_of(key), id, sizeof(id)) || memcmp(out->id, id, sizeof(id)) != 0)
         return err_set(e, ERR_CORRUPT, "key slot %s: it is a copy of another one", name_of(key));
@@ -82,6 +81,21 @@ static bool slot_read(struct repo *r, const char *key, struct slot *out, struct 
         return err_set(e, ERR_CORRUPT, "key slot %s: its epoch is %u instead of %u", name_of(key),
                        out->epoch, r->epoch);
     return true;
+}
+
+static bool slot_read(struct repo *r, const char *key, struct slot *out, struct err *e)
+{
+    AUTO(buf) struct buf bytes = {0};
+
+    return store_get_all(r->store, key, &bytes, e) && slot_check(r, key, buf_slice(&bytes), out, e);
+}
+
+bool slot_prove(const struct repo *r, const char *key, struct slice bytes, struct err *e)
+{
+    struct slot s;
+
+    return is_slot_key(key) ? slot_check(r, key, bytes, &s, e)
+                            : err_set(e, ERR_CORRUPT, "its name is not that of a key slot");
 }
 
 /* The slot itself is to blame, not the store. */
@@ -110,24 +124,17 @@ static void attempt_refuse(struct attempt *a, const struct err *why)
         a->refusal = *why;
 }
 
-/* Try one slot.  False only when there is no use in trying others. */
-static bool slot_try(struct repo *r, const char *key, const struct unlock *with, struct attempt *a,
-                     bool *is_open, struct err *e)
+/* Try a slot that was read.  False only when there is no use in trying others. */
+static bool slot_try_open(struct repo *r, const char *key, const struct slot *s,
+                          const struct unlock *with, struct attempt *a, bool *is_open,
+                          struct err *e)
 {
-    struct slot s = {0};
     struct err why = {0};
 
-    if (!slot_read(r, key, &s, &why)) {
-        if (is_slot_fault(&why))
-            attempt_refuse(a, &why);
-        else if (why.code != ERR_NOT_FOUND)
-            return fail_with(e, &why);
+    if (s->kind != with->kind)
         return true;
-    }
-    if (s.kind != with->kind)
-        return true;
-    if (slot_open(&s, with, r->keys->master, &why)) {
-        hex_encode(SLICE_OF(s.id, sizeof(s.id)), r->slot);
+    if (slot_open(s, with, r->keys->master, &why)) {
+        hex_encode(SLICE_OF(s->id, sizeof(s->id)), r->slot);
         *is_open = true;
         return true;
     }
@@ -139,6 +146,62 @@ static bool slot_try(struct repo *r, const char *key, const struct unlock *with,
     if (!is_slot_fault(&why))
         return fail_with(e, &why);
     attempt_refuse(a, &why);
+    return true;
+}
+
+/* The same, for one that is to be read first. */
+static bool slot_try(struct repo *r, const char *key, const struct unlock *with, struct attempt *a,
+                     bool *is_open, struct err *e)
+{
+    struct slot s = {0};
+    struct err why = {0};
+
+    if (slot_read(r, key, &s, &why))
+        return slot_try_open(r, key, &s, with, a, is_open, e);
+    if (is_slot_fault(&why))
+        attempt_refuse(a, &why);
+    else if (why.code != ERR_NOT_FOUND)
+        return fail_with(e, &why);
+    return true;
+}
+
+/* The same, for one that is gone, or not what its parity says: a slot never changes. */
+static bool slot_try_lost(struct repo *r, const char *key, const struct unlock *with,
+                          struct attempt *a, bool *is_open, struct err *e)
+{
+    AUTO(buf) struct buf bytes = {0};
+    AUTO(buf) struct buf found = {0};
+    struct slot s = {0};
+    struct err why = {0};
+
+    if (!parity_recall(r, key, (struct slice){0}, &bytes, &why) ||
+        !slot_check(r, key, buf_slice(&bytes), &s, &why))
+        return true;
+    if (store_get_all(r->store, key, &found, &why) &&
+        slice_is_equal(buf_slice(&found), buf_slice(&bytes)))
+        return true;
+    if (!slot_try_open(r, key, &s, with, a, is_open, e))
+        return false;
+    if (*is_open)
+        repo_note_mended(r, key);
+    return true;
+}
+
+static bool try_lost(struct repo *r, const struct unlock *with, struct attempt *a, bool *is_open,
+                     struct err *e)
+{
+    AUTO(key_list) struct key_list lost = {0};
+    struct err ignored;
+
+    /* What cannot be listed helps nobody; the reason why no slot opened stays the answer. */
+    if (!key_list_read(r, PARITY_FOLDER "keys/", &lost, &ignored))
+        return true;
+    for (size_t i = 0; i < lost.count && !*is_open && a->tried < KEY_SLOT_MAX; i++) {
+        const char *key = parity_key_parse(lost.items[i]);
+
+        if (key != NULL && is_slot_key(key) && !slot_try_lost(r, key, with, a, is_open, e))
+            return false;
+    }
     return true;
 }
 
@@ -177,7 +240,9 @@ bool keys_unlock(struct repo *r, const struct unlock *with, struct err *e)
         if (is_open)
             return true;
     }
-    return attempt_failed(&a, with->kind, names.count, e);
+    if (!try_lost(r, with, &a, &is_open, e))
+        return false;
+    return is_open || attempt_failed(&a, with->kind, names.count, e);
 }
 
 /* Listing and changing */
@@ -240,7 +305,8 @@ bool keys_put(struct repo *r, const struct unlock *with, const char *label, stru
         return false;
     describe(r, &s, &made);
     slot_key(made.id, key);
-    if (!store_put(r->store, key, SLICE_OF(s.bytes, SLOT_SIZE), PUT_NEW, e))
+    if (!store_put(r->store, key, SLICE_OF(s.bytes, SLOT_SIZE), PUT_NEW, e) ||
+        !parity_put(r, key, SLICE_OF(s.bytes, SLOT_SIZE), e))
         return false;
     *out = made;
     return true;
@@ -298,7 +364,7 @@ static bool own_slot_check(struct repo *r, const char *removed, struct slice byt
     if (why.code != ERR_NOT_FOUND)
         return err_set(e, why.code, "key slot %s was removed, but then: %s", name_of(removed),
                        why.text);
-    if (!store_put(r->store, removed, bytes, PUT_NEW, e))
+    if (!store_put(r->store, removed, bytes, PUT_NEW, e) || !parity_put(r, removed, bytes, e))
         return err_wrap(e, "the key slot in use is gone, and %s cannot be put back",
                         name_of(removed));
     return err_set(e, ERR_TRANSIENT,
@@ -323,7 +389,7 @@ bool key_remove(struct repo *r, const char *id, struct err *e)
                        "key slot %s is the one in use; open the repository with another to "
                        "remove it",
                        name_of(key));
-    if (!store_get_all(r->store, key, &bytes, e) || !store_remove(r->store, key, e))
+    if (!store_get_all(r->store, key, &bytes, e) || !object_remove(r, key, e))
         return false;
     return own_slot_check(r, key, buf_slice(&bytes), e);
 }

@@ -5,7 +5,7 @@
  *
  * Documents may carry keys, so every copy of their bytes that is made here is wiped.
  */
-#include "repo/object.h"
+#include "repo/parity_objects.h"
 
 #include <assert.h>
 #include <string.h>
@@ -34,6 +34,7 @@ const uint8_t *repo_class_key(const struct repo *r, enum object_class class)
     case CLASS_COMMIT:
     case CLASS_TOMBSTONE:
     case CLASS_EVIDENCE:
+    case CLASS_PARITY:
         return r->keys->meta;
     }
     assert(class == CLASS_CONFIG);
@@ -61,6 +62,10 @@ bool object_class_of(const char *key, enum object_class *out)
 
     if (strcmp(key, "config") == 0) {
         *out = CLASS_CONFIG;
+        return true;
+    }
+    if (strcmp(key, PARITY_SWITCH) == 0) {
+        *out = CLASS_PARITY;
         return true;
     }
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
@@ -204,7 +209,8 @@ bool document_put_hashed(struct repo *r, enum object_class class, const char *fo
         return err_wrap(e, "put into %s", folder);
     sha256(buf_slice(&object), &hash);
     object_key(folder, &hash, key);
-    if (!store_put(r->store, key, buf_slice(&object), PUT_NEW, e))
+    if (!store_put(r->store, key, buf_slice(&object), PUT_NEW, e) ||
+        !parity_put(r, key, buf_slice(&object), e))
         return false;
     *id = hash;
     return true;
@@ -217,7 +223,8 @@ bool document_put(struct repo *r, enum object_class class, const char *key, stru
 
     if (!document_seal_checked(r, class, plain, &object, e))
         return err_wrap(e, "put %s", key);
-    return store_put(r->store, key, buf_slice(&object), PUT_NEW, e);
+    return store_put(r->store, key, buf_slice(&object), PUT_NEW, e) &&
+           parity_put(r, key, buf_slice(&object), e);
 }
 
 /* Keys */

@@ -4,6 +4,8 @@
 #ifndef REPO_OBJECT_H
 #define REPO_OBJECT_H
 
+#include <pthread.h>
+
 #include "codec/json.h"
 #include "codec/seal.h"
 #include "repo/repo.h"
@@ -19,6 +21,13 @@ struct repo_keys {
     uint8_t cut[SEAL_KEY_SIZE];      /* K_chunk */
 };
 
+/* What is known of the switch of parity (parity_switch.c). */
+struct parity_state {
+    pthread_mutex_t lock; /* guards what follows */
+    bool is_known, is_on;
+    struct parity_rule rule;
+};
+
 struct repo {
     struct store *store; /* borrowed */
     uint8_t id[SEAL_ID_SIZE];
@@ -30,9 +39,14 @@ struct repo {
     struct repo_keys *keys;
     struct cutter *cutter;
     struct index *index; /* NULL until loaded */
-    bool *near;          /* which of its packs nearby.c has looked after */
+    struct parity_state parity;
+    char *mended; /* the key of what was read from its parity to open it, or NULL */
+    bool *near;   /* which of its packs nearby.c has looked after */
     size_t near_count;
 };
+
+/* Note that an object was read from its parity, for repo_mended(). */
+void repo_note_mended(struct repo *r, const char *key);
 
 #define DOCUMENT_MAX ((size_t)64 << 20)
 

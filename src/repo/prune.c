@@ -26,6 +26,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/parity_objects.h"
 
 /* Another collector may change the index under the first look this many times. */
 #define ROUNDS 3
@@ -222,7 +223,7 @@ static bool remove_key(struct prune *p, const char *folder, const struct hash *i
     char key[OBJECT_KEY_MAX];
 
     object_key(folder, id, key);
-    return store_remove(p->repo->store, key, e);
+    return object_remove(p->repo, key, e);
 }
 
 static bool remove_snapshots(struct prune *p, const struct look *now, struct err *e)
@@ -300,7 +301,7 @@ static bool remove_evidence(struct prune *p, struct err *e)
         if (!evidence_key_parse(drills.items[i], &id))
             continue;
         if (!object_exists(p->repo, "snapshots", &id, &exists, e) ||
-            (!exists && !store_remove(p->repo->store, drills.items[i], e)))
+            (!exists && !object_remove(p->repo, drills.items[i], e)))
             return false;
     }
     return true;
@@ -341,7 +342,7 @@ static bool collect(struct prune *p, struct err *e)
 static bool run(struct prune *p, struct err *e)
 {
     /* Without a reference to what is not there, or there is no getting past this. */
-    if (!first_look(p, e))
+    if (!parity_check_losses(p->repo, e) || !first_look(p, e))
         return false;
     if (p->options->only_empties_trash)
         return prune_trash(p, e);
@@ -352,7 +353,7 @@ static bool run(struct prune *p, struct err *e)
             ? !collect(p, e)
             : !prune_index(p, &p->first, e) || !remove_tombstones(p, e) || !remove_evidence(p, e))
         return false;
-    return condemned_list_sweep(p->repo, e) && prune_trash(p, e);
+    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e) && prune_trash(p, e);
 }
 
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,

@@ -2,6 +2,7 @@
  * Index objects without the packs that go, and few large ones instead of many small.
  */
 #include "base/mem.h"
+#include "repo/parity_objects.h"
 #include "repo/prune.h"
 
 /* Smaller ones are joined once there are more than this many of them. */
@@ -116,7 +117,7 @@ bool prune_index(struct prune *p, const struct look *now, struct err *e)
     if (w.document.packs > 0 && !index_document_put(p->repo, &w.document, e))
         return err_wrap(e, "rewrite the index");
     for (size_t i = 0; i < w.replaced_count; i++)
-        if (!store_remove(p->repo->store, keys->items[w.replaced[i]], e))
+        if (!object_remove(p->repo, keys->items[w.replaced[i]], e))
             return false;
     return true;
 }

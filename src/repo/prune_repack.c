@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "repo/framer.h"
+#include "repo/parity_objects.h"
 #include "repo/prune.h"
 
 /* Read more often than it is written, and in no hurry. */
@@ -82,7 +83,8 @@ static bool put_pack(struct repacker *k, struct pack_builder *b, struct err *e)
     if (!prove_pack(k, object, e))
         return false;
     pack_key(&id, key);
-    if (!store_put(k->prune->repo->store, key, object, PUT_NEW, e))
+    if (!store_put(k->prune->repo->store, key, object, PUT_NEW, e) ||
+        !parity_put(k->prune->repo, key, object, e))
         return err_wrap(e, "store pack");
     index_document_add(&k->document, &id, class, object.size, directory);
     return index_add_pack(k->prune->moved, &id, class, PACK_LIVE, directory, &number, e);

@@ -1,6 +1,7 @@
 /*
  * The trash: docs/decisions/0013.
  */
+#include "repo/parity_objects.h"
 #include "repo/prune.h"
 
 bool prune_discard(struct prune *p, const struct hash *pack, uint64_t size, struct err *e)
@@ -10,6 +11,8 @@ bool prune_discard(struct prune *p, const struct hash *pack, uint64_t size, stru
     char to[DISCARDED_KEY_MAX];
 
     pack_key(pack, from);
+    if (!parity_remove(p->repo, from, e))
+        return false;
     if (!s->can_move) {
         if (!store_remove(s, from, e))
             return false;

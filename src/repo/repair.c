@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "repo/index.h"
+#include "repo/parity_objects.h"
 
 /* Rows that wait to be written: about one object's worth. */
 #define WAITING_MAX ((size_t)16 << 20)
@@ -165,7 +166,7 @@ static bool remove_old(struct repair *p, struct err *e)
     for (size_t i = 0; i < p->old.count; i++) {
         struct hash id;
 
-        if (key_hash(p->old.items[i], &id) && !store_remove(p->repo->store, p->old.items[i], e))
+        if (key_hash(p->old.items[i], &id) && !object_remove(p->repo, p->old.items[i], e))
             return false;
     }
     if (!key_list_read(p->repo, "index/", &now, e))

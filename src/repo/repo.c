@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "codec/random.h"
 #include "repo/index.h"
+#include "repo/parity_objects.h"
 #include "repo/slot.h"
 
 enum {
@@ -32,6 +33,7 @@ static struct repo *repo_new(struct store *s)
     r->epoch = EPOCH;
     r->suite = SUITE_AES_256_GCM;
     r->keys = mem_secret_new(sizeof(*r->keys));
+    pthread_mutex_init(&r->parity.lock, NULL);
     return r;
 }
 
@@ -42,6 +44,8 @@ void repo_close(struct repo *r)
     repo_drop_index(r);
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
+    pthread_mutex_destroy(&r->parity.lock);
+    mem_free(r->mended);
     mem_free(r);
 }
 
@@ -173,6 +177,7 @@ bool repo_create_like(struct store *s, const struct repo *like, const struct unl
 
     if (!place_is_free(r, e))
         return false;
+    r->parity.is_known = true; /* and off */
     r->created_ns = clock_now_ns();
     random_bytes(r->id, sizeof(r->id));
     random_bytes(r->keys->master, SEAL_KEY_SIZE);
@@ -249,23 +254,61 @@ static bool config_open(struct repo *r, struct slice object, struct err *e)
     return true;
 }
 
-bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
+/* Open with a config, whose bytes may come from anywhere. */
+static bool open_with(struct store *s, struct slice config, const struct unlock *with,
+                      struct repo **out, struct err *e)
 {
     AUTO(repo) struct repo *r = repo_new(s);
-    AUTO(buf) struct buf object = {0};
 
-    if (!store_get_all(s, "config", &object, e))
-        return e->code == ERR_NOT_FOUND
-                   ? err_set(e, ERR_NOT_FOUND, "there is no repository at this place")
-                   : false;
-    if (!header_read(r, buf_slice(&object), e) || !keys_unlock(r, with, e))
+    if (!header_read(r, config, e) || !keys_unlock(r, with, e))
         return false;
     class_keys_derive(r->keys);
-    if (!config_open(r, buf_slice(&object), e))
+    if (!config_open(r, config, e))
         return false;
     repo_finish(r);
     *out = TAKE(r);
     return true;
+}
+
+/* The same with what the parity of the config gives; *e says why the config itself does not do. */
+static bool open_mended(struct store *s, struct slice damaged, const struct unlock *with,
+                        struct repo **out, struct err *e)
+{
+    AUTO(repo) struct repo *finder = repo_new(s);
+    AUTO(buf) struct buf config = {0};
+    struct err why = {0};
+
+    if (e->code != ERR_CORRUPT && e->code != ERR_USAGE && e->code != ERR_NOT_FOUND &&
+        e->code != ERR_FATAL)
+        return false;
+    if (!parity_recall(finder, "config", damaged, &config, &why) ||
+        slice_is_equal(damaged, buf_slice(&config)))
+        return false;
+    if (open_with(s, buf_slice(&config), with, out, &why)) {
+        repo_note_mended(*out, "config");
+        return true;
+    }
+    /* With the right config it is the secret that is wrong. */
+    if (why.code == ERR_DENIED)
+        *e = why;
+    return false;
+}
+
+bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
+{
+    AUTO(buf) struct buf config = {0};
+
+    if (store_get_all(s, "config", &config, e)) {
+        if (open_with(s, buf_slice(&config), with, out, e))
+            return true;
+    } else {
+        buf_clear(&config);
+    }
+    if (open_mended(s, buf_slice(&config), with, out, e))
+        return true;
+    return e->code == ERR_NOT_FOUND && config.size == 0
+               ? err_set(e, ERR_NOT_FOUND, "there is no repository at this place")
+               : false;
 }
 
 /* Asking */
@@ -273,6 +316,17 @@ bool repo_open(struct store *s, const struct unlock *with, struct repo **out, st
 void repo_id_text(const struct repo *r, char out[33])
 {
     hex_encode(SLICE_OF(r->id, sizeof(r->id)), out);
+}
+
+const char *repo_mended(const struct repo *r)
+{
+    return r->mended;
+}
+
+void repo_note_mended(struct repo *r, const char *key)
+{
+    mem_free(r->mended);
+    r->mended = mem_string(key);
 }
 
 struct store *repo_store(struct repo *r)

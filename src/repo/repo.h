@@ -19,6 +19,7 @@
 #include "codec/chunker.h"
 #include "codec/entry.h"
 #include "codec/hash.h"
+#include "codec/parity.h"
 #include "store/store.h"
 
 struct repo;
@@ -76,6 +77,9 @@ bool repo_is_like(const struct repo *a, const struct repo *b);
  */
 MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct repo **out,
                           struct err *e);
+/* The object that was damaged or missing and read from its parity to open the repository, as in
+ * "config"; NULL when all was well.  check --repair puts it back. */
+const char *repo_mended(const struct repo *r);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
@@ -508,8 +512,10 @@ struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
     uint32_t subset_n, subset_t;
-    double subset_percent; /* > 0: this share of packs, chosen at random */
-    uint64_t subset_bytes; /* > 0: about this many bytes, chosen at random */
+    double subset_percent;       /* > 0: this share of packs, chosen at random */
+    uint64_t subset_bytes;       /* > 0: about this many bytes, chosen at random */
+    const struct hash *suspects; /* packs to read in any case */
+    size_t suspect_count;
     void (*fault)(void *arg, const struct check_fault *f); /* one thread at a time */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
@@ -518,6 +524,7 @@ struct check_options {
 struct check_stats {
     uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;
     uint64_t damaged_objects, affected_files, litter;
+    uint64_t unprotected; /* objects without parity although it is switched on */
     bool suggest_repair_index, suggest_prune;
 };
 
@@ -532,6 +539,79 @@ struct repair_stats {
 /* Make the index again from the packs themselves. */
 MUST_CHECK bool repair_index(struct repo *r, damaged_fn *damaged, void *arg,
                              struct repair_stats *out, struct err *e);
+
+/* What was done about an object that was damaged or missing. */
+enum heal_source {
+    HEAL_NOT,
+    HEAL_PARITY,
+    HEAL_REPOSITORY, /* another repository */
+    HEAL_AGAIN,      /* made again from other objects */
+};
+struct healing {
+    const char *object; /* key */
+    enum heal_source from;
+    const char *sentence; /* how, or why not */
+};
+typedef void healing_fn(void *arg, const struct healing *h);
+struct heal_stats {
+    uint64_t healed, lost;
+};
+/*
+ * Put back the objects of these keys, which a check told as damaged (heal.c).  What is published
+ * was proved.  True also when some of them are lost; fn may be NULL.
+ */
+MUST_CHECK bool heal_objects(struct repo *r, const char *const *keys, size_t count, healing_fn *fn,
+                             void *arg, struct heal_stats *out, struct err *e);
+
+struct repair_packs_options {
+    const struct hash *only; /* these packs; none: all */
+    size_t only_count;
+    struct repo *from; /* another repository, or NULL; its index is loaded when needed */
+    healing_fn *told;  /* of each damaged pack; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+struct repair_packs_stats {
+    uint64_t packs, damaged; /* looked at; damaged or missing */
+    uint64_t healed, left;   /* of these */
+    uint64_t chunks_copied, chunks_lost;
+};
+/*
+ * Find damaged and missing packs by their names and put them back: from parity, from the same pack
+ * in the other repository, or with its chunks.  ERR_USAGE when that one names chunks differently.
+ */
+MUST_CHECK bool repair_packs(struct repo *r, const struct repair_packs_options *o,
+                             struct repair_packs_stats *out, struct err *e);
+
+/*
+ * Parity (parity_switch.c): damaged parts of objects are worked out again from what stands beside
+ * them.  docs/decisions/0012.
+ */
+extern const struct parity_rule parity_rule_default; /* about 3 percent of packs */
+
+struct parity_work {
+    damaged_fn *damaged; /* an object that gets no parity, for it is damaged; may be NULL */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct parity_figures {
+    bool is_on;
+    bool is_damaged; /* the switch is; it counts as on with the default rule */
+    struct parity_rule rule;
+    uint64_t objects, bytes; /* that get parity when it is on */
+    uint64_t unprotected;    /* objects that have none */
+    uint64_t parity_bytes;
+    uint64_t made, removed, damaged; /* by the call; damaged: got none */
+};
+MUST_CHECK bool parity_measure(struct repo *r, struct parity_figures *out, struct err *e);
+/* Switch it on, and make what is missing or was made by another rule.  Beside backups and prunes;
+ * when interrupted it is repeated. */
+MUST_CHECK bool parity_enable(struct repo *r, const struct parity_rule *rule,
+                              const struct parity_work *w, struct parity_figures *out,
+                              struct err *e);
+MUST_CHECK bool parity_disable(struct repo *r, const struct parity_work *w,
+                               struct parity_figures *out, struct err *e);
 
 struct repo_sizes {
     uint64_t packs, pack_bytes;

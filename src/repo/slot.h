@@ -50,6 +50,10 @@ MUST_CHECK bool keys_put(struct repo *r, const struct unlock *with, const char *
  * and epoch are set. */
 MUST_CHECK bool keys_unlock(struct repo *r, const struct unlock *with, struct err *e);
 
+/* Whether bytes have the form of the slot that a key names, in this repository. */
+MUST_CHECK bool slot_prove(const struct repo *r, const char *key, struct slice bytes,
+                           struct err *e);
+
 /* Keys of all slots, sorted; out has neither sizes nor times. */
 MUST_CHECK bool keys_names(struct repo *r, struct key_list *out, struct err *e);
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/parity_objects.h"
 
 /* The struct */
 
@@ -232,7 +233,7 @@ bool snapshot_withdraw(struct repo *r, const struct hash *id, struct err *e)
     if (is_committed)
         return err_set(e, ERR_USAGE, "object %s is a committed snapshot and cannot be withdrawn",
                        key);
-    return store_remove(r->store, key, e);
+    return object_remove(r, key, e);
 }
 
 bool snapshot_forget(struct repo *r, const struct hash *id, const char *reason, struct err *e)
@@ -310,10 +311,12 @@ static bool tombstone_remove(struct repo *r, const struct hash *id, struct err *
     object_key("trash", id, key);
     if (!collector_check(r, e) || !store_get_all(r->store, key, &tombstone, e))
         return false;
-    if (store_remove(r->store, key, e) && return_check(r, id, e))
+    if (object_remove(r, key, e) && return_check(r, id, e))
         return true;
     /* Also when the removal failed: it may have happened. */
-    if (!store_put(r->store, key, buf_slice(&tombstone), PUT_NEW, &why) && why.code != ERR_EXISTS)
+    if ((!store_put(r->store, key, buf_slice(&tombstone), PUT_NEW, &why) &&
+         why.code != ERR_EXISTS) ||
+        !parity_put(r, key, buf_slice(&tombstone), &why))
         return err_set(e, ERR_FATAL, "%s; the tombstone cannot be put back, forget it again: %s",
                        e->text, why.text);
     return false;

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "repo/parity_objects.h"
 
 /* The last packs of a run are read back before upload when that takes no time to speak of. */
 #define VERIFY_LAST_MAX ((size_t)8 << 20)
@@ -97,7 +98,7 @@ static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_build
     if (!verify(u, scan, object, pack_builder_frames(b), e))
         return false;
     pack_key(&id, key);
-    if (!store_put(u->repo->store, key, object, PUT_NEW, e))
+    if (!store_put(u->repo->store, key, object, PUT_NEW, e) || !parity_put(u->repo, key, object, e))
         return err_wrap(e, "store pack");
     return note_stored(u, &id, pack_builder_class(b), object.size, directory, e);
 }

@@ -17,17 +17,16 @@ struct driver {
     driver_fn *create;
 };
 
-enum {
-    LOCAL_ATTEMPTS = 5, /* of one call, with waits of 1.5 s at most */
-    SFTP_ATTEMPTS = 10, /* with waits of about 25 s, at most 51 s */
-};
+static const struct patience local_patience = {.attempts = 5}; /* waits of 1.5 s at most */
+static const struct patience sftp_patience = {.attempts = 10}; /* waits of 51 s at most */
 
 /* Limits and retries around a driver, which they own. */
-static struct store *stack_over(struct store *driver, const struct store_options *o, int attempts)
+static struct store *stack_over(struct store *driver, const struct store_options *o,
+                                const struct patience *p)
 {
     if (o->upload_limit > 0 || o->download_limit > 0)
         driver = store_throttle_new(driver, o->upload_limit, o->download_limit);
-    return store_retry_new(driver, attempts);
+    return store_retry_patiently(driver, p->attempts, p->time_ns);
 }
 
 static bool open_local(const char *place, const struct store_options *o, struct store **out,
@@ -37,7 +36,7 @@ static bool open_local(const char *place, const struct store_options *o, struct 
 
     if (!local_open(place, &driver, e))
         return false;
-    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, &local_patience);
     return true;
 }
 
@@ -48,7 +47,7 @@ static bool create_local(const char *place, const struct store_options *o, struc
 
     if (!local_create(place, &driver, e))
         return false;
-    *out = stack_over(driver, o, LOCAL_ATTEMPTS);
+    *out = stack_over(driver, o, &local_patience);
     return true;
 }
 
@@ -65,12 +64,13 @@ static bool ignore_object(void *arg, const struct object_info *info, struct err 
 static bool open_s3(const char *place, const struct store_options *o, struct store **out,
                     struct err *e)
 {
+    const struct patience p = s3_patience(&o->s3);
     AUTO(store) struct store *s = NULL;
     struct store *driver = NULL;
 
     if (!s3_open(place, o, &driver, e))
         return false;
-    s = stack_over(driver, o, S3_ATTEMPTS);
+    s = stack_over(driver, o, &p);
     if (!store_list(s, "config", ignore_object, NULL, e))
         return false;
     *out = TAKE(s);
@@ -80,11 +80,12 @@ static bool open_s3(const char *place, const struct store_options *o, struct sto
 static bool create_s3(const char *place, const struct store_options *o, struct store **out,
                       struct err *e)
 {
+    const struct patience p = s3_patience(&o->s3);
     AUTO(store) struct store *driver = NULL;
 
     if (!s3_open(place, o, &driver, e) || !s3_prepare(driver, e))
         return false;
-    *out = stack_over(TAKE(driver), o, S3_ATTEMPTS);
+    *out = stack_over(TAKE(driver), o, &p);
     return true;
 }
 
@@ -95,7 +96,7 @@ static bool open_sftp(const char *place, const struct store_options *o, struct s
 
     if (!sftp_open(place, &o->sftp, &driver, e))
         return false;
-    *out = stack_over(driver, o, SFTP_ATTEMPTS);
+    *out = stack_over(driver, o, &sftp_patience);
     return true;
 }
 
@@ -106,7 +107,7 @@ static bool create_sftp(const char *place, const struct store_options *o, struct
 
     if (!sftp_create(place, &o->sftp, &driver, e))
         return false;
-    *out = stack_over(driver, o, SFTP_ATTEMPTS);
+    *out = stack_over(driver, o, &sftp_patience);
     return true;
 }
 

@@ -13,13 +13,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/http_reply.h"
 
 enum {
-    CONNECT_MS = 10 * 1000,
-    SLOW_BYTES = 100,        /* fewer in a second are standing still */
-    SLOWEST_BYTES = 4 << 10, /* a second, of a whole request */
-    CLEAR_UP_MS = 10 * 1000, /* of a request begun after the call to stop */
-    HEADERS_MAX = 64 << 10,
+    CONNECT_MS = 10 * 1000,      /* with all that TLS has to say; less when stalls may last less */
+    SLOW_BYTES = 100,            /* fewer in a second are standing still */
+    SLOWEST_BYTES = 4 << 10,     /* a second, of a whole request */
+    CLEAR_UP_MS = 10 * 1000,     /* of a request begun after the call to stop */
     FAILURE_MAX = 64 << 10,      /* of a body that says what went wrong */
     TRANSFER_BUFFER = 512 << 10, /* bytes */
     LEAST_BUFFER = 16 << 10,     /* that curl takes */
@@ -90,31 +90,6 @@ void http_free(struct http *h)
 void http_auto(struct http **h)
 {
     http_free(*h);
-}
-
-void http_reply_done(struct http_reply *r)
-{
-    buf_done(&r->headers);
-    buf_done(&r->failure);
-}
-
-void http_reply_auto(struct http_reply *r)
-{
-    http_reply_done(r);
-}
-
-const char *http_reply_header(const struct http_reply *r, const char *name)
-{
-    const size_t size = strlen(name);
-
-    for (size_t at = 0; at < r->headers.size;) {
-        const char *line = (const char *)r->headers.data + at;
-
-        if (strncmp(line, name, size) == 0 && line[size] == ':')
-            return line + size + 1 + strspn(line + size + 1, " \t");
-        at += strlen(line) + 1;
-    }
-    return NULL;
 }
 
 /* Connections */
@@ -225,19 +200,6 @@ static size_t on_body(char *from, size_t size, size_t count, void *arg)
     return n;
 }
 
-/* "HTTP/1.1 200 OK"; 0 for another line. */
-static int status_of(const char *line, size_t size)
-{
-    const char *blank = memchr(line, ' ', size);
-    int status = 0;
-
-    if (size < 5 || memcmp(line, "HTTP/", 5) != 0 || blank == NULL)
-        return 0;
-    for (const char *c = blank + 1; c < line + size && *c >= '0' && *c <= '9' && status < 1000; c++)
-        status = 10 * status + (*c - '0');
-    return status;
-}
-
 /* Make room at once for a body whose length is told. */
 static void expect_body(struct exchange *x)
 {
@@ -254,34 +216,21 @@ static void expect_body(struct exchange *x)
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
     struct exchange *x = arg;
-    struct buf *headers = &x->reply->headers;
     const size_t all = size * count;
-    const int status = status_of(line, all);
-    size_t n = all;
 
-    if (status > 0) { /* the lines before belong to "100 Continue" */
-        x->reply->status = status;
-        buf_clear(headers);
+    switch (http_reply_take(x->reply, line, all)) {
+    case HTTP_LINE_STATUS:
         acknowledge(x);
         return all;
-    }
-    while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
-        n--;
-    if (n == 0) {
+    case HTTP_LINE_END:
         expect_body(x);
         return all;
+    case HTTP_LINE_HEADER:
+        return all;
+    case HTTP_LINE_REFUSED:
+        break;
     }
-    if (headers->size + n >= HEADERS_MAX || memchr(line, '\0', n) != NULL)
-        return 0;
-
-    char *kept = (char *)buf_extend(headers, n + 1);
-
-    memcpy(kept, line, n);
-    kept[n] = '\0';
-    for (char *c = kept; *c != '\0' && *c != ':'; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return all;
+    return 0;
 }
 
 static int on_progress(void *arg, curl_off_t to_get, curl_off_t got, curl_off_t to_send,
@@ -375,7 +324,7 @@ static void set_times(CURL *c, const struct http_settings *s, const struct http_
 {
     const int64_t bytes = (int64_t)(r->body.size + r->reply_max);
 
-    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->stall_ms < CONNECT_MS ? s->stall_ms : CONNECT_MS));
     SET(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
     SET(c, CURLOPT_LOW_SPEED_TIME, (long)((s->stall_ms + 999) / 1000));
     SET(c, CURLOPT_TIMEOUT_MS,
@@ -429,6 +378,13 @@ static const char *sentence_of(CURLcode code, const char *detail)
     return detail[0] != '\0' ? detail : curl_easy_strerror(code);
 }
 
+/* Whether a sentence about TLS is one about the connection below it: OpenSSL's own errors begin
+ * with "error:", but an end that comes too early is one of them. */
+static bool is_broken_off(const char *sentence)
+{
+    return strstr(sentence, "error:") == NULL || strstr(sentence, "unexpected eof") != NULL;
+}
+
 static bool transfer_failed(struct http *h, CURLcode code, const struct exchange *x,
                             const char *detail, struct err *e)
 {
@@ -445,6 +401,11 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_COULDNT_RESOLVE_PROXY:
         /* A name that never worked is a wrong name, and later the name server has a bad day. */
         return err_set(e, atomic_load(&h->is_reached) ? ERR_TRANSIENT : ERR_FATAL, "%s", sentence);
+    case CURLE_SSL_CONNECT_ERROR:
+        /* Who never spoke TLS will not learn it; who breaks off may come back. */
+        return err_set(
+            e, atomic_load(&h->is_reached) || is_broken_off(sentence) ? ERR_TRANSIENT : ERR_FATAL,
+            "%s", sentence);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
@@ -452,7 +413,6 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(e, ERR_USAGE, "%s", sentence);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(e, ERR_USAGE, "%s", sentence);
     default:
         return err_set(e, ERR_TRANSIENT, "%s", sentence);

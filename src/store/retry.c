@@ -23,7 +23,14 @@ enum {
 struct retry {
     struct store store;
     struct store *next; /* owned */
-    int attempts;       /* at least 1 */
+    struct patience patience;
+};
+
+/* One call that is made again and again. */
+struct trial {
+    const struct patience *patience;
+    int failures;
+    int64_t first_ns; /* of them (monotonic) */
 };
 
 static struct retry *retry_of(struct store *s)
@@ -31,37 +38,54 @@ static struct retry *retry_of(struct store *s)
     return (struct retry *)s;
 }
 
-/* Wait after the n-th failure.  ERR_CANCELLED when somebody asked to stop. */
-static bool retry_wait(int n, struct err *e)
+static struct trial trial_of(struct store *s)
+{
+    return (struct trial){.patience = &retry_of(s)->patience};
+}
+
+/* A random part of the n-th wait at its longest. */
+static int64_t wait_ns(int n)
 {
     const int doublings = n - 1 < DOUBLINGS_MAX ? n - 1 : DOUBLINGS_MAX;
-    const uint64_t longest_ns = (uint64_t)FIRST_WAIT_NS << doublings;
     uint64_t r = 0;
 
     random_bytes(&r, sizeof(r));
-
-    return pause_until(clock_monotonic_ns() + (int64_t)(r % longest_ns), e);
+    return (int64_t)(r % ((uint64_t)FIRST_WAIT_NS << doublings));
 }
 
-/* True when the failure in *e of attempt n is worth another one, after having waited. */
-static bool is_again(int attempts, int n, struct err *e)
+/* True when the failure in *e is worth another attempt, after having waited.  ERR_CANCELLED when
+ * somebody asked to stop. */
+static bool trial_again(struct trial *t, struct err *e)
 {
+    const int64_t now_ns = clock_monotonic_ns();
+
     if (e->code != ERR_TRANSIENT)
         return false;
-    if (n >= attempts)
-        return err_wrap(e, "gave up after %d attempts", n);
-    return retry_wait(n, e);
+    if (t->failures++ == 0)
+        t->first_ns = now_ns;
+
+    const int64_t end_ns = t->first_ns + t->patience->time_ns;
+    int64_t next_ns = now_ns + wait_ns(t->failures);
+
+    if (t->failures >= t->patience->attempts) {
+        if (now_ns >= end_ns) {
+            /* Nobody above has more patience; to them "later" means that others are in the way. */
+            e->code = ERR_FATAL;
+            return err_wrap(e, "gave up after %d attempts", t->failures);
+        }
+        /* The last one is made when patience ends, not after it. */
+        if (next_ns > end_ns)
+            next_ns = end_ns;
+    }
+    return pause_until(next_ns, e);
 }
 
-static bool retry_again(const struct retry *r, int n, struct err *e)
+bool retry_run(const struct patience *p, retry_fn *fn, void *arg, struct err *e)
 {
-    return is_again(r->attempts, n, e);
-}
+    struct trial t = {.patience = p};
 
-bool retry_run(int attempts, retry_fn *fn, void *arg, struct err *e)
-{
-    for (int n = 1; !fn(arg, e); n++)
-        if (!is_again(attempts, n, e))
+    while (!fn(arg, e))
+        if (!trial_again(&t, e))
             return false;
     return true;
 }
@@ -69,10 +93,10 @@ bool retry_run(int attempts, retry_fn *fn, void *arg, struct err *e)
 static bool retry_get(struct store *s, const char *key, uint64_t offset, size_t size,
                       struct buf *out, struct err *e)
 {
-    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_get(r->next, key, offset, size, out, e); n++)
-        if (!retry_again(r, n, e))
+    while (!store_get(retry_of(s)->next, key, offset, size, out, e))
+        if (!trial_again(&t, e))
             return false;
     return true;
 }
@@ -97,11 +121,12 @@ static bool retry_put(struct store *s, const char *key, struct slice data, enum 
                       struct err *e)
 {
     struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_put(r->next, key, data, mode, e); n++) {
-        if (n > 1 && e->code == ERR_EXISTS && put_was_applied(r, key, data, e))
+    while (!store_put(r->next, key, data, mode, e)) {
+        if (t.failures > 0 && e->code == ERR_EXISTS && put_was_applied(r, key, data, e))
             return true;
-        if (!retry_again(r, n, e))
+        if (!trial_again(&t, e))
             return false;
     }
     return true;
@@ -109,10 +134,10 @@ static bool retry_put(struct store *s, const char *key, struct slice data, enum 
 
 static bool retry_stat(struct store *s, const char *key, struct object_info *info, struct err *e)
 {
-    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_stat(r->next, key, info, e); n++)
-        if (!retry_again(r, n, e))
+    while (!store_stat(retry_of(s)->next, key, info, e))
+        if (!trial_again(&t, e))
             return false;
     return true;
 }
@@ -120,11 +145,11 @@ static bool retry_stat(struct store *s, const char *key, struct object_info *inf
 /* Nothing is told before the listing is complete, so that no object is told twice. */
 static bool retry_list(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e)
 {
-    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
     AUTO(object_list) struct object_list found = {0};
 
-    for (int n = 1; !store_list(r->next, prefix, object_list_add, &found, e); n++) {
-        if (!retry_again(r, n, e))
+    while (!store_list(retry_of(s)->next, prefix, object_list_add, &found, e)) {
+        if (!trial_again(&t, e))
             return false;
         buf_clear(&found.rows);
     }
@@ -133,20 +158,20 @@ static bool retry_list(struct store *s, const char *prefix, object_fn *fn, void 
 
 static bool retry_remove(struct store *s, const char *key, struct err *e)
 {
-    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_remove(r->next, key, e); n++)
-        if (!retry_again(r, n, e))
+    while (!store_remove(retry_of(s)->next, key, e))
+        if (!trial_again(&t, e))
             return false;
     return true;
 }
 
 static bool retry_remove_all(struct store *s, const char *const *keys, size_t count, struct err *e)
 {
-    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_remove_all(r->next, keys, count, e); n++)
-        if (!retry_again(r, n, e))
+    while (!store_remove_all(retry_of(s)->next, keys, count, e))
+        if (!trial_again(&t, e))
             return false;
     return true;
 }
@@ -167,11 +192,12 @@ static bool move_was_applied(struct retry *r, const char *to, struct err *e)
 static bool retry_move(struct store *s, const char *from, const char *to, struct err *e)
 {
     struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
 
-    for (int n = 1; !store_move(r->next, from, to, e); n++) {
-        if (n > 1 && e->code == ERR_NOT_FOUND && move_was_applied(r, to, e))
+    while (!store_move(r->next, from, to, e)) {
+        if (t.failures > 0 && e->code == ERR_NOT_FOUND && move_was_applied(r, to, e))
             return true;
-        if (!retry_again(r, n, e))
+        if (!trial_again(&t, e))
             return false;
     }
     return true;
@@ -195,13 +221,19 @@ static const struct store_ops retry_ops = {
     .close = retry_close,
 };
 
-struct store *store_retry_new(struct store *next, int attempts)
+struct store *store_retry_patiently(struct store *next, int attempts, int64_t time_ns)
 {
-    assert(attempts >= 1);
+    assert(attempts >= 1 && time_ns >= 0);
 
     struct retry *r = mem_new(sizeof(*r));
 
-    *r =
-        (struct retry){.store = store_around(&retry_ops, next), .next = next, .attempts = attempts};
+    r->store = store_around(&retry_ops, next);
+    r->next = next;
+    r->patience = (struct patience){attempts, time_ns};
     return &r->store;
+}
+
+struct store *store_retry_new(struct store *next, int attempts)
+{
+    return store_retry_patiently(next, attempts, 0);
 }

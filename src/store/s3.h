@@ -4,10 +4,11 @@
 #ifndef STORE_S3_H
 #define STORE_S3_H
 
+#include "store/retry.h"
 #include "store/store.h"
 
-/* Attempts that a call is worth: with waits of about 50 s in all, at most 102 s. */
-#define S3_ATTEMPTS 12
+/* How often what fails for a moment is worth another request. */
+struct patience s3_patience(const struct s3_options *o);
 
 /* The driver, without retries.  Nothing is asked of the store yet. */
 MUST_CHECK bool s3_open(const char *place, const struct store_options *o, struct store **out,

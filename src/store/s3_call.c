@@ -7,12 +7,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/hash.h"
 #include "store/pause.h"
+#include "store/s3.h"
 
 enum {
     CONNECTIONS = 8,
     TIMEOUT_S = 60,
+    PATIENCE_S = 60,
+    ATTEMPTS = 3,     /* also when each takes longer than patience lasts */
     SENDINGS_MAX = 3, /* of one request, with what was put right in between */
     HOLD_MAX_S = 30,  /* a store that asks for longer is asked again all the same */
     HEADERS_ROOM = 16,
@@ -24,6 +26,11 @@ enum {
 static const char default_region[] = "us-east-1";
 
 /* Life */
+
+struct patience s3_patience(const struct s3_options *o)
+{
+    return (struct patience){ATTEMPTS, (o->patience_s > 0 ? o->patience_s : PATIENCE_S) * NS_PER_S};
+}
 
 void s3_free(struct s3 *s)
 {
@@ -128,12 +135,15 @@ static void append_path(const struct s3 *s, const char *key, struct buf *out)
         buf_printf(out, "%s%s%s", s->place.is_bucket_in_host ? "" : "/", s->place.prefix, key);
 }
 
-static void append_sum(struct slice in, struct buf *out)
+static void append_sum(const struct s3_request *r, struct buf *out)
 {
     char text[2 * HASH_SIZE + 1];
     struct hash sum;
 
-    sha256(in, &sum);
+    if (r->sum != NULL)
+        sum = *r->sum;
+    else
+        sha256(r->body, &sum);
     hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), text);
     buf_printf(out, "%s", text);
 }
@@ -190,7 +200,7 @@ static bool prepare(struct s3 *s, const struct s3_request *r, struct sending *g,
     pthread_mutex_unlock(&s->lock);
     append_host(s, region, &g->host);
     append_path(s, r->key, &g->path);
-    append_sum(r->body, &g->payload);
+    append_sum(r, &g->payload);
     sigv4_time(scope.time_ns, time);
     buf_printf(&g->time, "%s", time);
     if (!credentials_lock(s->credentials, &keys, e))

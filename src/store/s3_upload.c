@@ -36,6 +36,13 @@ static struct s3 *s3_of(struct store *s)
     return (struct s3 *)s;
 }
 
+static bool repeat(const struct s3 *s, retry_fn *fn, void *arg, struct err *e)
+{
+    const struct patience p = s3_patience(&s->options);
+
+    return retry_run(&p, fn, arg, e);
+}
+
 /* Beginning */
 
 struct begin {
@@ -64,7 +71,7 @@ bool s3_upload_open(struct store *store, const char *key, struct s3_upload **out
 {
     struct begin b = {.s3 = s3_of(store), .key = key};
 
-    if (!retry_run(S3_ATTEMPTS, begin_once, &b, e)) {
+    if (!repeat(b.s3, begin_once, &b, e)) {
         buf_done(&b.id);
         return err_wrap(e, "begin to upload %s", key);
     }
@@ -122,7 +129,7 @@ bool s3_upload_part(struct s3_upload *u, int number, struct slice data, struct e
     struct sending g = {.upload = u, .number = number, .data = data};
 
     assert(number >= 1 && number <= S3_PARTS_MAX && data.size <= S3_PART_MAX);
-    if (!retry_run(S3_ATTEMPTS, send_once, &g, e))
+    if (!repeat(u->s3, send_once, &g, e))
         return err_wrap(e, "upload part %d of %s", number, u->key);
     pthread_mutex_lock(&u->lock);
     mem_free(u->parts[number].etag);
@@ -200,7 +207,7 @@ bool s3_upload_complete(struct s3_upload *u, struct err *e)
 {
     struct completion c = {.upload = u};
 
-    u->is_complete = append_parts(u, &c, e) && (retry_run(S3_ATTEMPTS, complete_once, &c, e) ||
+    u->is_complete = append_parts(u, &c, e) && (repeat(u->s3, complete_once, &c, e) ||
                                                 err_wrap(e, "complete the upload of %s", u->key));
     buf_done(&c.body);
     return u->is_complete;
@@ -314,7 +321,7 @@ static bool list_all(struct reaping *p, struct err *e)
 
         buf_append_slice(&last, buf_slice(&p->page.token));
         buf_append_slice(&last, buf_slice(&p->page.upload));
-        if (!retry_run(S3_ATTEMPTS, list_once, p, e))
+        if (!repeat(p->s3, list_once, p, e))
             return false;
         if (!p->page.is_truncated)
             return true;
@@ -340,7 +347,7 @@ bool s3_upload_reap(struct store *store, int64_t before_s, int *count, struct er
         at += strlen(a.key) + 1;
         a.id = (const char *)p.found.data + at;
         at += strlen(a.id) + 1;
-        is_done = retry_run(S3_ATTEMPTS, abort_once, &a, e);
+        is_done = repeat(p.s3, abort_once, &a, e);
         *count += is_done;
     }
     buf_done(&p.found);

@@ -133,6 +133,7 @@ struct s3_options {
     const char *ca_file, *proxy;
     int style;       /* enum s3_style */
     int connections; /* at once; 0: the driver's choice */
+    int patience_s;  /* for failures that pass; 0: the driver's choice */
     int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
     bool no_conditional_put, insecure_no_verify_tls;
 };
@@ -192,10 +193,14 @@ struct store *store_memory_share(struct store *s);
 
 /*
  * Wrapper that repeats what failed with ERR_TRANSIENT, at most attempts times in all, with
- * waits that double from 100 ms and full jitter.  Owns next.  A put() whose earlier attempt
- * may have been applied and that now meets ERR_EXISTS compares the bytes: equal is success.
+ * waits that double from 100 ms and full jitter; what still fails then is ERR_FATAL.  Owns next.  A
+ * put() whose earlier attempt may have been applied and that now meets ERR_EXISTS compares the
+ * bytes: equal is success.
  */
 struct store *store_retry_new(struct store *next, int attempts);
+
+/* The same, and it goes on until time_ns have passed since the call first failed. */
+struct store *store_retry_patiently(struct store *next, int attempts, int64_t time_ns);
 
 /* Wrapper that keeps transfers of all threads together below so many bytes a second; 0 is no
  * limit.  Owns next. */

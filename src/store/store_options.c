@@ -46,6 +46,8 @@ static const struct setting settings[] = {
     {"s3.proxy", SETTING_TEXT, AT(s3.proxy), "URL", "Reach the store through this proxy", NULL, 0},
     {"s3.connections", SETTING_NUMBER, AT(s3.connections), "N", "Use at most N connections; 8",
      NULL, 64},
+    {"s3.patience", SETTING_NUMBER, AT(s3.patience_s), "SECONDS",
+     "Repeat for SECONDS what fails for a moment; 60", NULL, 86400},
     {"s3.timeout", SETTING_NUMBER, AT(s3.timeout_s), "SECONDS",
      "Give up a transfer that stands still for SECONDS; 60", NULL, 3600},
     {"s3.conditional-put", SETTING_DENIAL, AT(s3.no_conditional_put), "true|false",

@@ -221,8 +221,8 @@ class Program:
     def snapshot_ids(self):
         return [s["id"] for s in self.must("snapshots").array()]
 
-    def init(self):
-        self.must("init")
+    def init(self, *options):
+        self.must("init", *options)
         return self
 
 

@@ -31,7 +31,8 @@ class World:
         for name in ("one", "inside/two", "inside/deep/three"):
             with open(f"{self.source}/{name}", "w") as f:
                 f.write(name * 100)
-        self.program = rig.Program(f"{folder}/repository", f"{folder}/key").init()
+        # With parity damage of config and key slots is no obstacle; tests/repo/parity_test.c has that.
+        self.program = rig.Program(f"{folder}/repository", f"{folder}/key").init("--parity", "off")
         self.program.must("backup", self.source)
         self.count = 0
 
@@ -103,7 +104,7 @@ def test_wrong_password(world):
         with open(f"{place}/{name}", "w") as f:
             f.write(text + "\n")
     program = rig.Program(f"{place}/repository", "")
-    program.must("--password-file", f"{place}/right", "init", limit_s=60)
+    program.must("--password-file", f"{place}/right", "init", "--parity", "off", limit_s=60)
     with verdicts.case("a wrong password is status 12 within 20 seconds") as complaints:
         started = time.monotonic()
         result = program.run("--password-file", f"{place}/wrong", "snapshots")

@@ -48,7 +48,7 @@ class Repository:
         self.folder = folder
         self.name = name
         self.key, self.spare_key = f"{folder}/{name} key", f"{folder}/{name} spare key"
-        self.program = rig.Program(f"{folder}/{name}", self.key).init()
+        self.program = rig.Program(f"{folder}/{name}", self.key).init("--parity", "off")
         self.states = {}  # id: what it brings back, for listed snapshots
         self.ids = []
         self.objects = {}  # kind: keys, oldest first

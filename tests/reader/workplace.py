@@ -71,9 +71,10 @@ class Workplace:
 
 
 def objects(repo):
-    """The keys of all objects, sorted."""
-    return sorted(os.path.relpath(os.path.join(folder, name), repo)
+    """The keys of all objects that a reader has to know, sorted: without parity, of which it needs nothing."""
+    keys = sorted(os.path.relpath(os.path.join(folder, name), repo)
                   for folder, _, names in os.walk(repo) for name in names)
+    return [key for key in keys if not key.startswith("parity/")]
 
 
 def refusal(world, repo):

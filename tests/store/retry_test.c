@@ -68,9 +68,9 @@ TEST(attempts_are_counted_in_all)
     struct err why = {0};
     int seen = 0;
 
-    CHECK_ERR(store_put(st.top, "x", slice_string("1"), PUT_NEW, e), ERR_TRANSIENT);
+    CHECK_ERR(store_put(st.top, "x", slice_string("1"), PUT_NEW, e), ERR_FATAL);
     CHECK(store_fault_calls(st.fault) == 3);
-    CHECK_ERR(store_list(st.top, "", count_object, &seen, e), ERR_TRANSIENT);
+    CHECK_ERR(store_list(st.top, "", count_object, &seen, e), ERR_FATAL);
     CHECK(store_fault_calls(st.fault) == 6);
     CHECK(!store_stat(st.top, "x", &info, &why));
     ck_assert_str_eq(why.text, "gave up after 3 attempts: injected fault");
@@ -192,12 +192,28 @@ TEST(waits_stay_below_the_doubling_limit)
     AUTO(stack) struct stack st = stack_new(plan, 4);
     const int64_t start_ns = clock_monotonic_ns();
 
-    CHECK_ERR(store_remove(st.top, "x", e), ERR_TRANSIENT);
+    CHECK_ERR(store_remove(st.top, "x", e), ERR_FATAL);
 
     const int64_t took_ns = clock_monotonic_ns() - start_ns;
 
     CHECK(took_ns > 0);
     CHECK(took_ns < NS_PER_S * 7 / 10 + NS_PER_S); /* 100 + 200 + 400 ms, and a busy machine */
+}
+
+TEST(patience_is_a_time_and_at_least_so_many_attempts)
+{
+    const struct fault_plan plan = {.at = 0, .mode = FAULT_FROM, .code = ERR_TRANSIENT};
+    AUTO(store) struct store *memory = store_memory_new();
+    struct store *fault = store_fault_new(memory, plan); /* owned by s */
+    AUTO(store) struct store *s = store_retry_patiently(fault, 2, NS_PER_S);
+    const int64_t start_ns = clock_monotonic_ns();
+
+    CHECK_ERR(store_remove(s, "x", e), ERR_FATAL);
+
+    const int64_t took_ns = clock_monotonic_ns() - start_ns;
+
+    CHECK(took_ns >= NS_PER_S && took_ns < 3 * NS_PER_S);
+    CHECK(store_fault_calls(fault) >= 3); /* 100 + 200 + 400 ms at most before the last */
 }
 
 static void *cancel_soon(void *arg)
@@ -228,4 +244,5 @@ TESTS("store retry", a_transient_failure_of_any_call_is_not_seen, attempts_are_c
       an_object_of_other_bytes_at_a_later_attempt_exists,
       a_comparison_that_fails_for_a_moment_is_made_again,
       a_listing_that_breaks_off_tells_no_object_twice, a_failure_of_the_callback_is_not_repeated,
-      waits_stay_below_the_doubling_limit, a_wait_ends_when_somebody_asks_to_stop)
+      waits_stay_below_the_doubling_limit, patience_is_a_time_and_at_least_so_many_attempts,
+      a_wait_ends_when_somebody_asks_to_stop)

@@ -25,7 +25,7 @@ SCHEDULES = int(os.environ.get("SCHEDULES", "1000"))
 SEED = int(os.environ.get("SCHEDULE_SEED", "4"))
 ONLY = os.environ.get("SCHEDULE_WORLD")
 IN_A_WORLD = 20
-WORKERS = 4  # more than processors: much of the time is waited
+WORKERS = 8  # more than processors: much of the time is waited
 ENDS_WITHIN_S = 90
 
 # Members that a list holds are chosen among; lists of two numbers are a range (fault_plan.py).
@@ -160,7 +160,7 @@ class Schedules:
             for i in surplus:
                 del self.world.states[i]
         result = self.faulty("prune", "--max-unused", dice.choice(("0%", "50%")))
-        complaints = self.manners(result, can_mislead, rig.CONFLICT)
+        complaints = self.manners(result, can_mislead)
         return complaints + self.world.settle()[0] + self.world.restore(list(self.world.states))
 
     def forget(self, dice, can_mislead):
@@ -168,7 +168,7 @@ class Schedules:
         if target is None:
             return self.backup(dice, can_mislead)
         result = self.faulty("forget", target, "--prune")
-        complaints = self.manners(result, can_mislead, rig.CONFLICT)
+        complaints = self.manners(result, can_mislead)
         complaints += self.world.settle(targets=[target])[0]
         if result.status == rig.OK and target in self.world.states:
             complaints.append("success was reported, but the snapshot is still listed")
@@ -252,9 +252,9 @@ def work(folder, bucket, numbers, lock, copies):
             except Exception as unexpected:  # one broken world must not hide the others
                 found = {"the world": [f"{type(unexpected).__name__}: {unexpected}"]}
             verdicts.world(number, found, time.monotonic() - started)
-            gateway.remove_all(bucket, f"w{number}")
-            shutil.rmtree(f"{folder}/w{number}", ignore_errors=True)
-            shutil.rmtree(f"{folder}/w{number}-copy", ignore_errors=True)
+            for name in (f"w{number}", f"w{number}-copy"):
+                gateway.remove_all(bucket, name + "/")
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
 
 
 def main():

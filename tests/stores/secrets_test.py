@@ -136,8 +136,8 @@ class SecretsTest(unittest.TestCase):
             self.assertEqual(result.complaints(rig.FAILED, *[rig.OK] * ("AWS_SESSION_TOKEN" in extra)), [])
             for value in extra.values():
                 self.assertNotIn(value, result.err)
-        for program in (self.at("http://127.0.0.1:1", "-o", "s3.patience=1"),
-                        self.at(gateway.TLS_URL), self.at("http://no.such.host.invalid", "-o", "s3.patience=1")):
+        for program in (self.at("http://127.0.0.1:1", "-o", "s3.patience=3"),
+                        self.at(gateway.TLS_URL), self.at("http://no.such.host.invalid", "-o", "s3.patience=3")):
             result = self.tells_nothing(program.run("-v", "snapshots"))
             self.assertEqual(result.complaints(rig.FAILED), [])
         nowhere = Program(f"s3:{gateway.URL}/no-such-bucket-here/r", self.folder + "/key", self.folder + "/cache")
@@ -150,7 +150,7 @@ class SecretsTest(unittest.TestCase):
                           "hang"):
                 for word in ("snapshots", "backup"):
                     proxy.plan(rules=[{"fault": fault}])
-                    program = self.at(proxy.url, *"-o s3.patience=1 -o s3.timeout=1".split())
+                    program = self.at(proxy.url, *"-o s3.patience=3 -o s3.timeout=1".split())
                     words = (word, self.source.folder) if word == "backup" else (word,)
                     result = self.tells_nothing(program.run("-v", *words))
                     self.assertNotEqual(result.status, rig.OK)

@@ -174,14 +174,14 @@ class TlsTest(unittest.TestCase):
 
     def test_what_is_no_tls_is_refused(self):
         with Server() as server:
-            self.refuses(f"https://127.0.0.1:{server.port}", *"-o s3.patience=2 -o s3.timeout=2".split())
+            self.refuses(f"https://127.0.0.1:{server.port}", *"-o s3.patience=3 -o s3.timeout=2".split())
             self.assertEqual(server.asked, [])
 
     def test_a_server_that_says_nothing_is_given_up(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             for scheme in ("http", "https"):
-                self.refuses(f"{scheme}://127.0.0.1:{port}", *"-o s3.patience=2 -o s3.timeout=2".split())
+                self.refuses(f"{scheme}://127.0.0.1:{port}", *"-o s3.patience=3 -o s3.timeout=2".split())
 
 
 if __name__ == "__main__":

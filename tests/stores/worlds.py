@@ -16,7 +16,7 @@ import gateway  # noqa: E402
 import rig  # noqa: E402
 
 # A store is given up on after seconds, not after the minute that is usual.
-HASTE = os.environ.get("STORES_HASTE", "-o s3.patience=3 -o s3.timeout=2").split()
+HASTE = os.environ.get("STORES_HASTE", "-o s3.patience=2 -o s3.timeout=2").split()
 
 
 class Program(rig.Program):
