@@ -262,9 +262,9 @@ static void tell_lost(struct check *c, uint32_t pack)
 
     const char *key = discarded_find(&c->trash, &index_pack_at(c->repo->index, pack)->id);
 
-    (void)err_set(&lost, ERR_CORRUPT, "it is missing, and snapshots need it%s%s",
-                  key == NULL ? "" : "; a prune took it away, and it stands in the trash as ",
-                  key == NULL ? "" : key);
+    (void)err_set(&lost, ERR_CORRUPT, "it is missing, and snapshots need it%s%s%s",
+                  key == NULL ? "" : "; it stands in the trash as ", key == NULL ? "" : key,
+                  key == NULL ? "" : ", and \"holdfast repair packs\" brings it back");
     check_pack_damage(c, pack, &lost);
 }
 

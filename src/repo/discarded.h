@@ -34,6 +34,10 @@ void discarded_auto(struct discarded *d);
 /* The key of a pack in the trash; NULL when it is not there. */
 const char *discarded_find(const struct discarded *d, const struct hash *pack);
 
+/* A view of a store in which packs of the trash can still be read under their names; borrows both.
+ * Closed with store_close(). */
+struct store *discarded_view_new(struct store *next, const struct discarded *trash);
+
 /* Remove those taken away at the time given or before, for good.  Asks for no space.  The sums are
  * those of what is gone, also after a failure. */
 struct discarded_sum {

@@ -21,6 +21,8 @@ static void mending_auto(struct mending *m)
     key_list_done(&m->packs);
     mem_free(m->bad);
     index_free(m->own.index);
+    store_close(m->view);
+    discarded_auto(&m->trash);
     repo_drop_index(m->repo);
 }
 
@@ -213,6 +215,18 @@ static void tell_left(struct mending *m)
     }
 }
 
+/* A pack of the trash does not get its name back (docs/decisions/0013): its chunks are copied. */
+static bool look_into_trash(struct mending *m, struct err *e)
+{
+    if (m->bad_count == 0)
+        return true;
+    if (!discarded_read(m->repo, &m->trash, e))
+        return false;
+    for (size_t i = 0; i < m->bad_count; i++)
+        m->helps_trash |= discarded_find(&m->trash, &m->bad[i].id) != NULL;
+    return true;
+}
+
 /* Of two repositories, to be compared. */
 static bool has_same_ids(const struct repo *a, const struct repo *b, struct err *e)
 {
@@ -227,9 +241,10 @@ bool repair_packs(struct repo *r, const struct repair_packs_options *o,
 {
     AUTO(mending) struct mending m = {.repo = r, .options = o};
 
-    if ((o->from != NULL && !has_same_ids(r, o->from, e)) || !find_bad(&m, e) || !heal_packs(&m, e))
+    if ((o->from != NULL && !has_same_ids(r, o->from, e)) || !find_bad(&m, e) ||
+        !heal_packs(&m, e) || !look_into_trash(&m, e))
         return false;
-    if (m.bad_count > 0 && o->from != NULL) {
+    if (m.bad_count > 0 && (o->from != NULL || m.helps_trash)) {
         if (m.has_bad_index)
             return err_set(e, ERR_CORRUPT, "repair the index first: %s", m.index_fault.text);
         if (!mending_copy(&m, e) || !mending_drop(&m, e))

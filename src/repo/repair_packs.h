@@ -5,6 +5,7 @@
 #ifndef REPO_REPAIR_PACKS_H
 #define REPO_REPAIR_PACKS_H
 
+#include "repo/discarded.h"
 #include "repo/index.h"
 
 struct bad_pack {
@@ -26,6 +27,9 @@ struct mending {
     size_t bad_count;
     bool has_bad_index;
     struct err index_fault;
+    struct discarded trash; /* where missing packs may still stand */
+    bool helps_trash;       /* some of the bad do */
+    struct store *view;     /* of own: packs of the trash are there */
     struct repo own; /* the repository with an index in which damaged packs can still be read */
 };
 

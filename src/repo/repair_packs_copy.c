@@ -84,7 +84,8 @@ static void copier_auto(struct copier *k)
         writer_release(k->writer, k->batch);
     writer_free(k->writer);
     reader_free(k->own);
-    reader_free(k->other);
+    if (k->other != NULL)
+        reader_free(k->other);
 }
 
 static void on_done(void *arg, struct batch *b)
@@ -122,7 +123,7 @@ static bool fetch(struct copier *k, const struct pack_chunk *c, struct buf *out,
     struct reader *const readers[] = {k->own, k->other};
 
     *is_found = false;
-    for (size_t i = 0; i < 2 && !*is_found; i++) {
+    for (size_t i = 0; i < 2 && readers[i] != NULL && !*is_found; i++) {
         buf_clear(out);
         *is_found = reader_chunk(readers[i], c->type, &c->id, out, e);
         if (!*is_found && !mending_forgives(e))
@@ -158,6 +159,21 @@ static bool copy_row(struct mending *m, void *arg, const struct index_row *row,
     return true;
 }
 
+/* Let the own reader find what stands in the trash. */
+static void revive_discarded(struct mending *m)
+{
+    m->view = discarded_view_new(m->repo->store, &m->trash);
+    m->own.store = m->view;
+    for (size_t i = 0; i < m->bad_count; i++) {
+        uint32_t number;
+
+        if (discarded_find(&m->trash, &m->bad[i].id) != NULL &&
+            index_has_pack(m->own.index, &m->bad[i].id, &number))
+            index_set_pack_state(m->own.index, number, PACK_LIVE);
+    }
+    index_judge_deltas(m->own.index);
+}
+
 bool mending_copy(struct mending *m, struct err *e)
 {
     struct repo *from = m->options->from;
@@ -168,11 +184,12 @@ bool mending_copy(struct mending *m, struct err *e)
     /* What is left of bad packs is read by an index that still knows them. */
     m->own = *m->repo;
     m->repo->index = NULL;
-    if (!repo_load_index(from, e) || !load_without_bad(m, e) ||
+    revive_discarded(m);
+    if ((from != NULL && !repo_load_index(from, e)) || !load_without_bad(m, e) ||
         !writer_open(m->repo, &o, &k.writer, e))
         return false;
     k.own = reader_new(&m->own);
-    k.other = reader_new(from);
+    k.other = from == NULL ? NULL : reader_new(from);
     return each_row(m, copy_row, &k, e) && submit(&k, e) && writer_drain(k.writer, e) &&
            writer_finish(k.writer, &stats, e);
 }
@@ -203,9 +220,10 @@ static bool judge_row(struct mending *m, void *arg, const struct index_row *row,
                         : index_find_live(m->repo->index, id, &at))
                 continue;
             bad->is_replaced = false;
-            (void)err_set(&bad->why, ERR_CORRUPT,
-                          "chunks of it are neither in what is left of it nor in the other "
-                          "repository");
+            (void)err_set(
+                &bad->why, ERR_CORRUPT,
+                "chunks of it are neither in what is left of it, nor in the trash, nor in "
+                "another repository");
         }
     }
     return true;
@@ -235,7 +253,8 @@ static bool remove_doomed(struct mending *m, struct prune *p, struct err *e)
         if (!object_remove(m->repo, key, e))
             return false;
         mending_tell(m, &p->doomed[i], HEAL_REPOSITORY,
-                     "what was in it is in new packs, as far as needed from the other repository");
+                     "what was in it is in new packs, as far as needed from the trash or from the "
+                     "other repository");
     }
     return store_remove(m->repo->store, p->list_key, e);
 }

@@ -63,4 +63,14 @@ json out 'len(lines[0]) == 1 and lines[0][0]["tags"] == ["kept"] and "original" 
 count 3
 status 0 "$HOLDFAST" forget --keep-last 1 --group-by '' --prune
 count 1
+
+# A pack that should not have been taken away comes back, under another name.
+pack=$(find repo/packs -type f | head -1)
+mkdir -p repo/discarded
+mv "$pack" "repo/discarded/$(basename "$pack").1763719000"
+status 13 "$HOLDFAST" check
+has err 'repair packs'
+status 13 "$HOLDFAST" prune --empty-trash
+status 0 "$HOLDFAST" repair packs
+[ ! -e "$pack" ] || fail "the pack has its name back"
 status 0 "$HOLDFAST" check --read-data

@@ -227,6 +227,38 @@ TEST(check_says_of_a_missing_pack_that_it_stands_in_the_trash)
 }
 END
 
+TEST(repairing_packs_brings_back_what_stands_in_the_trash_in_new_packs)
+{
+    AUTO(pair) struct pair p = pair_new();
+    const struct repair_packs_options o = {0};
+    struct prune_stats pruned;
+    struct check_stats stats;
+    struct repair_packs_stats mended;
+
+    CHECK_OK(prune(p.store, &plain, &pruned, e));
+
+    const size_t packs = world_count(p.store, "packs/");
+
+    for (size_t i = 0; i < packs; i++) {
+        AUTO(mem) char *key = world_key(p.store, "packs/", 0);
+        AUTO(repo) struct repo *r = world_repo(p.store);
+        const struct check_options quiet = {0};
+        char to[DISCARDED_KEY_MAX];
+        struct hash id;
+
+        CHECK(pack_key_parse(key, &id));
+        discarded_key(&id, 1700000000, to);
+        CHECK_OK(store_move(p.store, key, to, e));
+        CHECK_OK(repair_packs(r, &o, &mended, e));
+        CHECK(mended.damaged == 1 && mended.healed == 1 && mended.left == 0);
+        CHECK_OK(check_run(r, &quiet, &stats, e));
+        CHECK(stats.damaged_objects == 0);
+        CHECK(is_sound(p.store, &p.new, &new));
+        CHECK_ERR(store_move(p.store, key, to, e), ERR_NOT_FOUND);
+    }
+}
+END
+
 TEST(only_keys_of_the_trash_are_taken_for_such)
 {
     static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -281,4 +313,5 @@ TESTS("trash", prune_moves_packs_to_the_trash_and_calls_nothing_of_them_free,
       a_prune_that_dies_between_two_moves_is_finished_by_the_next,
       statistics_tell_what_the_trash_takes,
       check_says_of_a_missing_pack_that_it_stands_in_the_trash,
+      repairing_packs_brings_back_what_stands_in_the_trash_in_new_packs,
       only_keys_of_the_trash_are_taken_for_such, foreign_files_in_the_trash_are_left_alone)
