@@ -67,6 +67,7 @@ count 1
 # A pack that should not have been taken away comes back, under another name.
 pack=$(find repo/packs -type f | head -1)
 mkdir -p repo/discarded
+rm -f "repo/parity/${pack#repo/}" # as prune does
 mv "$pack" "repo/discarded/$(basename "$pack").1763719000"
 status 13 "$HOLDFAST" check
 has err 'repair packs'
