@@ -96,6 +96,19 @@ TEST(a_put_whose_reply_was_lost_succeeds_when_repeated)
     CHECK(strcmp(buf_string(&got), "mine") == 0);
 }
 
+TEST(a_move_whose_reply_was_lost_succeeds_when_repeated)
+{
+    const struct fault_plan plan = {.at = 1, .mode = FAULT_LOST_REPLY, .code = ERR_TRANSIENT};
+    AUTO(stack) struct stack st = stack_new(plan, 2);
+    struct object_info info = {0};
+
+    CHECK_OK(store_put(st.top, "x", slice_string("1"), PUT_NEW, e));
+    CHECK_OK(store_move(st.top, "x", "y", e));
+    CHECK_OK(store_stat(st.memory, "y", &info, e));
+    CHECK_ERR(store_stat(st.memory, "x", &info, e), ERR_NOT_FOUND);
+    CHECK_ERR(store_move(st.top, "x", "y", e), ERR_NOT_FOUND);
+}
+
 TEST(an_object_of_the_same_bytes_at_the_first_attempt_exists)
 {
     const struct fault_plan never = {.at = 100, .code = ERR_TRANSIENT};
@@ -238,7 +251,8 @@ TEST(a_wait_ends_when_somebody_asks_to_stop)
     CHECK(store_fault_calls(st.fault) < 10);
 }
 
-TESTS("store retry", a_transient_failure_of_any_call_is_not_seen, attempts_are_counted_in_all,
+TESTS("store retry", a_transient_failure_of_any_call_is_not_seen,
+      a_move_whose_reply_was_lost_succeeds_when_repeated, attempts_are_counted_in_all,
       other_failures_are_not_repeated, a_put_whose_reply_was_lost_succeeds_when_repeated,
       an_object_of_the_same_bytes_at_the_first_attempt_exists,
       an_object_of_other_bytes_at_a_later_attempt_exists,
