@@ -134,5 +134,6 @@ void mem_secret_auto(void *pp)
 
 void mem_wipe(void *p, size_t size)
 {
-    explicit_bzero(p, size);
+    if (size > 0) /* p may be NULL otherwise */
+        explicit_bzero(p, size);
 }

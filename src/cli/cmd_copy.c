@@ -45,7 +45,8 @@ static bool copy_set(struct call *call, const struct copy_args *args, struct err
         return err_set(e, ERR_USAGE, "%s",
                        set->repository_count == 1
                            ? "the set has one repository only"
-                           : "copy --set is about all repositories of the set: leave -r out");
+                           : "copy --set is about all repositories of the set: leave -r and "
+                             "HOLDFAST_REPOSITORY out");
     return copy_stores(call, set, args->dry_run, e);
 }
 

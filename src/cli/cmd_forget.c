@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/backup_set.h"
 #include "cli/commands.h"
+#include "cli/config_path.h"
 #include "cli/group.h"
 #include "cli/prune.h"
 #include "cli/render.h"
@@ -15,7 +17,7 @@ struct forget_args {
     struct filter_args filter;
     struct retention rules;
     struct strings keep_tags, undo;
-    char *group_by;
+    char *group_by, *config;
     bool prune, dry_run;
 };
 
@@ -53,6 +55,7 @@ static const struct option forget_options[] = {
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
      NULL, NULL},
     FILTER_OPTIONS_AND_SET(forget_args, filter),
+    CONFIG_OPTION(forget_args, config),
     {0},
 };
 
@@ -62,6 +65,7 @@ struct forget_view {
     struct grouping by;
     json_t *groups;
     bool is_dry_run;
+    struct retention rules;
 };
 
 static json_t *reason_list(const char *text)
@@ -163,15 +167,13 @@ static bool on_group(void *arg, const struct forget_group *g, struct err *e)
 static bool forget_by_rules(struct forget_view *v, struct session *s,
                             const struct forget_args *args, struct err *e)
 {
-    struct forget_options o = {.rules = args->rules,
+    struct forget_options o = {.rules = v->rules,
                                .group_by_host = v->by.by_host,
                                .group_by_paths = v->by.by_paths,
                                .group_by_tags = v->by.by_tags,
                                .is_dry_run = args->dry_run};
     uint64_t removed = 0;
 
-    o.rules.keep_tags = strings_items(&args->keep_tags);
-    o.rules.keep_tag_count = args->keep_tags.count;
     if (!filter_make(v->call, &args->filter, &o.filter, e) ||
         !forget_run(s->repo, &o, on_group, v, &removed, e))
         return false;
@@ -270,13 +272,28 @@ static bool recall(struct call *call, struct session *s, const struct strings *u
     return true;
 }
 
-static bool check_args(const struct forget_args *args, struct err *e)
+static struct retention given_rules(const struct forget_args *args)
 {
     struct retention rules = args->rules;
-    const bool has_words = args->common.words.count > 0;
 
+    rules.keep_tags = strings_items(&args->keep_tags);
     rules.keep_tag_count = args->keep_tags.count;
+    return rules;
+}
 
+/* The rules are those of the configuration. */
+static bool is_by_set(const struct forget_args *args)
+{
+    const struct retention rules = given_rules(args);
+
+    return args->filter.set != NULL && args->common.words.count == 0 && args->undo.count == 0 &&
+           retention_is_empty(&rules);
+}
+
+static bool check_args(const struct forget_args *args, struct err *e)
+{
+    const struct retention rules = given_rules(args);
+    const bool has_words = args->common.words.count > 0;
     const bool has_rules = !retention_is_empty(&rules);
 
     if (args->undo.count > 0)
@@ -284,11 +301,72 @@ static bool check_args(const struct forget_args *args, struct err *e)
                err_set(e, ERR_USAGE, "--undo goes with no other rule or argument");
     if (has_words && has_rules)
         return err_set(e, ERR_USAGE, "snapshots and rules to keep some exclude each other");
-    if (!has_words && !has_rules)
+    if (!has_words && !has_rules && !is_by_set(args))
         return err_set(e, ERR_USAGE,
-                       "forget needs snapshots, a rule such as --keep-daily 7, or "
-                       "--undo");
+                       "forget needs snapshots, a rule such as --keep-daily 7, --set with a "
+                       "configured retention, or --undo");
     return true;
+}
+
+static bool finish(struct forget_view *v, struct session *s, struct err *e)
+{
+    const struct forget_args *args = v->call->args;
+
+    if (v->call->out->json)
+        output_json(v->call->out, json_incref(v->groups));
+    if (!args->prune)
+        return true;
+    if (!args->dry_run)
+        return prune_and_tell(v->call, s->repo, &(struct prune_choice){0}, e);
+    output_note(v->call->out, "Dry run: prune would come next.");
+    return true;
+}
+
+/* In one repository of a set, by its own rules or those of the set. */
+static bool forget_in(struct forget_view *v, const struct config_set *set,
+                      const struct config_repository *r, struct err *e)
+{
+    const struct forget_args *args = v->call->args;
+    AUTO(session) struct session s = {0};
+    struct common other;
+
+    v->rules = retention_is_empty(&r->retention) ? set->retention : r->retention;
+    if (retention_is_empty(&v->rules))
+        return err_set(e, ERR_USAGE,
+                       "set %s has no retention in its configuration, nor repository %s", set->name,
+                       r->name);
+    set_common(v->call, r, &other);
+    (void)json_array_clear(v->groups); /* cannot fail on an array */
+    if (!session_open_other(v->call, &other, NULL, &s, e))
+        return false;
+    if (set->repository_count > 1)
+        output_note(v->call->out, "repository %s:", r->name);
+    return forget_by_rules(v, &s, args, e) && finish(v, &s, e);
+}
+
+/* In all repositories of a set, or the one that the command line names. */
+static bool forget_set(struct forget_view *v, struct err *e)
+{
+    const struct forget_args *args = v->call->args;
+    AUTO(config) struct config *c = NULL;
+    const struct config_set *set = NULL;
+    const char *path = NULL, *url = NULL;
+    bool is_done = false;
+
+    v->call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
+        !config_find_set(c, args->filter.set, &set, e) ||
+        ((args->common.repository != NULL || args->common.repository_file != NULL) &&
+         !session_place(v->call, &url, e)))
+        return false;
+    for (size_t i = 0; i < set->repository_count; i++) {
+        if (url != NULL && strcmp(url, set->repositories[i]->url) != 0)
+            continue;
+        is_done = true;
+        if (!forget_in(v, set, set->repositories[i], e))
+            return false;
+    }
+    return is_done || err_set(e, ERR_USAGE, "%s is no repository of set %s", url, set->name);
 }
 
 static bool run_forget(struct call *call, struct err *e)
@@ -296,34 +374,34 @@ static bool run_forget(struct call *call, struct err *e)
     const struct forget_args *args = call->args;
     AUTO(session) struct session s = {0};
     AUTO(json) json_t *groups = json_array();
-    struct forget_view view = {.call = call, .groups = groups, .is_dry_run = args->dry_run};
+    struct forget_view view = {
+        .call = call, .groups = groups, .is_dry_run = args->dry_run, .rules = given_rules(args)};
 
     if (!check_args(args, e) ||
-        !grouping_parse(args->group_by == NULL ? "host,paths" : args->group_by, &view.by, e) ||
-        !session_open(call, &s, e))
+        !grouping_parse(args->group_by == NULL ? "host,paths" : args->group_by, &view.by, e))
+        return false;
+    if (is_by_set(args))
+        return forget_set(&view, e);
+    if (!session_open(call, &s, e))
         return false;
     if (args->undo.count > 0)
         return recall(call, &s, &args->undo, e);
     if (!(args->common.words.count > 0 ? forget_named(&view, &s, args, e)
                                        : forget_by_rules(&view, &s, args, e)))
         return false;
-    if (call->out->json)
-        output_json(call->out, json_incref(groups));
-    if (!args->prune)
-        return true;
-    if (!args->dry_run)
-        return prune_and_tell(call, s.repo, &(struct prune_choice){0}, e);
-    output_note(call->out, "Dry run: prune would come next.");
-    return true;
+    return finish(&view, &s, e);
 }
 
 const struct command command_forget = {
     .name = "forget",
     .summary = "Forget snapshots, by name or by rules",
     .details = "A snapshot is kept when any rule wants it.  N may be \"unlimited\".  What is "
-               "forgotten can\nbe brought back with --undo until prune has removed its data.",
+               "forgotten can\nbe brought back with --undo until prune has removed its data.\n"
+               "With --set and no rule, the rules of the configuration apply, in each repository "
+               "of the set\nits own.",
     .examples = "holdfast forget --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run\n"
                 "holdfast forget --keep-last 10 --host web1 --prune\n"
+                "holdfast forget --set shop --prune\n"
                 "holdfast forget 1a2b3c4d\n"
                 "holdfast forget --undo 1a2b3c4d",
     .words = "[SNAPSHOT]...",

@@ -116,6 +116,8 @@ void man_overview_format(struct buf *out)
                     "The password.  It is removed from the environment at once, but whoever can "
                     "read the environment of the process that started holdfast sees it; a file "
                     "is better.\n"
+                    ".TP\n\\fBHOLDFAST_FROM_PASSWORD\\fR\n"
+                    "The same of the other repository of copy and init.\n"
                     ".TP\n\\fBHOLDFAST_PROGRESS_FPS\\fR\n"
                     "Updates of the progress a second, at most 10.\n"
                     ".TP\n\\fBNO_COLOR\\fR\nNo colours.\n");

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/hash.h"
 #include "store/pause.h"
 #include "store/s3.h"
 
@@ -136,12 +135,15 @@ static void append_path(const struct s3 *s, const char *key, struct buf *out)
         buf_printf(out, "%s%s%s", s->place.is_bucket_in_host ? "" : "/", s->place.prefix, key);
 }
 
-static void append_sum(struct slice in, struct buf *out)
+static void append_sum(const struct s3_request *r, struct buf *out)
 {
     char text[2 * HASH_SIZE + 1];
     struct hash sum;
 
-    sha256(in, &sum);
+    if (r->sum != NULL)
+        sum = *r->sum;
+    else
+        sha256(r->body, &sum);
     hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), text);
     buf_printf(out, "%s", text);
 }
@@ -198,7 +200,7 @@ static bool prepare(struct s3 *s, const struct s3_request *r, struct sending *g,
     pthread_mutex_unlock(&s->lock);
     append_host(s, region, &g->host);
     append_path(s, r->key, &g->path);
-    append_sum(r->body, &g->payload);
+    append_sum(r, &g->payload);
     sigv4_time(scope.time_ns, time);
     buf_printf(&g->time, "%s", time);
     if (!credentials_lock(s->credentials, &keys, e))

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "codec/hash.h"
 #include "store/credentials.h"
 #include "store/http.h"
 #include "store/s3_place.h"
@@ -44,8 +45,9 @@ struct s3_request {
     const struct sigv4_pair *headers; /* besides those that every request has */
     size_t header_count;
     struct slice body;
-    size_t reply_max; /* longest body of a success */
-    bool expects_xml; /* then an <Error> may stand in a success */
+    const struct hash *sum; /* of body; NULL: not known */
+    size_t reply_max;       /* longest body of a success */
+    bool expects_xml;       /* then an <Error> may stand in a success */
 };
 
 /*

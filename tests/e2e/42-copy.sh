@@ -4,9 +4,11 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
+here=$PWD
+
 from="--from-repo $PWD/near --from-key-file $PWD/near.key"
-near() { "$HOLDFAST" "$@" -r "$work/near" --key-file "$work/near.key"; }
-far() { "$HOLDFAST" "$@" -r "$work/far" --key-file "$work/far.key"; }
+near() { "$HOLDFAST" "$@" -r "$here/near" --key-file "$here/near.key"; }
+far() { "$HOLDFAST" "$@" -r "$here/far" --key-file "$here/far.key"; }
 
 make_tree files
 head -c 3000000 /dev/urandom >files/noise

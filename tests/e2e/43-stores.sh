@@ -4,6 +4,8 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
+here=$PWD
+
 make_tree files
 cat >holdfast.yaml <<YAML
 state: $PWD/state
@@ -34,8 +36,8 @@ status 0 "$HOLDFAST" init -r main --key-file main.key
 status 0 "$HOLDFAST" init -r remote --key-file remote.key --from-repo main --from-key-file main.key \
     --copy-chunker-params
 status 0 "$HOLDFAST" init -r alien --key-file alien.key
-main() { "$HOLDFAST" "$@" -r "$work/main" --key-file "$work/main.key"; }
-remote() { "$HOLDFAST" "$@" -r "$work/remote" --key-file "$work/remote.key"; }
+main() { "$HOLDFAST" "$@" -r "$here/main" --key-file "$here/main.key"; }
+remote() { "$HOLDFAST" "$@" -r "$here/remote" --key-file "$here/remote.key"; }
 count() {
     status 0 "$@" snapshots --json
     json_get out 'len(lines[0])'
@@ -101,6 +103,18 @@ status 0 "$HOLDFAST" restore latest --set shop --in-place --yes
 status 0 "$HOLDFAST" copy --set shop
 status 0 main check --read-data
 status 0 remote check --read-data
+
+# Each repository forgets by its own rules; without any, that is said.
+status 2 "$HOLDFAST" forget --set shop
+has err 'set shop has no retention'
+status 0 "$HOLDFAST" forget --set shop -r "$here/remote" --dry-run
+has out 'would be forgotten'
+status 2 "$HOLDFAST" forget --set shop -r "$here/alien"
+has err 'is no repository of set shop'
+status 0 "$HOLDFAST" forget --set shop -r "$here/remote" --prune
+left=$(count remote)
+status 0 "$HOLDFAST" copy --set shop
+[ "$(count remote)" = "$left" ] || fail "what was forgotten came back"
 
 # Interrupted while it copies: the next run finds the rest.
 head -c 40000000 /dev/urandom >files/noise

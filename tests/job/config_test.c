@@ -259,6 +259,27 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
     CHECK(s->schedule == NULL && s->drill == NULL && s->health_check_count == 0);
+    CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
+}
+END
+
+TEST(a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules)
+{
+    AUTO(config)
+    struct config *c =
+        load(HEAD "  k: {url: /srv/k, key_file: /etc/k, retention: {daily: 3}}\n"
+                  "sets:\n  some:\n    repositories: [main, away, k]\n    sources:\n"
+                  "    - sqlite: {path: /b}\n    required_repositories: 2\n"
+                  "  all:\n    repositories: [main, k]\n    sources:\n    - sqlite: {path: /b}\n");
+    json_t *shown = config_json(c, &c->sets[0]);
+    const json_t *set = json_object_get(json_object_get(shown, "sets"), "some");
+    const json_t *k = json_object_get(json_object_get(shown, "repositories"), "k");
+
+    CHECK(c->sets[0].required_repositories == 2 && c->sets[1].required_repositories == 2);
+    CHECK(c->sets[0].repositories[2]->retention.daily == 3);
+    CHECK(json_integer_value(json_object_get(set, "required_repositories")) == 2);
+    CHECK(json_integer_value(json_object_get(json_object_get(k, "retention"), "daily")) == 3);
+    json_decref(shown);
 }
 END
 
@@ -333,6 +354,8 @@ TEST(a_set_with_a_key_that_is_wrong_or_missing_is_refused)
                {"    retenton: {}", "9: unknown key \"retenton\", did you mean \"retention\"?"},
                {"    on_error: ignore", "9: on_error must be fail or incomplete, not \"ignore\""},
                {"    on_error:", "9: on_error has no value"},
+               {"    required_repositories: 0", "9: required_repositories must be from 1 to 1"},
+               {"    required_repositories: 2", "9: required_repositories must be from 1 to 1"},
                {"  shop: {}", "9: the key \"shop\" is there twice"});
 }
 END
@@ -633,6 +656,7 @@ TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
       a_command_has_limits_and_its_words_stay_as_they_are_written,
       a_set_has_rules_times_notices_and_checks,
       a_set_without_more_keeps_everything_and_fails_with_its_sources,
+      a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules,
       a_file_that_is_no_mapping_of_known_keys_is_refused,
       a_repository_that_lacks_something_is_refused,
       a_set_with_a_key_that_is_wrong_or_missing_is_refused,
