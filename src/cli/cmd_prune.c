@@ -24,6 +24,8 @@ static const struct option prune_options[] = {
      "Pack again what is unused by more than PERCENT; 50 by default", NULL, NULL},
     {"max-repack-size", 0, OPTION_SIZE, AT(choice.max_repack_bytes), "SIZE",
      "Pack at most SIZE again", NULL, NULL},
+    {"empty-trash", 0, OPTION_FLAG, AT(choice.empties_trash), NULL,
+     "Remove what earlier prunes took away, however young, and nothing else", NULL, NULL},
     {0},
 };
 
@@ -37,8 +39,14 @@ static void tell_json(struct call *call, const struct prune_choice *c, const str
     json_set_u64(line, "packs_repacked", s->packs_repacked);
     json_set_u64(line, "packs_removed", s->packs_removed);
     json_set_u64(line, "packs_rescued", s->packs_rescued);
+    json_set_u64(line, "packs_discarded", s->packs_discarded);
+    json_set_u64(line, "packs_freed", s->packs_freed);
+    json_set_u64(line, "packs_in_trash", s->packs_in_trash);
     json_set_u64(line, "bytes_before", s->bytes_before);
     json_set_u64(line, "bytes_removed", s->bytes_removed);
+    json_set_u64(line, "bytes_discarded", s->bytes_discarded);
+    json_set_u64(line, "bytes_freed", s->bytes_freed);
+    json_set_u64(line, "bytes_in_trash", s->bytes_in_trash);
     json_set_u64(line, "bytes_repacked", s->bytes_repacked);
     json_set_u64(line, "bytes_used", s->bytes_used);
     json_set_u64(line, "chunks_used", s->chunks_used);
@@ -47,27 +55,53 @@ static void tell_json(struct call *call, const struct prune_choice *c, const str
     output_json(call->out, line);
 }
 
+/* What the run means for the space that the repository takes. */
+static void tell_space(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
+{
+    char bytes[TEXT_SIZE_MAX];
+
+    if (s->packs_discarded > 0) {
+        size_format(s->bytes_discarded, bytes);
+        output_note(call->out, "%s %llu packs, %s, to the trash for 7 days",
+                    c->is_dry_run ? "Would move" : "Moved", (unsigned long long)s->packs_discarded,
+                    bytes);
+    }
+    size_format(s->bytes_freed, bytes);
+    output_note(call->out, "%s %llu packs for good: %s %s",
+                c->is_dry_run ? "Would remove" : "Removed", (unsigned long long)s->packs_freed,
+                bytes, c->is_dry_run ? "would be free" : "are free");
+    if (s->packs_in_trash > 0) {
+        size_format(s->bytes_in_trash, bytes);
+        output_note(call->out,
+                    "Trash:   %llu packs, %s; \"holdfast prune --empty-trash\" frees them at once",
+                    (unsigned long long)s->packs_in_trash, bytes);
+    }
+}
+
 static void tell(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
 {
     char before[TEXT_SIZE_MAX];
-    char removed[TEXT_SIZE_MAX];
     char repacked[TEXT_SIZE_MAX];
 
     if (call->out->json) {
         tell_json(call, c, s);
         return;
     }
+    if (c->empties_trash) {
+        tell_space(call, c, s);
+        return;
+    }
     size_format(s->bytes_before, before);
-    size_format(s->bytes_removed, removed);
     size_format(s->bytes_repacked, repacked);
     output_note(call->out, "Chunks:  %llu used, %llu unused", (unsigned long long)s->chunks_used,
                 (unsigned long long)s->chunks_unused);
     output_note(call->out, "Packs:   %llu, %s; %llu kept, %llu packed again (%s)",
                 (unsigned long long)s->packs_before, before, (unsigned long long)s->packs_kept,
                 (unsigned long long)s->packs_repacked, repacked);
-    output_note(call->out, "%s %llu packs, %s, and %llu forgotten snapshots",
-                c->is_dry_run ? "Would remove" : "Removed", (unsigned long long)s->packs_removed,
-                removed, (unsigned long long)s->snapshots_removed);
+    tell_space(call, c, s);
+    output_note(call->out, "%s %llu forgotten snapshots",
+                c->is_dry_run ? "Would remove" : "Removed",
+                (unsigned long long)s->snapshots_removed);
     if (s->packs_rescued > 0)
         output_note(call->out, "%llu pack%s stay: a backup made meanwhile uses them",
                     (unsigned long long)s->packs_rescued, plural(s->packs_rescued));
@@ -93,6 +127,7 @@ bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice
 {
     struct progress_view view;
     struct prune_options o = {.is_dry_run = c->is_dry_run,
+                              .only_empties_trash = c->empties_trash,
                               .max_unused_percent = MAX_UNUSED_DEFAULT,
                               .max_repack_bytes = c->max_repack_bytes,
                               .progress = progress_step,
@@ -100,6 +135,9 @@ bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice
     struct prune_stats stats = {0};
     const char *url = NULL;
 
+    if (c->empties_trash && (c->max_unused != NULL || c->max_repack_bytes > 0))
+        return err_set(e, ERR_USAGE, "--empty-trash packs nothing again: leave out %s",
+                       c->max_unused != NULL ? "--max-unused" : "--max-repack-size");
     if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
         return false;
     if (!session_place(call, &url, e))
@@ -131,7 +169,8 @@ const struct command command_prune = {
                "afterwards.",
     .examples = "holdfast prune --dry-run\n"
                 "holdfast prune\n"
-                "holdfast prune --max-unused 10%",
+                "holdfast prune --max-unused 10%\n"
+                "holdfast prune --empty-trash",
     .words = "",
     .options = prune_options,
     .args_size = sizeof(struct prune_args),

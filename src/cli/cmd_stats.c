@@ -83,6 +83,8 @@ static void set_raw(json_t *o, const struct repo_sizes *r)
     json_set_u64(o, "delta_count", r->delta_chunks);
     json_set_u64(o, "delta_plain_size", r->delta_bytes);
     json_set_u64(o, "delta_size", r->delta_stored);
+    json_set_u64(o, "trash_pack_count", r->trash_packs);
+    json_set_u64(o, "trash_size", r->trash_bytes);
     json_set_u64(o, "index_size", r->index_bytes);
     json_set_u64(o, "snapshots_count", r->snapshots);
 }
@@ -136,6 +138,10 @@ static void tell(struct call *call, const struct restore_size *restore,
         if (raw->delta_chunks > 0)
             output_line(call->out, "Deltas:     %llu chunks of these, %s plain, stored as %s",
                         (unsigned long long)raw->delta_chunks, plain, text);
+        size_format(raw->trash_bytes, text);
+        if (raw->trash_packs > 0)
+            output_line(call->out, "Trash:      %llu packs, %s; prune took them away",
+                        (unsigned long long)raw->trash_packs, text);
         size_format(raw->index_bytes, text);
         output_line(call->out, "Index:      %llu objects, %s",
                     (unsigned long long)raw->index_objects, text);

@@ -8,7 +8,7 @@
 #include "repo/repo.h"
 
 struct prune_choice {
-    bool is_dry_run;
+    bool is_dry_run, empties_trash;
     char *max_unused; /* percent, or NULL */
     uint64_t max_repack_bytes;
 };

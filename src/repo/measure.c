@@ -2,6 +2,7 @@
  * How large a repository is, from listings and the index.
  */
 #include "base/mem.h"
+#include "repo/discarded.h"
 #include "repo/index.h"
 #include "repo/snapshot.h"
 
@@ -65,15 +66,18 @@ bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e)
 {
     AUTO(mem) struct snapshot_standing *snapshots = NULL;
     struct repo_sizes sizes = {0};
+    AUTO(discarded) struct discarded trash = {0};
     struct sum packs = {0}, indexes = {0};
     size_t count;
 
     if (!store_list(r->store, "packs/", add_object, &packs, e) ||
-        !store_list(r->store, "index/", add_object, &indexes, e) ||
+        !store_list(r->store, "index/", add_object, &indexes, e) || !discarded_read(r, &trash, e) ||
         !snapshot_scan(r, "", NULL, NULL, &snapshots, &count, e) || !repo_load_index(r, e))
         return false;
     sizes.packs = packs.count;
     sizes.pack_bytes = packs.bytes;
+    sizes.trash_packs = trash.keys.count;
+    sizes.trash_bytes = trash.bytes;
     sizes.index_objects = indexes.count;
     sizes.index_bytes = indexes.bytes;
     for (size_t i = 0; i < count; i++)

@@ -117,7 +117,7 @@ bool parity_put(struct repo *r, const char *key, struct slice object, struct err
 
 /* Removing */
 
-bool object_remove(struct repo *r, const char *key, struct err *e)
+bool parity_remove(struct repo *r, const char *key, struct err *e)
 {
     struct parity_rule rule;
     bool is_on = true;
@@ -127,12 +127,15 @@ bool object_remove(struct repo *r, const char *key, struct err *e)
      * have switched parity on. */
     if (is_replaceable(key) && !parity_ask(r, &is_on, &rule, e))
         return false;
-    if (is_on && parity_covers(key)) {
-        parity_key(key, at);
-        if (!store_remove(r->store, at, e))
-            return false;
-    }
-    return store_remove(r->store, key, e);
+    if (!is_on || !parity_covers(key))
+        return true;
+    parity_key(key, at);
+    return store_remove(r->store, at, e);
+}
+
+bool object_remove(struct repo *r, const char *key, struct err *e)
+{
+    return parity_remove(r, key, e) && store_remove(r->store, key, e);
 }
 
 static int text_order(const void *a, const void *b)

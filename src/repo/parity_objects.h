@@ -39,6 +39,9 @@ MUST_CHECK bool parity_put(struct repo *r, const char *key, struct slice object,
 MUST_CHECK bool parity_make(struct repo *r, const struct parity_rule *rule, const char *key,
                             struct slice object, struct err *e);
 
+/* Remove the parity of an object that is about to go. */
+MUST_CHECK bool parity_remove(struct repo *r, const char *key, struct err *e);
+
 /* Remove an object after its parity. */
 MUST_CHECK bool object_remove(struct repo *r, const char *key, struct err *e);
 

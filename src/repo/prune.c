@@ -8,6 +8,7 @@
  *     look again: first at the lists of others, then at packs and snapshots
  *     take back what a snapshot needs that is new, or whose other copy others condemned
  *     remove snapshots, rows of the index, packs, tombstones, and the list last
+ *     remove packs that earlier collectors took away a week ago
  *
  * A writer puts its snapshot before it reads the lists, and a collector publishes its list
  * before it looks for snapshots, so one of the two sees the other.  Every snapshot object is a
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "repo/parity_objects.h"
 
@@ -244,7 +246,6 @@ static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
     p->stats.bytes_removed = 0;
     for (size_t i = 0; i < p->doomed_count; i++) {
         size_t number;
-        char key[PACK_KEY_MAX];
 
         if (p->is_rescued[i]) {
             p->stats.packs_rescued++;
@@ -255,8 +256,7 @@ static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
         if (cancel_is_requested())
             return cancel_err(e);
         prune_progress(p, "remove packs", i, p->doomed_count);
-        pack_key(&p->doomed[i], key);
-        if (!object_remove(p->repo, key, e))
+        if (!prune_discard(p, &p->doomed[i], now->packs.sizes[number], e))
             return false;
         p->stats.packs_removed++;
         p->stats.bytes_removed += now->packs.sizes[number];
@@ -341,22 +341,25 @@ static bool collect(struct prune *p, struct err *e)
 
 static bool run(struct prune *p, struct err *e)
 {
+    /* Without a reference to what is not there, or there is no getting past this. */
     if (!parity_check_losses(p->repo, e) || !first_look(p, e))
         return false;
+    if (p->options->only_empties_trash)
+        return prune_trash(p, e);
     prune_plan(p);
     if (p->options->is_dry_run)
-        return true;
+        return prune_trash(p, e);
     if (p->doomed_count > 0 || p->forgotten_count > 0
             ? !collect(p, e)
             : !prune_index(p, &p->first, e) || !remove_tombstones(p, e) || !remove_evidence(p, e))
         return false;
-    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e);
+    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e) && prune_trash(p, e);
 }
 
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                struct err *e)
 {
-    AUTO(prune) struct prune p = {.repo = r, .options = o};
+    AUTO(prune) struct prune p = {.repo = r, .options = o, .now_s = clock_now_ns() / NS_PER_S};
 
     if (!run(&p, e))
         return false;

@@ -1,12 +1,13 @@
 /*
  * Private to src/repo: a collector at work.  prune.c has the protocol, prune_look.c lists,
  * prune_plan.c chooses, prune_repack.c copies, prune_rescue.c takes back, prune_index.c writes the
- * index without what went.
+ * index without what went, prune_trash.c keeps what went for a while.
  */
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
 
 #include "repo/condemned_list.h"
+#include "repo/discarded.h"
 #include "repo/mark.h"
 #include "repo/snapshot.h"
 
@@ -44,6 +45,7 @@ struct prune {
     struct repo *repo;
     const struct prune_options *options;
     struct prune_stats stats;
+    int64_t now_s; /* when it began */
 
     struct key_list index_keys; /* objects of the index before anything else was read */
     struct look first;
@@ -84,6 +86,15 @@ MUST_CHECK bool prune_index(struct prune *p, const struct look *now, struct err 
 
 /* The position of a pack on the own list. */
 MUST_CHECK bool prune_find_doomed(const struct prune *p, const struct hash *pack, size_t *number);
+
+/* Take a pack out of the repository: into the trash where the store can move, otherwise for good.
+ * One that another collector took is fine. */
+MUST_CHECK bool prune_discard(struct prune *p, const struct hash *pack, uint64_t size,
+                              struct err *e);
+
+/* Remove what has been in the trash for long enough, or all of it; in a dry run only count.  What
+ * nobody refers to must have been shown before, by marking. */
+MUST_CHECK bool prune_trash(struct prune *p, struct err *e);
 
 /* True for a pack that is condemned and was not rescued. */
 bool prune_is_doomed(const struct prune *p, const struct hash *pack);

@@ -470,6 +470,8 @@ MUST_CHECK bool copy_run(struct repo *from, struct repo *to, struct snapshot *co
 
 struct prune_options {
     bool is_dry_run;
+    bool only_empties_trash; /* write nothing and collect nothing: check all references, and then
+                                remove what stands in the trash, however young */
     uint64_t max_unused_percent; /* packs of which more than this is unused are repacked */
     uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
@@ -481,9 +483,14 @@ struct prune_stats {
     uint64_t bytes_before, bytes_removed, bytes_repacked, bytes_used;
     uint64_t chunks_used, chunks_unused;
     uint64_t snapshots_removed; /* forgotten ones whose objects are gone now */
+
+    /* Of the packs removed those that went to the trash, where they take space as before; and
+     * what was removed for good, with what had been in the trash for long enough. */
+    uint64_t packs_discarded, bytes_discarded, packs_freed, bytes_freed;
+    uint64_t packs_in_trash, bytes_in_trash; /* afterwards */
 };
 
-/* Remove what no snapshot needs.  docs/decisions/0003.  Refuses
+/* Remove what no snapshot needs.  docs/decisions/0003, and 0013 for the trash.  Refuses
  * (ERR_CORRUPT) when any snapshot or tree cannot be read. */
 MUST_CHECK bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                           struct err *e);
@@ -608,6 +615,7 @@ MUST_CHECK bool parity_disable(struct repo *r, const struct parity_work *w,
 
 struct repo_sizes {
     uint64_t packs, pack_bytes;
+    uint64_t trash_packs, trash_bytes; /* taken away by prune, not gone yet */
     uint64_t index_objects, index_bytes;
     uint64_t chunks, data_chunks, tree_chunks, chunk_bytes; /* each chunk once, plain */
     uint64_t delta_chunks, delta_bytes, delta_stored; /* copies in deltas: plain, and as stored */

@@ -276,6 +276,17 @@ static bool cache_remove_all(struct store *s, const char *const *keys, size_t co
     return store_remove_all(c->next, keys, count, e);
 }
 
+static bool cache_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    struct cache *c = cache_of(s);
+
+    if (is_kept(from))
+        copy_remove(c, from);
+    if (is_kept(to))
+        copy_remove(c, to);
+    return store_move(c->next, from, to, e);
+}
+
 static const struct store_ops cache_ops = {
     .scheme = "cache",
     .get = cache_get,
@@ -284,6 +295,7 @@ static const struct store_ops cache_ops = {
     .list = cache_list,
     .remove = cache_remove,
     .remove_all = cache_remove_all,
+    .move = cache_move,
     .close = cache_close,
 };
 

@@ -90,6 +90,18 @@ static bool fault_remove(struct store *s, const char *key, struct err *e)
     return !is_due || injected(f, e);
 }
 
+static bool fault_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    struct fault *f = fault_of(s);
+    const bool is_due = fault_is_due(f, CALL_WRITE);
+
+    if (is_due && f->plan.mode != FAULT_LOST_REPLY)
+        return injected(f, e);
+    if (!store_move(f->next, from, to, e))
+        return false;
+    return !is_due || injected(f, e);
+}
+
 static void fault_close(struct store *s)
 {
     mem_free(s);
@@ -102,6 +114,7 @@ static const struct store_ops fault_ops = {
     .stat = fault_stat,
     .list = fault_list,
     .remove = fault_remove,
+    .move = fault_move,
     .close = fault_close,
 };
 

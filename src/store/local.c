@@ -394,6 +394,26 @@ static bool local_remove(struct store *s, const char *key, struct err *e)
     return true;
 }
 
+/* The new name is durable before the old one is gone for good, so that one of them stays. */
+static bool local_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    assert(object_key_is_valid(to));
+
+    struct local *l = local_of(s);
+    AUTO(mem) char *from_dir = directory_of(from);
+    AUTO(mem) char *to_dir = directory_of(to);
+    AUTO(fd) int from_fd = open_inside(l, from_dir, O_RDONLY | O_DIRECTORY);
+    AUTO(fd) int to_fd = -1;
+
+    if (from_fd < 0)
+        return open_failed(from, e);
+    if (!local_is_sound(l, e) || !local_settle(l, to_dir, e) ||
+        !beneath_open_dir(l->root, to_dir, &to_fd, e) || !beneath_rename(l->root, from, to, e) ||
+        !local_sync(l, to_fd, to_dir, e) || !local_sync(l, from_fd, from_dir, e))
+        return err_wrap(e, "move %s", from);
+    return true;
+}
+
 static void local_close(struct store *s)
 {
     struct local *l = local_of(s);
@@ -413,6 +433,7 @@ static const struct store_ops local_ops = {
     .stat = local_stat,
     .list = local_list,
     .remove = local_remove,
+    .move = local_move,
     .close = local_close,
 };
 
@@ -446,6 +467,7 @@ bool local_open(const char *path, struct store **out, struct err *e)
     struct local *l = mem_new(sizeof(*l));
 
     l->store.ops = &local_ops;
+    l->store.can_move = true;
     l->root = root;
     pthread_mutex_init(&l->lock, NULL);
     local_tidy(l);

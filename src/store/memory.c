@@ -177,21 +177,56 @@ static bool memory_list(struct store *s, const char *prefix, object_fn *fn, void
     return object_list_tell(&found, fn, arg, e);
 }
 
+/* Take an object out of the order of keys; false when there is none. */
+static bool shelf_take(struct shelf *sh, const char *key, struct object *out)
+{
+    struct object *o = shelf_find(sh, key);
+
+    if (o == NULL)
+        return false;
+
+    const size_t behind = sh->count - (size_t)(o - sh->objects) - 1;
+
+    *out = *o;
+    memmove(o, o + 1, behind * sizeof(*o));
+    sh->count--;
+    return true;
+}
+
 static bool memory_remove(struct store *s, const char *key, struct err *e)
 {
     struct shelf *sh = shelf_locked(s);
-    struct object *o = shelf_find(sh, key);
+    struct object o = {0};
 
     (void)e; /* nothing can go wrong in memory */
-    if (o != NULL) {
-        const size_t behind = sh->count - (size_t)(o - sh->objects) - 1;
-
-        object_done(o);
-        memmove(o, o + 1, behind * sizeof(*o));
-        sh->count--;
-    }
+    if (shelf_take(sh, key, &o))
+        object_done(&o);
     shelf_unlock(sh);
     return true;
+}
+
+static bool memory_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    assert(object_key_is_valid(to));
+
+    struct shelf *sh = shelf_locked(s);
+    struct object moved = {0};
+    struct object replaced = {0};
+    const bool is_there = shelf_take(sh, from, &moved);
+
+    if (is_there) {
+        (void)shelf_take(sh, to, &replaced); /* there need not be one */
+
+        struct object *o = shelf_insert(sh, to);
+
+        o->bytes = moved.bytes;
+        o->size = moved.size;
+        o->mtime = moved.mtime;
+        mem_free(moved.key);
+        object_done(&replaced);
+    }
+    shelf_unlock(sh);
+    return is_there || missing(from, e);
 }
 
 static void memory_close(struct store *s)
@@ -217,6 +252,7 @@ static const struct store_ops memory_ops = {
     .stat = memory_stat,
     .list = memory_list,
     .remove = memory_remove,
+    .move = memory_move,
     .close = memory_close,
 };
 

@@ -176,6 +176,33 @@ static bool retry_remove_all(struct store *s, const char *const *keys, size_t co
     return true;
 }
 
+/* An attempt that finds nothing: an earlier one may have been carried out. */
+static bool move_was_applied(struct retry *r, const char *to, struct err *e)
+{
+    struct object_info info = {0};
+    struct err unseen;
+
+    if (store_stat(r->next, to, &info, &unseen))
+        return true;
+    if (unseen.code == ERR_TRANSIENT)
+        *e = unseen;
+    return false;
+}
+
+static bool retry_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    struct retry *r = retry_of(s);
+    struct trial t = trial_of(s);
+
+    while (!store_move(r->next, from, to, e)) {
+        if (t.failures > 0 && e->code == ERR_NOT_FOUND && move_was_applied(r, to, e))
+            return true;
+        if (!trial_again(&t, e))
+            return false;
+    }
+    return true;
+}
+
 static void retry_close(struct store *s)
 {
     store_close(retry_of(s)->next);
@@ -190,6 +217,7 @@ static const struct store_ops retry_ops = {
     .list = retry_list,
     .remove = retry_remove,
     .remove_all = retry_remove_all,
+    .move = retry_move,
     .close = retry_close,
 };
 

@@ -178,6 +178,7 @@ static const struct store_ops sftp_ops = {
     .list = sftp_list,
     .remove = sftp_remove,
     .remove_all = sftp_remove_all,
+    .move = sftp_move,
     .close = sftp_close,
 };
 
@@ -197,6 +198,8 @@ static bool take_options(struct sftp *s, const struct sftp_options *o, struct er
     if (o->args != NULL)
         s->args = arena_string(&s->arena, slice_string(o->args));
     s->slot_count = connections;
+    s->store.needs_probe = true;
+    s->store.can_move = true;
     s->timeout_s = o->timeout_s == 0 ? TIMEOUT_DEFAULT_S : o->timeout_s;
     s->store.parallel = 2 * connections > PARALLEL_LEAST ? 2 * connections : PARALLEL_LEAST;
     return true;

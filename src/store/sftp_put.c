@@ -99,7 +99,7 @@ static bool fill(struct sftp_session *s, struct slice handle, struct slice data,
     return false;
 }
 
-/* What a put() needs on the server. */
+/* Names on the server: tmp is that of the file now, object is to become it. */
 struct paths {
     char *tmp, *object;
 };
@@ -170,13 +170,22 @@ static bool name_new(struct sftp_session *s, const struct paths *p, struct err *
            (sftp_answered(&renamed, SFTP_OK) || refusal(s, p, &renamed, e));
 }
 
+/* Without posix-rename there is no object for a moment. */
 static bool replace_name(struct sftp_session *s, const struct paths *p, struct err *e)
 {
-    AUTO(sftp_request) struct sftp_request r = {0};
+    AUTO(buf) struct buf packet = {0};
+    AUTO(sftp_request) struct sftp_request removed = {0};
+    AUTO(sftp_request) struct sftp_request moved = {0};
+    const bool is_whole = sftp_link_abilities(s->call.link)->can_replace;
 
-    if (!sftp_link_abilities(s->call.link)->can_replace)
-        return err_set(e, ERR_FATAL, "the server cannot replace a file (no posix-rename)");
-    return ask_move(s, "posix-rename@openssh.com", p, &r, e) && sftp_expect(&r, SFTP_STATUS, e);
+    sftp_path_packet(SFTP_REMOVE, p->object, &packet);
+    if (!is_whole && !sftp_exchange(s, &removed, &packet, e))
+        return false;
+    if (!is_whole && !sftp_answered(&removed, SFTP_NO_SUCH_FILE) &&
+        !sftp_expect(&removed, SFTP_STATUS, e))
+        return false;
+    return ask_move(s, is_whole ? "posix-rename@openssh.com" : NULL, p, &moved, e) &&
+           sftp_expect(&moved, SFTP_STATUS, e);
 }
 
 /* Give a durable file its name, and make that durable, too. */
@@ -232,5 +241,36 @@ bool sftp_put(struct store *store, const char *key, struct slice data, enum put_
         !sftp_settle(&s, "tmp/", e) || !sftp_settle(&s, key, e) ||
         !put_object(&s, &p, data, mode, e))
         return err_wrap(e, "put %s", key);
+    return true;
+}
+
+static bool move_object(struct sftp_session *s, const struct paths *p, struct err *e)
+{
+    AUTO(mem) char *to_parent = sftp_parent(p->object);
+    AUTO(mem) char *from_parent = sftp_parent(p->tmp);
+    AUTO(sftp_request) struct sftp_request moved = {0};
+    AUTO(sftp_folder) struct sftp_folder to = {0};
+    AUTO(sftp_folder) struct sftp_folder from = {0};
+    const bool can_replace = sftp_link_abilities(s->call.link)->can_replace;
+
+    if (!ask_move(s, can_replace ? "posix-rename@openssh.com" : NULL, p, &moved, e) ||
+        !sftp_expect(&moved, SFTP_STATUS, e))
+        return false;
+    /* The new name is durable before the old one is gone for good, so that one of them stays. */
+    return sftp_folder_begin(s, &to, to_parent, e) && sftp_folder_sync(s, &to, e) &&
+           sftp_folder_begin(s, &from, from_parent, e) && sftp_folder_sync(s, &from, e);
+}
+
+bool sftp_move(struct store *store, const char *from, const char *to, struct err *e)
+{
+    assert(object_key_is_valid(to));
+
+    struct sftp *sftp = (struct sftp *)store;
+    AUTO(paths) struct paths p = {sftp_path(sftp, from), sftp_path(sftp, to)};
+    AUTO(sftp_session) struct sftp_session s = {0};
+
+    if (!sftp_is_sound(sftp, e) || !sftp_session_begin(&s, sftp, e) || !sftp_settle(&s, to, e) ||
+        !move_object(&s, &p, e))
+        return err_wrap(e, "move %s", from);
     return true;
 }

@@ -117,6 +117,7 @@ bool sftp_get(struct store *s, const char *key, uint64_t offset, size_t size, st
               struct err *e);
 bool sftp_put(struct store *s, const char *key, struct slice data, enum put_mode mode,
               struct err *e);
+bool sftp_move(struct store *s, const char *from, const char *to, struct err *e);
 bool sftp_list(struct store *s, const char *prefix, object_fn *fn, void *arg, struct err *e);
 
 /* Read a directory to its end, "." and ".." too; returning false ends it with *e as its error. */

@@ -34,6 +34,7 @@ struct store {
     int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
     bool has_cache;   /* store_cache_new() is part of it */
     bool needs_probe; /* what it promises depends on a server that others made */
+    bool can_move;    /* move() works; otherwise the storage has no such step */
 
     /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
      * NULL: it keeps them all. */
@@ -88,6 +89,12 @@ struct store_ops {
     /* Remove many, in as few requests as the store can; NULL: one by one.  After a failure some
      * are gone and some are not. */
     bool (*remove_all)(struct store *s, const char *const *keys, size_t count, struct err *e);
+
+    /*
+     * Move an object durably to another key, in one step and with its mtime; what is there is
+     * replaced.  ERR_NOT_FOUND if there is no such object.  NULL unless can_move.
+     */
+    bool (*move)(struct store *s, const char *from, const char *to, struct err *e);
 
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
@@ -216,13 +223,13 @@ struct store *store_cache_new(struct store *next, struct store *near);
 enum fault_mode {
     FAULT_ONCE,      /* call at fails, later ones work */
     FAULT_FROM,      /* call at and all later ones fail */
-    FAULT_LOST_REPLY /* call at is carried out, but its answer is an error (put, remove) */
+    FAULT_LOST_REPLY /* call at is carried out, but its answer is an error (put, remove, move) */
 };
 struct fault_plan {
     int at;
     enum fault_mode mode;
     enum err_code code; /* of the failure, ERR_FATAL or ERR_TRANSIENT */
-    bool writes_only;   /* count and fail put() and remove() only */
+    bool writes_only;   /* count and fail put(), remove() and move() only */
 };
 struct store *store_fault_new(struct store *next, struct fault_plan plan);
 
@@ -236,6 +243,7 @@ static inline struct store store_around(const struct store_ops *ops, const struc
                           .parallel = next->parallel,
                           .has_cache = next->has_cache,
                           .needs_probe = next->needs_probe,
+                          .can_move = next->can_move && ops->move != NULL,
                           .caveat = next->caveat};
 }
 
@@ -283,6 +291,13 @@ MUST_CHECK static inline bool store_remove_all(struct store *s, const char *cons
         if (!store_remove(s, keys[i], e))
             return false;
     return true;
+}
+
+/* Only for a store that can_move. */
+MUST_CHECK static inline bool store_move(struct store *s, const char *from, const char *to,
+                                         struct err *e)
+{
+    return s->ops->move(s, from, to, e);
 }
 
 /* Append a whole object to *out. */

@@ -107,6 +107,11 @@ static bool throttle_remove_all(struct store *s, const char *const *keys, size_t
     return store_remove_all(throttle_of(s)->next, keys, count, e);
 }
 
+static bool throttle_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    return store_move(throttle_of(s)->next, from, to, e);
+}
+
 static void throttle_close(struct store *s)
 {
     struct throttle *t = throttle_of(s);
@@ -125,6 +130,7 @@ static const struct store_ops throttle_ops = {
     .list = throttle_list,
     .remove = throttle_remove,
     .remove_all = throttle_remove_all,
+    .move = throttle_move,
     .close = throttle_close,
 };
 

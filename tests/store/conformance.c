@@ -173,6 +173,28 @@ static void many_objects_are_removed_at_once(struct store *s)
     CHECK(holds(s, "packs/00/10", slice_string("other")));
 }
 
+static void a_moved_object_is_at_its_new_key_alone(struct store *s)
+{
+    struct object_info before = {0};
+    struct object_info after = {0};
+
+    if (!s->can_move)
+        return;
+    put_text(s, "packs/3f/1", "first");
+    put_text(s, "packs/3f/2", "other");
+    CHECK_OK(store_stat(s, "packs/3f/1", &before, e));
+    CHECK_OK(store_move(s, "packs/3f/1", "discarded/3f/1.7", e));
+    CHECK(holds(s, "discarded/3f/1.7", slice_string("first")));
+    CHECK_ERR(store_stat(s, "packs/3f/1", &after, e), ERR_NOT_FOUND);
+    CHECK(holds(s, "packs/3f/2", slice_string("other")));
+    CHECK_OK(store_stat(s, "discarded/3f/1.7", &after, e));
+    CHECK(after.size == 5 && after.mtime == before.mtime);
+    CHECK_OK(store_move(s, "packs/3f/2", "discarded/3f/1.7", e));
+    CHECK(holds(s, "discarded/3f/1.7", slice_string("other")));
+    CHECK_ERR(store_move(s, "packs/3f/2", "discarded/3f/2", e), ERR_NOT_FOUND);
+    CHECK_ERR(store_move(s, "packs/4f/2", "discarded/3f/2", e), ERR_NOT_FOUND);
+}
+
 static void stat_tells_size_and_time(struct store *s)
 {
     const int64_t before = clock_now_ns() / NS_PER_S;
@@ -437,6 +459,7 @@ promise_fn *const conformance_promises[] = {
     replacing_writes_whether_or_not_the_object_is_there,
     a_removed_object_is_gone_and_may_come_back,
     many_objects_are_removed_at_once,
+    a_moved_object_is_at_its_new_key_alone,
     stat_tells_size_and_time,
     a_listing_tells_every_object_with_the_prefix_once,
     a_listing_ends_with_the_error_of_its_callback,

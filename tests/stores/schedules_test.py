@@ -119,7 +119,7 @@ class Schedules:
 
     def manners(self, result, can_mislead, *also):
         """A command through faults is done, fails, or sees damage where it was shown some."""
-        return result.complaints(rig.OK, rig.FAILED, rig.CONFLICT, *also, *((rig.DAMAGED, rig.WRONG_SECRET) if can_mislead else ()))
+        return result.complaints(rig.OK, rig.FAILED, *also, *((rig.DAMAGED, rig.WRONG_SECRET) if can_mislead else ()))
 
     def faulty(self, *words):
         return self.world.faulty.json(*words, limit_s=ENDS_WITHIN_S)
@@ -185,8 +185,8 @@ class Schedules:
         pruning = world.faulty.start("--json", "prune", "--max-unused", "0%")
         time.sleep(dice.uniform(0, 0.1))
         result = self.faulty("backup", world.source.folder)
-        complaints = self.manners(world.faulty.collect(pruning, ENDS_WITHIN_S), can_mislead)
-        complaints += self.manners(result, can_mislead)
+        complaints = self.manners(world.faulty.collect(pruning, ENDS_WITHIN_S), can_mislead, rig.CONFLICT)
+        complaints += self.manners(result, can_mislead, rig.CONFLICT)
         return complaints + self.new_snapshots(result, states=[state]) + world.restore(list(world.states))
 
     def copy(self, dice, can_mislead):
@@ -252,9 +252,9 @@ def work(folder, bucket, numbers, lock, copies):
             except Exception as unexpected:  # one broken world must not hide the others
                 found = {"the world": [f"{type(unexpected).__name__}: {unexpected}"]}
             verdicts.world(number, found, time.monotonic() - started)
-            gateway.remove_all(bucket, f"w{number}")
-            shutil.rmtree(f"{folder}/w{number}", ignore_errors=True)
-            shutil.rmtree(f"{folder}/w{number}-copy", ignore_errors=True)
+            for name in (f"w{number}", f"w{number}-copy"):
+                gateway.remove_all(bucket, name + "/")
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
 
 
 def main():
