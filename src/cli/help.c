@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "store/store.h"
 
 enum { OPTION_COLUMN = 36 };
 
@@ -20,14 +21,18 @@ static size_t format_left(const struct option *o, struct buf *out)
     return out->size - start;
 }
 
-static void format_option(const struct option *o, struct buf *out)
+/* Go on in the column of what is said about options, in the next line if need be. */
+static void format_gap(size_t width, struct buf *out)
 {
-    const size_t width = format_left(o, out);
-
     if (width + 2 > OPTION_COLUMN)
         buf_printf(out, "\n%*s", OPTION_COLUMN, "");
     else
         buf_printf(out, "%*s", (int)(OPTION_COLUMN - width), "");
+}
+
+static void format_option(const struct option *o, struct buf *out)
+{
+    format_gap(format_left(o, out), out);
     buf_printf(out, "%s", o->help);
     if (o->variable != NULL)
         buf_printf(out, " [%s]", o->variable);
@@ -43,6 +48,21 @@ static void format_table(const char *title, const struct option *table, struct b
         format_option(o, out);
 }
 
+/* NAME=VALUE of stores, which src/store knows. */
+static void format_store_options(struct buf *out)
+{
+    struct store_option_text o;
+
+    buf_printf(out, "\nOptions of stores, -o NAME=VALUE:\n");
+    for (size_t n = 0; store_option_text(n, &o); n++) {
+        const size_t start = out->size;
+
+        buf_printf(out, "  %s=%s", o.name, o.value);
+        format_gap(out->size - start, out);
+        buf_printf(out, "%s\n", o.help);
+    }
+}
+
 void help_overview_format(struct buf *out)
 {
     buf_printf(out, "Usage: holdfast COMMAND [OPTION]... [ARGUMENT]...\n"
@@ -50,6 +70,7 @@ void help_overview_format(struct buf *out)
     for (size_t i = 0; commands[i] != NULL; i++)
         buf_printf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
     format_table("Options of every command", common_options, out);
+    format_store_options(out);
     buf_printf(out, "\nExit status:\n"
                     "  0 done, 1 failed, 2 usage or configuration, 3 incomplete: some source could "
                     "not be read,\n"

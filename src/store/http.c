@@ -271,11 +271,13 @@ static void lines_add(struct lines *l, const char *line)
 }
 
 /* Every option is one that this curl has, and strings are copied, so only memory can fail. */
-#define SET(c, option, value)                                  \
-    do {                                                       \
-        if (curl_easy_setopt(c, option, value) != CURLE_OK)    \
-            mem_exit("the library for HTTP refuses " #option); \
-    } while (0)
+static void require(CURLcode code, const char *sentence)
+{
+    if (code != CURLE_OK)
+        mem_exit(sentence);
+}
+#define SET(c, option, value) \
+    require(curl_easy_setopt(c, option, value), "the library for HTTP refuses " #option)
 
 /* curl sends a whole buffer and then waits; with a limit that must not look like standing still. */
 static long buffer_size(uint64_t limit)
@@ -411,7 +413,6 @@ static bool transfer_failed(struct http *h, CURLcode code, const struct exchange
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         return err_set(e, ERR_DENIED, "the server's certificate is not accepted: %s", sentence);
     case CURLE_SSL_CACERT_BADFILE:
-        return err_set(e, ERR_USAGE, "%s", sentence);
     case CURLE_URL_MALFORMAT:
         return err_set(e, ERR_USAGE, "%s", sentence);
     default:

@@ -13,7 +13,7 @@
 #define FOLDER "probe/"
 
 /* Objects that a probe left which did not come to its end. */
-#define LITTER_S (24 * 3600)
+#define LITTER_S (INT64_C(24) * 3600)
 
 enum {
     NAME_BYTES = 16,

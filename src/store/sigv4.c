@@ -196,7 +196,7 @@ static void append_hash(struct slice in, struct buf *out)
 
     sha256(in, &sum);
     hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), text);
-    buf_append(out, text, 2 * HASH_SIZE);
+    buf_printf(out, "%s", text);
 }
 
 void sigv4_authorization(const struct sigv4_request *r, const struct sigv4_scope *scope,

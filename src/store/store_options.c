@@ -19,7 +19,7 @@ enum setting_kind {
 struct setting {
     const char *name;
     enum setting_kind kind;
-    size_t offset; /* in struct store_options */
+    unsigned offset; /* in struct store_options */
     const char *value, *help;
     const char *const *words; /* ends with NULL */
     int most;                 /* of a number */

@@ -78,6 +78,21 @@ status 0 "$HOLDFAST" check --read-data
 diff -r --exclude=tmp --exclude=index repo/packs good/packs || fail "the packs are not those of the copy"
 status 2 "$HOLDFAST" repair packs xyz
 
+# Another repository with the same chunks in packs of its own.
+status 0 "$HOLDFAST" init -r twin --key-file twinkey --from-repo repo --from-key-file key --copy-chunker-params
+status 0 "$HOLDFAST" copy -r twin --key-file twinkey --from-repo repo --from-key-file key
+rm -r repo/packs/* repo/parity/packs/*
+status 13 "$HOLDFAST" check
+status 0 "$HOLDFAST" repair packs --from-repo twin --from-key-file twinkey --json
+json out 'lines[-1]["left"] == 0 and lines[-1]["chunks_lost"] == 0 and lines[-1]["chunks_copied"] > 10'
+status 0 "$HOLDFAST" check --read-data
+status 0 "$HOLDFAST" restore "latest:$PWD/source" --target back --verify
+same source back
+rm -rf back twin
+status 0 "$HOLDFAST" init -r stranger --key-file strangerkey
+status 2 "$HOLDFAST" repair packs --from-repo stranger --from-key-file strangerkey
+has err 'copy-chunker-params'
+
 # Another rule: areas of 512 KiB in packs of any size.
 status 2 "$HOLDFAST" parity enable --shards 4+4
 status 2 "$HOLDFAST" parity enable --percent 70
