@@ -313,18 +313,27 @@ static bool adjust(struct s3 *s, const struct http_reply *r, const struct s3_err
     return false;
 }
 
-/* Let no request out before the time that the store asks for. */
-static void note_retry_after(struct s3 *s, const struct http_reply *r)
+/* What Retry-After says: seconds, or a date by the store's clock.  0: nothing. */
+static int64_t retry_after_s(const struct http_reply *r)
 {
     const char *text = http_reply_header(r, "retry-after");
     uint64_t seconds = 0;
     struct err ignored;
 
-    if (text == NULL || !parse_u64(text, &seconds, &ignored))
-        return;
+    if (text == NULL)
+        return 0;
+    if (!parse_u64(text, &seconds, &ignored)) {
+        const int64_t wait_s = s3_date(r, "retry-after") - s3_date(r, "date");
 
-    const int64_t end_ns =
-        clock_monotonic_ns() + (int64_t)(seconds < HOLD_MAX_S ? seconds : HOLD_MAX_S) * NS_PER_S;
+        seconds = s3_date(r, "date") > 0 && wait_s > 0 ? (uint64_t)wait_s : 0;
+    }
+    return (int64_t)(seconds < HOLD_MAX_S ? seconds : HOLD_MAX_S);
+}
+
+/* Let no request out before the time that the store asks for. */
+static void note_retry_after(struct s3 *s, const struct http_reply *r)
+{
+    const int64_t end_ns = clock_monotonic_ns() + retry_after_s(r) * NS_PER_S;
 
     pthread_mutex_lock(&s->lock);
     if (end_ns > s->hold_until_ns)

@@ -59,8 +59,10 @@ static void on_end(void *arg, const XML_Char *name)
 {
     struct walk *w = arg;
 
-    (void)name; /* the parser has checked that it is the innermost */
-    if (!w->is_failed && !w->fn(w->arg, buf_string(&w->path), &w->text, w->e))
+    (void)name;       /* the parser has checked that it is the innermost */
+    if (w->is_failed) /* the end of an empty element comes even after its beginning was refused */
+        return;
+    if (!w->fn(w->arg, buf_string(&w->path), &w->text, w->e))
         walk_stop(w);
     w->path.size = w->ends[--w->depth];
     buf_clear(&w->text);
@@ -189,7 +191,7 @@ static bool url_decode(struct slice in, struct buf *out)
         }
         buf_put_u8(out, c);
     }
-    return memchr(out->data, '\0', out->size) == NULL;
+    return out->size == 0 || memchr(out->data, '\0', out->size) == NULL;
 }
 
 struct listing {

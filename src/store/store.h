@@ -101,7 +101,8 @@ struct store_ops {
 };
 
 /*
- * What a store does: find out with an object of its own below "probe/", which is gone afterwards.
+ * What a store does: find out with an object of its own below "probe/", which is gone afterwards
+ * unless nothing may be removed.
  * About ten calls.  Fails when a call does, whatever has been found by then.
  */
 struct store_abilities {

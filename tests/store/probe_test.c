@@ -10,7 +10,7 @@
 struct rude {
     struct store store;
     struct store *next;
-    bool reads_old, lists_old, replaces, remembers_absence;
+    bool reads_old, lists_old, replaces, remembers_absence, keeps;
     char *absent;    /* a key that was asked for in vain */
     struct buf last; /* bytes that an object had before they were replaced */
 };
@@ -56,6 +56,8 @@ static bool rude_list(struct store *s, const char *prefix, object_fn *fn, void *
 
 static bool rude_remove(struct store *s, const char *key, struct err *e)
 {
+    if (rude_of(s)->keeps)
+        return err_set(e, ERR_DENIED, "nothing is removed here");
     return store_remove(rude_of(s)->next, key, e);
 }
 
@@ -139,6 +141,16 @@ TEST(a_store_that_replaces_what_is_there_is_found_out)
     CHECK(found.is_read_at_once && found.is_listed_at_once && !found.refuses_taken_keys);
 }
 
+TEST(a_store_where_nothing_may_be_removed_is_probed_all_the_same)
+{
+    AUTO(store) struct store *s = &rude_new()->store;
+    struct store_abilities found = {0};
+
+    rude_of(s)->keeps = true;
+    CHECK_OK(store_probe(s, &found, e));
+    CHECK(found.is_read_at_once && found.is_listed_at_once && found.refuses_taken_keys);
+}
+
 TEST(a_probe_whose_calls_fail_finds_nothing)
 {
     for (int at = 0; at < 11; at++) {
@@ -155,4 +167,5 @@ TEST(a_probe_whose_calls_fail_finds_nothing)
 TESTS("store probe", a_store_that_keeps_its_promises_is_found_to_do_so_and_stays_empty,
       a_store_that_shows_old_bytes_is_found_out, a_store_that_remembers_absence_is_found_out,
       a_store_that_lists_late_is_found_out, a_store_that_replaces_what_is_there_is_found_out,
+      a_store_where_nothing_may_be_removed_is_probed_all_the_same,
       a_probe_whose_calls_fail_finds_nothing)

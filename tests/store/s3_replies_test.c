@@ -96,6 +96,24 @@ TEST(a_request_waits_for_as_long_as_the_store_asks)
     CHECK(clock_monotonic_ns() - start_ns >= NS_PER_S);
 }
 
+TEST(the_time_to_wait_may_be_a_date_and_is_bounded)
+{
+    PAIR(p,
+         {"HTTP/1.1 503 Slow Down\r\nDate: Fri, 24 May 2013 00:00:00 GMT\r\n"
+          "Retry-After: Fri, 24 May 2013 00:00:01 GMT\r\n" EMPTY,
+          false},
+         {OK EMPTY, false}, {"HTTP/1.1 429 Slow Down\r\nRetry-After: soon\r\n" EMPTY, false},
+         {OK EMPTY, false});
+    const int64_t start_ns = clock_monotonic_ns();
+
+    CHECK_ERR(store_put(p.store, "x", slice_string("1"), PUT_REPLACE, e), ERR_TRANSIENT);
+    CHECK_OK(store_put(p.store, "x", slice_string("1"), PUT_REPLACE, e));
+    CHECK(clock_monotonic_ns() - start_ns >= NS_PER_S);
+    CHECK_ERR(store_put(p.store, "x", slice_string("1"), PUT_REPLACE, e), ERR_TRANSIENT);
+    CHECK_OK(store_put(p.store, "x", slice_string("1"), PUT_REPLACE, e));
+    CHECK(clock_monotonic_ns() - start_ns < 10 * NS_PER_S);
+}
+
 TEST(statuses_become_codes)
 {
     static const struct {
@@ -482,7 +500,8 @@ TEST(keys_that_have_expired_are_got_anew_by_their_command)
     pair_auto(&p);
 }
 
-TESTS("store s3 replies", a_request_waits_for_as_long_as_the_store_asks, statuses_become_codes,
+TESTS("store s3 replies", a_request_waits_for_as_long_as_the_store_asks,
+      the_time_to_wait_may_be_a_date_and_is_bounded, statuses_become_codes,
       codes_inside_of_replies_count_more_than_statuses, an_error_in_a_reply_of_success_is_one,
       a_sentence_of_the_store_that_holds_a_key_is_not_told, pages_of_a_listing_follow_each_other,
       a_listing_that_breaks_off_or_goes_in_circles_is_an_error,
