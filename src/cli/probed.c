@@ -10,7 +10,7 @@
 #define FILE_NAME  "probed"
 #define DRAFT_NAME "probed.tmp"
 
-#define COUNTS_NS (NS_PER_S * 24 * 3600)
+#define COUNTS_NS  (NS_PER_S * 24 * 3600)
 
 static bool is_sound(const struct store_abilities *a)
 {

@@ -22,6 +22,7 @@ static void check_auto(struct check *c)
     for (size_t i = 0; i < c->told_count; i++)
         mem_free(c->told[i]);
     mem_free(c->told);
+    discarded_auto(&c->trash);
     snapshot_list_done(&c->snapshots);
     key_list_done(&c->index_keys);
     marks_free(c->marks);
@@ -248,23 +249,40 @@ struct root {
     enum snapshot_state state;
 };
 
+/* A pack that is lost; perhaps a collector took it away not long ago.  Where that cannot be found
+ * out there is nothing to say of it. */
+static void tell_lost(struct check *c, uint32_t pack)
+{
+    struct err ignored;
+    struct err lost;
+
+    if (!c->is_trash_read)
+        (void)!discarded_read(c->repo, &c->trash, &ignored);
+    c->is_trash_read = true;
+
+    const char *key = discarded_find(&c->trash, &index_pack_at(c->repo->index, pack)->id);
+
+    (void)err_set(&lost, ERR_CORRUPT, "it is missing, and snapshots need it%s%s",
+                  key == NULL ? "" : "; a prune took it away, and it stands in the trash as ",
+                  key == NULL ? "" : key);
+    check_pack_damage(c, pack, &lost);
+}
+
 /* No copy can be had: the packs that the index names for it are lost. */
 static void tell_missing(const struct root *root, const struct hash *chunk, const struct err *why)
 {
     struct check *c = root->check;
     size_t number = INDEX_NO_ENTRY;
     bool is_told = false;
-    struct err lost;
     struct place at;
     char key[OBJECT_KEY_MAX];
 
-    (void)err_set(&lost, ERR_CORRUPT, "it is missing, and snapshots need it");
     while (index_entry_next(c->repo->index, chunk->bytes, &number, &at)) {
         const uint32_t pack = index_frame_at(c->repo->index, at.frame)->pack;
 
         /* A delta that is there is no base. */
         if (index_pack_at(c->repo->index, pack)->state == PACK_MISSING) {
-            check_pack_damage(c, pack, &lost);
+            tell_lost(c, pack);
             is_told = true;
         }
     }

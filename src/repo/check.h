@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "repo/discarded.h"
 #include "repo/mark.h"
 #include "repo/snapshot.h"
 
@@ -24,7 +25,9 @@ struct check {
     uint64_t *bad_frames;    /* one bit per frame of the index */
     uint64_t *needed_frames; /* the same: a marked chunk stands in it */
     bool has_parity;         /* it is switched on */
-    char **told;             /* keys of damaged objects */
+    struct discarded trash;  /* read once a pack is missing */
+    bool is_trash_read;
+    char **told; /* keys of damaged objects */
     size_t told_count;
     pthread_mutex_t lock; /* guards stats, bad_frames and told while threads read packs */
 };

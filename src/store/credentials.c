@@ -343,15 +343,31 @@ static bool get_keys(struct credentials *c, struct store_secrets *secrets, struc
                    "-o s3.credentials-command");
 }
 
+/*
+ * Signatures and tokens pass through the memory of libraries, which wipe nothing: core files of
+ * this process, and of programs that it starts, have no memory in them from here on.  A process
+ * that is not dumpable would do as well, but its children could not read its descriptors then.
+ */
+static void leave_no_core(void)
+{
+    AUTO(fd) int self = -1;
+    AUTO(fd) int filter = -1;
+    struct err ignored;
+
+    if (dir_open("/proc/self", &self, &ignored) &&
+        beneath_reopen(self, "coredump_filter", &filter, &ignored) &&
+        fd_write(filter, slice_string("0"), &ignored))
+        return;
+    (void)prctl(PR_SET_DUMPABLE, 0); /* fails for a wrong argument only */
+}
+
 bool credentials_open(const struct s3_options *o, struct store_secrets *secrets,
                       struct credentials **out, struct err *e)
 {
     AUTO(credentials) struct credentials *c = mem_new(sizeof(*c));
 
     c->options = o;
-    /* Signatures and tokens pass through the memory of libraries, which wipe nothing. */
-    (void)prctl(PR_SET_DUMPABLE,
-                0); /* fails for no known reason: then cores are as large as ever */
+    leave_no_core();
     if (pthread_mutex_init(&c->lock, NULL) != 0)
         mem_exit("no lock can be made");
     if (!get_keys(c, secrets, &c->keys, e))

@@ -16,9 +16,9 @@
 struct credentials;
 
 /*
- * Get them.  From here on the process leaves no core file.  ERR_USAGE when there are none or when a
- * file is no such file; a command that fails is ERR_FATAL.  Options are borrowed for as long as it
- * lives.
+ * Get them.  From here on core files of the process hold no memory.  ERR_USAGE when there are none
+ * or when a file is no such file; a command that fails is ERR_FATAL.  Options are borrowed for as
+ * long as it lives.
  */
 MUST_CHECK bool credentials_open(const struct s3_options *o, struct store_secrets *secrets,
                                  struct credentials **out, struct err *e);

@@ -260,7 +260,7 @@ static struct store *memory_handle(struct shelf *sh)
 {
     struct memory *m = mem_new(sizeof(*m));
 
-    *m = (struct memory){.store = {.ops = &memory_ops}, .shelf = sh};
+    *m = (struct memory){.store = {.ops = &memory_ops, .can_move = true}, .shelf = sh};
     return &m->store;
 }
 

@@ -132,6 +132,14 @@ def test_prune(world):
         complaints += world.whole_complaints()
         if world.disk.free() < before:
             complaints.append(f"{before} bytes were free, and then {world.disk.free()}")
+    with verdicts.case("without a single free block the trash can be emptied, which frees space") as complaints:
+        world.disk.fill(0)
+        in_trash = world.program.json("stats", "--mode", "raw-data").array()["trash_size"]
+        before = world.disk.free()
+        complaints += world.program.json("prune", "--empty-trash").complaints(rig.OK)
+        complaints += world.whole_complaints()
+        if world.disk.free() < before + in_trash or in_trash == 0:
+            complaints.append(f"{world.disk.free() - before} bytes came back of {in_trash}")
     world.disk.drain()
     with verdicts.case("what a failed backup left goes with a prune two days later") as complaints:
         for key in rig.objects_of(world.program.repository):
@@ -140,6 +148,7 @@ def test_prune(world):
         before = world.disk.free()
         # Packing again needs room for the copies before anything is removed.
         complaints += world.program.json("prune", "--max-repack-size", "1").complaints(rig.OK)
+        complaints += world.program.json("prune", "--empty-trash").complaints(rig.OK)
         if world.disk.free() < before + (1 << 20):
             complaints.append(f"only {world.disk.free() - before} bytes came back")
 

@@ -40,7 +40,18 @@ status 0 "$HOLDFAST" prune --dry-run
 has out 'Would remove'
 before=$(du -sk repo | cut -f1)
 status 0 "$HOLDFAST" prune
-[ "$(du -sk repo | cut -f1)" -lt "$before" ] || fail "prune has freed nothing"
+has out 'to the trash for 7 days'
+has out 'Removed 0 packs for good: 0 B are free'
+status 0 "$HOLDFAST" stats
+has out 'Trash:'
+status 2 "$HOLDFAST" prune --empty-trash --max-unused 10%
+status 0 "$HOLDFAST" prune --empty-trash --dry-run --json
+json out 'lines[-1]["packs_freed"] > 0 and lines[-1]["bytes_in_trash"] == 0'
+status 0 "$HOLDFAST" prune --empty-trash
+has out 'are free'
+[ "$(du -sk repo | cut -f1)" -lt "$before" ] || fail "emptying the trash has freed nothing"
+status 0 "$HOLDFAST" stats
+lacks out 'Trash:'
 status 1 "$HOLDFAST" forget --undo "$id"
 status 0 "$HOLDFAST" check --read-data
 status 0 "$HOLDFAST" restore "latest:$PWD/source" --target last --verify

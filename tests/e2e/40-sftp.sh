@@ -32,8 +32,12 @@ sftp 0 check --read-data
 sftp 0 restore "latest:$PWD/source" --target new --verify
 same source new
 sftp 0 forget --keep-last 1
-sftp 0 prune
+sftp 0 prune --max-unused 0%
 sftp 0 check
+has_trash=$(ls deep/repo/discarded)
+[ -n "$has_trash" ] || fail "prune has moved nothing to the trash"
+sftp 0 prune --empty-trash
+[ -z "$(ls deep/repo/discarded)" ] || fail "the trash is not empty"
 [ -z "$(ls deep/repo/tmp)" ] || fail "there is litter in tmp"
 
 # From the other side it is a directory like any other.

@@ -22,6 +22,7 @@ from kinds import BASE, DELTA, KIND, PLAIN, WORDS, X, can_be_read, may_remove, s
 
 PARENT = 1  # snapshots are bits in masks: the one that is there from the start; writer w makes PARENT << 1 + w
 
+COPIES, RENAMES = "copies", "renames"
 NEVER, WHEN_EMPTY, ALWAYS = "never", "when empty", "always"
 
 
@@ -69,6 +70,8 @@ class Setup:
     reader: bool = False
     marks: bool = False  # collectors look before they condemn
     resends: bool = False  # a pack may be put once more after others have seen and removed it
+    trash: bool = False  # collectors move packs to the trash, which somebody empties at any time
+    mends: str = ""  # what somebody does once with a pack of the trash: COPIES its chunks, or RENAMES it back
     crashes: bool = False  # explicit crashes, which do no more than never moving again
 
 
@@ -95,6 +98,7 @@ def resendable(writer: int) -> int:
     return 1 << 24 + writer
 
 
+DISCARDED = 1 << 28  # with GONE: it stands in the trash, where nobody counts it
 OUTLIVES_THE_PACK = -1 << 16
 
 
@@ -116,10 +120,19 @@ class Store(NamedTuple):
     def with_copy(self, facts: int = 0) -> "Store":
         return self.with_packs([*self.packs, facts])
 
-    def without_pack(self, pack: int, mark: int) -> "Store":
+    def without_pack(self, pack: int, mark: int, where: int = GONE) -> "Store":
+        """Removed, or with DISCARDED moved: to everybody that is the same, and one step of the store."""
         packs = list(self.packs)
         packs.remove(pack)
-        return self.with_packs([*packs, (pack | GONE) & ~mark])
+        return self.with_packs([*packs, (pack | where) & ~mark])
+
+    def trash(self) -> list[int]:
+        return sorted({p for p in self.packs if p & DISCARDED})
+
+    def with_change(self, pack: int, changed: int) -> "Store":
+        packs = list(self.packs)
+        packs.remove(pack)
+        return self.with_packs([*packs, changed])
 
     def without_list(self, owner: int) -> "Store":
         named = tuple(0 if c == owner else mask for c, mask in enumerate(self.named))
@@ -307,6 +320,7 @@ class Collector:
         self.repacks = ((DELTA, BASE) if setup.kinds else (PLAIN,)) if setup.repacks else ()
         self.parent_needs = setup.parent_needs
         self.marks = setup.marks
+        self.where = GONE | DISCARDED if setup.trash else GONE
         self.others = [c for c in range(setup.collectors) if c != index]
         look = ops(("lists", "tombstones", "objects", "packs", "choose"), self.others)
         self.start = (look if setup.marks else (Op("maybe repack"), Op("publish")), 0, 0)
@@ -424,7 +438,7 @@ class Collector:
     def remove_packs(self, todo: tuple[Op, ...], store: Store) -> Iterator[Step]:
         doomed = {p for p in store.packs if p & marked(self.actor) and not p & GONE}
         for pack in sorted(doomed):
-            yield "removes a pack", (todo, 0, 0), store.without_pack(pack, marked(self.actor))
+            yield "removes a pack", (todo, 0, 0), store.without_pack(pack, marked(self.actor), self.where)
         if not doomed:
             yield from self.steps((todo[1:], 0, 0), store)
 
@@ -443,6 +457,34 @@ class Anyone:
             is_used = named & store.objects or any(p & listed(c) and not p & GONE for p in store.packs)
             if store.lists >> c & 1 and (self.rule == ALWAYS or not is_used):
                 yield f"removes the list of collector {c + 1}", private, store.without_list(c)
+
+
+class Emptier:
+    """Empties the trash, pack by pack."""
+
+    name = "emptier"
+    start = ()
+
+    def steps(self, private: tuple, store: Store) -> Iterator[Step]:
+        for pack in store.trash():
+            yield "removes a pack of the trash", private, store.with_change(pack, pack & ~DISCARDED)
+
+
+class Mender:
+    """Brings something back from the trash, once.  A pack that gets its name back is named by the lists as before."""
+
+    name = "mender"
+    start = ("mend",)
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def steps(self, private: tuple, store: Store) -> Iterator[Step]:
+        for pack in store.trash() if private else ():
+            if self.how == COPIES:
+                yield "copies what a pack of the trash holds", (), store.with_copy(pack & KIND)
+            else:
+                yield "gives a pack of the trash its name back", (), store.with_change(pack, pack & ~(GONE | DISCARDED))
 
 
 class Forgetter:
@@ -525,6 +567,10 @@ def search(rules: Protocol, setup: Setup) -> Result:
     if setup.forget:
         undo = (Op("take back"), *ops(rules.undo_check, list(range(collectors)))) if setup.takes_back else ()
         actors.append(Forgetter("operator", PARENT, undo))
+    if setup.trash:
+        actors.append(Emptier())
+    if setup.mends:
+        actors.append(Mender(setup.mends))
     if setup.expire:
         actors.append(Forgetter("expiry", PARENT << 1, ()))
     if setup.reader:

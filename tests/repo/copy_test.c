@@ -410,6 +410,29 @@ TEST(another_copy_of_the_chunks_in_the_source_makes_damage_good)
 }
 END
 
+/* Two packs and the index are there, the snapshot is not. */
+TEST(what_a_broken_off_copy_has_stored_is_found_by_the_next)
+{
+    AUTO(sides) struct sides s = {.from = store_memory_new()};
+    struct telling t;
+    struct copy_stats stats;
+
+    s.to = twin_of(s.from);
+    sides_plant(&s, &first);
+
+    AUTO(store)
+    struct store *dying =
+        store_fault_new(s.to, (struct fault_plan){3, FAULT_FROM, ERR_FATAL, true});
+
+    CHECK_ERR(copy_all(s.from, dying, false, &t, &stats, e), ERR_FATAL);
+    CHECK(stats.packs == 2 && world_count(s.to, "index/") == 1 &&
+          world_count(s.to, "snapshots/") == 0);
+    CHECK_OK(copy_all(s.from, s.to, false, &t, &stats, e));
+    CHECK(stats.snapshots_copied == 1 && stats.chunks == 0 && stats.packs == 0);
+    ck_assert_uint_eq(check_copies(&s), 1);
+}
+END
+
 /* Beside prunes */
 
 struct pruning {
@@ -576,6 +599,7 @@ TESTS("copy", a_copy_has_all_snapshots_bit_for_bit_and_deltas_stay_deltas,
       repositories_that_name_chunks_otherwise_and_the_same_one_are_refused,
       a_damaged_source_pack_fails_the_snapshots_that_need_it_and_no_other,
       another_copy_of_the_chunks_in_the_source_makes_damage_good,
+      what_a_broken_off_copy_has_stored_is_found_by_the_next,
       a_prune_of_the_destination_at_any_moment_leaves_sound_copies,
       a_prune_of_the_source_at_any_moment_fails_no_copy,
       a_failure_of_any_call_of_the_destination_leaves_sound_copies,

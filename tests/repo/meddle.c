@@ -59,6 +59,11 @@ static bool meddler_remove(struct store *s, const char *key, struct err *e)
     return store_remove(next_of(s), key, e);
 }
 
+static bool meddler_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    return store_move(next_of(s), from, to, e);
+}
+
 static void meddler_close(struct store *s)
 {
     mem_free(s);
@@ -72,6 +77,7 @@ struct store *meddler_new(struct store *next, const struct meddling *m)
                                          .stat = meddler_stat,
                                          .list = meddler_list,
                                          .remove = meddler_remove,
+                                         .move = meddler_move,
                                          .close = meddler_close};
     struct meddler *s = mem_new(sizeof(*s));
 
@@ -208,6 +214,11 @@ static bool runner_remove(struct store *s, const char *key, struct err *e)
     return runner_end(s, store_remove(runner_begin(s), key, e));
 }
 
+static bool runner_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    return runner_end(s, store_move(runner_begin(s), from, to, e));
+}
+
 struct store *relay_store(struct relay *r, size_t actor, struct store *next)
 {
     static const struct store_ops ops = {.scheme = "relay",
@@ -216,6 +227,7 @@ struct store *relay_store(struct relay *r, size_t actor, struct store *next)
                                          .stat = runner_stat,
                                          .list = runner_list,
                                          .remove = runner_remove,
+                                         .move = runner_move,
                                          .close = meddler_close};
     struct runner *u = mem_new(sizeof(*u));
 

@@ -250,6 +250,12 @@ static bool hook_remove(struct store *s, const char *key, struct err *e)
     return store_remove(hooked(s, HOOK_REMOVE, key), key, e);
 }
 
+/* For the hook the object is gone from where it was. */
+static bool hook_move(struct store *s, const char *from, const char *to, struct err *e)
+{
+    return store_move(hooked(s, HOOK_REMOVE, from), from, to, e);
+}
+
 static void hook_close(struct store *s)
 {
     (void)s; /* the test owns it */
@@ -262,6 +268,7 @@ static const struct store_ops hook_ops = {
     .stat = hook_stat,
     .list = hook_list,
     .remove = hook_remove,
+    .move = hook_move,
     .close = hook_close,
 };
 
