@@ -107,7 +107,7 @@ static bool run_init(struct call *call, struct err *e)
     /* The place comes before the key file, so that a place that is taken makes no key. */
     call->stage = STAGE_STORE;
     if (!store_create(url, &options, &s.store, e))
-        return err_wrap(e, "make repository %s", url);
+        return err_wrap(e, "make repository %s", session_shown(url));
     if (!secret_get_first(call, &secret, e))
         return false;
     call->stage = STAGE_WORK;
@@ -117,7 +117,7 @@ static bool run_init(struct call *call, struct err *e)
     if (!probed_tell(call, url, s.store, e) ||
         !repo_create_like(s.store, like.repo, &unlock, args->label == NULL ? "" : args->label,
                           &s.repo, e))
-        return err_wrap(e, "make repository %s", url);
+        return err_wrap(e, "make repository %s", session_shown(url));
     if (!protect(s.repo, url, (enum parity_choice)args->parity, e))
         return false;
     tell(call, &s, url, &secret);

@@ -40,6 +40,11 @@ bool session_place(struct call *call, const char **url, struct err *e)
     return true;
 }
 
+const char *session_shown(const char *url)
+{
+    return strncmp(url, "s3:", 3) == 0 && strchr(url, '@') != NULL ? "s3:..." : url;
+}
+
 static void tell_mended(struct call *call, const struct repo *r)
 {
     AUTO(buf) struct buf text = {0};
@@ -90,7 +95,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     /* Before the password: nobody should type one for a repository that is not there. */
     call->stage = STAGE_STORE;
     if (!store_open(url, &options, &s.store, e))
-        return err_wrap(e, "open repository %s", url);
+        return err_wrap(e, "open repository %s", session_shown(url));
     s.store = nearby_store(call, url, s.store);
     if (!secret_get(call, &secret, e))
         return false;
@@ -99,7 +104,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     const struct unlock unlock = secret_unlock(&secret);
 
     if (!repo_open(s.store, &unlock, &s.repo, e))
-        return err_wrap(e, "open repository %s", url);
+        return err_wrap(e, "open repository %s", session_shown(url));
     tell_mended(call, s.repo);
     call->stage = STAGE_WORK;
     out->repo = TAKE(s.repo);

@@ -16,6 +16,9 @@ void session_auto(struct session *s);
 /* The repository that the call names; ERR_USAGE when it names none.  Lives in the arena. */
 MUST_CHECK bool session_place(struct call *call, const char **url, struct err *e);
 
+/* The same for a sentence: a URL that somebody put keys into is refused, and not repeated. */
+const char *session_shown(const char *url);
+
 /* How to reach its store: what the configuration says, and then the options of the call. */
 MUST_CHECK bool session_store_options(struct call *call, struct store_options *out, struct err *e);
 
