@@ -8,7 +8,7 @@ set -eu
 url=$HOLDFAST_TEST_S3_URL
 port=${url##*:}
 bucket=commands-$$-$(date +%N)
-export HOLDFAST_KEY_FILE="$work/key" HOLDFAST_CACHE_DIR="$work/cache"
+export HOLDFAST_KEY_FILE="$PWD/key" HOLDFAST_CACHE_DIR="$PWD/cache"
 make_tree source
 
 # The bucket is made with the repository; a second one at the same place is refused.
