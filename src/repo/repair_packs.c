@@ -132,11 +132,17 @@ static bool find_bad(struct mending *m, struct err *e)
 
 /* Bit for bit */
 
-/* The same pack in another store: a repository that was copied file by file. */
-static bool take_whole(struct mending *m, const char *key, struct err *e)
+/*
+ * The same pack in another store: a repository that was copied file by file.  Not in place of one
+ * that is gone: a collector may have taken it away, and another may be about to do so again, which
+ * nobody who saw it in between would learn (docs/decisions/0013).
+ */
+static bool take_whole(struct mending *m, const struct bad_pack *b, const char *key, struct err *e)
 {
     AUTO(buf) struct buf object = {0};
 
+    if (b->is_missing)
+        return err_set(e, ERR_NOT_FOUND, "it is gone, and only its chunks may come back");
     if (m->options->from == NULL)
         return err_set(e, ERR_NOT_FOUND, "there is no other repository to take it from");
     return store_get_all(m->options->from->store, key, &object, e) &&
@@ -158,7 +164,7 @@ static bool heal_pack(struct mending *m, struct bad_pack *b, struct err *e)
     } else if (!mending_forgives(&of_parity)) {
         *e = of_parity;
         return false;
-    } else if (take_whole(m, key, &why)) {
+    } else if (take_whole(m, b, key, &why)) {
         mending_tell(m, &b->id, HEAL_REPOSITORY,
                      "the same pack was taken from the other repository");
     } else if (!mending_forgives(&why)) {

@@ -69,8 +69,8 @@ static bool plant_with_fault(int at)
     const struct fault_plan plan = {
         .at = at, .mode = FAULT_FROM, .code = ERR_FATAL, .writes_only = true};
     AUTO(store) struct store *memory = store_memory_new();
-    AUTO(repo) struct repo *first = world_repo(memory);
 
+    repo_close(world_repo(memory));
     memory->parallel = 4;
 
     AUTO(store) struct store *s = store_fault_new(memory, plan);

@@ -486,7 +486,6 @@ TEST(an_object_from_elsewhere_is_not_published)
     AUTO(mem) char *commit = world_key(w.store, "commits/", 0);
     AUTO(mem) char *other_commit = world_key(other.store, "parity/commits/", 0);
     AUTO(buf) struct buf mark = {0};
-    AUTO(mem) char *at = NULL;
     AUTO(found) struct found f;
     AUTO(buf) struct buf key = {0};
 

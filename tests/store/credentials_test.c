@@ -252,8 +252,8 @@ TEST(what_is_no_answer_of_a_command_is_refused_without_repeating_it)
         "{\"Version\": 1, \"SecretAccessKey\": \"hush\"}",
         "{\"Version\": 1, \"AccessKeyId\": 5, \"SecretAccessKey\": \"hush\"}",
         "{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"hush\\r\\nx: y\"}",
-        "{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"hush\", "
-        "\"Expiration\": \"soon\"}",
+        ("{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"hush\", "
+         "\"Expiration\": \"soon\"}"),
     };
     AUTO(home) struct home h;
 

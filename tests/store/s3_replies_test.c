@@ -348,8 +348,8 @@ TEST(another_region_is_signed_for_at_the_same_host)
 {
     static const char *const heads[] = {
         "HTTP/1.1 301 Moved Permanently\r\nx-amz-bucket-region: eu-west-1\r\n",
-        "HTTP/1.1 307 Temporary Redirect\r\nx-amz-bucket-region: eu-west-1\r\n"
-        "Location: http://127.0.0.2:9/bucket/p/x\r\n",
+        ("HTTP/1.1 307 Temporary Redirect\r\nx-amz-bucket-region: eu-west-1\r\n"
+         "Location: http://127.0.0.2:9/bucket/p/x\r\n"),
         "HTTP/1.1 400 Bad Request\r\n",
     };
 
