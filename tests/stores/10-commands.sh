@@ -20,7 +20,7 @@ status 0 "$HOLDFAST" backup source
 status 0 "$HOLDFAST" snapshots --json
 json out 'len(lines[0]) == 1'
 status 0 "$HOLDFAST" restore latest --target target --verify
-same source "target$work/source"
+same source "target$PWD/source"
 status 0 "$HOLDFAST" check --read-data
 lacks out damage:
 echo more >source/more
