@@ -27,7 +27,7 @@ echo more >source/more
 status 0 "$HOLDFAST" backup source --limit-upload 4096 --limit-download 4096
 status 0 "$HOLDFAST" forget --keep-last 1 --prune
 status 0 "$HOLDFAST" check --read-data
-status 0 "$HOLDFAST" dump latest "$work/source/more"
+status 0 "$HOLDFAST" dump latest "$PWD/source/more"
 has out more
 status 0 "$HOLDFAST" stats
 status 0 "$HOLDFAST" ls latest
@@ -45,7 +45,7 @@ tls_port=${HOLDFAST_TEST_S3_TLS_URL##*:}
 status 0 "$HOLDFAST" -r "s3:$HOLDFAST_TEST_S3_DOMAIN:$tls_port/$bucket/first" -o s3.style=host \
     -o s3.ca-file="$HOLDFAST_TEST_S3_CA" snapshots
 status 0 "$HOLDFAST" --no-cache restore latest --target target2
-same source "target2$work/source"
+same source "target2$PWD/source"
 
 # A repository at the root of a bucket, and one beside another.
 status 0 "$HOLDFAST" -r "s3:$url/$bucket-root" --key-file key3 init
@@ -61,19 +61,19 @@ status 2 "$HOLDFAST" snapshots
 mkdir .aws
 printf '[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n[good]\naws_access_key_id = %s\naws_secret_access_key = %s\n' \
     "$id" "$secret" >.aws/credentials
-export HOME="$work"
+export HOME="$PWD"
 status 1 "$HOLDFAST" snapshots
 lacks err wrong
 status 0 "$HOLDFAST" -o s3.profile=good snapshots
 status 0 env AWS_PROFILE=good "$HOLDFAST" snapshots
 mv .aws/credentials elsewhere
-status 0 env AWS_SHARED_CREDENTIALS_FILE="$work/elsewhere" AWS_PROFILE=good "$HOLDFAST" snapshots
-status 0 "$HOLDFAST" -o s3.credentials-file="$work/elsewhere" -o s3.profile=good snapshots
+status 0 env AWS_SHARED_CREDENTIALS_FILE="$PWD/elsewhere" AWS_PROFILE=good "$HOLDFAST" snapshots
+status 0 "$HOLDFAST" -o s3.credentials-file="$PWD/elsewhere" -o s3.profile=good snapshots
 printf %s "$id" >id
 printf %s "$secret" >secret
-status 0 env AWS_ACCESS_KEY_ID_FILE="$work/id" AWS_SECRET_ACCESS_KEY_FILE="$work/secret" "$HOLDFAST" snapshots
+status 0 env AWS_ACCESS_KEY_ID_FILE="$PWD/id" AWS_SECRET_ACCESS_KEY_FILE="$PWD/secret" "$HOLDFAST" snapshots
 printf '{"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "%s"}\n' "$id" "$secret" >answer
-status 0 "$HOLDFAST" -o s3.credentials-command="cat '$work/answer'" snapshots
+status 0 "$HOLDFAST" -o s3.credentials-command="cat '$PWD/answer'" snapshots
 status 1 "$HOLDFAST" -o s3.credentials-command=false snapshots
 export AWS_ACCESS_KEY_ID="$id" AWS_SECRET_ACCESS_KEY="$secret"
 
@@ -95,15 +95,15 @@ status 2 "$HOLDFAST" -o s3.style=sideways snapshots
 
 # The same from the configuration.
 cat >holdfast.yaml <<END
-state: $work/state
+state: $PWD/state
 repositories:
   far:
     url: s3:$HOLDFAST_TEST_S3_TLS_URL/$bucket/first
-    key_file: $work/key
+    key_file: $PWD/key
     options: {s3.ca-file: $HOLDFAST_TEST_S3_CA, s3.connections: 2}
 sets:
   shop:
-    sources: [{files: {name: all, paths: [$work/source]}}]
+    sources: [{files: {name: all, paths: [$PWD/source]}}]
     repositories: [far]
 END
 chmod 600 holdfast.yaml
