@@ -339,8 +339,22 @@ static bool collect(struct prune *p, struct err *e)
     return remove_all(p, &now, e) && store_remove(p->repo->store, p->list_key, e);
 }
 
+/*
+ * Keys of a store may allow everything but removing.  A list that stays condemns its packs for
+ * ever, so that is found out with an object that is not there, before anything is written.
+ */
+static bool may_remove(struct prune *p, struct err *e)
+{
+    struct store *s = p->repo->store;
+
+    return !s->needs_probe || p->options->is_dry_run || store_remove(s, "probe/removal", e) ||
+           err_wrap(e, "these keys may not remove anything here, so nothing can be pruned");
+}
+
 static bool run(struct prune *p, struct err *e)
 {
+    if (!may_remove(p, e))
+        return false;
     /* Without a reference to what is not there, or there is no getting past this. */
     if (!parity_check_losses(p->repo, e) || !first_look(p, e))
         return false;

@@ -42,6 +42,28 @@ TEST(prune_changes_nothing_when_all_is_needed)
 }
 END
 
+static bool deny_remove(struct store *s, const char *key, struct err *e)
+{
+    (void)s;
+    return err_set(e, ERR_DENIED, "%s: the policy does not allow that", key);
+}
+
+TEST(prune_leaves_no_trace_where_keys_may_not_remove_anything)
+{
+    AUTO(pair) struct pair p = pair_new();
+    const size_t objects = world_count(p.store, "");
+    struct store_ops ops = *p.store->ops;
+    struct prune_stats stats;
+
+    ops.remove = deny_remove;
+    p.store->ops = &ops;
+    p.store->needs_probe = true;
+    CHECK_ERR(prune(p.store, &eager, &stats, e), ERR_DENIED);
+    CHECK(world_count(p.store, "") == objects);
+    CHECK(is_sound(p.store, &p.new, &new));
+}
+END
+
 TEST(prune_writes_nothing_in_a_dry_run)
 {
     AUTO(pair) struct pair p = pair_new();
@@ -290,6 +312,7 @@ END
 
 TESTS("prune", prune_keeps_what_a_snapshot_needs_and_removes_the_rest,
       prune_changes_nothing_when_all_is_needed, prune_writes_nothing_in_a_dry_run,
+      prune_leaves_no_trace_where_keys_may_not_remove_anything,
       prune_of_everything_leaves_no_pack_and_no_index, prune_repacks_what_is_mostly_unused,
       prune_joins_small_packs_and_small_index_objects,
       prune_joins_small_index_objects_when_all_packs_stay, prune_repacks_no_more_than_the_limit,
