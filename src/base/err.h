@@ -17,6 +17,7 @@ enum err_code {
     ERR_CORRUPT,   /* bytes disagree with their checksum or their format */
     ERR_DENIED,    /* wrong key, password or permission */
     ERR_TRANSIENT, /* the same request may succeed later */
+    ERR_AWAY,      /* the storage stays in trouble: nothing is known of the thing */
     ERR_CANCELLED, /* the user or a deadline stopped the work */
     ERR_USAGE,     /* the request itself makes no sense */
     ERR_FATAL,     /* everything else */

@@ -25,6 +25,7 @@ int exit_status(enum stage stage, enum err_code code)
         break;
     case ERR_NONE:
     case ERR_EXISTS:
+    case ERR_AWAY:
     case ERR_FATAL:
         break;
     }

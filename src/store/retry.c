@@ -69,8 +69,9 @@ static bool trial_again(struct trial *t, struct err *e)
 
     if (t->failures >= t->patience->attempts) {
         if (now_ns >= end_ns) {
-            /* Nobody above has more patience; to them "later" means that others are in the way. */
-            e->code = ERR_FATAL;
+            /* Nobody above has more patience; to them "later" means that others are in the way, and
+             * what a disk cannot read any more is something else again. */
+            e->code = ERR_AWAY;
             return err_wrap(e, "gave up after %d attempts", t->failures);
         }
         /* The last one is made when patience ends, not after it. */

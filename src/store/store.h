@@ -194,7 +194,7 @@ struct store *store_memory_share(struct store *s);
 
 /*
  * Wrapper that repeats what failed with ERR_TRANSIENT, at most attempts times in all, with
- * waits that double from 100 ms and full jitter; what still fails then is ERR_FATAL.  Owns next.  A
+ * waits that double from 100 ms and full jitter; what still fails then is ERR_AWAY.  Owns next.  A
  * put() whose earlier attempt may have been applied and that now meets ERR_EXISTS compares the
  * bytes: equal is success.
  */

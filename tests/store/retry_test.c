@@ -68,9 +68,9 @@ TEST(attempts_are_counted_in_all)
     struct err why = {0};
     int seen = 0;
 
-    CHECK_ERR(store_put(st.top, "x", slice_string("1"), PUT_NEW, e), ERR_FATAL);
+    CHECK_ERR(store_put(st.top, "x", slice_string("1"), PUT_NEW, e), ERR_AWAY);
     CHECK(store_fault_calls(st.fault) == 3);
-    CHECK_ERR(store_list(st.top, "", count_object, &seen, e), ERR_FATAL);
+    CHECK_ERR(store_list(st.top, "", count_object, &seen, e), ERR_AWAY);
     CHECK(store_fault_calls(st.fault) == 6);
     CHECK(!store_stat(st.top, "x", &info, &why));
     ck_assert_str_eq(why.text, "gave up after 3 attempts: injected fault");
@@ -205,7 +205,7 @@ TEST(waits_stay_below_the_doubling_limit)
     AUTO(stack) struct stack st = stack_new(plan, 4);
     const int64_t start_ns = clock_monotonic_ns();
 
-    CHECK_ERR(store_remove(st.top, "x", e), ERR_FATAL);
+    CHECK_ERR(store_remove(st.top, "x", e), ERR_AWAY);
 
     const int64_t took_ns = clock_monotonic_ns() - start_ns;
 
@@ -221,7 +221,7 @@ TEST(patience_is_a_time_and_at_least_so_many_attempts)
     AUTO(store) struct store *s = store_retry_patiently(fault, 2, NS_PER_S);
     const int64_t start_ns = clock_monotonic_ns();
 
-    CHECK_ERR(store_remove(s, "x", e), ERR_FATAL);
+    CHECK_ERR(store_remove(s, "x", e), ERR_AWAY);
 
     const int64_t took_ns = clock_monotonic_ns() - start_ns;
 

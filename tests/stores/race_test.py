@@ -56,6 +56,10 @@ class Race:
         self.folders = {}  # id of each committed snapshot: the folder it is of
         self.kills = self.conflicts = self.collected = 0
         self.world.direct.must("init")
+        for writer in self.writers:  # a collector refuses to work where packs are and no snapshot was ever made
+            words = writer.words(self.world.random, [])
+            snapshot = writer.program.must(*words).summary()["snapshot_id"]
+            self.world.states[snapshot], self.folders[snapshot] = writer.state, writer.source.folder
 
     def start_and_kill(self, machine, words, dice, dies):
         """A thread that runs the command, and kills it when it is to die."""
