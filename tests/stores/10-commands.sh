@@ -4,6 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/../e2e/lib.sh"
 
+work=${work:?}
 : "${HOLDFAST_TEST_S3_URL:?there is no gateway; run script/test stores}"
 url=$HOLDFAST_TEST_S3_URL
 port=${url##*:}
