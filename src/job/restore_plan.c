@@ -294,16 +294,37 @@ static void restore_frame(struct restore_plan *p, struct reader *rd, size_t firs
     }
 }
 
-/* Take the writes of the next frame. */
-static bool take_frame(struct restore_plan *p, size_t *first, size_t *end)
+/* Behind the writes of a frame. */
+static size_t frame_end(const struct restore_plan *p, size_t first)
+{
+    size_t end = first;
+
+    while (end < p->write_count && p->writes[end].frame == p->writes[first].frame)
+        end++;
+    return end;
+}
+
+/* Take the writes of the next frame, and of those behind it that one request may fetch with it. */
+static bool take_frames(struct restore_plan *p, size_t *first, size_t *end)
 {
     pthread_mutex_lock(&p->take_lock);
-    *first = *end = p->next_write;
-    while (*end < p->write_count && p->writes[*end].frame == p->writes[*first].frame)
-        ++*end;
+    *first = p->next_write;
+    *end = frame_end(p, *first);
+    while (*end < p->write_count && repo_may_join(p->run->repo, p->writes[*first].frame,
+                                                  p->writes[*end - 1].frame, p->writes[*end].frame))
+        *end = frame_end(p, *end);
     p->next_write = *end;
     pthread_mutex_unlock(&p->take_lock);
     return *first < *end;
+}
+
+static void restore_frames(struct restore_plan *p, struct reader *rd, size_t first, size_t end)
+{
+    reader_fetch_ahead(rd, p->writes[first].frame, p->writes[end - 1].frame);
+    for (size_t next; first < end; first = next) {
+        next = frame_end(p, first);
+        restore_frame(p, rd, first, next);
+    }
 }
 
 static void *writer_main(void *arg)
@@ -312,8 +333,8 @@ static void *writer_main(void *arg)
     AUTO(reader) struct reader *rd = reader_new(p->run->repo);
     size_t first, end;
 
-    while (!cancel_is_requested() && restore_goes_on(p->run, NULL) && take_frame(p, &first, &end))
-        restore_frame(p, rd, first, end);
+    while (!cancel_is_requested() && restore_goes_on(p->run, NULL) && take_frames(p, &first, &end))
+        restore_frames(p, rd, first, end);
     return NULL;
 }
 

@@ -271,18 +271,15 @@ bool repo_load_index(struct repo *r, struct err *e)
         return true;
     if (!index_load(r, NULL, NULL, &r->index, e))
         return false;
-    r->near_count = index_pack_count(r->index);
-    r->near = mem_array(r->near_count, sizeof(*r->near));
+    nearby_init(r);
     return true;
 }
 
 void repo_drop_index(struct repo *r)
 {
+    nearby_done(r);
     index_free(r->index);
-    mem_free(r->near);
     r->index = NULL;
-    r->near = NULL;
-    r->near_count = 0;
 }
 
 bool repo_find(struct repo *r, const struct hash *id, struct place *out)

@@ -68,3 +68,39 @@ void nearby_fetch_pack(struct repo *r, uint32_t pack)
     pack_key(&p->id, key);
     (void)!store_get_all(r->store, key, &object, &ignored);
 }
+
+const uint8_t *nearby_header(const struct repo *r, uint32_t pack)
+{
+    return pack >= r->near_count ? NULL : __atomic_load_n(&r->headers[pack], __ATOMIC_ACQUIRE);
+}
+
+void nearby_keep_header(struct repo *r, uint32_t pack, const uint8_t *header)
+{
+    uint8_t *none = NULL;
+    uint8_t *copy;
+
+    if (pack >= r->near_count)
+        return;
+    copy = mem_dup(header, SEAL_HEADER_SIZE);
+    if (!__atomic_compare_exchange_n(&r->headers[pack], &none, copy, false, __ATOMIC_RELEASE,
+                                     __ATOMIC_RELAXED))
+        mem_free(copy);
+}
+
+void nearby_init(struct repo *r)
+{
+    r->near_count = index_pack_count(r->index);
+    r->near = mem_array(r->near_count, sizeof(*r->near));
+    r->headers = mem_array(r->near_count, sizeof(*r->headers));
+}
+
+void nearby_done(struct repo *r)
+{
+    for (size_t i = 0; i < r->near_count; i++)
+        mem_free(r->headers[i]);
+    mem_free(r->near);
+    mem_free(r->headers);
+    r->near = NULL;
+    r->headers = NULL;
+    r->near_count = 0;
+}

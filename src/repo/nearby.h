@@ -15,4 +15,13 @@ void nearby_fetch(struct repo *r, const char *folder, const struct hash *ids, si
  * this was not done before.  Any thread. */
 void nearby_fetch_pack(struct repo *r, uint32_t pack);
 
+/* Headers of packs of the loaded index (SEAL_HEADER_SIZE bytes) that were found to be right, shared
+ * by all readers.  NULL: not kept.  Any thread. */
+const uint8_t *nearby_header(const struct repo *r, uint32_t pack);
+void nearby_keep_header(struct repo *r, uint32_t pack, const uint8_t *header);
+
+/* For the loaded index, and away with it. */
+void nearby_init(struct repo *r);
+void nearby_done(struct repo *r);
+
 #endif

@@ -40,9 +40,10 @@ struct repo {
     struct cutter *cutter;
     struct index *index; /* NULL until loaded */
     struct parity_state parity;
-    char *mended; /* the key of what was read from its parity to open it, or NULL */
-    bool *near;   /* which of its packs nearby.c has looked after */
-    size_t near_count;
+    char *mended;      /* the key of what was read from its parity to open it, or NULL */
+    bool *near;        /* which of its packs nearby.c has looked after */
+    uint8_t **headers; /* of its packs; NULL: not known yet */
+    size_t near_count; /* of both */
 };
 
 /* Note that an object was read from its parity, for repo_mended(). */

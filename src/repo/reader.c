@@ -14,20 +14,17 @@
 
 /* Frames kept per reader: enough for a walk that goes back and forth between two places,
  * about 4 MiB of memory. */
-#define READER_FRAMES  8
-#define READER_HEADERS 16
-#define NO_NUMBER      UINT32_MAX
+#define READER_FRAMES 8
+/* One request fetches so many bytes of frames, and at most so many between two for nothing. */
+#define AHEAD_MAX     ((uint64_t)4 << 20)
+#define AHEAD_GAP_MAX ((uint64_t)256 << 10)
+
+#define NO_NUMBER     UINT32_MAX
 
 struct kept_frame {
     uint32_t frame;
     uint64_t used; /* tick of the last use */
     struct buf plain;
-};
-
-struct kept_header {
-    uint32_t pack;
-    uint64_t used;
-    uint8_t bytes[SEAL_HEADER_SIZE];
 };
 
 struct reader {
@@ -39,7 +36,9 @@ struct reader {
     struct buf sealed, stored;
     struct prefix prefix; /* of the delta being read */
     struct kept_frame frames[READER_FRAMES];
-    struct kept_header headers[READER_HEADERS];
+    struct buf ahead; /* bytes of ahead_pack from ahead_offset on */
+    uint32_t ahead_pack;
+    uint64_t ahead_offset;
     uint64_t tick;
 };
 
@@ -56,8 +55,7 @@ struct reader *reader_new(struct repo *r)
     prefix_init(&rd->prefix, r);
     for (size_t i = 0; i < READER_FRAMES; i++)
         rd->frames[i].frame = NO_NUMBER;
-    for (size_t i = 0; i < READER_HEADERS; i++)
-        rd->headers[i].pack = NO_NUMBER;
+    rd->ahead_pack = NO_NUMBER;
     return rd;
 }
 
@@ -68,6 +66,7 @@ void reader_free(struct reader *rd)
     seal_box_free(rd->box);
     compressor_free(rd->compressor);
     mac_free(rd->mac);
+    buf_done(&rd->ahead);
     buf_done(&rd->sealed);
     buf_done(&rd->stored);
     prefix_done(&rd->prefix);
@@ -93,28 +92,21 @@ static bool fetch(struct reader *rd, const char *key, uint64_t offset, size_t si
     return err_wrap(e, "%s", key);
 }
 
-static bool fetch_header(struct reader *rd, uint32_t pack, const char *key, const uint8_t **out,
-                         struct err *e)
+/*
+ * The header of a pack, from whichever reader of the repository has opened it before.  *is_kept
+ * says that it is there for good; otherwise it is in rd->sealed.
+ */
+static bool find_header(struct reader *rd, uint32_t pack, const char *key, const uint8_t **out,
+                        bool *is_kept, struct err *e)
 {
-    struct kept_header *oldest = &rd->headers[0];
-
-    for (size_t i = 0; i < READER_HEADERS; i++) {
-        struct kept_header *h = &rd->headers[i];
-
-        if (h->pack == pack) {
-            h->used = ++rd->tick;
-            *out = h->bytes;
-            return true;
-        }
-        if (h->used < oldest->used)
-            oldest = h;
-    }
+    *out = nearby_header(rd->repo, pack);
+    *is_kept = *out != NULL;
+    if (*is_kept)
+        return true;
+    nearby_fetch_pack(rd->repo, pack);
     if (!fetch(rd, key, 0, SEAL_HEADER_SIZE, e))
         return false;
-    memcpy(oldest->bytes, rd->sealed.data, SEAL_HEADER_SIZE);
-    oldest->pack = pack;
-    oldest->used = ++rd->tick;
-    *out = oldest->bytes;
+    *out = rd->sealed.data;
     return true;
 }
 
@@ -124,17 +116,34 @@ static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct 
     const enum object_class class = index_pack_at(rd->repo->index, pack)->class;
     const struct seal_identity expected = repo_identity(rd->repo, class);
     const uint8_t *header = NULL;
+    bool is_kept = false;
 
     if (rd->box_pack == pack)
         return true;
     rd->box_pack = NO_NUMBER;
-    nearby_fetch_pack(rd->repo, pack);
-    if (!fetch_header(rd, pack, key, &header, e))
+    if (!find_header(rd, pack, key, &header, &is_kept, e))
         return false;
     if (!seal_open(rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), &expected,
                    repo_class_key(rd->repo, class), e))
         return err_wrap(e, "%s", key);
+    if (!is_kept)
+        nearby_keep_header(rd->repo, pack, header);
     rd->box_pack = pack;
+    return true;
+}
+
+/* The sealed bytes of a frame, from what was fetched ahead or from the store. */
+static bool fetch_sealed(struct reader *rd, const struct index_frame *f, const char *key,
+                         struct slice *out, struct err *e)
+{
+    if (f->pack == rd->ahead_pack && f->offset >= rd->ahead_offset &&
+        f->offset - rd->ahead_offset + (uint64_t)f->sealed_size <= rd->ahead.size) {
+        *out = SLICE_OF(rd->ahead.data + (f->offset - rd->ahead_offset), f->sealed_size);
+        return true;
+    }
+    if (!fetch(rd, key, f->offset, f->sealed_size, e))
+        return false;
+    *out = buf_slice(&rd->sealed);
     return true;
 }
 
@@ -146,21 +155,53 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
                               .kind = SECTION_FRAME,
                               .compression = (enum compression)f->compression,
                               .plain_size = f->plain_size};
+    struct slice sealed;
     char key[PACK_KEY_MAX];
 
     pack_key(&p->id, key);
-    if (!open_pack(rd, f->pack, key, e) || !fetch(rd, key, f->offset, f->sealed_size, e))
+    if (!open_pack(rd, f->pack, key, e) || !fetch_sealed(rd, f, key, &sealed, e))
         return false;
     buf_clear(plain);
     if (s.compression == COMPRESSION_NONE)
-        return unseal_section(rd->box, &s, buf_slice(&rd->sealed), plain, e) ||
+        return unseal_section(rd->box, &s, sealed, plain, e) ||
                err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
     buf_clear(&rd->stored);
-    return (unseal_section(rd->box, &s, buf_slice(&rd->sealed), &rd->stored, e) &&
+    return (unseal_section(rd->box, &s, sealed, &rd->stored, e) &&
             prefix_of_frame(&rd->prefix, number, e) &&
             compressor_expand(rd->compressor, buf_slice(&rd->prefix.bytes), buf_slice(&rd->stored),
                               f->plain_size, plain, e)) ||
            err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
+}
+
+bool repo_may_join(struct repo *r, uint32_t first, uint32_t last, uint32_t next)
+{
+    const struct index_frame *f = index_frame_at(r->index, first);
+    const struct index_frame *l = index_frame_at(r->index, last);
+    const struct index_frame *n = index_frame_at(r->index, next);
+
+    return store_parallel(r->store) > 1 && f->pack == n->pack &&
+           n->offset - l->offset - l->sealed_size <= AHEAD_GAP_MAX &&
+           n->offset - f->offset + (uint64_t)n->sealed_size <= AHEAD_MAX;
+}
+
+void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
+{
+    const struct index_frame *f = index_frame_at(rd->repo->index, first);
+    const struct index_frame *l = index_frame_at(rd->repo->index, last);
+    char key[PACK_KEY_MAX];
+    struct err ignored;
+
+    rd->ahead_pack = NO_NUMBER;
+    if (first == last)
+        return;
+    assert(f->pack == l->pack && first < last);
+    pack_key(&index_pack_at(rd->repo->index, f->pack)->id, key);
+    buf_clear(&rd->ahead);
+    if (!store_get(rd->repo->store, key, f->offset,
+                   (size_t)(l->offset - f->offset) + l->sealed_size, &rd->ahead, &ignored))
+        return;
+    rd->ahead_pack = f->pack;
+    rd->ahead_offset = f->offset;
 }
 
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)

@@ -289,6 +289,16 @@ void reader_auto(struct reader **rd);
  * the ids of its chunks are not recomputed: reader_verify() does that for one chunk.
  */
 MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e);
+
+/*
+ * Fetching frames that stand close together with one request, where the store is far away.
+ * repo_may_join(): whether next, the frame needed after last, is worth being fetched with
+ * [first, last].  reader_fetch_ahead(): fetch frames [first, last] of one pack; reader_frame()
+ * takes them from there until the next call.  What fails shows when a frame is asked for.
+ */
+bool repo_may_join(struct repo *r, uint32_t first, uint32_t last, uint32_t next);
+void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last);
+
 MUST_CHECK bool reader_verify(struct reader *rd, enum chunk_type type, struct slice bytes,
                               const struct hash *id, struct err *e);
 

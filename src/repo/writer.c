@@ -58,6 +58,7 @@ struct writer {
     struct worker *workers;
     int worker_count;
     bool workers_run;
+    bool has_deltas; /* the store is near enough to read bases from it */
 
     struct open_pack content, tree;
     struct framer tree_framer;
@@ -214,7 +215,7 @@ static bool choose_base(struct worker *k, const struct piece *p, struct hash *ou
     struct writer *w = k->writer;
     struct index *ix = w->repo->index;
 
-    if (!p->has_base || !index_find_live(ix, &p->base, at))
+    if (!p->has_base || !w->has_deltas || !index_find_live(ix, &p->base, at))
         return false;
 
     const struct hash *below = index_base_of(ix, at);
@@ -330,6 +331,7 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
 
     w->repo = r;
     w->options = *o;
+    w->has_deltas = store_parallel(r->store) == 1;
     w->worker_count = workers < WRITER_WORKERS_MAX ? workers : WRITER_WORKERS_MAX;
     pthread_mutex_init(&w->failure.lock, NULL);
     pthread_mutex_init(&w->lock, NULL);

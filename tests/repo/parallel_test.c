@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "meddle.h"
+#include "repo/index.h"
 #include "support/fixture.h"
 #include "world.h"
 
@@ -138,6 +139,71 @@ TEST(trees_and_the_index_are_fetched_once_and_never_again)
     }
 }
 
+TEST(frames_that_stand_together_are_fetched_with_one_request)
+{
+    AUTO(store) struct store *memory = store_memory_new();
+    AUTO(repo) struct repo *far = world_repo(memory);
+    const struct planting one_pack = {plants, 3, 8 << 20, 0};
+    struct count c = {0, 0};
+    struct hook h;
+    struct hash id;
+
+    CHECK_OK(world_plant(far, &one_pack, &id, e));
+    hook_init(&h, memory, count_hook, &c);
+
+    AUTO(repo) struct repo *r = world_repo(&h.store);
+
+    CHECK_OK(repo_load_index(r, e));
+    CHECK(!repo_may_join(r, 0, 0, 1));
+    h.store.parallel = 8;
+
+    AUTO(reader) struct reader *rd = reader_new(r);
+    const uint32_t count = (uint32_t)index_frame_count(r->index);
+    uint32_t first = 0;
+
+    while (first + 1 < count && !repo_may_join(r, first, first, first + 1))
+        first++; /* a pack of one frame */
+
+    uint32_t last = first;
+
+    while (last + 1 < count && repo_may_join(r, first, last, last + 1))
+        last++;
+    CHECK(last > first && last < count);
+    reader_fetch_ahead(rd, first, last);
+    for (uint32_t frame = first; frame <= last; frame++) {
+        struct slice ahead, alone;
+        AUTO(reader) struct reader *other = reader_new(far);
+
+        CHECK_OK(reader_frame(rd, frame, &ahead, e));
+        CHECK_OK(reader_frame(other, frame, &alone, e));
+        CHECK(slice_is_equal(ahead, alone));
+    }
+    ck_assert_int_eq(c.packs, 2); /* the frames, and the pack's header */
+}
+
+/* Reading the base would cost more than storing the chunk. */
+TEST(no_delta_is_made_where_the_store_is_far_away)
+{
+    static const struct plant before[] = {{"x", 7, 40 * PIECE_SIZE, false}};
+    static const struct plant after[] = {{"x", EDITED(7, 1), 40 * PIECE_SIZE, false}};
+
+    for (int parallel = 1; parallel <= 8; parallel += 7) {
+        AUTO(store) struct store *memory = store_memory_new();
+        AUTO(repo) struct repo *r = world_repo(memory);
+        const struct planting first = {before, 1, 0, 0};
+        const struct planting second = {after, 1, 0, 0};
+        struct repo_sizes sizes;
+        struct hash id;
+
+        memory->parallel = parallel;
+        CHECK_OK(world_plant(r, &first, &id, e));
+        CHECK_OK(world_plant(r, &second, &id, e));
+        CHECK_OK(world_harvest(r, &id, &second, e));
+        CHECK_OK(repo_measure(r, &sizes, e));
+        CHECK(parallel == 1 ? sizes.delta_chunks > 0 : sizes.delta_chunks == 0);
+    }
+}
+
 struct rival {
     struct store *memory;
     struct hash forgotten;
@@ -221,7 +287,9 @@ TEST(an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)
     }
 }
 
-TESTS("repo parallel", as_many_packs_are_stored_at_once_as_the_store_says,
+TESTS("repo parallel", frames_that_stand_together_are_fetched_with_one_request,
+      no_delta_is_made_where_the_store_is_far_away,
+      as_many_packs_are_stored_at_once_as_the_store_says,
       a_pack_that_cannot_be_stored_beside_others_fails_the_backup,
       trees_and_the_index_are_fetched_once_and_never_again,
       an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)

@@ -169,6 +169,8 @@ TEST(a_store_that_fails_once_is_asked_again)
             store_fault_new(s, (struct fault_plan){.at = at, .code = ERR_TRANSIENT});
         struct slice plain;
 
+        repo_drop_index(r); /* with the headers that readers share */
+        CHECK_OK(repo_load_index(r, e));
         r->store = flaky;
         AUTO(reader) struct reader *rd = reader_new(r);
 
