@@ -149,6 +149,8 @@ TEST(frames_that_stand_together_are_fetched_with_one_request)
     struct hash id;
 
     CHECK_OK(world_plant(far, &one_pack, &id, e));
+    repo_drop_index(far);
+    CHECK_OK(repo_load_index(far, e));
     hook_init(&h, memory, count_hook, &c);
 
     AUTO(repo) struct repo *r = world_repo(&h.store);
