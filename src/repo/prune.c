@@ -347,7 +347,7 @@ static bool may_remove(struct prune *p, struct err *e)
 {
     struct store *s = p->repo->store;
 
-    return !s->needs_probe || p->options->is_dry_run || store_remove(s, "probe/removal", e) ||
+    return !s->needs_probe || p->options->is_dry_run || store_remove(s, "may-remove", e) ||
            err_wrap(e, "these keys may not remove anything here, so nothing can be pruned");
 }
 
