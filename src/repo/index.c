@@ -332,6 +332,16 @@ void index_distrust_pack(struct index *ix, uint32_t number)
     pthread_rwlock_unlock(&ix->lock);
 }
 
+bool index_has_lost_bases(struct index *ix, uint32_t frame)
+{
+    pthread_rwlock_rdlock(&ix->lock);
+
+    const bool is_lost = index_frame_at(ix, frame)->bases == PACK_MISSING;
+
+    pthread_rwlock_unlock(&ix->lock);
+    return is_lost;
+}
+
 size_t index_frame_count(const struct index *ix)
 {
     return ix->frame_count;

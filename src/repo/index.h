@@ -65,6 +65,8 @@ void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state sta
 /* Find the deltas that cannot count as live, or not be read, once all packs have their states.
  * Takes no lock. */
 void index_judge_deltas(struct index *ix);
+/* Whether a base of a delta is in no pack that exists.  Beside index_distrust_pack(). */
+bool index_has_lost_bases(struct index *ix, uint32_t frame);
 /* Something in a pack could not be read: a live one counts as condemned from now on.  Any
  * thread. */
 void index_distrust_pack(struct index *ix, uint32_t number);
