@@ -66,7 +66,7 @@ has out 'Unprotected: 0'
 # Too much: the files are named, and another store helps.
 cp -a repo good
 damage spoil "$(cd repo && echo packs/*/* | cut -d' ' -f1)"
-rm -r repo/packs/"$(ls repo/packs | tail -1)"
+damage spoil "$(cd repo && echo packs/*/* | tr " " "\n" | tail -1)"
 status 13 "$HOLDFAST" repair packs
 has out 'not healed: packs/'
 has out 'affected: snapshot'
