@@ -158,3 +158,8 @@ def place(folder, version):
         os.rename(current, f"{folder}/{away}")
     if version:
         os.rename(f"{folder}/{version}", current)
+
+
+def read_all(path):
+    """Into the page cache.  tar reads nothing when it sees that nobody wants it."""
+    subprocess.run(["sh", "-c", 'tar cf - "$0" 2>/dev/null | cat >/dev/null', path], check=True)

@@ -19,7 +19,8 @@ RULES = [
      "struct buf"),
     ("atoi atol atoll atof sscanf strtol strtoul strtoll strtoull strtod", ("base/text.c",),
      "the parsers of base/text.h"),
-    ("system popen execlp execvp fork vfork", ("base/process.c",), "base/process.h"),
+    ("system popen execlp execvp fork vfork", ("base/process.c", "base/sandbox_start.c"),
+     "base/process.h"),
     ("localtime gmtime localtime_r gmtime_r mktime time gettimeofday clock_gettime ctime strftime",
      ("base/clock.c",), "base/clock.h"),
     ("rand srand random drand48 getrandom getentropy", ("codec/random.c",), "codec/random.h"),
@@ -39,7 +40,7 @@ RULES = [
 
 # open() and openat() for reading are fine where files are read; the passphrase is asked at /dev/tty.
 OPEN_ANY = ("base/file.c", "base/beneath.c", "cli/terminal.c")
-OPEN_READ = ("source/", "store/local.c", "job/")
+OPEN_READ = ("source/", "store/local.c", "job/", "base/sandbox")
 OPEN_WRITES = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
 
 # Where secrets live, and what they are called there.

@@ -110,6 +110,7 @@ bool err_sys(struct err *e, const char *fmt, ...)
     err_join(e, reason, fmt, args);
     va_end(args);
     e->code = code_of_errno(number);
+    errno = number;
     return false;
 }
 

@@ -39,7 +39,7 @@ struct err {
 /* Record a failure.  Returns false, so that "return err_set(...)" reads as one step. */
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Record the failure that errno describes.  Returns false. */
+/* Record the failure that errno describes, which stays as it is.  Returns false. */
 bool err_sys(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Put "context: " before the text already recorded; the code stays.  Returns false. */

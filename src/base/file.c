@@ -336,6 +336,34 @@ bool file_publish(int dirfd, const char *name, const char *tmp_name, struct slic
     return publication_sync(&p, is_suspect, e) || err_wrap(e, "publish %s", name);
 }
 
+/* A failure whose errno stands yet. */
+static bool placing_failed(struct file_placing *p)
+{
+    p->is_full = p->is_full || errno == ENOSPC || errno == EDQUOT;
+    return false;
+}
+
+bool file_place(struct file_placing *p, struct slice bytes, struct err *e)
+{
+    struct place where = {p->dirfd, "a new file"};
+    AUTO(draft) struct draft d = {-1, -1, NULL};
+
+    errno = 0;
+    if (!draft_open(p->dirfd, &where, p->tmp_name, &d, e) ||
+        !draft_fill(&d, bytes, &p->is_suspect, e))
+        return placing_failed(p);
+    for (;;) {
+        if (!p->next(p->arg, &where.name, e))
+            return false;
+        if (draft_link(&d, &where))
+            return true;
+        if (errno == EEXIST)
+            continue;
+        (void)err_sys(e, "publish %s", where.name);
+        return placing_failed(p);
+    }
+}
+
 bool file_publish_replace(int dirfd, const char *name, const char *tmp_name, struct slice bytes,
                           bool *is_suspect, struct err *e)
 {

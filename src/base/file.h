@@ -59,6 +59,22 @@ MUST_CHECK bool file_publish(int dirfd, const char *name, const char *tmp_name, 
 MUST_CHECK bool file_publish_replace(int dirfd, const char *name, const char *tmp_name,
                                      struct slice bytes, bool *is_suspect, struct err *e);
 
+/*
+ * file_publish() in two halves, for those who publish many files at once: bytes are durable and
+ * have a name when file_place() returns, but the name is durable only after a dir_sync() that began
+ * later. next is asked for a name, in the directory itself, until one is free.
+ */
+typedef bool file_name_fn(void *arg, const char **name, struct err *e);
+struct file_placing {
+    int dirfd;
+    const char *tmp_name; /* as of file_publish() */
+    file_name_fn *next;
+    void *arg;
+    bool is_suspect; /* set when an fsync failed */
+    bool is_full;    /* set when the file system has no room */
+};
+MUST_CHECK bool file_place(struct file_placing *p, struct slice bytes, struct err *e);
+
 /* unlinkat(); a name that is not there counts as removed. */
 MUST_CHECK bool file_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_remove(int dirfd, const char *name, struct err *e);

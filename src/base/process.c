@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -13,10 +14,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { READ_STEP = 4096 };
+enum {
+    READ_STEP = 4096,
+    ASK_EVERY_MS = 500, /* whether to stop */
+};
 
 /* An entry "NAME=value" of the environment that children must not see. */
 static bool is_secret(const char *entry)
@@ -338,26 +344,77 @@ bool program_check(const char *name, struct err *e)
     return false;
 }
 
-bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e)
+/* How long a child may take. */
+struct deadline {
+    int limit_s;    /* 0: for ever */
+    int64_t end_ns; /* of the monotonic clock */
+};
+
+/* Wait until a descriptor can be read, or has ended. */
+static bool wait_for(int fd, const struct deadline *d, struct err *e)
+{
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        const int64_t left_ms =
+            d->limit_s == 0 ? ASK_EVERY_MS : (d->end_ns - clock_monotonic_ns()) / (NS_PER_S / 1000);
+
+        if (cancel_is_requested())
+            return cancel_err(e);
+        if (left_ms <= 0)
+            return err_set(e, ERR_FATAL, "has not ended within %d s", d->limit_s);
+        if (poll(&p, 1, left_ms < ASK_EVERY_MS ? (int)left_ms : ASK_EVERY_MS) > 0)
+            return true;
+    }
+}
+
+/* What a child prints until it closes its output, and then its end. */
+static bool read_all(struct child *c, size_t limit, const struct deadline *d, struct buf *out,
+                     struct err *e)
+{
+    AUTO(fd) int end_fd = -1;
+    ssize_t n = 1;
+
+    while (n != 0) {
+        if (!wait_for(c->out_fd, d, e))
+            return false;
+        n = read(c->out_fd, buf_extend(out, READ_STEP), READ_STEP);
+        out->size -= READ_STEP - (n > 0 ? (size_t)n : 0);
+        if (n < 0 && errno != EINTR)
+            return err_sys(e, "read its output");
+        if (out->size > limit)
+            return err_set(e, ERR_FATAL, "its output is longer than %zu bytes", limit);
+    }
+    return child_end_open(c, &end_fd, e) && wait_for(end_fd, d, e) && child_wait(c, e);
+}
+
+static bool capture(const struct child_spec *spec, size_t limit, int limit_s, struct buf *out,
+                    struct err *e)
 {
     AUTO(child) struct child c = CHILD_NONE;
     AUTO(buf) struct buf output = {0};
-    size_t got = 0;
 
-    if (!child_start(argv, &c, e))
+    const struct deadline d = {limit_s, clock_monotonic_ns() + limit_s * NS_PER_S};
+
+    /* In one piece: what is left behind when memory moves is not wiped. */
+    buf_reserve(&output, limit + READ_STEP + 1);
+    if (!child_start_with(spec, &c, e))
         return false;
-    do {
-        const size_t size = output.size;
 
-        if (!fd_read(c.out_fd, buf_extend(&output, READ_STEP), READ_STEP, &got, e))
-            return err_wrap(e, "output of %s", argv[0]);
-        output.size = size + got;
-        if (output.size > limit)
-            return err_set(e, ERR_FATAL, "output of %s is longer than %zu bytes", argv[0], limit);
-    } while (got == READ_STEP);
-    if (!child_wait(&c, e))
-        return err_wrap(e, "%s", argv[0]);
-    buf_append_slice(out, buf_slice(&output));
+    const bool is_done = read_all(&c, limit, &d, &output, e);
+
+    if (is_done)
+        buf_append_slice(out, buf_slice(&output));
     mem_wipe(output.data, output.room); /* such output is often a password */
-    return true;
+    return is_done || err_wrap(e, "%s", spec->argv[0]);
+}
+
+bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e)
+{
+    return capture(&(struct child_spec){.argv = argv}, limit, 0, out, e);
+}
+
+bool child_capture_within(char *const argv[], size_t limit, int limit_s, struct buf *out,
+                          struct err *e)
+{
+    return capture(&(struct child_spec){.argv = argv, .has_group = true}, limit, limit_s, out, e);
 }

@@ -58,7 +58,13 @@ void child_auto(struct child *c);
 /* That argv[0] could be started: ERR_NOT_FOUND, or ERR_DENIED for what is no executable file. */
 MUST_CHECK bool program_check(const char *name, struct err *e);
 
-/* Run to the end and append standard output, at most limit bytes, to *out. */
+/* Run to the end and append standard output, at most limit bytes, to *out.  The child is killed
+ * when somebody asks us to stop: ERR_CANCELLED. */
 MUST_CHECK bool child_capture(char *const argv[], size_t limit, struct buf *out, struct err *e);
+
+/* The same with a limit to the time that the child may take, after which it is killed with all that
+ * it has started (its process group): ERR_FATAL. */
+MUST_CHECK bool child_capture_within(char *const argv[], size_t limit, int limit_s, struct buf *out,
+                                     struct err *e);
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -260,4 +261,9 @@ void size_format(uint64_t bytes, char *out)
 
     (void)snprintf(out, TEXT_SIZE_MAX, "%u.%03u %ciB", (unsigned)(bytes >> shift),
                    (unsigned)thousandths, units[unit]);
+}
+
+double parse_double(const char *text)
+{
+    return strtod(text, NULL); /* the program has the locale "C" */
 }

@@ -15,6 +15,21 @@
 MUST_CHECK bool backup_set(struct call *call, const char *config, const char *name,
                            const struct backup_options *o, struct err *e);
 
+/* What became of a backup of a set. */
+struct set_made {
+    struct backup_result result;
+    bool is_degraded; /* some of several repositories did not get it */
+};
+
+/*
+ * The same of a set that was found.  out: instead of telling people (with --json the summary is
+ * told all the same); or NULL.  It may be set when the call fails, for some repository may have it
+ * then.
+ */
+MUST_CHECK bool backup_set_from(struct call *call, const struct config *c,
+                                const struct config_set *set, const struct backup_options *o,
+                                struct set_made *out, struct err *e);
+
 /* The options of the call, but for a repository of the configuration, with its secret. */
 void set_common(struct call *call, const struct config_repository *r, struct common *out);
 

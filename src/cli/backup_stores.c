@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "cli/backup_set.h"
-#include "cli/backup_tell.h"
 #include "cli/copy_tell.h"
 
 bool set_has_several(const struct call *call, const struct config_set *set)
@@ -11,18 +10,76 @@ bool set_has_several(const struct call *call, const struct config_set *set)
            call->common->repository_file == NULL;
 }
 
+/*
+ * What opens the repositories of a set, each with a call of its own, since threads must not meet in
+ * its arena and stage.
+ */
+struct openers {
+    const struct config_set *set;
+    struct call *calls; /* in the order of the set */
+    struct common *commons;
+    pthread_mutex_t asking;
+};
+
+#define OPENERS_NONE ((struct openers){.asking = PTHREAD_MUTEX_INITIALIZER})
+
+static void openers_auto(struct openers *o)
+{
+    for (size_t i = 0; o->calls != NULL && i < o->set->repository_count; i++)
+        arena_done(&o->calls[i].arena);
+    pthread_mutex_destroy(&o->asking);
+    mem_free(o->calls);
+    mem_free(o->commons);
+}
+
+static void openers_init(struct openers *o, struct call *call, const struct config_set *set)
+{
+    const size_t count = set->repository_count;
+
+    o->set = set;
+    o->calls = mem_array(count, sizeof(*o->calls));
+    o->commons = mem_array(count, sizeof(*o->commons));
+    for (size_t i = 0; i < count; i++) {
+        struct store_options options;
+        struct err ignored; /* opening it will say the same */
+
+        set_common(call, set->repositories[i], &o->commons[i]);
+        o->calls[i] = *call;
+        o->calls[i].common = &o->commons[i];
+        o->calls[i].arena = (struct arena){0};
+        o->calls[i].password = NULL; /* of the repository that a command line names */
+        o->calls[i].asking = &o->asking;
+        if (session_store_options(&o->calls[i], &options, &ignored))
+            store_secrets_take(o->commons[i].repository, &options);
+    }
+}
+
 static bool open_one(void *arg, const struct config_repository *c, struct store **store,
                      struct repo **repo, struct err *e)
 {
-    struct call *call = arg;
+    struct openers *o = arg;
     AUTO(session) struct session s = {0};
-    struct common other;
+    size_t n = 0;
 
-    set_common(call, c, &other);
-    if (!session_open_other(call, &other, NULL, &s, e))
+    while (o->set->repositories[n] != c)
+        n++;
+    if (!session_open(&o->calls[n], &s, e))
         return false;
     *repo = TAKE(s.repo);
     *store = TAKE(s.store);
+    return true;
+}
+
+/* The openers live as long as the stores. */
+static bool open_stores(struct call *call, const struct config_set *set, struct openers *o,
+                        struct set_stores **out, struct err *e)
+{
+    openers_init(o, call, set);
+    if (!set_stores_open(set, open_one, o, out, e)) {
+        call->stage = o->calls[0].stage; /* whose error it is */
+        return false;
+    }
+    call->stage = STAGE_WORK;
     return true;
 }
 
@@ -74,8 +131,20 @@ static void take_session(struct set_stores *stores, size_t n, struct session *s)
     s->store = TAKE(stores->items[n].store);
 }
 
+/* Bundles that arrive from here on can be opened by every repository that is there. */
+static bool introduce_all(const struct set_backup *b, const struct set_stores *stores,
+                          struct err *e)
+{
+    for (size_t i = 0; i < stores->count && !b->options->is_dry_run; i++)
+        if (stores->items[i].repo != NULL &&
+            !spool_introduce(b->set, stores->items[i].config, stores->items[i].repo, e))
+            return false;
+    return true;
+}
+
 bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
 {
+    AUTO(openers) struct openers openers = OPENERS_NONE;
     AUTO(set_stores) struct set_stores *stores = NULL;
     AUTO(stores_result) struct stores_result r = {0};
     struct backup_result result = {0};
@@ -87,15 +156,13 @@ bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
     const struct report report = progress_report(&view);
     const struct stores_report told = {.backup = &report, .copy = copy_to, .arg = &copies};
 
-    if (!set_stores_open(b->set, open_one, call, &stores, e))
-        return false;
-    call->stage = STAGE_WORK; /* the last may not have been opened */
-    if (!restore_check_settled(b->config, b->set, e))
+    if (!open_stores(call, b->set, &openers, &stores, e) ||
+        !restore_check_settled(b->config, b->set, e) || !introduce_all(b, stores, e))
         return false;
     if (!stores_backup(stores, b->options, &told, &result, &r, e))
         return err_wrap(e, "backup of set %s", b->set->name);
     progress_end(&view);
-    backup_tell(call, b->options->is_dry_run, &result, &r);
+    set_backup_tell(call, b, &result, &r);
     warn(call, &r);
     for (size_t i = 0; i < r.count && !b->has_made; i++)
         if (r.stores[i].has_it && stores->items[i].repo != NULL) {
@@ -103,11 +170,13 @@ bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
             b->made = r.stores[i].snapshot;
             b->has_made = true;
         }
+    b->is_required = b->has_made;
     return check_required(b->set, &r, e);
 }
 
 bool copy_stores(struct call *call, const struct config_set *set, bool is_dry_run, struct err *e)
 {
+    AUTO(openers) struct openers openers = OPENERS_NONE;
     AUTO(set_stores) struct set_stores *stores = NULL;
     AUTO(stores_result) struct stores_result r = {0};
     struct copy_view view;
@@ -118,9 +187,8 @@ bool copy_stores(struct call *call, const struct config_set *set, bool is_dry_ru
 
     const struct stores_report told = {.copy = copy_to, .arg = &view};
 
-    if (!set_stores_open(set, open_one, call, &stores, e))
+    if (!open_stores(call, set, &openers, &stores, e) || !set_stores_wait(stores, e))
         return false;
-    call->stage = STAGE_WORK;
     if (!stores_catch_up(stores, &told, &r, e))
         return false;
     progress_end(&view.progress);
@@ -145,10 +213,26 @@ static void warn_of_silent(struct call *call, const struct set_stores *stores)
         }
 }
 
+bool set_each_repository(struct call *call, const struct config_set *set, set_repository_fn *fn,
+                         void *arg, struct err *e)
+{
+    AUTO(openers) struct openers openers = OPENERS_NONE;
+    AUTO(set_stores) struct set_stores *stores = NULL;
+
+    if (!open_stores(call, set, &openers, &stores, e) || !set_stores_wait(stores, e))
+        return false;
+    warn_of_silent(call, stores);
+    for (size_t i = 0; i < stores->count; i++)
+        if (stores->items[i].repo != NULL && !fn(arg, &stores->items[i], e))
+            return false;
+    return true;
+}
+
 bool set_open_snapshot(struct call *call, const struct config_set *set, const char *selector,
                        const struct filter_args *args, struct session *s, struct snapshot **out,
                        char **sub, struct err *e)
 {
+    AUTO(openers) struct openers openers = OPENERS_NONE;
     AUTO(set_stores) struct set_stores *stores = NULL;
     struct snapshot_filter filter = {0};
     size_t which = 0;
@@ -156,9 +240,9 @@ bool set_open_snapshot(struct call *call, const struct config_set *set, const ch
     if (!set_has_several(call, set))
         return set_choose_repository(call, set, e) && session_open_indexed(call, s, e) &&
                session_resolve(call, s, selector, args, out, sub, e);
-    if (!filter_make(call, args, &filter, e) || !set_stores_open(set, open_one, call, &stores, e))
+    if (!filter_make(call, args, &filter, e) || !open_stores(call, set, &openers, &stores, e) ||
+        !set_stores_wait(stores, e)) /* the newest may be in the slowest */
         return false;
-    call->stage = STAGE_WORK;
     warn_of_silent(call, stores);
     if (!stores_find(stores, selector, &filter, &which, out, sub, e))
         return false;

@@ -25,6 +25,8 @@ static void tell_counts(struct call *call, const struct backup_result *r)
     output_note(call->out, "Added:       %s, %s stored", added, stored);
     output_note(call->out, "Processed:   %llu files, %s in %s", (unsigned long long)c->total_files,
                 total, elapsed);
+    if (r->locks.extended > 0)
+        output_note(call->out, "Locks:       %llu extended", (unsigned long long)r->locks.extended);
 }
 
 json_t *stores_json(const struct stores_result *r)
@@ -64,6 +66,12 @@ static void tell_json(struct call *call, bool is_dry_run, const struct backup_re
         json_set_hash(line, "parent", &r->parent);
     if (r->is_committed)
         json_set_hash(line, "snapshot_id", &r->snapshot);
+    if (r->is_found)
+        json_set(line, "found", json_true());
+    if (r->locks.is_on) {
+        json_set_u64(line, "locks_asked", r->locks.asked);
+        json_set_u64(line, "locks_extended", r->locks.extended);
+    }
     if (stores != NULL) {
         json_set(line, "degraded", json_boolean(stores->is_degraded));
         json_set(line, "repositories", stores_json(stores));
@@ -84,7 +92,10 @@ void backup_tell(struct call *call, bool is_dry_run, const struct backup_result 
     }
     short_id(&r->snapshot, id);
     tell_counts(call, r);
-    if (r->is_committed)
+    if (r->is_found)
+        output_note(call->out, "Snapshot %s was saved by a former attempt: no second was made.",
+                    id);
+    else if (r->is_committed)
         output_note(call->out, "Snapshot %s saved.", id);
     else if (is_dry_run)
         output_note(call->out, "Dry run: nothing was stored.");

@@ -36,10 +36,11 @@ struct call {
     const void *args;            /* the command's structure */
     const struct common *common; /* its beginning */
     struct output *out;
-    struct arena arena;           /* what lives until the end of the call */
-    char *password;               /* of HOLDFAST_PASSWORD, in secret memory, or NULL */
-    char *from_password;          /* the same of HOLDFAST_FROM_PASSWORD */
-    struct store_secrets secrets; /* keys of stores that came by variables */
+    struct arena arena;            /* what lives until the end of the call */
+    char *password;                /* of HOLDFAST_PASSWORD, in secret memory, or NULL */
+    char *from_password;           /* the same of HOLDFAST_FROM_PASSWORD */
+    struct store_secrets *secrets; /* keys of stores that came by variables */
+    pthread_mutex_t *asking; /* held while a secret is got; NULL: nobody else opens anything */
     enum stage stage;
     int status; /* of a call that did its work; EXIT_OK unless set */
 };

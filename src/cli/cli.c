@@ -42,6 +42,19 @@ static bool run_command(struct call *call, const struct parsed *p, struct err *e
     return p->command->run(call, e);
 }
 
+/* Tell a failure; the exit status. */
+static int fail(struct call *call, const struct err *e, const char *hint)
+{
+    const int status = exit_status(call->stage, e->code);
+
+    output_failure(call->out, &(struct output_failure){.status = status,
+                                                       .is_opening = call->stage == STAGE_STORE ||
+                                                                     call->stage == STAGE_UNLOCK,
+                                                       .sentence = e->text,
+                                                       .hint = hint});
+    return status;
+}
+
 /* Run and report; the exit status. */
 static int carry_out(struct call *call, const struct parsed *p)
 {
@@ -55,9 +68,7 @@ static int carry_out(struct call *call, const struct parsed *p)
     }
     if (is_done)
         return call->status;
-    output_failure(call->out, exit_status(call->stage, e.code), e.text,
-                   exit_hint(call->stage, e.code));
-    return exit_status(call->stage, e.code);
+    return fail(call, &e, exit_hint(call->stage, e.code));
 }
 
 static int refuse(struct call *call, struct parsed *p, const struct err *e)
@@ -68,16 +79,15 @@ static int refuse(struct call *call, struct parsed *p, const struct err *e)
         buf_append_slice(&hint, buf_slice(&p->hint));
     else if (p->command != NULL)
         buf_printf(&hint, "\"holdfast help %s\" shows its options", p->command->name);
-    output_failure(call->out, exit_status(call->stage, e->code), e->text,
-                   hint.size > 0 ? buf_string(&hint) : exit_hint(call->stage, e->code));
-    return exit_status(call->stage, e->code);
+    return fail(call, e, hint.size > 0 ? buf_string(&hint) : exit_hint(call->stage, e->code));
 }
 
 int cli_run(int argc, char **argv)
 {
     struct output out;
     struct parsed parsed = {0};
-    struct call call = {.out = &out, .stage = STAGE_COMMAND_LINE};
+    AUTO(store_secrets) struct store_secrets secrets = {0};
+    struct call call = {.out = &out, .secrets = &secrets, .stage = STAGE_COMMAND_LINE};
     struct err e = {0};
 
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail; a closed pipe is told as a failed write */
@@ -94,7 +104,6 @@ int cli_run(int argc, char **argv)
     parsed_done(&parsed);
     arena_done(&call.arena);
     mem_secret_free(call.password);
-    store_secrets_auto(&call.secrets);
     mem_secret_free(call.from_password);
     output_done(&out);
     return status;

@@ -12,6 +12,7 @@
 #include "cli/backup_tell.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/made.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "cli/session.h"
@@ -19,10 +20,10 @@
 struct backup_args {
     struct common common;
     struct backup_paths_args paths;
-    struct strings exclude_if_present, tags;
+    struct strings exclude_if_present, tags, create;
     bool exclude_caches, one_file_system, no_xattrs;
-    bool force, dry_run, skip_if_unchanged, from_stdin, from_command;
-    char *host, *parent, *stdin_name, *compression, *set, *config;
+    bool force, dry_run, skip_if_unchanged, from_stdin, from_command, again;
+    char *host, *parent, *stdin_name, *compression, *set, *config, *job;
     uint64_t pack_size;
     int64_t time_ns;
 };
@@ -32,6 +33,8 @@ struct backup_args {
 static const struct option backup_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET", "Back up a set of the configuration", NULL, "stdin"},
     CONFIG_OPTION(backup_args, config),
+    {"create-repository", 0, OPTION_LIST, AT(create), "NAME",
+     "With --set: make its repository NAME when it is not there yet", NULL, NULL},
     {"exclude", 'e', OPTION_LIST, AT(paths.exclude), "PATTERN", "Leave out what matches PATTERN",
      NULL, NULL},
     {"exclude-file", 0, OPTION_LIST, AT(paths.exclude_files), "FILE",
@@ -66,6 +69,11 @@ static const struct option backup_options[] = {
      "Compress more or less; LEVEL is one of zstd's", "HOLDFAST_COMPRESSION", NULL},
     {"pack-size", 0, OPTION_SIZE, AT(pack_size), "SIZE", "Make packs of about SIZE",
      "HOLDFAST_PACK_SIZE", NULL},
+    {"job", 0, OPTION_TEXT, AT(job), "ID", "With --set: note that it is job ID of the catalog",
+     NULL, NULL},
+    {"again", 0, OPTION_FLAG, AT(again), NULL,
+     "With --job: tell of the snapshot that a former attempt has made, and make no second", NULL,
+     NULL},
     {"no-xattrs", 0, OPTION_FLAG, AT(no_xattrs), NULL, "Leave out extended attributes and ACLs",
      NULL, NULL},
     {0},
@@ -104,6 +112,16 @@ static bool is_stream(const struct backup_args *args)
     return args->from_stdin || args->from_command;
 }
 
+static bool check_job(const struct backup_args *args, struct err *e)
+{
+    if ((args->job != NULL && args->set == NULL) || (args->again && args->job == NULL))
+        return err_set(e, ERR_USAGE, "--job goes with --set, and --again with --job");
+    return args->job == NULL ||
+           (args->job[0] != '\0' && strlen(args->job) <= SNAPSHOT_JOB_MAX &&
+            utf8_is_valid(slice_string(args->job))) ||
+           err_set(e, ERR_USAGE, "--job: an id has 1 to %zu bytes", SNAPSHOT_JOB_MAX);
+}
+
 static bool check_args(const struct backup_args *args, struct err *e)
 {
     const size_t words = args->common.words.count;
@@ -114,6 +132,10 @@ static bool check_args(const struct backup_args *args, struct err *e)
                               args->one_file_system || args->no_xattrs))
         return err_set(e, ERR_USAGE,
                        "--set says what is backed up: no paths and no excludes beside it");
+    if (args->create.count > 0 && (args->set == NULL || args->dry_run))
+        return err_set(e, ERR_USAGE, "--create-repository goes with --set, and not with --dry-run");
+    if (!check_job(args, e))
+        return false;
     if (args->from_stdin && (words > 0 || args->paths.files_from.count > 0))
         return err_set(e, ERR_USAGE, "--stdin and paths exclude each other");
     if (args->from_command && words == 0)
@@ -207,6 +229,8 @@ static void fill_options(struct call *call, const struct backup_args *args,
     o->skip_if_unchanged = args->skip_if_unchanged;
     o->pack_size = (size_t)args->pack_size;
     o->time_ns = args->time_ns;
+    o->job = args->job;
+    o->is_again = args->again;
 }
 
 static bool run_backup(struct call *call, struct err *e)
@@ -226,13 +250,14 @@ static bool run_backup(struct call *call, struct err *e)
         !progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
     fill_options(call, args, &paths, exclude, &o);
+    if (args->create.count > 0 && !made_first(call, args->config, args->set, &args->create, e))
+        return false;
     if (args->set != NULL)
         return backup_set(call, args->config, args->set, &o, e);
 
     const struct report report = progress_report(&view);
 
-    if (!session_open_indexed(call, &s, e) ||
-        (is_stream(args) && !open_stream(call, args, &child, &o, e)))
+    if (!session_open(call, &s, e) || (is_stream(args) && !open_stream(call, args, &child, &o, e)))
         return false;
     if (!backup_run(s.repo, &o, &report, &result, e))
         return err_wrap(e, "backup");

@@ -6,6 +6,7 @@
 #include "cli/backup_set.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/forget_set.h"
 #include "cli/group.h"
 #include "cli/prune.h"
 #include "cli/render.h"
@@ -17,7 +18,8 @@ struct forget_args {
     struct filter_args filter;
     struct retention rules;
     struct strings keep_tags, undo;
-    char *group_by, *config;
+    char *group_by, *config, *approve, *failed_runs;
+    int64_t clock_seen_ns;
     bool prune, dry_run;
 };
 
@@ -50,6 +52,14 @@ static const struct option forget_options[] = {
      NULL},
     {"group-by", 'g', OPTION_ANY_TEXT, AT(group_by), "host,paths,tags",
      "Apply the rules to each group; host,paths by default, \"\" makes one group", NULL, NULL},
+    {"approve", 0, OPTION_TEXT, AT(approve), "DIGEST",
+     "With --set: apply the plan of this digest and no other, be it more than max_percent", NULL,
+     NULL},
+    {"failed-runs", 0, OPTION_TEXT, AT(failed_runs), "N",
+     "With --set: N backups have failed since the last good one; asked of the catalog otherwise",
+     NULL, NULL},
+    {"clock-seen", 0, OPTION_TIME, AT(clock_seen_ns), "TIME",
+     "With --set: the clock has shown TIME before; asked of the catalog otherwise", NULL, NULL},
     {"undo", 0, OPTION_LIST, AT(undo), "SNAPSHOT", "Bring a forgotten snapshot back", NULL, NULL},
     {"prune", 0, OPTION_FLAG, AT(prune), NULL, "Remove at once what no snapshot needs", NULL, NULL},
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
@@ -66,6 +76,7 @@ struct forget_view {
     json_t *groups;
     bool is_dry_run;
     struct retention rules;
+    struct retention_known known;
 };
 
 static json_t *reason_list(const char *text)
@@ -296,6 +307,15 @@ static bool check_args(const struct forget_args *args, struct err *e)
     const bool has_words = args->common.words.count > 0;
     const bool has_rules = !retention_is_empty(&rules);
 
+    if (!is_by_set(args) &&
+        (args->approve != NULL || args->failed_runs != NULL || args->clock_seen_ns != 0))
+        return err_set(e, ERR_USAGE,
+                       "--approve, --failed-runs and --clock-seen go with --set and no other rule");
+    if (is_by_set(args) && (args->filter.host != NULL || args->filter.tags.count > 0 ||
+                            args->filter.paths.count > 0 || args->group_by != NULL))
+        return err_set(e, ERR_USAGE,
+                       "the rules of a set are about all of its snapshots: no --host, --tag, "
+                       "--path and --group-by beside it");
     if (args->undo.count > 0)
         return (!has_words && !has_rules && !args->prune && !args->dry_run) ||
                err_set(e, ERR_USAGE, "--undo goes with no other rule or argument");
@@ -314,34 +334,39 @@ static bool finish(struct forget_view *v, struct session *s, struct err *e)
 
     if (v->call->out->json)
         output_json(v->call->out, json_incref(v->groups));
-    if (!args->prune)
+    if (!args->prune) {
+        /* Keys that may not remove anything do for this, and are a good thing to have. */
+        if (!args->dry_run && repo_store(s->repo)->needs_probe)
+            output_note(v->call->out,
+                        "Their space is free when \"holdfast prune\" has run, with keys "
+                        "that may remove objects.");
         return true;
+    }
     if (!args->dry_run)
         return prune_and_tell(v->call, s->repo, &(struct prune_choice){0}, e);
     output_note(v->call->out, "Dry run: prune would come next.");
     return true;
 }
 
-/* In one repository of a set, by its own rules or those of the set. */
-static bool forget_in(struct forget_view *v, const struct config_set *set,
-                      const struct config_repository *r, struct err *e)
+/* In one repository of a set, by the policy of the service. */
+static bool forget_in(void *arg, const struct config_set *set, const struct config_repository *r,
+                      struct err *e)
 {
+    struct forget_view *v = arg;
     const struct forget_args *args = v->call->args;
     AUTO(session) struct session s = {0};
     struct common other;
 
-    v->rules = retention_is_empty(&r->retention) ? set->retention : r->retention;
-    if (retention_is_empty(&v->rules))
-        return err_set(e, ERR_USAGE,
-                       "set %s has no retention in its configuration, nor repository %s", set->name,
-                       r->name);
     set_common(v->call, r, &other);
-    (void)json_array_clear(v->groups); /* cannot fail on an array */
     if (!session_open_other(v->call, &other, NULL, &s, e))
         return false;
     if (set->repository_count > 1)
         output_note(v->call->out, "repository %s:", r->name);
-    return forget_by_rules(v, &s, args, e) && finish(v, &s, e);
+    return forget_plan(
+               v->call,
+               &(struct forget_plan){s.repo, set, r, &v->known, args->approve, args->dry_run},
+               v->groups, e) &&
+           finish(v, &s, e) && json_array_clear(v->groups) == 0;
 }
 
 /* In all repositories of a set, or the one that the command line names. */
@@ -357,11 +382,14 @@ static bool forget_set(struct forget_view *v, struct err *e)
     if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
         !config_find_set(c, args->filter.set, &set, e) ||
         ((args->common.repository != NULL || args->common.repository_file != NULL) &&
-         !session_place(v->call, &url, e)))
+         !session_place(v->call, &url, e)) ||
+        !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))
         return false;
     for (size_t i = 0; i < set->repository_count; i++) {
         if (url != NULL && strcmp(url, set->repositories[i]->url) != 0)
             continue;
+        if (is_done && args->approve != NULL)
+            return err_set(e, ERR_USAGE, "--approve is about one repository: name it with -r");
         is_done = true;
         if (!forget_in(v, set, set->repositories[i], e))
             return false;
@@ -397,11 +425,12 @@ const struct command command_forget = {
     .summary = "Forget snapshots, by name or by rules",
     .details = "A snapshot is kept when any rule wants it.  N may be \"unlimited\".  What is "
                "forgotten can\nbe brought back with --undo until prune has removed its data.\n"
-               "With --set and no rule, the rules of the configuration apply, in each repository "
-               "of the set\nits own.",
+               "With --set and no rule, the rules and limits of the configuration apply, in each "
+               "repository of\nthe set its own.",
     .examples = "holdfast forget --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run\n"
                 "holdfast forget --keep-last 10 --host web1 --prune\n"
                 "holdfast forget --set shop --prune\n"
+                "holdfast forget --set shop --dry-run\n"
                 "holdfast forget 1a2b3c4d\n"
                 "holdfast forget --undo 1a2b3c4d",
     .words = "[SNAPSHOT]...",

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/from.h"
+#include "cli/made.h"
 #include "cli/probed.h"
 #include "cli/render.h"
 #include "cli/secret.h"
@@ -16,11 +17,9 @@ struct init_args {
     int parity; /* enum parity_choice */
 };
 
-enum parity_choice {
-    PARITY_AUTO,
-    PARITY_ON,
-    PARITY_OFF,
-};
+enum { DAY_S = 24 * 60 * 60 };
+
+/* In the order of enum parity_choice. */
 static const char *const parity_choices[] = {"auto", "on", "off", NULL};
 
 static const struct option init_options[] = {
@@ -35,23 +34,6 @@ static const struct option init_options[] = {
      parity_choices},
     {0},
 };
-
-/* Whether a URL names a folder; other places look after their bytes themselves. */
-static bool is_folder(const char *url)
-{
-    return url[strcspn(url, ":/")] != ':' || strncmp(url, "local:", 6) == 0;
-}
-
-static bool protect(struct repo *r, const char *url, enum parity_choice choice, struct err *e)
-{
-    const struct parity_work work = {0};
-    struct parity_figures figures;
-
-    if (choice == PARITY_OFF || (choice == PARITY_AUTO && !is_folder(url)))
-        return true;
-    return parity_enable(r, &parity_rule_default, &work, &figures, e) ||
-           err_wrap(e, "the repository is made, but its parity is not switched on");
-}
 
 static void tell(struct call *call, const struct session *s, const char *url,
                  const struct secret *secret)
@@ -68,12 +50,17 @@ static void tell(struct call *call, const struct session *s, const char *url,
             json_set_text(line, "key_file", call->common->key_file);
         if (s->store->caveat != NULL)
             json_set_text(line, "caveat", s->store->caveat);
+        if (s->store->locks.promise_s > 0)
+            json_set_u64(line, "lock_days", (uint64_t)(s->store->locks.promise_s / DAY_S));
         output_json(call->out, line);
         return;
     }
     output_note(call->out, "Made repository %.8s in %s.", id, url);
     if (secret->is_new_file)
         secret_tell(call, call->common->key_file);
+    if (s->store->locks.promise_s > 0)
+        output_note(call->out, "From each backup on nobody can remove what it needs for %lld days.",
+                    (long long)(s->store->locks.promise_s / DAY_S));
     output_note(call->out, "Without the %s nothing in the repository can be read.",
                 secret->kind == UNLOCK_KEY_FILE ? "key file" : "password");
     if (s->store->caveat != NULL)
@@ -118,7 +105,7 @@ static bool run_init(struct call *call, struct err *e)
         !repo_create_like(s.store, like.repo, &unlock, args->label == NULL ? "" : args->label,
                           &s.repo, e))
         return err_wrap(e, "make repository %s", session_shown(url));
-    if (!protect(s.repo, url, (enum parity_choice)args->parity, e))
+    if (!made_settle(&s, url, (enum parity_choice)args->parity, e))
         return false;
     tell(call, &s, url, &secret);
     return true;

@@ -108,6 +108,20 @@ static void tell_change(struct call *call, const char *what, const char *id, con
     output_note(call->out, "%s", sentence);
 }
 
+/* What keeps older versions keeps that of a slot, too. */
+static bool tell_version(struct call *call, const struct session *s, struct err *e)
+{
+    bool stays = false;
+
+    if (!store_keeps_versions(s->store, &stays, e))
+        return err_wrap(e, "the key is removed, but not whether the bucket keeps a version of it");
+    if (stays)
+        output_note(call->out,
+                    "The bucket keeps its slot as an older version: until that is gone, the "
+                    "old secret opens the repository for whoever may read versions.");
+    return true;
+}
+
 static bool run_key_add(struct call *call, struct err *e)
 {
     const struct key_args *args = call->args;
@@ -143,7 +157,7 @@ static bool run_key_remove(struct call *call, struct err *e)
         return err_wrap(e, "remove key %s", id);
     buf_printf(&sentence, "Removed key %s.", id);
     tell_change(call, "key_removed", id, buf_string(&sentence));
-    return true;
+    return tell_version(call, &s, e);
 }
 
 static bool run_key_passwd(struct call *call, struct err *e)
@@ -163,7 +177,7 @@ static bool run_key_passwd(struct call *call, struct err *e)
     tell_change(call, "key_changed", NULL, "The key is changed; the old one opens nothing.");
     if (secret.is_new_file)
         secret_tell(call, args->from.key_file);
-    return true;
+    return tell_version(call, &s, e);
 }
 
 const struct command command_key_list = {

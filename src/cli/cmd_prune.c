@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/probed.h"
@@ -26,12 +27,19 @@ static const struct option prune_options[] = {
      "Pack at most SIZE again", NULL, NULL},
     {"empty-trash", 0, OPTION_FLAG, AT(choice.empties_trash), NULL,
      "Remove what earlier prunes took away, however young, and nothing else", NULL, NULL},
+    {"keep-locked", 0, OPTION_FLAG, AT(choice.keeps_locked), NULL,
+     "Leave alone what the store has locked; without this option with s3.object-lock", NULL, NULL},
+    {"hide-locked", 0, OPTION_FLAG, AT(choice.hides_locked), NULL,
+     "Take away what is locked, too: its bytes stay as older versions", NULL, NULL},
+    {"extend-locks", 0, OPTION_FLAG, AT(choice.extends_locks), NULL,
+     "Lock for longer what snapshots need, and nothing else", NULL, NULL},
     {0},
 };
 
 static void tell_json(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
 {
     json_t *line = json_message("summary");
+    char end[CLOCK_TEXT_MAX];
 
     json_set(line, "dry_run", json_boolean(c->is_dry_run));
     json_set_u64(line, "packs_before", s->packs_before);
@@ -52,7 +60,38 @@ static void tell_json(struct call *call, const struct prune_choice *c, const str
     json_set_u64(line, "chunks_used", s->chunks_used);
     json_set_u64(line, "chunks_unused", s->chunks_unused);
     json_set_u64(line, "snapshots_removed", s->snapshots_removed);
+    json_set_u64(line, "packs_hidden", s->packs_hidden);
+    json_set_u64(line, "bytes_hidden", s->bytes_hidden);
+    json_set_u64(line, "packs_locked", s->packs_locked);
+    json_set_u64(line, "bytes_locked", s->bytes_locked);
+    json_set_u64(line, "snapshots_locked", s->snapshots_locked);
+    if (s->first_lock_ends_s > 0) {
+        clock_format(s->first_lock_ends_s * NS_PER_S, end);
+        json_set_text(line, "first_lock_ends", end);
+    }
+    json_set_u64(line, "locks_asked", s->locks_asked);
+    json_set_u64(line, "locks_extended", s->locks_extended);
     output_json(call->out, line);
+}
+
+/* What could not go, and what cannot go for longer. */
+static void tell_locks(struct call *call, const struct prune_stats *s)
+{
+    char bytes[TEXT_SIZE_MAX];
+    char end[CLOCK_TEXT_MAX];
+
+    if (s->packs_locked > 0 || s->snapshots_locked > 0) {
+        size_format(s->bytes_locked, bytes);
+        clock_format_local(s->first_lock_ends_s * NS_PER_S, end);
+        output_note(
+            call->out,
+            "Locked:  %llu packs, %s, and %llu forgotten snapshot%s stay; the first lock ends "
+            "%s",
+            (unsigned long long)s->packs_locked, bytes, (unsigned long long)s->snapshots_locked,
+            plural(s->snapshots_locked), end);
+    }
+    if (s->locks_extended > 0)
+        output_note(call->out, "Locks:   %llu extended", (unsigned long long)s->locks_extended);
 }
 
 /* What the run means for the space that the repository takes. */
@@ -65,6 +104,14 @@ static void tell_space(struct call *call, const struct prune_choice *c, const st
         output_note(call->out, "%s %llu packs, %s, to the trash for 7 days",
                     c->is_dry_run ? "Would move" : "Moved", (unsigned long long)s->packs_discarded,
                     bytes);
+    }
+    if (s->packs_hidden > 0) {
+        size_format(s->bytes_hidden, bytes);
+        output_note(
+            call->out,
+            "%s %llu packs: %s stay in the bucket as older versions until a rule of its own "
+            "removes them",
+            c->is_dry_run ? "Would hide" : "Hid", (unsigned long long)s->packs_hidden, bytes);
     }
     size_format(s->bytes_freed, bytes);
     output_note(call->out, "%s %llu packs for good: %s %s",
@@ -91,6 +138,10 @@ static void tell(struct call *call, const struct prune_choice *c, const struct p
         tell_space(call, c, s);
         return;
     }
+    if (c->extends_locks) {
+        output_note(call->out, "Locks:   %llu extended", (unsigned long long)s->locks_extended);
+        return;
+    }
     size_format(s->bytes_before, before);
     size_format(s->bytes_repacked, repacked);
     output_note(call->out, "Chunks:  %llu used, %llu unused", (unsigned long long)s->chunks_used,
@@ -102,6 +153,7 @@ static void tell(struct call *call, const struct prune_choice *c, const struct p
     output_note(call->out, "%s %llu forgotten snapshots",
                 c->is_dry_run ? "Would remove" : "Removed",
                 (unsigned long long)s->snapshots_removed);
+    tell_locks(call, s);
     if (s->packs_rescued > 0)
         output_note(call->out, "%llu pack%s stay: a backup made meanwhile uses them",
                     (unsigned long long)s->packs_rescued, plural(s->packs_rescued));
@@ -123,27 +175,45 @@ static bool parse_percent(struct call *call, const char *text, uint64_t *out, st
     return true;
 }
 
+/* Whether the options make sense together. */
+static bool check_choice(const struct prune_choice *c, struct err *e)
+{
+    const char *packs = c->max_unused != NULL ? "--max-unused" : "--max-repack-size";
+    const bool packs_again = c->max_unused != NULL || c->max_repack_bytes > 0;
+
+    if (c->empties_trash && packs_again)
+        return err_set(e, ERR_USAGE, "--empty-trash packs nothing again: leave out %s", packs);
+    if (c->keeps_locked && c->hides_locked)
+        return err_set(e, ERR_USAGE, "--keep-locked and --hide-locked contradict each other");
+    if (c->extends_locks &&
+        (packs_again || c->empties_trash || c->keeps_locked || c->hides_locked || c->is_dry_run))
+        return err_set(e, ERR_USAGE, "--extend-locks does nothing else: give it alone");
+    return true;
+}
+
 bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice *c, struct err *e)
 {
     struct progress_view view;
-    struct prune_options o = {.is_dry_run = c->is_dry_run,
-                              .only_empties_trash = c->empties_trash,
-                              .max_unused_percent = MAX_UNUSED_DEFAULT,
-                              .max_repack_bytes = c->max_repack_bytes,
-                              .progress = progress_step,
-                              .arg = &view};
+    struct prune_options o = {
+        .is_dry_run = c->is_dry_run,
+        .only_empties_trash = c->empties_trash,
+        .only_extends_locks = c->extends_locks,
+        .keeps_locked = c->keeps_locked || (repo_store(r)->locks.lasts_s > 0 && !c->hides_locked),
+        .max_unused_percent = MAX_UNUSED_DEFAULT,
+        .max_repack_bytes = c->max_repack_bytes,
+        .progress = progress_step,
+        .arg = &view};
     struct prune_stats stats = {0};
     const char *url = NULL;
 
-    if (c->empties_trash && (c->max_unused != NULL || c->max_repack_bytes > 0))
-        return err_set(e, ERR_USAGE, "--empty-trash packs nothing again: leave out %s",
-                       c->max_unused != NULL ? "--max-unused" : "--max-repack-size");
+    if (!check_choice(c, e))
+        return false;
     if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
         return false;
     if (!session_place(call, &url, e))
         return false;
     call->stage = STAGE_WORK;
-    if (!c->is_dry_run && !probed_require(call, url, repo_store(r), e))
+    if (!c->is_dry_run && !c->extends_locks && !probed_require(call, url, repo_store(r), e))
         return false;
     if (!progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
@@ -170,7 +240,8 @@ const struct command command_prune = {
     .examples = "holdfast prune --dry-run\n"
                 "holdfast prune\n"
                 "holdfast prune --max-unused 10%\n"
-                "holdfast prune --empty-trash",
+                "holdfast prune --empty-trash\n"
+                "holdfast prune --extend-locks",
     .words = "",
     .options = prune_options,
     .args_size = sizeof(struct prune_args),

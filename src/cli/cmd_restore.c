@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/desk.h"
 #include "cli/dsn.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -18,13 +19,14 @@
 struct restore_args {
     struct common common;
     struct filter_args filter;
-    char *target, *into, *dsn, *dsn_password_file, *config, *confirm_within;
+    struct remote_args remote;
+    char *target, *into, *dsn, *dsn_password_file, *config, *confirm_within, *backup, *environment;
     int jobs;
     struct part_args part;
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
     bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals, plan,
-        apply, yes;
+        apply, yes, with_sessions;
 };
 
 #define AT(member) offsetof(struct restore_args, member)
@@ -36,7 +38,7 @@ static const struct option restore_options[] = {
     {"target", 't', OPTION_TEXT, AT(target), "DIR", "Restore into DIR, which is made if need be",
      NULL, "target"},
     {"into", 0, OPTION_TEXT, AT(into), "FILE|DATABASE",
-     "Bring back the database SNAPSHOT:/KIND/NAME as FILE or DATABASE", NULL, "target"},
+     "Bring back the database or bundle SNAPSHOT:/KIND/NAME as FILE or DATABASE", NULL, "target"},
     {"dsn", 0, OPTION_TEXT, AT(dsn), "DSN",
      "With --into: the server, as libpq takes it, without a password", NULL, NULL},
     {"dsn-password-file", 0, OPTION_TEXT, AT(dsn_password_file), "FILE",
@@ -50,8 +52,14 @@ static const struct option restore_options[] = {
      "With --in-place: put outputs of commands in force again too", NULL, NULL},
     {"confirm-within", 0, OPTION_TEXT, AT(confirm_within), "TIME",
      "With --apply: go back unless that is confirmed within TIME (90s)", NULL, NULL},
-    {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place: do not ask", NULL, NULL},
+    {"backup", 'b', OPTION_TEXT, AT(backup), "ID",
+     "Bring the backup ID of a set back to where it was; of the list, or a snapshot", NULL,
+     "target"},
+    {"environment", 0, OPTION_TEXT, AT(environment), "SET",
+     "With --backup: to where SET has it; -e is short for it there", NULL, NULL},
+    {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place or --backup: do not ask", NULL, NULL},
     CONFIG_OPTION(restore_args, config),
+    REMOTE_OPTIONS(restore_args, remote),
     {"table", 'T', OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
      "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
     {"schema", 0, OPTION_LIST, AT(part.schemas), "SCHEMA",
@@ -65,7 +73,10 @@ static const struct option restore_options[] = {
     {"jobs", 'j', OPTION_COUNT, AT(jobs), "N", "With --into and --dsn: fill N tables at a time",
      NULL, NULL},
     {"force", 'f', OPTION_FLAG, AT(force), NULL,
-     "With --into: also while others have the database open", NULL, NULL},
+     "With --into: also while others have the database open, or over files of bundles", NULL, NULL},
+    {"with-sessions", 0, OPTION_FLAG, AT(with_sessions), NULL,
+     "With --into and pushed bundles: with the sessions in them, which are credentials", NULL,
+     NULL},
     {"include", 'i', OPTION_LIST, AT(include), "PATTERN", "Restore only what matches PATTERN", NULL,
      NULL},
     {"include-file", 0, OPTION_LIST, AT(include_files), "FILE",
@@ -130,10 +141,12 @@ static bool check_args(const struct restore_args *args, struct err *e)
     if (args->plan || args->apply || args->yes || args->confirm_within != NULL)
         return err_set(e, ERR_USAGE,
                        "--plan, --apply, --confirm-within, --yes go with --in-place of a set");
-    if (args->into == NULL && (args->force || args->dsn != NULL || args->in_place ||
-                               args->dsn_password_file != NULL || args->globals || args->jobs != 0))
-        return err_set(e, ERR_USAGE,
-                       "--force, --dsn, --in-place, --globals, --jobs go with --into");
+    if (args->into == NULL &&
+        (args->force || args->dsn != NULL || args->in_place || args->dsn_password_file != NULL ||
+         args->globals || args->jobs != 0 || args->with_sessions))
+        return err_set(
+            e, ERR_USAGE,
+            "--force, --dsn, --in-place, --globals, --jobs, --with-sessions go with --into");
     if (args->dsn == NULL &&
         (args->dsn_password_file != NULL || args->in_place || args->globals || args->jobs != 0))
         return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
@@ -220,9 +233,35 @@ static bool find_server(struct call *call, struct restore_server *out, char **pa
     return true;
 }
 
+/* False when it was about something else. */
+static bool tell_bundles(struct call *call, const struct restore_into_options *o,
+                         const struct restore_into_result *r)
+{
+    if (strncmp(o->place, "bundle", 6) != 0)
+        return false;
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "place", o->place);
+        json_set_text(line, "into", o->into);
+        json_set_u64(line, "files", r->files);
+        json_set_u64(line, "bytes", r->bytes);
+        json_set_u64(line, "sessions_left_out", r->dropped);
+        output_json(call->out, line);
+    }
+    output_note(call->out, "Restored %llu bundle%s into %s", (unsigned long long)r->files,
+                plural(r->files), o->into);
+    if (r->dropped > 0)
+        output_note(call->out, "%llu session%s left out; --with-sessions brings them back",
+                    (unsigned long long)r->dropped, r->dropped == 1 ? " was" : "s were");
+    return true;
+}
+
 static void tell_into(struct call *call, const struct restore_into_options *o,
                       const struct restore_into_result *r)
 {
+    if (tell_bundles(call, o, r))
+        return;
     if (call->out->json) {
         json_t *line = json_message("summary");
 
@@ -268,7 +307,8 @@ static bool run_into(struct call *call, struct err *e)
         !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
         return false;
     if (sub == NULL)
-        return err_set(e, ERR_USAGE, "--into needs SNAPSHOT:/sqlite/NAME or :/postgres/NAME");
+        return err_set(e, ERR_USAGE,
+                       "--into needs SNAPSHOT:/sqlite/NAME, :/postgres/NAME or :/bundle");
 
     const struct report report = progress_report(&view);
     const struct restore_into_options o = {.snapshot = snapshot,
@@ -276,6 +316,7 @@ static bool run_into(struct call *call, struct err *e)
                                            .place = sub,
                                            .into = has_server ? args->into : buf_string(&path),
                                            .force = args->force,
+                                           .with_sessions = args->with_sessions,
                                            .in_place = args->in_place && !has_part,
                                            .part = has_part ? &part : NULL,
                                            .server = has_server ? &server : NULL};
@@ -306,6 +347,43 @@ static bool run_of_set(struct call *call, struct err *e)
     return restore_set_call(call, &of_set, e);
 }
 
+/* --backup takes a backup as it is.  There -e is the environment, as in the POS service's program,
+ * for nothing is excluded. */
+static bool check_backup(const struct restore_args *args, const char **environment, struct err *e)
+{
+    struct restore_args rest = *args;
+
+    if (args->common.words.count > 0)
+        return err_set(e, ERR_USAGE, "a backup and a snapshot exclude each other");
+    if (args->exclude.count > 1 || (args->exclude.count == 1 && args->environment != NULL))
+        return err_set(e, ERR_USAGE, "one environment is enough");
+    *environment = args->exclude.count == 1 ? args->exclude.items[0] : args->environment;
+    rest.verify = false;
+    rest.exclude.count = 0;
+    return (is_free_of_choices(&rest) && !args->in_place && !args->plan && !args->apply &&
+            args->confirm_within == NULL && args->dsn == NULL && !args->force && !args->globals &&
+            args->jobs == 0 && !args->with_sessions && !part_args_are_given(&args->part)) ||
+           err_set(e, ERR_USAGE, "--backup goes with --environment, --verify and --yes only");
+}
+
+static bool run_backup(struct call *call, struct err *e)
+{
+    const struct restore_args *args = call->args;
+    const struct desk_args at = {.config_file = args->config, .remote = args->remote};
+    struct desk_restore w = {.id = args->backup, .verify = args->verify, .yes = args->yes};
+    AUTO(desk) struct desk *d = NULL;
+    bool is_done = false;
+
+    if (!check_backup(args, &w.environment, e) || !desk_open(call, &at, false, &d, e) ||
+        !desk_restore(d, &w, &is_done, e))
+        return false;
+    output_note(call->out, "%s", is_done ? "Restore completed successfully" : "Restore cancelled");
+    if (call->out->json)
+        output_json(call->out, json_pack("{s:s, s:b, s:s}", "message_type", "restored", "success",
+                                         is_done, "message", "Restore completed successfully"));
+    return true;
+}
+
 static bool run_restore(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
@@ -317,6 +395,12 @@ static bool run_restore(struct call *call, struct err *e)
     struct restore_result result = {0};
     struct progress_view view;
 
+    if (args->backup != NULL)
+        return run_backup(call, e);
+    if (args->common.words.count == 0)
+        return err_set(e, ERR_USAGE, "restore needs SNAPSHOT[:DIR], or --backup");
+    if (args->environment != NULL)
+        return err_set(e, ERR_USAGE, "--environment goes with --backup");
     if (is_of_set(args))
         return run_of_set(call, e);
     if (args->into != NULL)
@@ -365,12 +449,13 @@ const struct command command_restore = {
         "holdfast restore latest --target / --include /etc/nginx --verify\n"
         "holdfast restore latest --set shop --in-place --plan\n"
         "holdfast restore latest --set shop --in-place\n"
+        "holdfast restore --backup 0f3c5a7d9b1e2f40617283940a5b6c7d --verify\n"
         "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db\n"
+        "holdfast restore latest:/bundle --set shop --into /srv/app/backups\n"
         "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place\n"
         "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --table "
         "public.sale --as public.sale_before",
-    .words = "SNAPSHOT[:DIR]",
-    .words_min = 1,
+    .words = "[SNAPSHOT[:DIR]]",
     .words_max = 1,
     .options = restore_options,
     .args_size = sizeof(struct restore_args),

@@ -1,7 +1,10 @@
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/config_path.h"
+#include "cli/desk_tell.h"
 #include "cli/render.h"
 #include "cli/session.h"
+#include "codec/json.h"
 #include "job/job.h"
 
 enum stats_mode {
@@ -13,6 +16,7 @@ enum stats_mode {
 struct stats_args {
     struct common common;
     struct filter_args filter;
+    struct desk_args desk;
     int mode; /* enum stats_mode */
 };
 
@@ -23,6 +27,7 @@ static const struct option stats_options[] = {
     {"mode", 0, OPTION_CHOICE, offsetof(struct stats_args, mode), "MODE",
      "Measure both (default), restore-size or raw-data", NULL, NULL, mode_words},
     FILTER_OPTIONS_AND_SET(stats_args, filter),
+    DESK_OPTIONS(stats_args, desk),
     {0},
 };
 
@@ -148,6 +153,35 @@ static void tell(struct call *call, const struct restore_size *restore,
     }
 }
 
+/* It is about backups and not about a repository: a service is named, or no repository is and there
+ * is a configuration. */
+static bool is_of_backups(const struct stats_args *args, bool is_choice)
+{
+    const char *path = NULL;
+    struct err none;
+
+    if (is_choice || args->mode != MODE_DEFAULT)
+        return false;
+    return args->desk.remote.server != NULL ||
+           (args->common.repository == NULL && args->common.repository_file == NULL &&
+            config_path(args->desk.config_file, &path, &none));
+}
+
+static bool stats_of_backups(struct call *call, struct err *e)
+{
+    const struct stats_args *args = call->args;
+    AUTO(desk) struct desk *d = NULL;
+    AUTO(json) json_t *stats = NULL;
+
+    if (!desk_open(call, &args->desk, false, &d, e) || !desk_stats(d, &stats, e))
+        return false;
+    if (call->out->json)
+        output_json(call->out, json_pack("{s:O}", "stats", stats));
+    else
+        desk_tell_stats(call->out, stats);
+    return true;
+}
+
 static bool run_stats(struct call *call, struct err *e)
 {
     const struct stats_args *args = call->args;
@@ -161,6 +195,8 @@ static bool run_stats(struct call *call, struct err *e)
     struct restore_size restore = {0};
     struct repo_sizes raw = {0};
 
+    if (is_of_backups(args, is_choice))
+        return stats_of_backups(call, e);
     if (args->mode == MODE_RAW_DATA && is_choice)
         return err_set(e, ERR_USAGE,
                        "--mode raw-data measures the whole repository, not single "
@@ -174,10 +210,14 @@ static bool run_stats(struct call *call, struct err *e)
 
 const struct command command_stats = {
     .name = "stats",
-    .summary = "Show how large snapshots and the repository are",
+    .summary = "Show how large snapshots and the repository are, or how backups fare",
+    .details = "Where no repository is named: the success and size of backups, of this machine's "
+               "catalog or\nwith --server of a service.",
     .examples = "holdfast stats\n"
                 "holdfast stats latest\n"
-                "holdfast stats --mode raw-data --json",
+                "holdfast stats --mode raw-data --json\n"
+                "holdfast stats --server https://backup.example.org --token-file "
+                "/etc/holdfast/token",
     .words = "[SNAPSHOT]...",
     .words_max = WORDS_ANY,
     .options = stats_options,

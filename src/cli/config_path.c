@@ -19,6 +19,6 @@ bool config_path(const char *option, const char **path, struct err *e)
         }
     return err_set(e, ERR_USAGE,
                    "there is no configuration: neither %s in the working directory nor %s; name "
-                   "it with --config",
+                   "it with --config or --config-file",
                    places[0], places[1]);
 }

@@ -2,7 +2,9 @@
  * The parser.  A command line is read twice: first to find the command, which may stand
  * behind any option, then with the options of that command.  The first reading has to know
  * which options take a value without knowing the command; an option of one name is therefore
- * the same in every command that has it, which tests/cli/options_test.c checks.
+ * the same in every command that has it, which tests/cli/options_test.c checks.  Letters are not
+ * (-n NAME of create): one that stands before the command is read as most commands have it, and
+ * when the command's own reading differs the line is refused.
  */
 #include "cli/options.h"
 
@@ -289,8 +291,8 @@ static bool command_of_words(const char *first, const char *second, struct parse
     return p->command != NULL || unknown_command(buf_string(&name), &p->hint, e);
 }
 
-/* Find the command.  *name_words says of how many words its name is. */
-static bool find_command(int argc, char **argv, struct parsed *p, size_t *name_words, struct err *e)
+/* Find the command.  *is_named = false: an option stands for it. */
+static bool find_command(int argc, char **argv, struct parsed *p, bool *is_named, struct err *e)
 {
     struct scanner s = {.argc = argc, .argv = argv, .at = 1, .hint = &p->hint};
     const char *words[2] = {NULL, NULL};
@@ -308,9 +310,9 @@ static bool find_command(int argc, char **argv, struct parsed *p, size_t *name_w
             wants_help = wants_help || strcmp(t.option->name, "help") == 0;
             wants_version = wants_version || strcmp(t.option->name, "version") == 0;
         }
-    } while (t.kind != TOKEN_END);
+    } while (t.kind != TOKEN_END && count < (count == 0 || command_is_family(words[0]) ? 2 : 1));
 
-    *name_words = 0;
+    *is_named = false;
     if (count == 0) {
         p->command = wants_help ? &command_help : wants_version ? &command_version : NULL;
         return p->command != NULL || err_set(e, ERR_USAGE, "no command given");
@@ -319,7 +321,7 @@ static bool find_command(int argc, char **argv, struct parsed *p, size_t *name_w
         p->command = &command_help;
         return true;
     }
-    *name_words = command_is_family(words[0]) ? 2 : 1;
+    *is_named = true;
     return command_of_words(words[0], words[1], p, e);
 }
 
@@ -379,23 +381,37 @@ static size_t option_number(const struct command *command, const struct option *
     return n;
 }
 
-static bool read_arguments(struct scanner *s, size_t name_words, void *args, bool *is_given,
+/* The next word of the command's name, which the first reading found. */
+static bool pass_name(const char **name, const char *word, struct err *e)
+{
+    const size_t size = strcspn(*name, " ");
+
+    if (strlen(word) != size || strncmp(*name, word, size) != 0)
+        return err_set(e, ERR_USAGE, "write the options of %s behind it", *name);
+    *name += size + ((*name)[size] == ' ');
+    return true;
+}
+
+/* wants_name: the command was named, and not meant by an option. */
+static bool read_arguments(struct scanner *s, bool wants_name, void *args, bool *is_given,
                            struct err *e)
 {
     struct common *common = args;
+    const char *name = wants_name ? s->command->name : "";
     struct token t = {0};
 
     for (;;) {
         if (!scanner_next(s, &t, e))
             return false;
         if (t.kind == TOKEN_END)
-            return true;
+            return *name == '\0' || pass_name(&name, "", e);
         if (t.kind == TOKEN_OPTION) {
             is_given[option_number(s->command, t.option)] = true;
             if (!option_set(t.option, args, t.text, e))
                 return false;
-        } else if (name_words > 0) {
-            name_words--;
+        } else if (*name != '\0') {
+            if (!pass_name(&name, t.text, e))
+                return false;
         } else {
             strings_add(&common->words, t.text);
         }
@@ -417,10 +433,10 @@ static bool check_words(const struct command *c, const struct strings *words, st
 
 bool options_parse(int argc, char **argv, struct parsed *p, struct err *e)
 {
-    size_t name_words = 0;
+    bool is_named = false;
 
     *p = (struct parsed){0};
-    if (!find_command(argc, argv, p, &name_words, e))
+    if (!find_command(argc, argv, p, &is_named, e))
         return false;
     assert(p->command != NULL);
     p->args = mem_new(p->command->args_size);
@@ -430,7 +446,7 @@ bool options_parse(int argc, char **argv, struct parsed *p, struct err *e)
     struct scanner s = {
         .argc = argc, .argv = argv, .at = 1, .command = p->command, .hint = &p->hint};
 
-    if (!read_arguments(&s, name_words, p->args, is_given, e))
+    if (!read_arguments(&s, is_named, p->args, is_given, e))
         return false;
     if (common->help || common->version)
         return true;

@@ -162,16 +162,18 @@ void output_item_warning(struct output *o, const char *path, const char *sentenc
     tell_item(o, "warning", NULL, path, sentence);
 }
 
-void output_failure(struct output *o, int status, const char *sentence, const char *hint)
+void output_failure(struct output *o, const struct output_failure *f)
 {
     AUTO(buf) struct buf safe = {0};
 
     if (o->json) {
-        json_t *line = json_pack("{s:s, s:i, s:o}", "message_type", "exit_error", "code", status,
-                                 "message", json_from_text(sentence));
+        json_t *line = json_pack("{s:s, s:i, s:o}", "message_type", "exit_error", "code", f->status,
+                                 "message", json_from_text(f->sentence));
 
-        if (hint != NULL)
-            (void)json_object_set_new(line, "hint", json_from_text(hint)); /* cannot fail */
+        if (f->is_opening)
+            (void)json_object_set_new(line, "opening", json_true()); /* cannot fail */
+        if (f->hint != NULL)
+            (void)json_object_set_new(line, "hint", json_from_text(f->hint)); /* cannot fail */
         output_json_err(o, line);
         return;
     }
@@ -179,9 +181,9 @@ void output_failure(struct output *o, int status, const char *sentence, const ch
     (void)fflush(o->out); /* as in output_item_error() */
     hide_bar(o);
     (void)fprintf(o->err, "%sholdfast:%s %s\n", o->has_color ? COLOR_RED : "",
-                  o->has_color ? COLOR_RESET : "", printable(sentence, &safe));
-    if (hint != NULL)
-        (void)fprintf(o->err, "hint: %s\n", hint);
+                  o->has_color ? COLOR_RESET : "", printable(f->sentence, &safe));
+    if (f->hint != NULL)
+        (void)fprintf(o->err, "hint: %s\n", f->hint);
     pthread_mutex_unlock(&o->lock);
 }
 

@@ -55,8 +55,14 @@ void output_item_error(struct output *o, const char *during, const char *path,
 /* An item is not quite as it should be; the run counts as good.  path is path text or NULL. */
 void output_item_warning(struct output *o, const char *path, const char *sentence);
 
-/* The failure that ends the program; hint may be NULL. */
-void output_failure(struct output *o, int status, const char *sentence, const char *hint);
+/* The failure that ends the program. */
+struct output_failure {
+    int status;
+    bool is_opening; /* the repository could not be opened */
+    const char *sentence;
+    const char *hint; /* or NULL */
+};
+void output_failure(struct output *o, const struct output_failure *f);
 
 /* Draw the last line of the terminal, or with an empty line remove it. */
 void output_bar(struct output *o, const char *line);

@@ -8,8 +8,9 @@
 #include "repo/repo.h"
 
 struct prune_choice {
-    bool is_dry_run, empties_trash;
-    char *max_unused; /* percent, or NULL */
+    bool is_dry_run, empties_trash, extends_locks;
+    bool keeps_locked, hides_locked; /* neither: what the store's options say */
+    char *max_unused;                /* percent, or NULL */
     uint64_t max_repack_bytes;
 };
 

@@ -184,6 +184,8 @@ json_t *json_snapshot(const struct snapshot *s)
     json_set_text(o, "program_version", s->program == NULL ? "" : s->program);
     if (s->has_original)
         json_set_hash(o, "original", &s->original);
+    if (s->job != NULL)
+        json_set_text(o, "job", s->job);
     if (s->incomplete_count > 0)
         json_set_u64(o, "incomplete", s->incomplete_count);
     json_set(o, "summary", json_counts(&s->counts));

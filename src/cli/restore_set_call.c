@@ -177,8 +177,9 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
 }
 
 static bool run(struct call *call, struct session *s, const struct restore_set_args *args,
-                struct restore_set_options *o, struct err *e)
+                struct restore_set_options *o, bool *is_begun, struct err *e)
 {
+    bool is_wanted = false;
     AUTO(restore_set_plan) struct restore_set_plan plan = {0};
     struct restore_set_result result = {0};
     struct progress_view view;
@@ -188,7 +189,16 @@ static bool run(struct call *call, struct session *s, const struct restore_set_a
     tell_plan(call, o, &plan);
     if (args->plan_only)
         return true;
-    if (!ask_first(call, args, e) || !progress_init(&view, call->out, PROGRESS_RESTORE, e))
+    if (args->agree != NULL && !args->yes) {
+        if (!output_flush(call->out, e) || !args->agree(call, &is_wanted, e))
+            return false;
+        if (!is_wanted)
+            return true;
+    } else if (!ask_first(call, args, e)) {
+        return false;
+    }
+    *is_begun = true;
+    if (!progress_init(&view, call->out, PROGRESS_RESTORE, e))
         return false;
 
     const struct report report = progress_report(&view);
@@ -203,20 +213,29 @@ static bool run(struct call *call, struct session *s, const struct restore_set_a
 bool restore_set_call(struct call *call, const struct restore_set_args *args, struct err *e)
 {
     AUTO(config) struct config *c = NULL;
+    const char *path = NULL;
+    bool is_begun = false;
+
+    if (args->filter->set == NULL)
+        return err_set(e, ERR_USAGE, "restore --in-place needs --set, or --into and a database");
+    call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
+    return config_path(args->config, &path, e) && config_load(path, &c, e) &&
+           restore_set_from(call, c, args, &is_begun, e);
+}
+
+bool restore_set_from(struct call *call, const struct config *c,
+                      const struct restore_set_args *args, bool *is_begun, struct err *e)
+{
     AUTO(session) struct session s = {0};
     AUTO(snapshot) struct snapshot *snapshot = NULL;
     AUTO(mem) char *sub = NULL;
     const struct config_set *set = NULL;
-    const char *path = NULL;
     int64_t confirm_ms = 0;
 
-    if (args->filter->set == NULL)
-        return err_set(e, ERR_USAGE, "restore --in-place needs --set, or --into and a database");
     if (args->confirm_within != NULL && !parse_timeout(args->confirm_within, &confirm_ms, e))
         return err_wrap(e, "--confirm-within");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, args->filter->set, &set, e) ||
+    if (!config_find_set(c, args->filter->set, &set, e) ||
         !set_open_snapshot(call, set, args->selector, args->filter, &s, &snapshot, &sub, e))
         return false;
     if (snapshot->set == NULL || strcmp(snapshot->set, set->name) != 0)
@@ -232,5 +251,5 @@ bool restore_set_call(struct call *call, const struct restore_set_args *args, st
                                     .tell = on_step,
                                     .tell_arg = call};
 
-    return run(call, &s, args, &o, e);
+    return run(call, &s, args, &o, is_begun, e);
 }

@@ -68,7 +68,7 @@ static void set_limit(int kib, uint64_t *limit)
 bool session_store_options(struct call *call, struct store_options *out, struct err *e)
 {
     const struct common *c = call->common;
-    struct store_options o = {.secrets = &call->secrets};
+    struct store_options o = {.secrets = call->secrets};
 
     call->stage = STAGE_SECRET;
     for (const char *const *at = c->configured_options; at != NULL && *at != NULL; at++)
@@ -83,11 +83,25 @@ bool session_store_options(struct call *call, struct store_options *out, struct 
     return true;
 }
 
+/* Two programs that ask for a password at once would confuse whoever is asked. */
+static bool get_secret(struct call *call, struct secret *out, struct err *e)
+{
+    if (call->asking == NULL)
+        return secret_get(call, out, e);
+    pthread_mutex_lock(call->asking);
+
+    const bool is_got = secret_get(call, out, e);
+
+    pthread_mutex_unlock(call->asking);
+    return is_got;
+}
+
 bool session_open(struct call *call, struct session *out, struct err *e)
 {
     struct store_options options;
     AUTO(session) struct session s = {0};
     AUTO(secret) struct secret secret = {0};
+    AUTO(buf) struct buf folder = {0};
     const char *url = NULL;
 
     if (!session_place(call, &url, e) || !session_store_options(call, &options, e))
@@ -97,7 +111,7 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     if (!store_open(url, &options, &s.store, e))
         return err_wrap(e, "open repository %s", session_shown(url));
     s.store = nearby_store(call, url, s.store);
-    if (!secret_get(call, &secret, e))
+    if (!get_secret(call, &secret, e))
         return false;
     call->stage = STAGE_UNLOCK;
 
@@ -106,6 +120,8 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     if (!repo_open(s.store, &unlock, &s.repo, e))
         return err_wrap(e, "open repository %s", session_shown(url));
     tell_mended(call, s.repo);
+    if (nearby_folder(call, url, &folder))
+        repo_keep_locks_in(s.repo, buf_string(&folder));
     call->stage = STAGE_WORK;
     out->repo = TAKE(s.repo);
     out->store = TAKE(s.store);

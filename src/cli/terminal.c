@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <strings.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -75,17 +76,34 @@ static bool is_yes_text(const char *answer)
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-bool terminal_confirm(const char *question, bool *is_yes, struct err *e)
+static bool ask_line(const char *question, const char *choice, char *answer, size_t room,
+                     struct err *e)
 {
     AUTO(fd) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    char answer[16];
 
     if (fd < 0)
         return err_set(e, ERR_NOT_FOUND, "there is no terminal to ask");
-    if (!fd_write(fd, slice_string(question), e) || !fd_write(fd, slice_string(" [y/N] "), e) ||
-        !read_line(fd, answer, sizeof(answer), e))
+    return fd_write(fd, slice_string(question), e) && fd_write(fd, slice_string(choice), e) &&
+           read_line(fd, answer, room, e);
+}
+
+bool terminal_confirm(const char *question, bool *is_yes, struct err *e)
+{
+    char answer[16];
+
+    if (!ask_line(question, " [y/N] ", answer, sizeof(answer), e))
         return false;
     *is_yes = is_yes_text(answer);
+    return true;
+}
+
+bool terminal_agree(const char *question, bool *is_yes, struct err *e)
+{
+    char answer[64];
+
+    if (!ask_line(question, " (yes/no): ", answer, sizeof(answer), e))
+        return false;
+    *is_yes = strcasecmp(answer, "yes") == 0;
     return true;
 }
 

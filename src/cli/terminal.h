@@ -19,6 +19,10 @@ MUST_CHECK bool terminal_ask(const char *prompt, char *answer, size_t room, stru
  * ERR_CANCELLED after a signal. */
 MUST_CHECK bool terminal_confirm(const char *question, bool *is_yes, struct err *e);
 
+/* Ask before something that cannot be taken back: only the whole word "yes" is one, in any case.
+ * Fails as terminal_confirm() does. */
+MUST_CHECK bool terminal_agree(const char *question, bool *is_yes, struct err *e);
+
 /* Whether somebody has answered meanwhile, and what.  Does not wait. */
 enum terminal_answer { TERMINAL_SILENT, TERMINAL_YES, TERMINAL_NO };
 enum terminal_answer terminal_listen(void);

@@ -27,6 +27,11 @@ void json_reader_auto(struct json_reader *r)
     buf_done(&r->text);
 }
 
+void json_reader_like_python(struct json_reader *r)
+{
+    r->is_python = true;
+}
+
 void json_reader_limit(struct json_reader *r, size_t limit)
 {
     r->budget = limit;
@@ -157,6 +162,38 @@ static bool keep_character(struct json_reader *r, uint32_t c, struct err *e)
     return keep_text(r, bytes, size, e);
 }
 
+static bool read_escape(struct json_reader *r, struct err *e);
+
+/* Behind "\u", as Python does it: what makes no pair stays half a character. */
+static bool read_unicode_loosely(struct json_reader *r, struct err *e)
+{
+    uint32_t c;
+
+    if (!read_unit(r, &c, e))
+        return false;
+    while (c >= 0xd800 && c <= 0xdbff) {
+        uint32_t low;
+        int next;
+
+        if (!peek(r, &next, e))
+            return false;
+        if (next != '\\')
+            break;
+        if (!pass(r, 1, e) || !peek(r, &next, e))
+            return false;
+        if (next != 'u')
+            return keep_character(r, c, e) && read_escape(r, e);
+        if (!pass(r, 1, e) || !read_unit(r, &low, e))
+            return false;
+        if (low >= 0xdc00 && low <= 0xdfff)
+            return keep_character(r, 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00)), e);
+        if (!keep_character(r, c, e))
+            return false;
+        c = low;
+    }
+    return keep_character(r, c, e);
+}
+
 /* Behind "\u". */
 static bool read_unicode(struct json_reader *r, struct err *e)
 {
@@ -198,7 +235,7 @@ static bool read_escape(struct json_reader *r, struct err *e)
     if (!peek(r, &c, e))
         return false;
     if (c == 'u')
-        return pass(r, 1, e) && read_unicode(r, e);
+        return pass(r, 1, e) && (r->is_python ? read_unicode_loosely(r, e) : read_unicode(r, e));
     found = c > 0 ? strchr(from, c) : NULL;
     if (found == NULL)
         return wrong(r, "no such escape", e);
@@ -239,7 +276,8 @@ static bool read_text(struct json_reader *r, struct err *e)
     }
     if (!pass(r, 1, e))
         return false;
-    return utf8_is_valid(buf_slice(&r->text)) || wrong(r, "the text before it is not UTF-8", e);
+    return r->is_python || utf8_is_valid(buf_slice(&r->text)) ||
+           wrong(r, "the text before it is not UTF-8", e);
 }
 
 /* Numbers and words */
@@ -279,22 +317,6 @@ static bool read_one_of(struct json_reader *r, const char *these, bool *did, str
     return keep_text(r, &byte, 1, e) && pass(r, 1, e);
 }
 
-static bool read_number(struct json_reader *r, struct err *e)
-{
-    bool did;
-
-    buf_clear(&r->text);
-    if (!read_one_of(r, "-", &did, e) || !read_one_of(r, "0", &did, e))
-        return false;
-    if (!did && !read_digits(r, e))
-        return false;
-    if (!read_one_of(r, ".", &did, e) || (did && !read_digits(r, e)))
-        return false;
-    if (!read_one_of(r, "eE", &did, e))
-        return false;
-    return !did || (read_one_of(r, "+-", &did, e) && read_digits(r, e));
-}
-
 static bool read_word(struct json_reader *r, const char *word, struct err *e)
 {
     for (; *word != '\0'; word++) {
@@ -308,6 +330,30 @@ static bool read_word(struct json_reader *r, const char *word, struct err *e)
             return false;
     }
     return true;
+}
+
+static bool read_number(struct json_reader *r, struct err *e)
+{
+    bool did;
+
+    buf_clear(&r->text);
+    if (!read_one_of(r, "-", &did, e))
+        return false;
+    if (did && r->is_python) {
+        if (!read_one_of(r, "I", &did, e))
+            return false;
+        if (did)
+            return keep_text(r, "nfinity", 7, e) && read_word(r, "nfinity", e);
+    }
+    if (!read_one_of(r, "0", &did, e))
+        return false;
+    if (!did && !read_digits(r, e))
+        return false;
+    if (!read_one_of(r, ".", &did, e) || (did && !read_digits(r, e)))
+        return false;
+    if (!read_one_of(r, "eE", &did, e))
+        return false;
+    return !did || (read_one_of(r, "+-", &did, e) && read_digits(r, e));
 }
 
 /* Structure */
@@ -330,6 +376,13 @@ static bool begin_group(struct json_reader *r, bool is_object, struct err *e)
     r->depth++;
     r->state = STATE_FIRST;
     return pass(r, 1, e);
+}
+
+/* A number that is a word. */
+static bool read_number_word(struct json_reader *r, const char *word, struct err *e)
+{
+    buf_clear(&r->text);
+    return keep_text(r, word, strlen(word), e) && read_word(r, word, e);
 }
 
 static bool read_value(struct json_reader *r, int c, enum json_token *out, struct err *e)
@@ -356,6 +409,8 @@ static bool read_value(struct json_reader *r, int c, enum json_token *out, struc
         *out = JSON_TOKEN_NUMBER;
         if (c == '-' || (c >= '0' && c <= '9'))
             return read_number(r, e);
+        if (r->is_python && (c == 'N' || c == 'I'))
+            return read_number_word(r, c == 'N' ? "NaN" : "Infinity", e);
         return wrong(r, c < 0 ? "the document ends early" : "a value is missing", e);
     }
 }

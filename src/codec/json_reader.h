@@ -39,6 +39,7 @@ struct json_reader {
     struct buf *capture; /* gets every byte that is passed, or NULL */
     size_t budget;       /* bytes that text and capture may still take */
     bool is_raw;         /* texts are passed, not decoded */
+    bool is_python;      /* see json_reader_like_python() */
     int state;
     size_t depth;
     uint8_t is_object[JSON_DEPTH_MAX / 8]; /* one bit for each depth */
@@ -64,6 +65,13 @@ MUST_CHECK bool json_reader_raw(struct json_reader *r, struct buf *out, struct e
 
 /* Pass one whole value of any length; bytes in its texts may be anything. */
 MUST_CHECK bool json_reader_skip(struct json_reader *r, struct err *e);
+
+/*
+ * Take what Python's json module takes: NaN, Infinity and -Infinity are numbers, and \u escapes may
+ * be halves of a character, each of which comes as the three bytes that UTF-8 would have for it.
+ * The caller knows that the document is UTF-8.
+ */
+void json_reader_like_python(struct json_reader *r);
 
 /* json_read_fn over a struct slice, which loses what is read. */
 bool json_read_slice(void *arg, uint8_t *to, size_t room, size_t *got, struct err *e);

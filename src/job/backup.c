@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/backup_former.h"
 #include "job/backup_run.h"
 #include "job/ticker.h"
 
@@ -94,6 +95,8 @@ static void add_paths(struct snapshot *s, const struct backup_options *o)
 {
     if (o->set != NULL) {
         s->set = mem_string(o->set->name);
+        s->configuration = o->configuration == NULL ? NULL : mem_string(o->configuration);
+        s->job = o->job == NULL ? NULL : mem_string(o->job);
         for (size_t i = 0; i < o->set->files_count; i++)
             add_path(s, NULL, o->set->files[i].name);
         for (size_t i = 0; i < o->set->member_count; i++)
@@ -175,6 +178,37 @@ static bool find_parent(struct repo *r, const struct backup_options *o, const st
     return true;
 }
 
+struct parent_search {
+    struct repo *repo;
+    const struct backup_options *options;
+    const struct snapshot *now;
+    struct snapshot **out;
+};
+
+static bool search_parent(void *arg, struct err *e)
+{
+    const struct parent_search *p = arg;
+
+    return find_parent(p->repo, p->options, p->now, p->out, e);
+}
+
+/* Find the parent, and beside that load the index. */
+static bool begin(struct repo *r, const struct backup_options *o, struct snapshot *now,
+                  struct snapshot **before, struct err *e)
+{
+    struct parent_search p = {r, o, now, before};
+    AUTO(aside) struct aside search = {0};
+
+    aside_start(&search, r, search_parent, &p);
+    if (!repo_load_index(r, e) || !aside_end(&search, e))
+        return false;
+    if (*before != NULL) {
+        now->has_parent = true;
+        now->parent = (*before)->id;
+    }
+    return true;
+}
+
 static bool run_source(struct backup_run *run, const struct backup_options *o, struct err *e)
 {
     if (o->stream_fd >= 0)
@@ -189,6 +223,7 @@ static bool run_source(struct backup_run *run, const struct backup_options *o, s
         set.time_ns = run->snapshot->time_ns;
         set.scan_started_ns = run->snapshot->scan_started_ns;
         set.threads = threads;
+        spool_feeds_attach(&set, run->repo);
         return set_backup(&set, &run->sink, e);
     }
 
@@ -219,6 +254,25 @@ static void take_counts(struct backup_run *run, const struct writer_stats *w)
     s->ended_ns = clock_now_ns();
 }
 
+static bool number_snapshot(void *arg, struct err *e)
+{
+    struct backup_run *run = arg;
+
+    return snapshot_number(run->repo, run->snapshot, e);
+}
+
+/* Store what is left; the snapshot gets its number meanwhile. */
+static bool finish(struct backup_run *run, const struct backup_options *o,
+                   struct writer_stats *stats, struct err *e)
+{
+    AUTO(aside) struct aside numbering = {0};
+
+    if (o->is_dry_run)
+        return writer_finish(run->writer, stats, e);
+    aside_start(&numbering, run->repo, number_snapshot, run);
+    return writer_finish(run->writer, stats, e) && aside_end(&numbering, e);
+}
+
 /* Push the source through sink, workers and assembler until everything is durable. */
 static bool store_all(struct backup_run *run, const struct backup_options *o,
                       struct writer_stats *stats, struct err *e)
@@ -242,7 +296,7 @@ static bool store_all(struct backup_run *run, const struct backup_options *o,
         assert(run->is_complete);
     run->is_source_failure = !ok && is_drained && !atomic_load(&run->has_failed);
     ok = ok && is_drained && !atomic_load(&run->has_failed);
-    return ok && writer_finish(run->writer, stats, e);
+    return ok && finish(run, o, stats, e);
 }
 
 static bool confirm(struct backup_run *run, bool *is_safe, struct err *e)
@@ -257,7 +311,7 @@ static bool commit(struct backup_run *run, bool *is_safe, struct err *e)
 
     s->tree = run->root;
     backup_run_close_list(run);
-    if (!snapshot_put(run->repo, s, e))
+    if (!snapshot_put_numbered(run->repo, s, e))
         return false;
     if (!confirm(run, is_safe, e)) {
         /* When this fails too, what is left is a prepared snapshot, which check calls litter. */
@@ -314,8 +368,29 @@ static bool attempt(struct backup_run *run, const struct backup_options *o,
         return true;
     if (!commit(run, is_safe, e))
         return false;
+    repo_lock_stats(run->repo, &out->locks);
     out->snapshot = run->snapshot->id;
     out->is_committed = *is_safe;
+    return true;
+}
+
+/* What a former attempt at the same job committed. */
+static bool find_former(struct repo *r, const struct backup_options *o, struct backup_result *out,
+                        bool *is_found, struct err *e)
+{
+    AUTO(snapshot_list) struct snapshot_list all = {0};
+    const struct snapshot *made;
+
+    *is_found = false;
+    if (!backup_former_is_wanted(o))
+        return true;
+    if (!snapshot_load_all(r, 1u << SNAPSHOT_COMMITTED, damage_ignored, NULL, &all, e))
+        return false;
+    made = backup_former_find(&all, o);
+    if (made == NULL)
+        return true;
+    backup_former_result(made, out);
+    *is_found = true;
     return true;
 }
 
@@ -323,19 +398,20 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
                 struct backup_result *out, struct err *e)
 {
     const int64_t started_ns = clock_now_ns();
+    bool is_found = false;
 
+    if (!find_former(r, o, out, &is_found, e))
+        return false;
+    if (is_found)
+        return true;
     for (int round = 0; round < BACKUP_ROUNDS; round++) {
         AUTO(snapshot) struct snapshot *now = describe(o, started_ns);
         AUTO(snapshot) struct snapshot *before = NULL;
         struct backup_result result = {0};
         bool is_safe;
 
-        if (!find_parent(r, o, now, &before, e))
+        if (!begin(r, o, now, &before, e))
             return false;
-        if (before != NULL) {
-            now->has_parent = true;
-            now->parent = before->id;
-        }
 
         struct backup_run run = {.sink = {&backup_sink_ops},
                                  .repo = r,

@@ -49,25 +49,6 @@ static const struct field repository_fields[] = {
 };
 
 #undef AT
-#define AT(member) offsetof(struct retention, member)
-
-static const struct field retention_fields[] = {
-    {"last", FIELD_KEEP, AT(last)},
-    {"hourly", FIELD_KEEP, AT(hourly)},
-    {"daily", FIELD_KEEP, AT(daily)},
-    {"weekly", FIELD_KEEP, AT(weekly)},
-    {"monthly", FIELD_KEEP, AT(monthly)},
-    {"yearly", FIELD_KEEP, AT(yearly)},
-    {"within", FIELD_DURATION, AT(within)},
-    {"within_hourly", FIELD_DURATION, AT(within_hourly)},
-    {"within_daily", FIELD_DURATION, AT(within_daily)},
-    {"within_weekly", FIELD_DURATION, AT(within_weekly)},
-    {"within_monthly", FIELD_DURATION, AT(within_monthly)},
-    {"within_yearly", FIELD_DURATION, AT(within_yearly)},
-    {0},
-};
-
-#undef AT
 #define AT(member) offsetof(struct config_notify, member)
 
 static const struct field notify_fields[] = {
@@ -79,7 +60,7 @@ static const struct field notify_fields[] = {
 /* A set and those of its keys that need more than a row. */
 struct set_reading {
     struct config_set set;
-    const struct node *sources, *retention, *notify, *health_checks;
+    const struct node *sources, *retention, *schedule, *notify, *health_checks;
     struct texts repositories;
 };
 
@@ -95,9 +76,12 @@ static const struct field set_fields[] = {
     {"required_repositories", FIELD_NUMBER, AT(set.required_repositories)},
     {"retention", FIELD_NODE, AT(retention)},
     {"on_error", FIELD_CHOICE, AT(set.on_error), false, on_error_words},
-    {"schedule", FIELD_TEXT, AT(set.schedule)},
+    {"schedule", FIELD_NODE, AT(schedule)},
     {"drill", FIELD_TEXT, AT(set.drill)},
     {"notify", FIELD_NODE, AT(notify)},
+    {"tags", FIELD_TEXTS, AT(set.tags)},
+    {"hosts", FIELD_TEXTS, AT(set.hosts)},
+    {"backup_config", FIELD_TEXT, AT(set.backup_config)},
     {"health_checks", FIELD_NODE, AT(health_checks)},
     {0},
 };
@@ -152,19 +136,6 @@ static bool check_name(const struct config_reader *r, const struct node *n, stru
     return true;
 }
 
-static bool read_retention(const struct config_reader *r, const struct node *n,
-                           struct retention *out, struct err *e)
-{
-    if (n == NULL)
-        return true;
-    if (!fields_read(r, n, "retention", retention_fields, out, e))
-        return false;
-    if (retention_is_empty(out))
-        return CONFIG_FAIL(r, n->line, e,
-                           "retention has no rule that keeps a snapshot, such as daily: 7");
-    return true;
-}
-
 static bool read_repository(const struct config_reader *r, const struct node *n,
                             struct config_repository *out, struct err *e)
 {
@@ -177,7 +148,7 @@ static bool read_repository(const struct config_reader *r, const struct node *n,
     if (!repository_check(one->url, e))
         return config_place(r, node_find(n, "url")->line, "url", e);
     if (!secret_check(r, n, &one->secret, true, e) ||
-        !read_retention(r, g.retention, &one->retention, e))
+        !retention_read(r, g.retention, &one->retention, &one->limits, e))
         return false;
     one->name = arena_string(r->arena, slice_string(n->key));
     *out = *one;
@@ -295,16 +266,6 @@ static bool read_health_checks(const struct config_reader *r, const struct node 
     return true;
 }
 
-static bool check_times(const struct config_reader *r, const struct node *n,
-                        const struct config_set *s, struct err *e)
-{
-    if (s->schedule != NULL && !cron_check(s->schedule, e))
-        return config_place(r, node_find(n, "schedule")->line, "schedule", e);
-    if (s->drill != NULL && strcmp(s->drill, "after_backup") != 0 && !cron_check(s->drill, e))
-        return config_place(r, node_find(n, "drill")->line, "drill is not after_backup", e);
-    return true;
-}
-
 static bool read_set(const struct config_reader *r, const struct node *n, struct config_set *out,
                      struct err *e)
 {
@@ -313,9 +274,13 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
     if (!check_name(r, n, e) || !fields_read(r, n, "a set", set_fields, &g, e) ||
         !sources_read(r, g.sources, &g.set, e) ||
         !resolve_repositories(r, node_find(n, "repositories"), &g.set, e) ||
-        !read_required(r, n, &g.set, e) || !read_retention(r, g.retention, &g.set.retention, e) ||
+        !read_required(r, n, &g.set, e) ||
+        !retention_read(r, g.retention, &g.set.retention, &g.set.limits, e) ||
+        !schedule_read(r, g.schedule, &g.set.schedule, e) ||
         !read_notify(r, g.notify, &g.set.notify, e) ||
-        !read_health_checks(r, g.health_checks, &g.set, e) || !check_times(r, n, &g.set, e))
+        !read_health_checks(r, g.health_checks, &g.set, e) ||
+        !drill_time_check(r, node_find(n, "drill"), e) || !tags_check(r, node_find(n, "tags"), e) ||
+        !backup_config_check(r, n, e))
         return false;
     *out = g.set;
     out->name = arena_string(r->arena, slice_string(n->key));
@@ -359,9 +324,8 @@ static bool read_top(const struct config_reader *r, const struct node *root, str
         return CONFIG_FAIL(r, root->line, e, "a configuration is a mapping, not %s",
                            node_kind_name(root->kind));
     if (!fields_read(r, root, "a configuration", top_fields, &top, e) ||
-        !check_catalog(r, root, top.catalog, e) ||
-        (top.serve != NULL && !config_expect(r, top.serve, NODE_MAPPING, e)) ||
-        !read_repositories(r, top.repositories, e) || !read_sets(r, top.sets, e))
+        !check_catalog(r, root, top.catalog, e) || !read_repositories(r, top.repositories, e) ||
+        !read_sets(r, top.sets, e) || !config_serve_read(r, top.serve, &c->serve, e))
         return false;
     c->state = top.state;
     c->catalog = top.catalog;
@@ -369,6 +333,7 @@ static bool read_top(const struct config_reader *r, const struct node *root, str
         c->state = arena_string(r->arena, slice_string(CONFIG_STATE));
     if (c->catalog == NULL)
         c->catalog = arena_string(r->arena, slice_string("sqlite"));
+    sources_settle(r);
     return true;
 }
 
@@ -408,23 +373,30 @@ static bool read_file(const char *path, struct buf *out, struct err *e)
            err_set(e, ERR_USAGE, "it is longer than %zu bytes", DOCUMENT_SIZE_MAX);
 }
 
-bool config_load(const char *path, struct config **out, struct err *e)
+bool config_read(const char *name, struct slice text, struct config **out, struct err *e)
 {
     AUTO(config) struct config *c = mem_new(sizeof(*c));
     AUTO(document) struct document *d = NULL;
+    const struct config_reader r = {name, &c->arena, c};
+    struct err why = {0};
+
+    if (!document_read(text, &d, &why))
+        return err_set(e, ERR_USAGE, "%s:%s", name, why.text);
+    if (!read_top(&r, document_root(d), e))
+        return false;
+    c->path = arena_string(&c->arena, slice_string(name));
+    *out = TAKE(c);
+    return true;
+}
+
+bool config_load(const char *path, struct config **out, struct err *e)
+{
     AUTO(buf) struct buf text = {0};
-    const struct config_reader r = {path, &c->arena, c};
     struct err why = {0};
 
     if (!read_file(path, &text, &why))
         return err_set(e, ERR_USAGE, "configuration %s: %s", path, why.text);
-    if (!document_read(buf_slice(&text), &d, &why))
-        return err_set(e, ERR_USAGE, "%s:%s", path, why.text);
-    if (!read_top(&r, document_root(d), e))
-        return false;
-    c->path = arena_string(&c->arena, slice_string(path));
-    *out = TAKE(c);
-    return true;
+    return config_read(path, buf_slice(&text), out, e);
 }
 
 bool config_find_set(const struct config *c, const char *name, const struct config_set **out,
@@ -444,6 +416,14 @@ bool config_find_set(const struct config *c, const char *name, const struct conf
     return err_set(e, ERR_USAGE, "%s has no set \"%.100s\"%s", c->path, name, buf_string(&guess));
 }
 
+bool config_set_is_here(const struct config_set *set, const char *host)
+{
+    for (size_t i = 0; i < set->hosts.count; i++)
+        if (strcmp(set->hosts.items[i], host) == 0)
+            return true;
+    return set->hosts.count == 0;
+}
+
 static json_t *set_show(const struct config_set *s)
 {
     const struct set_reading g = {.set = *s};
@@ -459,7 +439,9 @@ static json_t *set_show(const struct config_set *s)
         json_array_append_new(list, json_string(s->repositories[i]->name));
     config_show(o, "repositories", list);
     if (!retention_is_empty(&s->retention))
-        config_show(o, "retention", fields_show(retention_fields, &s->retention));
+        config_show(o, "retention", retention_show(&s->retention, &s->limits));
+    if (s->schedule.cron != NULL)
+        config_show(o, "schedule", schedule_show(&s->schedule));
 
     json_t *rest = fields_show(set_fields, &g);
 
@@ -493,7 +475,7 @@ static json_t *repository_show(const struct config_repository *one)
     if (one->options.count > 0)
         config_show(o, "options", config_store_show(&one->options));
     if (!retention_is_empty(&one->retention))
-        config_show(o, "retention", fields_show(retention_fields, &one->retention));
+        config_show(o, "retention", retention_show(&one->retention, &one->limits));
     return o;
 }
 
@@ -514,5 +496,7 @@ json_t *config_json(const struct config *c, const struct config_set *only)
         if (only == NULL || only == &c->sets[i])
             config_show(sets, c->sets[i].name, set_show(&c->sets[i]));
     config_show(o, "sets", sets);
+    if (only == NULL)
+        config_show(o, "serve", config_serve_show(&c->serve));
     return o;
 }

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "job/retention.h"
 #include "repo/repo.h"
 #include "source/source.h"
 
@@ -32,9 +33,10 @@ struct config_secret {
 struct config_repository {
     const char *name;
     char *url;
-    struct config_secret secret; /* one member is set */
-    struct texts options;        /* of its store, as store_option_set() takes them */
-    struct retention retention;  /* instead of that of the sets; empty: as these say */
+    struct config_secret secret;    /* one member is set */
+    struct texts options;           /* of its store, as store_option_set() takes them */
+    struct retention retention;     /* instead of that of the sets; empty: as these say */
+    struct retention_limits limits; /* of that retention */
 };
 
 /* A file tree.  options has all but the patterns, which config_excludes() reads. */
@@ -66,11 +68,24 @@ struct config_command {
     struct texts check, apply;
 };
 
+/* Bundles that are pushed to the service. */
+struct config_bundle {
+    int keep;        /* how many a snapshot holds at least, when there were as many */
+    int names;       /* enum spool_names */
+    int time;        /* of names: 0 UTC, 1 local */
+    int form;        /* 0 any JSON, 1 the published form */
+    char *export_to; /* a folder that gets them in plain text too; or NULL */
+    uint64_t max_size;
+    int max_count;
+    char *spool; /* the folder where they wait: STATE/spool/SET */
+};
+
 enum config_source_kind {
     SOURCE_FILES,
     SOURCE_POSTGRES,
     SOURCE_SQLITE,
     SOURCE_COMMAND,
+    SOURCE_BUNDLE,
 };
 
 struct config_source {
@@ -81,6 +96,7 @@ struct config_source {
         struct config_postgres postgres;
         struct config_sqlite sqlite;
         struct config_command command;
+        struct config_bundle bundle;
     };
 };
 
@@ -93,6 +109,20 @@ struct config_notify {
     struct texts on_success, on_failure; /* "mailto:..." or "http(s)://..." */
 };
 
+/* What becomes of backups whose time passed while nothing ran. */
+enum run_missed {
+    MISSED_ONCE, /* the latest is made up for */
+    MISSED_SKIP, /* none is */
+    MISSED_ALL,  /* each is, as many as SCHEDULE_CATCH_UP_MAX */
+};
+
+struct config_schedule {
+    char *cron;        /* an expression that cron_parse() takes, or NULL: no schedule */
+    char *timezone;    /* a name that zone_open() takes */
+    int64_t jitter_ms; /* the run begins up to this much later */
+    int run_missed;    /* enum run_missed */
+};
+
 struct config_set {
     const char *name;
     struct config_source *sources;
@@ -101,12 +131,77 @@ struct config_set {
     size_t repository_count;    /* > 0 */
     int required_repositories;  /* how many must have a backup for its success, from 1 */
     struct retention retention; /* empty: everything is kept */
-    int on_error;               /* enum config_on_error */
-    char *schedule;             /* a cron expression, or NULL */
-    char *drill;                /* "after_backup", a cron expression, or NULL */
+    struct retention_limits limits;
+    int on_error; /* enum config_on_error */
+    struct config_schedule schedule;
+    char *drill; /* "after_backup", a cron expression in the zone of the schedule, or NULL */
     struct config_notify notify;
+    struct texts tags;   /* that its snapshots get */
+    struct texts hosts;  /* where its sources are; none: wherever this configuration is */
+    char *backup_config; /* JSON of the POS service (codec/pos_config.h) that it was made from */
     struct texts *health_checks; /* argument vectors */
     size_t health_check_count;
+};
+
+/* Either both files or self_signed: the service makes its own in the state folder. */
+struct config_tls {
+    char *certificate, *key; /* PEM */
+    bool self_signed;
+};
+
+enum config_mail_security {
+    MAIL_SECURITY_STARTTLS, /* demanded before anything is said */
+    MAIL_SECURITY_TLS,      /* from the first byte */
+    MAIL_SECURITY_NONE,     /* and no password then */
+};
+
+struct config_mail {
+    char *host, *from;
+    int port;            /* 0: the usual one of its security */
+    int security;        /* enum config_mail_security */
+    char *user;          /* or NULL */
+    char *password_file; /* or NULL */
+};
+
+/* What the service may reach inside although others name it. */
+struct config_outbound {
+    struct texts allowed; /* "host:port" */
+    char *ca_file;        /* instead of the system's, or NULL */
+};
+
+/* Pushed bundles: POST /backup. */
+struct config_bundle_listener {
+    char *set; /* one of sets */
+    struct texts listen;
+    bool without_token; /* from this machine only */
+};
+
+/* Where backup configurations of the API find what they do not say (job/pos_set.h). */
+struct config_pos {
+    char *database_url_file; /* holds DATABASE_URL; or NULL: there is no database */
+    char *upload_dir, *reports_dir, *exports_dir; /* or NULL */
+    char *key_file, *password_file;               /* of repositories: one of both is set */
+    struct texts roots;                           /* where local destinations may lie */
+};
+
+#define CONFIG_JOBS 2 /* the default of jobs */
+
+struct config_serve {
+    struct texts listen;          /* "127.0.0.1:8080"; never empty */
+    struct texts hosts;           /* names by which it may be asked, besides its addresses */
+    struct texts restore_targets; /* folders that the API may restore into */
+    struct texts proxies;         /* addresses whose word about the client is believed */
+    bool insecure_plain;          /* without TLS on addresses that others reach */
+    int jobs;                     /* at a time, from 1 */
+    bool has_tls, has_mail, has_bundle, has_pos;
+    struct config_tls tls;
+    struct config_mail mail;
+    struct config_outbound outbound;
+    char *webhook_secret_file;   /* or NULL */
+    char *catalog_password_file; /* of PostgreSQL, or NULL */
+    char *audit_syslog;          /* where records of the audit log go too, or NULL */
+    struct config_bundle_listener bundle;
+    struct config_pos pos;
 };
 
 /* Owns all that it points at, until config_free(). */
@@ -118,6 +213,7 @@ struct config {
     size_t repository_count; /* > 0 */
     struct config_set *sets;
     size_t set_count;
+    struct config_serve serve;
     struct arena arena;
 };
 
@@ -126,6 +222,9 @@ struct config {
  * A file that others than root and the caller may change is refused: it names programs to run.
  */
 MUST_CHECK bool config_load(const char *path, struct config **out, struct err *e);
+/* The same from memory; name stands in sentences for the file. */
+MUST_CHECK bool config_read(const char *name, struct slice text, struct config **out,
+                            struct err *e);
 void config_free(struct config *c); /* accepts NULL */
 void config_auto(struct config **c);
 
@@ -133,16 +232,22 @@ void config_auto(struct config **c);
 MUST_CHECK bool config_find_set(const struct config *c, const char *name,
                                 const struct config_set **out, struct err *e);
 
-/* "files", "postgres", "sqlite", "command". */
+/* Whether a host does the jobs of a set. */
+bool config_set_is_here(const struct config_set *set, const char *host);
+
+/* "files", "postgres", "sqlite", "command", "bundle". */
 const char *config_kind_name(enum config_source_kind kind);
+
+/* The source of pushed bundles that a set has, or NULL: there is one at most. */
+const struct config_bundle *config_set_bundle(const struct config_set *set);
 
 /* Add a file tree's patterns, those in files too; the files are read now. */
 MUST_CHECK bool config_excludes(const struct config_files *f, struct exclude *out, struct err *e);
 
 /*
  * The configuration with all defaults, as a document that config_load() takes: of all sets, or
- * of one (not NULL) and its repositories.  serve is not in it: nothing reads it.  Addresses of
- * notices end behind their host, since the rest of them may be a secret.
+ * of one (not NULL) and its repositories, without the service then.  Addresses of notices end
+ * behind their host, since the rest of them may be a secret.
  */
 json_t *config_json(const struct config *c, const struct config_set *only);
 

@@ -85,18 +85,43 @@ void config_show(json_t *o, const char *key, json_t *value);
 MUST_CHECK bool sources_read(const struct config_reader *r, const struct node *list,
                              struct config_set *out, struct err *e);
 json_t *source_show(const struct config_source *s);
+/* Once the state folder is known: where sources keep what is theirs. */
+void sources_settle(const struct config_reader *r);
 
 /* Options of a store, "NAME=VALUE" each; n may be NULL (config_store.c) */
 MUST_CHECK bool config_store_read(const struct config_reader *r, const struct node *n,
                                   struct texts *out, struct err *e);
 json_t *config_store_show(const struct texts *t);
 
+/* The service; n may be NULL, and the sets have been read (config_serve.c) */
+MUST_CHECK bool config_serve_read(const struct config_reader *r, const struct node *n,
+                                  struct config_serve *out, struct err *e);
+json_t *config_serve_show(const struct config_serve *s);
+
 /* At most one way to the secret is given, or exactly one. */
 MUST_CHECK bool secret_check(const struct config_reader *r, const struct node *n,
                              const struct config_secret *s, bool is_required, struct err *e);
 
+/* Schedules and retention (config_rules.c); n may be NULL: limits then have
+ * their defaults, and a schedule is left as it is. */
+MUST_CHECK bool retention_read(const struct config_reader *r, const struct node *n,
+                               struct retention *rules, struct retention_limits *limits,
+                               struct err *e);
+json_t *retention_show(const struct retention *rules, const struct retention_limits *limits);
+MUST_CHECK bool schedule_read(const struct config_reader *r, const struct node *n,
+                              struct config_schedule *out, struct err *e);
+json_t *schedule_show(const struct config_schedule *s);
+/* n: a scalar. */
+MUST_CHECK bool drill_time_check(const struct config_reader *r, const struct node *n,
+                                 struct err *e);
+
+/* Tags are separated by commas elsewhere; n may be NULL. */
+MUST_CHECK bool tags_check(const struct config_reader *r, const struct node *n, struct err *e);
+/* The backup_config of a set, if any, is valid and that of the set. */
+MUST_CHECK bool backup_config_check(const struct config_reader *r, const struct node *set,
+                                    struct err *e);
+
 /* Texts that have a form of their own: ERR_USAGE with a sentence (config_text.c) */
-MUST_CHECK bool cron_check(const char *text, struct err *e);
 MUST_CHECK bool notice_check(const char *place, struct err *e);
 /* Such a place as everybody may see it: of an address of http or https, whose path and query may
  * be secrets, the scheme and the host.  It is one that notice_check() takes. */

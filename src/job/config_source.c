@@ -9,10 +9,13 @@
 enum {
     JOBS_MAX = 64, /* connections; more would be an attack on the server */
     TIMEOUT_MS = 60000,
+    BUNDLES_KEPT = 30,
+    BUNDLES_WAITING = 10000,
 };
-#define OUTPUT_MAX ((uint64_t)64 << 20)
+#define BUNDLES_SIZE ((uint64_t)1 << 30)
+#define OUTPUT_MAX   ((uint64_t)64 << 20)
 
-#define AT(member) offsetof(struct config_source, member)
+#define AT(member)   offsetof(struct config_source, member)
 
 static const struct field files_fields[] = {
     {"name", FIELD_TEXT, AT(name)},
@@ -56,6 +59,22 @@ static const struct field command_fields[] = {
     {"max_output", FIELD_SIZE, AT(command.max_output)},
     {"check", FIELD_ARGV, AT(command.check)},
     {"apply", FIELD_ARGV, AT(command.apply)},
+    {0},
+};
+
+/* In the order of enum spool_names, and of the meanings of struct config_bundle. */
+static const char *const name_words[] = {"exact", "counted", NULL};
+static const char *const time_words[] = {"utc", "local", NULL};
+static const char *const form_words[] = {"any", "required", NULL};
+
+static const struct field bundle_fields[] = {
+    {"keep", FIELD_NUMBER, AT(bundle.keep)},
+    {"names", FIELD_CHOICE, AT(bundle.names), false, name_words},
+    {"time", FIELD_CHOICE, AT(bundle.time), false, time_words},
+    {"form", FIELD_CHOICE, AT(bundle.form), false, form_words},
+    {"export", FIELD_PATH, AT(bundle.export_to)},
+    {"max_size", FIELD_SIZE, AT(bundle.max_size)},
+    {"max_count", FIELD_NUMBER, AT(bundle.max_count)},
     {0},
 };
 
@@ -166,6 +185,19 @@ static bool check_command(const struct reading *g, struct err *e)
     return true;
 }
 
+static bool check_bundle(const struct reading *g, struct err *e)
+{
+    const struct config_bundle *b = &g->source->bundle;
+
+    if (b->keep < 1)
+        return CONFIG_FAIL(g->r, node_find(g->n, "keep")->line, e, "keep must be at least 1");
+    if (b->max_count < 1)
+        return CONFIG_FAIL(g->r, node_find(g->n, "max_count")->line, e,
+                           "max_count must be at least 1");
+    g->source->name = arena_string(g->r->arena, slice_string(BUNDLE_MEMBER));
+    return true;
+}
+
 /* In the order of enum config_source_kind. */
 static const struct {
     const char *name;
@@ -177,6 +209,7 @@ static const struct {
     {"postgres", "a source of kind postgres", postgres_fields, check_postgres},
     {"sqlite", "a source of kind sqlite", sqlite_fields, check_sqlite},
     {"command", "a source of kind command", command_fields, check_command},
+    {"bundle", "a source of kind bundle", bundle_fields, check_bundle},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -209,6 +242,9 @@ static struct config_source source_defaults(enum config_source_kind kind)
         s.postgres.globals = true;
     if (kind == SOURCE_COMMAND)
         s.command = (struct config_command){.timeout_ms = TIMEOUT_MS, .max_output = OUTPUT_MAX};
+    if (kind == SOURCE_BUNDLE)
+        s.bundle = (struct config_bundle){
+            .keep = BUNDLES_KEPT, .max_size = BUNDLES_SIZE, .max_count = BUNDLES_WAITING};
     return s;
 }
 
@@ -226,6 +262,9 @@ static bool check_name(const struct reading *g, const struct config_set *set, st
             return CONFIG_FAIL(
                 g->r, line, e,
                 "a file tree cannot be called \"%s\", which is where those sources go", s->name);
+    for (size_t i = 0; i < set->source_count && s->kind == SOURCE_BUNDLE; i++)
+        if (set->sources[i].kind == SOURCE_BUNDLE)
+            return CONFIG_FAIL(g->r, line, e, "a set has one source of kind bundle");
     for (size_t i = 0; i < set->source_count; i++)
         if (set->sources[i].kind == s->kind && strcmp(set->sources[i].name, s->name) == 0)
             return CONFIG_FAIL(g->r, line, e,
@@ -275,6 +314,30 @@ bool sources_read(const struct config_reader *r, const struct node *list, struct
         if (!read_source(r, n, out, e))
             return false;
     return true;
+}
+
+const struct config_bundle *config_set_bundle(const struct config_set *set)
+{
+    for (size_t i = 0; i < set->source_count; i++)
+        if (set->sources[i].kind == SOURCE_BUNDLE)
+            return &set->sources[i].bundle;
+    return NULL;
+}
+
+void sources_settle(const struct config_reader *r)
+{
+    const struct config *c = r->config;
+
+    for (size_t i = 0; i < c->set_count; i++)
+        for (size_t n = 0; n < c->sets[i].source_count; n++) {
+            struct config_source *s = &c->sets[i].sources[n];
+            AUTO(buf) struct buf path = {0};
+
+            if (s->kind != SOURCE_BUNDLE)
+                continue;
+            buf_printf(&path, "%s/spool/%s", c->state, c->sets[i].name);
+            s->bundle.spool = arena_string(r->arena, slice_string(buf_string(&path)));
+        }
 }
 
 json_t *source_show(const struct config_source *s)

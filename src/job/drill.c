@@ -205,7 +205,7 @@ static prove_fn *prover_of(const char *kind)
         const char *kind;
         prove_fn *fn;
     } provers[] = {
-        {"bundle", prove_nothing},    {"cfms", prove_nothing},  {"command", prove_command},
+        {"bundle", prove_bundle},     {"cfms", prove_nothing},  {"command", prove_command},
         {"postgres", prove_postgres}, {"sqlite", prove_sqlite},
     };
 
@@ -266,7 +266,9 @@ static bool prove_set(struct drill *d, struct err *e)
         buf_append_slice(&name, en.name);
         buf_printf(&path, "/%s", buf_string(&name));
         fn = prover_of(buf_string(&name));
-        if (fn != NULL && en.type == ENTRY_DIRECTORY
+        if (fn == prove_bundle && en.type == ENTRY_DIRECTORY
+                ? !prove(d, buf_string(&path), &en, fn, e)
+            : fn != NULL && en.type == ENTRY_DIRECTORY
                 ? !prove_kind(d, buf_string(&name), &en.subtree, fn, e)
                 : !prove(d, buf_string(&path), &en, prove_tree, e))
             return false;

@@ -38,6 +38,10 @@ bool prove_postgres(struct drill *d, const char *path, const struct entry *en,
 bool prove_command(struct drill *d, const char *path, const struct entry *en,
                    struct drill_member *m, struct err *e);
 
+/* All pushed bundles together: path is their folder. */
+bool prove_bundle(struct drill *d, const char *path, const struct entry *en, struct drill_member *m,
+                  struct err *e);
+
 /* The manifest beside a member's entry. */
 MUST_CHECK bool drill_read_manifest(struct drill *d, const char *path, struct buf *out,
                                     struct err *why);

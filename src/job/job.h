@@ -7,14 +7,28 @@
 #define JOB_JOB_H
 
 #include "job/config.h"
+#include "job/config_travel.h"
 #include "repo/repo.h"
 #include "source/source.h"
 
+#include "job/catalog_rebuild.h"
+#include "job/child.h"
+#include "job/dispatch.h"
 #include "job/drill.h"
 #include "job/open_set.h"
+#include "job/pos_first.h"
+#include "job/pos_place.h"
+#include "job/pos_set.h"
 #include "job/restore_into.h"
 #include "job/restore_set.h"
+#include "job/retention.h"
+#include "job/retention_run.h"
+#include "job/roster.h"
+#include "job/schedule.h"
+#include "job/sender.h"
+#include "job/spool.h"
 #include "job/stores.h"
+#include "job/timetable.h"
 
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
 struct progress {
@@ -59,18 +73,24 @@ struct backup_options {
     bool skip_if_unchanged;
     int level; /* as in writer_options */
     size_t pack_size;
-    int64_t time_ns; /* 0: now */
+    int64_t time_ns;           /* 0: now */
+    const char *configuration; /* of the set, for its snapshot (config_travel.h); or NULL */
+    const char *job;           /* of the set, for its snapshot; or NULL */
+    /* Another attempt at that job: a snapshot that a former one committed is the result. */
+    bool is_again;
 };
 
 struct backup_result {
     struct snapshot_counts counts;
     struct hash snapshot; /* zero for a dry run or skipped one */
     bool is_committed;
+    bool is_found;   /* by a former attempt at the job, whose figures these are */
     uint64_t errors; /* > 0: incomplete, exit status 3 */
     uint64_t frames, frames_verified;
     bool has_parent;
     struct hash parent;
     bool is_source_failure; /* set on failure: not the repository is to blame */
+    struct lock_stats locks;
 };
 
 /*

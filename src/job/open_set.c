@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/password.h"
+#include "job/spool.h"
 
 void open_set_free(struct open_set *s)
 {
@@ -89,8 +90,8 @@ struct command_options command_options_of(const struct config_source *c)
                                     .output_max = p->max_output};
 }
 
-static bool add_source(struct open_set *s, const struct config_source *c, const char *scratch,
-                       struct err *e)
+static bool add_source(struct open_set *s, const struct config_set *set,
+                       const struct config_source *c, const char *scratch, struct err *e)
 {
     struct member **next = &s->members[s->set.member_count];
     const struct sqlite_options sqlite = {
@@ -111,6 +112,10 @@ static bool add_source(struct open_set *s, const struct config_source *c, const 
         command = command_options_of(c);
         ok = command_member_new(&command, next, e);
         break;
+    case SOURCE_BUNDLE:
+        *next = bundle_member_new(spool_feed_new(set, &c->bundle), c->bundle.keep);
+        ok = true;
+        break;
     }
     s->set.member_count += ok ? 1 : 0;
     return ok;
@@ -130,7 +135,7 @@ bool open_set_new(const struct config_set *c, const char *scratch, struct open_s
                           .members = s->members,
                           .may_be_incomplete = c->on_error == ON_ERROR_INCOMPLETE};
     for (size_t i = 0; i < c->source_count; i++)
-        if (!add_source(s, &c->sources[i], scratch, e))
+        if (!add_source(s, c, &c->sources[i], scratch, e))
             return err_wrap(e, "set %s: %s %s", c->name, config_kind_name(c->sources[i].kind),
                             c->sources[i].name);
     if (!set_check(&s->set, e))

@@ -14,6 +14,7 @@
 
 #define SQLITE_PLACE   "sqlite/"
 #define POSTGRES_PLACE "postgres/"
+#define BUNDLE_PLACE   "bundle/"
 #define STAMP_MAX      40
 
 void restore_into_result_auto(struct restore_into_result *r)
@@ -229,11 +230,16 @@ bool restore_into_run(struct repo *r, const struct restore_into_options *o,
 
     if (!repo_load_index(r, e))
         return false;
+    if (is_set && (begins_with(o->place, BUNDLE_PLACE) || strcmp(o->place, "bundle") == 0))
+        return restore_into_bundles(r, o, out, e);
+    if (o->with_sessions)
+        return err_set(e, ERR_USAGE, "--with-sessions is for pushed bundles");
     if (is_set && begins_with(o->place, SQLITE_PLACE) &&
         !member_is_manifest(slice_string(o->place)))
         return into_file(r, o, e);
     if (is_set && begins_with(o->place, POSTGRES_PLACE) &&
         strchr(o->place + strlen(POSTGRES_PLACE), '/') == NULL)
         return into_server(r, o, out, e);
-    return err_set(e, ERR_USAGE, "/%s is no database in a snapshot of a set", o->place);
+    return err_set(e, ERR_USAGE, "/%s is no database and no bundle in a snapshot of a set",
+                   o->place);
 }

@@ -6,10 +6,9 @@
 const struct restore_source_ops *restore_source_ops_of(enum config_source_kind kind)
 {
     static const struct restore_source_ops *const ops[] = {
-        [SOURCE_FILES] = &restore_files_ops,
-        [SOURCE_POSTGRES] = &restore_postgres_ops,
-        [SOURCE_SQLITE] = &restore_sqlite_ops,
-        [SOURCE_COMMAND] = &restore_command_ops,
+        [SOURCE_FILES] = &restore_files_ops,   [SOURCE_POSTGRES] = &restore_postgres_ops,
+        [SOURCE_SQLITE] = &restore_sqlite_ops, [SOURCE_COMMAND] = &restore_command_ops,
+        [SOURCE_BUNDLE] = &restore_bundle_ops,
     };
 
     return ops[kind];
@@ -20,8 +19,11 @@ char *restore_source_place(const struct config_source *s)
     AUTO(buf) struct buf place = {0};
 
     if (s->kind != SOURCE_FILES)
-        buf_printf(&place, "%s/", config_kind_name(s->kind));
-    buf_printf(&place, "%s", s->name);
+        buf_printf(&place, "%s", config_kind_name(s->kind));
+    if (s->kind != SOURCE_FILES && s->kind != SOURCE_BUNDLE)
+        buf_put_u8(&place, '/');
+    if (s->kind != SOURCE_BUNDLE)
+        buf_printf(&place, "%s", s->name);
     return mem_string(buf_string(&place));
 }
 

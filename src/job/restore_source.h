@@ -42,12 +42,12 @@ struct restore_source_ops {
 };
 
 extern const struct restore_source_ops restore_files_ops, restore_sqlite_ops, restore_postgres_ops,
-    restore_command_ops;
+    restore_command_ops, restore_bundle_ops;
 
 /* The operations of a kind. */
 const struct restore_source_ops *restore_source_ops_of(enum config_source_kind kind);
 
-/* The place of a source in a snapshot, "postgres/shop"; owned by the caller. */
+/* The place of a source in a snapshot, "postgres/shop", "bundle"; owned by the caller. */
 char *restore_source_place(const struct config_source *s);
 
 /* A text of the note; ERR_CORRUPT when it is not there. */

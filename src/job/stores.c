@@ -3,88 +3,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/backup_former.h"
 #include "job/job.h"
 
 enum { PREFIX_MIN = 4 }; /* digits of an id */
-
-/* Opening */
-
-static void close_store(struct set_store *s)
-{
-    repo_close(TAKE(s->repo));
-    store_close(TAKE(s->store));
-    snapshot_list_done(&s->known);
-    s->is_known = false;
-    mem_free(TAKE(s->planned));
-    s->planned_count = 0;
-}
-
-void set_stores_free(struct set_stores *s)
-{
-    if (s == NULL)
-        return;
-    for (size_t i = 0; i < s->count; i++)
-        close_store(&s->items[i]);
-    mem_free(s->items);
-    mem_free(s);
-}
-
-void set_stores_auto(struct set_stores **s)
-{
-    set_stores_free(*s);
-}
-
-/* Before anything is read: between stores that differ nothing could be copied. */
-static bool check_alike(const struct set_stores *s, struct err *e)
-{
-    const struct set_store *first = NULL;
-
-    for (size_t i = 0; i < s->count; i++) {
-        const struct set_store *one = &s->items[i];
-
-        if (one->repo == NULL)
-            continue;
-        if (first == NULL)
-            first = one;
-        if (!repo_is_like(first->repo, one->repo))
-            return err_set(e, ERR_USAGE,
-                           "repositories %s and %s of set %s do not share chunker parameters; make "
-                           "one with \"holdfast init --from-repo\" of the other and "
-                           "\"--copy-chunker-params\"",
-                           first->config->name, one->config->name, s->set->name);
-    }
-    return true;
-}
-
-bool set_stores_open(const struct config_set *set, set_store_open_fn *open, void *arg,
-                     struct set_stores **out, struct err *e)
-{
-    AUTO(set_stores) struct set_stores *s = mem_new(sizeof(*s));
-    size_t opened = 0;
-
-    *s = (struct set_stores){.set = set,
-                             .items = mem_array(set->repository_count, sizeof(*s->items)),
-                             .count = set->repository_count};
-    for (size_t i = 0; i < s->count; i++) {
-        struct set_store *one = &s->items[i];
-
-        one->config = set->repositories[i];
-        if (open(arg, one->config, &one->store, &one->repo, &one->why))
-            opened++;
-        else if (one->why.code == ERR_CANCELLED)
-            return err_set(e, ERR_CANCELLED, "%s", one->why.text);
-    }
-    if (opened == 0) {
-        *e = s->items[0].why;
-        return s->count > 1 ? err_wrap(e, "none of the %zu repositories of set %s can be opened",
-                                       s->count, set->name)
-                            : false;
-    }
-    if (!check_alike(s, e))
-        return false;
-    *out = TAKE(s);
-    return true;
-}
 
 /* What a run tells */
 
@@ -105,17 +27,30 @@ static void result_init(struct stores_result *r, const struct set_stores *s)
                                 .count = s->count};
     for (size_t i = 0; i < s->count; i++)
         r->stores[i] = (struct store_outcome){.name = s->items[i].config->name,
-                                              .has_failed = s->items[i].repo == NULL,
+                                              .has_failed = set_stores_is_settled(s, i) &&
+                                                            s->items[i].repo == NULL,
                                               .why = s->items[i].why};
 }
 
 /* A store that failed is left alone for the rest of the run. */
 static void give_up(struct set_stores *s, struct stores_result *r, size_t n, const struct err *why)
 {
-    close_store(&s->items[n]);
+    set_store_close(&s->items[n]);
     s->items[n].why = *why;
     r->stores[n].has_failed = true;
     r->stores[n].why = *why;
+}
+
+/* Wait until it is known whether a store can be opened; the result knows then, too. */
+static void settle(struct set_stores *s, struct stores_result *r, size_t n)
+{
+    const struct set_store *one = &s->items[n];
+
+    if (set_stores_is_settled(s, n))
+        return;
+    set_stores_settle(s, n);
+    r->stores[n].has_failed = one->repo == NULL;
+    r->stores[n].why = one->why;
 }
 
 static void result_count(struct stores_result *r)
@@ -247,6 +182,8 @@ static bool copy_between(struct set_stores *s, size_t from, size_t to,
     struct copy_stats stats = {0};
     struct err why = {0};
 
+    settle(s, r, from);
+    settle(s, r, to);
     if (source->repo == NULL || destination->repo == NULL)
         return true;
     if (!load_known(source, s->set->name, &why)) {
@@ -315,14 +252,54 @@ bool stores_catch_up(struct set_stores *s, const struct stores_report *report,
 
 /* Backing up */
 
-/* Into the first store that takes it. */
-static bool back_up(struct set_stores *s, const struct backup_options *o,
-                    const struct stores_report *report, struct backup_result *result,
-                    struct stores_result *r, struct err *e)
+/* What a former attempt at the job committed, in whichever stores.  All have to answer first: what
+ * only the slowest has is not made again.  False only when the run is over. */
+static bool find_former(struct set_stores *s, const struct backup_options *o,
+                        struct backup_result *result, struct stores_result *r, struct err *e)
 {
-    for (r->first = 0; r->first < s->count; r->first++) {
-        struct set_store *one = &s->items[r->first];
+    const struct snapshot *made = NULL;
+    struct err why = {0};
 
+    for (size_t i = 0; i < s->count; i++) {
+        struct set_store *one = &s->items[i];
+
+        settle(s, r, i);
+        if (one->repo == NULL)
+            continue;
+        if (!load_known(one, s->set->name, &why)) {
+            if (why.code == ERR_CANCELLED)
+                return err_set(e, ERR_CANCELLED, "%s", why.text);
+            give_up(s, r, i, &why);
+        } else if (made == NULL) {
+            made = backup_former_find(&one->known, o);
+            r->first = i;
+        }
+    }
+    if (made == NULL)
+        return true;
+    backup_former_result(made, result);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct snapshot *copy =
+            s->items[i].repo == NULL ? NULL : backup_former_copy(&s->items[i].known, made);
+
+        r->stores[i].has_it = copy != NULL;
+        if (copy != NULL)
+            r->stores[i].snapshot = copy->id;
+    }
+    return true;
+}
+
+/* Into the first store that takes it; those that do not answer yet are asked last. */
+static bool store_anew(struct set_stores *s, const struct backup_options *o,
+                       const struct stores_report *report, struct backup_result *result,
+                       struct stores_result *r, struct err *e)
+{
+    for (size_t n = 0; n < 2 * s->count; n++) {
+        struct set_store *one = &s->items[n % s->count];
+
+        r->first = n % s->count;
+        if (n >= s->count)
+            settle(s, r, r->first);
         if (one->repo == NULL)
             continue;
         one->is_known = false;
@@ -336,6 +313,19 @@ static bool back_up(struct set_stores *s, const struct backup_options *o,
         if (r->stores[i].has_failed)
             *e = r->stores[i].why;
     return s->count > 1 ? err_wrap(e, "no repository took the backup") : false;
+}
+
+static bool back_up(struct set_stores *s, const struct backup_options *o,
+                    const struct stores_report *report, struct backup_result *result,
+                    struct stores_result *r, struct err *e)
+{
+    struct backup_options anew = *o;
+
+    anew.is_again = false; /* is asked here, of all stores */
+    *result = (struct backup_result){0};
+    if (backup_former_is_wanted(o) && !find_former(s, o, result, r, e))
+        return false;
+    return result->is_found || store_anew(s, &anew, report, result, r, e);
 }
 
 /* Into one store, and from there into the others. */
@@ -399,6 +389,8 @@ bool stores_backup(struct set_stores *s, const struct backup_options *o,
     result_init(&r, s);
     if (!back_up_and_copy(s, o, report, result, &r, e))
         return false;
+    for (size_t i = 0; i < s->count; i++)
+        settle(s, &r, i);
     while (is_out_of_reach(s, &r))
         if (!back_up_again(s, o, report, &r, e))
             return false;

@@ -1,5 +1,5 @@
 /*
- * The repositories of a set: opened together, backed up to with one reading of the source, and
+ * The repositories of a set: opened side by side, backed up to with one reading of the source, and
  * brought to the same state.  Part of job.h.
  *
  * A store that cannot be opened, or fails, does not stop the others; the next run catches it up.
@@ -13,8 +13,8 @@
 struct set_store {
     const struct config_repository *config;
     struct store *store;
-    struct repo *repo;          /* NULL: it cannot be opened, or has failed since */
-    struct err why;             /* that is so */
+    struct repo *repo;          /* NULL: not open yet, cannot be opened, or has failed since */
+    struct err why;             /* that is so; ERR_NONE: not open yet */
     struct snapshot_list known; /* of the set, committed or forgotten */
     bool is_known;
     const struct snapshot **planned; /* in a dry run: what would be copied here */
@@ -25,20 +25,36 @@ struct set_stores {
     const struct config_set *set;
     struct set_store *items; /* in the order of the set */
     size_t count;
+    struct openings *openings; /* what goes on; NULL: nothing */
 };
 
-/* Opens one repository of a configuration with the secret that is named there. */
+/* Opens one repository of a configuration with the secret that is named there.  Called by several
+ * threads at once, each with another repository. */
 typedef bool set_store_open_fn(void *arg, const struct config_repository *c, struct store **store,
                                struct repo **repo, struct err *e);
 
 /*
- * Open what can be opened; the configuration must live as long.  ERR_USAGE when two of them do not
- * share chunker parameters.  The error of the first when none can be opened.
+ * Open what can be opened, all at once; configuration and arg must live as long as the result.
+ * Returns when each is open or has failed, or two seconds after the first was open: the others go
+ * on then, and are waited for when there is need of them.  ERR_USAGE when two of them do not share
+ * chunker parameters.  The error of the first when none can be opened.
  */
 MUST_CHECK bool set_stores_open(const struct config_set *set, set_store_open_fn *open, void *arg,
                                 struct set_stores **out, struct err *e);
-void set_stores_free(struct set_stores *s); /* accepts NULL */
+/* Waits for what is still being opened; accepts NULL. */
+void set_stores_free(struct set_stores *s);
 void set_stores_auto(struct set_stores **s);
+
+/* Wait for all of them: ERR_USAGE when two of them do not share chunker parameters. */
+MUST_CHECK bool set_stores_wait(struct set_stores *s, struct err *e);
+
+/* The same for one.  One that cannot be opened, or is not like the others, has the reason in why.
+ */
+void set_stores_settle(struct set_stores *s, size_t n);
+bool set_stores_is_settled(const struct set_stores *s, size_t n);
+
+/* Let go of one that has failed; its configuration stays. */
+void set_store_close(struct set_store *s);
 
 /* What became of one store in a run. */
 struct store_outcome {

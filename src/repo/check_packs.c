@@ -164,8 +164,8 @@ static void compare_frames(const struct worker *w, const struct index_pack *p)
 /* A delta that no snapshot needs, so that a prune was free to take its bases. */
 static bool is_left_over(const struct check *c, uint32_t frame)
 {
-    return index_has_lost_bases(c->repo->index, frame) &&
-           (c->needed_frames[frame / 64] >> frame % 64 & 1) == 0;
+    return (c->needed_frames[frame / 64] >> frame % 64 & 1) == 0 &&
+           index_has_lost_bases(c->repo->index, frame);
 }
 
 static bool scan_frame(struct worker *w, size_t frame, struct err *e)

@@ -14,6 +14,7 @@ void condemned_done(struct condemned *c)
         mem_free(c->lists[i]);
     mem_free(c->lists);
     mem_free(c->packs);
+    mem_free(c->snapshots);
     *c = (struct condemned){0};
 }
 
@@ -32,6 +33,10 @@ static bool list_read(struct repo *r, const char *key, struct condemned *c, stru
     c->packs = mem_resize(c->packs, c->count + l.pack_count, sizeof(*c->packs));
     for (size_t i = 0; i < l.pack_count; i++)
         c->packs[c->count++] = l.packs[i];
+    c->snapshots =
+        mem_resize(c->snapshots, c->snapshot_count + l.snapshot_count, sizeof(*c->snapshots));
+    for (size_t i = 0; i < l.snapshot_count; i++)
+        c->snapshots[c->snapshot_count++] = l.snapshots[i];
     c->lists = mem_resize(c->lists, c->list_count + 1, sizeof(*c->lists));
     c->lists[c->list_count++] = mem_string(key);
     return true;
@@ -67,7 +72,22 @@ bool condemned_read(struct repo *r, const char *except, struct condemned *out, s
     return true;
 }
 
+bool condemned_check(struct repo *r, struct err *e)
+{
+    AUTO(condemned) struct condemned c = {0};
+
+    return !r->has_bad_condemned || condemned_read(r, NULL, &c, e);
+}
+
 bool condemned_has(const struct condemned *c, const struct hash *pack)
 {
     return c->count > 0 && bsearch(pack, c->packs, c->count, sizeof(*c->packs), hash_order);
+}
+
+bool condemned_has_snapshot(const struct condemned *c, const struct hash *snapshot)
+{
+    for (size_t i = 0; i < c->snapshot_count; i++)
+        if (hash_is_equal(&c->snapshots[i], snapshot))
+            return true;
+    return false;
 }

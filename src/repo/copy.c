@@ -84,11 +84,9 @@ static bool load_source(struct copy *c, struct err *e)
 /* Begin with no knowledge of what arrived.  A damaged list would fail every commit. */
 static bool load_destination(struct copy *c, struct err *e)
 {
-    AUTO(condemned) struct condemned doomed = {0};
-
     forget_marks(c);
     repo_drop_index(c->to);
-    if (!repo_load_index(c->to, e) || !condemned_read(c->to, NULL, &doomed, e))
+    if (!repo_load_index(c->to, e) || !condemned_check(c->to, e))
         return err_wrap(e, "read the destination");
     c->marks = marks_new(c->from);
     c->settled = mem_array(index_entry_room(c->from->index) / 64 + 1, sizeof(*c->settled));

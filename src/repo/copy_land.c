@@ -12,12 +12,14 @@
 
 void landing_start(struct landing *l, struct repo *to, struct needed_packs *needed)
 {
+    const size_t room = pack_size_usual(to);
+
     *l = (struct landing){.full = queue_new(FULL_ROOM),
                           .spare = queue_new(BUILDERS + (size_t)store_parallel(to->store)),
                           .busy = queue_new(1)};
     pthread_mutex_init(&l->failure.lock, NULL);
-    open_pack_init(&l->content, to, CLASS_CONTENT, PACK_SIZE_DEFAULT, l->full, l->spare);
-    open_pack_init(&l->tree, to, CLASS_TREE, PACK_SIZE_DEFAULT, l->full, l->spare);
+    open_pack_init(&l->content, to, CLASS_CONTENT, room, l->full, l->spare);
+    open_pack_init(&l->tree, to, CLASS_TREE, room, l->full, l->spare);
     l->uploader = (struct uploader){.repo = to,
                                     .packs = l->full,
                                     .spare = l->spare,

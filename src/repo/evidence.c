@@ -80,8 +80,18 @@ bool evidence_get(struct repo *r, const char *key, struct buf *json, int64_t *ti
     return true;
 }
 
-bool evidence_each(struct repo *r, const struct hash *snapshot, evidence_fn *fn, void *arg,
-                   struct err *e)
+/* Whether a failure is about this piece alone, and somebody was told of it. */
+static bool forgive(damaged_fn *damaged, void *arg, const char *key, const struct err *why)
+{
+    if (damaged == NULL || why->code != ERR_CORRUPT)
+        return false;
+    damaged(arg, key, why);
+    return true;
+}
+
+/* snapshot NULL: of all; damaged NULL: the first damaged piece ends it. */
+static bool each(struct repo *r, const struct hash *snapshot, const struct evidence_visit *v,
+                 struct err *e)
 {
     AUTO(key_list) struct key_list keys = {0};
 
@@ -97,12 +107,23 @@ bool evidence_each(struct repo *r, const struct hash *snapshot, evidence_fn *fn,
             continue;
         /* One that a collector took meanwhile went with its snapshot. */
         if (!evidence_get(r, keys.items[i], &json, &time_ns, e)) {
-            if (e->code == ERR_NOT_FOUND)
+            if (e->code == ERR_NOT_FOUND || forgive(v->damaged, v->arg, keys.items[i], e))
                 continue;
             return false;
         }
-        if (!fn(arg, &of, time_ns, buf_slice(&json), e))
+        if (!v->fn(v->arg, &of, time_ns, buf_slice(&json), e))
             return false;
     }
     return true;
+}
+
+bool evidence_each(struct repo *r, const struct hash *snapshot, evidence_fn *fn, void *arg,
+                   struct err *e)
+{
+    return each(r, snapshot, &(struct evidence_visit){.fn = fn, .arg = arg}, e);
+}
+
+bool evidence_load_all(struct repo *r, const struct evidence_visit *v, struct err *e)
+{
+    return each(r, NULL, v, e);
 }

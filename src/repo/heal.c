@@ -26,13 +26,6 @@ static void tell(struct healer *h, const char *key, enum heal_source from, const
         h->fn(h->arg, &(struct healing){.object = key, .from = from, .sentence = sentence});
 }
 
-/* Whether a failure is that of the one object; the work goes on then. */
-static bool is_of_object(const struct err *why)
-{
-    return why->code == ERR_NOT_FOUND || why->code == ERR_CORRUPT || why->code == ERR_USAGE ||
-           why->code == ERR_FATAL;
-}
-
 static bool is_index(const char *key)
 {
     return strcmp(key, "index") == 0 || strncmp(key, "index/", 6) == 0;
@@ -48,7 +41,7 @@ static bool heal_one(struct healer *h, const char *key, struct err *e)
             tell(h, key, HEAL_PARITY, "worked out from its parity");
             return true;
         }
-        if (!is_of_object(&why)) {
+        if (!object_is_at_fault(&why)) {
             *e = why;
             return false;
         }
@@ -94,7 +87,7 @@ static bool heal_parity(struct healer *h, const char *key, struct err *e)
         tell(h, key, HEAL_AGAIN, "made again from its object");
         return true;
     }
-    if (!is_of_object(&why)) {
+    if (!object_is_at_fault(&why)) {
         *e = why;
         return false;
     }

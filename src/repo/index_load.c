@@ -189,6 +189,7 @@ static bool set_states(struct repo *r, struct index *ix, struct err *e)
         *e = why;
         return false;
     }
+    r->has_bad_condemned = !is_known;
     if (!key_list_read(r, "packs/", &packs, e))
         return false;
     for (size_t i = 0; i < packs.count; i++) {

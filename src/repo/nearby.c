@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "repo/parity_objects.h"
 
 #define THREADS_MAX 64
 
@@ -13,6 +14,53 @@ int repo_threads(const struct repo *r)
     const int parallel = store_parallel(r->store);
 
     return processors > parallel ? processors : parallel;
+}
+
+static void *aside_main(void *arg)
+{
+    struct aside *a = arg;
+
+    a->ok = a->work(a->arg, &a->why);
+    return NULL;
+}
+
+void aside_start(struct aside *a, struct repo *r, bool (*work)(void *arg, struct err *e), void *arg)
+{
+    *a = (struct aside){.work = work, .arg = arg, .has_thread = store_parallel(r->store) > 1};
+    if (a->has_thread)
+        thread_start(&a->thread, aside_main, a, "aside");
+    else
+        (void)aside_main(a);
+}
+
+bool aside_end(struct aside *a, struct err *e)
+{
+    aside_auto(a);
+    if (!a->ok)
+        *e = a->why;
+    return a->ok;
+}
+
+void aside_auto(struct aside *a)
+{
+    if (!a->has_thread)
+        return;
+    thread_join(a->thread);
+    a->has_thread = false;
+}
+
+static bool ask_parity(void *arg, struct err *e)
+{
+    struct parity_rule rule;
+    bool is_on;
+
+    return parity_ask(arg, &is_on, &rule, e);
+}
+
+void nearby_ask_parity(struct repo *r, struct aside *a)
+{
+    if (store_parallel(r->store) > 1)
+        aside_start(a, r, ask_parity, r);
 }
 
 /* Objects that several threads fetch. */

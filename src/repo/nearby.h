@@ -1,7 +1,7 @@
 /*
  * Private to src/repo: bringing near what is about to be read, where the store keeps copies
- * (store_cache_new()).  Without such a store these calls do nothing.  What cannot be
- * fetched stays where it is: whoever reads it next hears why.
+ * (store_cache_new()), and doing beside each other what waits for it.  Elsewhere these calls do
+ * nothing.  What cannot be fetched stays where it is: whoever reads it next hears why.
  */
 #ifndef REPO_NEARBY_H
 #define REPO_NEARBY_H
@@ -19,6 +19,10 @@ void nearby_fetch_pack(struct repo *r, uint32_t pack);
  * by all readers.  NULL: not kept.  Any thread. */
 const uint8_t *nearby_header(const struct repo *r, uint32_t pack);
 void nearby_keep_header(struct repo *r, uint32_t pack, const uint8_t *header);
+
+/* Ask beside what the caller does whether there is parity, which the first object that is stored
+ * needs to know. */
+void nearby_ask_parity(struct repo *r, struct aside *a);
 
 /* For the loaded index, and away with it. */
 void nearby_init(struct repo *r);

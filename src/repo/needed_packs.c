@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "repo/object_locks.h"
 
 void needed_packs_init(struct needed_packs *n, struct repo *r)
 {
@@ -69,6 +70,22 @@ static bool is_needed(const struct needed_packs *n, const struct hash *id)
            n->found[number];
 }
 
+/* What is committed is locked for as long as promised from now on, what it shares with others
+ * too. */
+static bool keep_locked(const struct needed_packs *n, struct err *e)
+{
+    AUTO(lock_group) struct lock_group g = {.repo = n->repo};
+
+    if (n->repo->locks == NULL)
+        return true;
+    for (uint32_t i = 0; i < n->found_count; i++)
+        if (n->found[i])
+            lock_group_add_pack(&g, &index_pack_at(n->repo->index, i)->id);
+    for (size_t i = 0; i < n->written_count; i++)
+        lock_group_add_pack(&g, &n->written[i]);
+    return lock_group_add_common(&g, e) && lock_group_extend(&g, e);
+}
+
 /*
  * The order of the two reads is what makes this safe: a collector that has removed its list
  * has removed the packs before, so a pack that is seen after the lists were read is either
@@ -94,5 +111,5 @@ bool needed_packs_check(struct needed_packs *n, bool *are_safe, struct err *e)
             present++;
     }
     *are_safe = present == needed;
-    return true;
+    return !*are_safe || keep_locked(n, e);
 }

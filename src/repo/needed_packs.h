@@ -25,8 +25,8 @@ void needed_packs_found(struct needed_packs *n, const struct place *at);
 /* A pack is durable.  One thread. */
 void needed_packs_written(struct needed_packs *n, const struct hash *id);
 
-/* Whether all of them exist and none is condemned (FORMAT.md, "Order of writes", 3).  After all
- * other calls. */
+/* Whether all of them exist and none is condemned (FORMAT.md, "Order of writes", 3); then they are
+ * locked for as long as the store's rule promises.  After all other calls. */
 MUST_CHECK bool needed_packs_check(struct needed_packs *n, bool *are_safe, struct err *e);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/compress.h"
+#include "repo/object_locks.h"
 
 enum {
     PREFIX_SIZE = SEAL_HEADER_SIZE + 8, /* what stands before the section */
@@ -171,8 +172,8 @@ static bool name_matches(enum object_class class, const char *key, struct slice 
     return key_hash(key, &named) && hash_is_equal(&named, &found);
 }
 
-bool document_get(struct repo *r, enum object_class class, const char *key, struct buf *plain,
-                  struct err *e)
+static bool get_once(struct repo *r, enum object_class class, const char *key, struct buf *plain,
+                     struct err *e)
 {
     AUTO(buf) struct buf object = {0};
 
@@ -184,6 +185,21 @@ bool document_get(struct repo *r, enum object_class class, const char *key, stru
     if (!document_open(r, class, buf_slice(&object), plain, e))
         return err_wrap(e, "object %s", key);
     return true;
+}
+
+bool document_get(struct repo *r, enum object_class class, const char *key, struct buf *plain,
+                  struct err *e)
+{
+    const size_t before = plain->size;
+
+    if (get_once(r, class, key, plain, e))
+        return true;
+    if (e->code != ERR_CORRUPT || !r->store->has_cache)
+        return false;
+    /* What is kept near by may be an answer that was wrong once. */
+    store_distrust(r->store, key);
+    plain->size = before;
+    return get_once(r, class, key, plain, e);
 }
 
 /* Seal what may come from outside: a list of a million files is no bug. */
@@ -212,6 +228,7 @@ bool document_put_hashed(struct repo *r, enum object_class class, const char *fo
     if (!store_put(r->store, key, buf_slice(&object), PUT_NEW, e) ||
         !parity_put(r, key, buf_slice(&object), e))
         return false;
+    object_locks_note_put(r, key);
     *id = hash;
     return true;
 }
@@ -223,8 +240,10 @@ bool document_put(struct repo *r, enum object_class class, const char *key, stru
 
     if (!document_seal_checked(r, class, plain, &object, e))
         return err_wrap(e, "put %s", key);
-    return store_put(r->store, key, buf_slice(&object), PUT_NEW, e) &&
-           parity_put(r, key, buf_slice(&object), e);
+    if (!store_put(r->store, key, buf_slice(&object), PUT_NEW, e))
+        return false;
+    object_locks_note_put(r, key);
+    return parity_put(r, key, buf_slice(&object), e);
 }
 
 /* Keys */

@@ -38,12 +38,14 @@ struct repo {
     char slot[KEY_SLOT_ID_MAX]; /* that opened it */
     struct repo_keys *keys;
     struct cutter *cutter;
-    struct index *index; /* NULL until loaded */
+    struct index *index;    /* NULL until loaded */
+    bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
-    char *mended;      /* the key of what was read from its parity to open it, or NULL */
-    bool *near;        /* which of its packs nearby.c has looked after */
-    uint8_t **headers; /* of its packs; NULL: not known yet */
-    size_t near_count; /* of both */
+    struct object_locks *locks; /* NULL: the store locks nothing (object_locks.h) */
+    char *mended;               /* the key of what was read from its parity to open it, or NULL */
+    bool *near;                 /* which of its packs nearby.c has looked after */
+    uint8_t **headers;          /* of its packs; NULL: not known yet */
+    size_t near_count;          /* of both */
 };
 
 /* Note that an object was read from its parity, for repo_mended(). */
@@ -141,14 +143,20 @@ MUST_CHECK bool evidence_get(struct repo *r, const char *key, struct buf *json, 
 struct condemned {
     struct hash *packs; /* sorted, unique */
     size_t count;
+    struct hash *snapshots; /* forgotten ones that the lists name, in no order */
+    size_t snapshot_count;
     char **lists; /* keys of the lists */
     size_t list_count;
 };
 void condemned_done(struct condemned *c);
 void condemned_auto(struct condemned *c);
 /* except: key of a list to leave out (the caller's own), or NULL. */
+/* Whether all condemned lists could be read when the index was loaded, without asking the store
+ * again when they could.  With a damaged one nothing can be committed: better told early. */
+MUST_CHECK bool condemned_check(struct repo *r, struct err *e);
 MUST_CHECK bool condemned_read(struct repo *r, const char *except, struct condemned *out,
                                struct err *e);
 bool condemned_has(const struct condemned *c, const struct hash *pack);
+bool condemned_has_snapshot(const struct condemned *c, const struct hash *snapshot);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 
+#define SIZE_USUAL          ((size_t)32 << 20)
 #define DIRECTORY_HEAD_SIZE 8  /* count of frames, count of chunks */
 #define FRAME_ROW_SIZE      13 /* sealed size, plain size, compression, count of chunks */
 #define CHUNK_ROW_SIZE      38 /* id, type, encoding, size; a delta's base follows */
@@ -22,6 +23,11 @@ enum {
 };
 
 static const char trailer_magic[8] = {'H', 'F', 'P', 'A', 'C', 'K', 'N', 'D'};
+
+size_t pack_size_usual(const struct repo *r)
+{
+    return store_parallel(r->store) > 1 ? SIZE_USUAL / 2 : SIZE_USUAL;
+}
 
 void pack_directory_done(struct pack_directory *d)
 {

@@ -6,9 +6,14 @@
 
 #include "repo/object.h"
 
-#define PACK_SIZE_DEFAULT ((size_t)32 << 20)
 #define PACK_TRAILER_SIZE 16
 #define FRAME_PLAIN_MAX   ((size_t)8 << 20)
+
+/*
+ * Bytes that a pack is filled to where nobody says otherwise: 32 MiB, and half of that where a
+ * store takes several objects at once, which is then as much memory for twice as many packs.
+ */
+size_t pack_size_usual(const struct repo *r);
 
 struct pack_frame {
     uint32_t offset;      /* of the sealed bytes in the pack; derived */

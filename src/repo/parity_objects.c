@@ -117,25 +117,60 @@ bool parity_put(struct repo *r, const char *key, struct slice object, struct err
 
 /* Removing */
 
-bool parity_remove(struct repo *r, const char *key, struct err *e)
+/* Whether an object may have parity. */
+static bool may_have_parity(struct repo *r, const char *key, bool *out, struct err *e)
 {
     struct parity_rule rule;
     bool is_on = true;
-    char at[PARITY_KEY_MAX];
 
     /* What nothing else can bring back must not come back by mistake: another program may just
      * have switched parity on. */
     if (is_replaceable(key) && !parity_ask(r, &is_on, &rule, e))
         return false;
-    if (!is_on || !parity_covers(key))
-        return true;
+    *out = is_on && parity_covers(key);
+    return true;
+}
+
+bool parity_remove(struct repo *r, const char *key, struct err *e)
+{
+    char at[PARITY_KEY_MAX];
+    bool is_worth_it = false;
+
+    if (!may_have_parity(r, key, &is_worth_it, e))
+        return false;
     parity_key(key, at);
-    return store_remove(r->store, at, e);
+    return !is_worth_it || store_remove(r->store, at, e);
 }
 
 bool object_remove(struct repo *r, const char *key, struct err *e)
 {
     return parity_remove(r, key, e) && store_remove(r->store, key, e);
+}
+
+static bool remove_parities(struct repo *r, const char *const *keys, size_t count, struct err *e)
+{
+    AUTO(mem) char(*at)[PARITY_KEY_MAX] = mem_array(count, sizeof(*at));
+    AUTO(mem) const char **all = mem_array(count, sizeof(*all));
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool is_worth_it = false;
+
+        if (!may_have_parity(r, keys[i], &is_worth_it, e))
+            return false;
+        if (!is_worth_it)
+            continue;
+        parity_key(keys[i], at[found]);
+        all[found] = at[found];
+        found++;
+    }
+    return found == 0 || store_remove_all(r->store, all, found, e);
+}
+
+bool objects_remove(struct repo *r, const char *const *keys, size_t count, struct err *e)
+{
+    return count == 0 ||
+           (remove_parities(r, keys, count, e) && store_remove_all(r->store, keys, count, e));
 }
 
 static int text_order(const void *a, const void *b)
@@ -299,6 +334,12 @@ bool object_prove(struct repo *r, const char *key, struct slice bytes, struct er
     if ((class == CLASS_INDEX || class == CLASS_SNAPSHOT) && !prove_hash(key, bytes, e))
         return false;
     return document_open(r, class, bytes, &plain, e);
+}
+
+bool object_is_at_fault(const struct err *why)
+{
+    return why->code == ERR_NOT_FOUND || why->code == ERR_CORRUPT || why->code == ERR_USAGE ||
+           why->code == ERR_FATAL;
 }
 
 bool object_mend(struct repo *r, const char *key, struct slice bytes, struct err *e)

@@ -45,6 +45,11 @@ MUST_CHECK bool parity_remove(struct repo *r, const char *key, struct err *e);
 /* Remove an object after its parity. */
 MUST_CHECK bool object_remove(struct repo *r, const char *key, struct err *e);
 
+/* The same for many, in no order among them and in as few requests as the store can: first all
+ * parity.  After a failure some are gone and some are not. */
+MUST_CHECK bool objects_remove(struct repo *r, const char *const *keys, size_t count,
+                               struct err *e);
+
 /*
  * Work out an object from its parity and what is left of it.  It has the hash that the parity
  * names, which proves nothing of where it came from.  ERR_NOT_FOUND without parity.
@@ -73,6 +78,9 @@ MUST_CHECK bool parity_is_loss(struct repo *r, const char *key, bool *out, struc
  * ERR_NOT_FOUND (no parity), ERR_CORRUPT (too much damage); others are the store's.
  */
 MUST_CHECK bool parity_heal_object(struct repo *r, const char *key, struct err *e);
+
+/* Whether a failure to read, prove or work out an object is its own; others are the store's. */
+bool object_is_at_fault(const struct err *why);
 
 /* Publish the right bytes of an object that is damaged or gone, which were proved. */
 MUST_CHECK bool object_mend(struct repo *r, const char *key, struct slice bytes, struct err *e);

@@ -9,6 +9,7 @@
  *     take back what a snapshot needs that is new, or whose other copy others condemned
  *     remove snapshots, rows of the index, packs, tombstones, and the list last
  *     remove packs that earlier collectors took away a week ago
+ *     extend the locks of what snapshots need, where the store has locks
  *
  * A writer puts its snapshot before it reads the lists, and a collector publishes its list
  * before it looks for snapshots, so one of the two sees the other.  Every snapshot object is a
@@ -23,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "repo/parity_objects.h"
@@ -42,6 +42,10 @@ static void prune_auto(struct prune *p)
     mem_free(p->forgotten);
     mem_free(p->list_key);
     index_free(p->moved);
+    mem_free(p->is_locked);
+    mem_free(p->held);
+    mem_free(p->is_needed);
+    mem_free(p->committed);
     /* Others must not work with an index from before. */
     repo_drop_index(p->repo);
 }
@@ -75,17 +79,26 @@ bool prune_is_doomed(const struct prune *p, const struct hash *pack)
 
 /* Marking */
 
+/* A snapshot whose tree is marked. */
+struct root {
+    const struct prune *prune;
+    const struct snapshot_standing *standing;
+};
+
 /*
  * A prepared snapshot may lack chunks: its writer has not checked them yet, or is putting them
- * back.  It cannot be committed before they are there.
+ * back.  It cannot be committed before they are there.  Of a forgotten one that is held the rest is
+ * held, or damage would be in the way of every prune until its lock ends.
  */
-static bool forgive_prepared(void *arg, enum mark_fault kind, const struct hash *chunk,
-                             struct err *why)
+static bool forgive(void *arg, enum mark_fault kind, const struct hash *chunk, struct err *why)
 {
-    const struct snapshot_standing *s = arg;
+    const struct root *root = arg;
 
     (void)chunk;
-    if (kind == MARK_MISSING && s->state == SNAPSHOT_PREPARED)
+    if (kind == MARK_MISSING && root->standing->state == SNAPSHOT_PREPARED)
+        return true;
+    if (prune_is_held(root->prune, &root->standing->id) &&
+        (kind == MARK_MISSING || why->code == ERR_CORRUPT))
         return true;
     if (why->code == ERR_NOT_FOUND)
         (void)err_set(why, ERR_TRANSIENT, "a pack vanished, another prune seems to be at work");
@@ -94,13 +107,14 @@ static bool forgive_prepared(void *arg, enum mark_fault kind, const struct hash 
 
 static bool mark_root(struct prune *p, struct snapshot_standing *s, struct err *e)
 {
+    struct root root = {p, s};
     AUTO(snapshot) struct snapshot *snapshot = NULL;
     char text[65];
 
     /* Withdrawn meanwhile, or collected by another; the scan proved that it is not lost. */
     if (!snapshot_load(p->repo, &s->id, &snapshot, e))
-        return e->code == ERR_NOT_FOUND;
-    if (marks_add(p->marks, &snapshot->tree, forgive_prepared, s, e))
+        return e->code == ERR_NOT_FOUND || (e->code == ERR_CORRUPT && prune_is_held(p, &s->id));
+    if (marks_add(p->marks, &snapshot->tree, forgive, &root, e))
         return true;
     snapshot_id_text(&s->id, text);
     return err_wrap(e, "snapshot %.16s", text);
@@ -123,18 +137,22 @@ static bool mark_all(struct prune *p, const struct look *l, bool is_second, stru
     uint64_t done = 0;
 
     p->marks = marks_new(p->repo);
-    for (size_t n = 0; n < sizeof(order) / sizeof(order[0]); n++)
+    for (size_t n = 0; n < sizeof(order) / sizeof(order[0]); n++) {
         for (size_t i = 0; i < l->snapshot_count; i++) {
             struct snapshot_standing *s = &l->snapshots[i];
 
             if (s->state != order[n])
                 continue;
             prune_progress(p, "read trees", done++, l->snapshot_count);
-            if (s->state == SNAPSHOT_FORGOTTEN && (!is_second || is_named(p, s)))
+            if (s->state == SNAPSHOT_FORGOTTEN && !prune_is_held(p, &s->id) &&
+                (!is_second || is_named(p, s)))
                 continue;
             if (!mark_root(p, s, e))
                 return false;
         }
+        if (order[n] == SNAPSHOT_COMMITTED)
+            prune_note_needed(p, l);
+    }
     return true;
 }
 
@@ -160,6 +178,7 @@ static bool look_once(struct prune *p, struct err *e)
     forget_marks(p);
     return key_list_read(p->repo, "index/", &p->index_keys, e) &&
            look_take(p->repo, NULL, &p->first, e) && look_is_plausible(p->repo, &p->first, e) &&
+           prune_hold_snapshots(p, &p->first, e) &&
            index_load(p->repo, NULL, NULL, &p->repo->index, e) && mark_all(p, &p->first, false, e);
 }
 
@@ -180,7 +199,7 @@ static bool was_root(const struct prune *p, const struct snapshot_standing *s)
 {
     for (size_t i = 0; i < p->first.snapshot_count; i++)
         if (hash_is_equal(&p->first.snapshots[i].id, &s->id))
-            return p->first.snapshots[i].state != SNAPSHOT_FORGOTTEN;
+            return p->first.snapshots[i].state != SNAPSHOT_FORGOTTEN || prune_is_held(p, &s->id);
     return false;
 }
 
@@ -218,31 +237,36 @@ static bool decide(struct prune *p, struct look *now, struct err *e)
 
 /* Removing */
 
-static bool remove_key(struct prune *p, const char *folder, const struct hash *id, struct err *e)
+static bool remove_ids(struct prune *p, const char *folder, const struct hash *ids, size_t count,
+                       struct err *e)
 {
-    char key[OBJECT_KEY_MAX];
+    AUTO(mem) char(*at)[OBJECT_KEY_MAX] = mem_array(count, sizeof(*at));
+    AUTO(mem) const char **keys = mem_array(count, sizeof(*keys));
 
-    object_key(folder, id, key);
-    return object_remove(p->repo, key, e);
+    for (size_t i = 0; i < count; i++) {
+        object_key(folder, &ids[i], at[i]);
+        keys[i] = at[i];
+    }
+    return objects_remove(p->repo, keys, count, e);
 }
 
 static bool remove_snapshots(struct prune *p, const struct look *now, struct err *e)
 {
-    p->stats.snapshots_removed = 0;
-    for (size_t i = 0; i < now->snapshot_count; i++) {
-        if (!is_named(p, &now->snapshots[i]))
-            continue;
-        if (!remove_key(p, "commits", &now->snapshots[i].id, e) ||
-            !remove_key(p, "snapshots", &now->snapshots[i].id, e))
-            return false;
-        p->stats.snapshots_removed++;
-    }
-    return true;
+    AUTO(mem) struct hash *ids = mem_array(now->snapshot_count, sizeof(*ids));
+    size_t count = 0;
+
+    for (size_t i = 0; i < now->snapshot_count; i++)
+        if (is_named(p, &now->snapshots[i]))
+            ids[count++] = now->snapshots[i].id;
+    p->stats.snapshots_removed = count;
+    return remove_ids(p, "commits", ids, count, e) && remove_ids(p, "snapshots", ids, count, e);
 }
 
 static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
 {
-    p->stats.packs_removed = 0;
+    AUTO(mem) struct discard *list = mem_array(p->doomed_count, sizeof(*list));
+    size_t count = 0;
+
     p->stats.bytes_removed = 0;
     for (size_t i = 0; i < p->doomed_count; i++) {
         size_t number;
@@ -253,25 +277,25 @@ static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
         }
         if (!look_has_pack(now, &p->doomed[i], &number))
             continue;
-        if (cancel_is_requested())
-            return cancel_err(e);
-        prune_progress(p, "remove packs", i, p->doomed_count);
-        if (!prune_discard(p, &p->doomed[i], now->packs.sizes[number], e))
-            return false;
-        p->stats.packs_removed++;
+        list[count++] = (struct discard){p->doomed[i], now->packs.sizes[number]};
         p->stats.bytes_removed += now->packs.sizes[number];
     }
-    p->stats.packs_kept = p->stats.packs_before - p->stats.packs_removed;
-    return true;
+    p->stats.packs_removed = count;
+    p->stats.packs_kept = p->stats.packs_before - count;
+    return prune_discard(p, list, count, e);
 }
 
 /* Of snapshots whose object is gone, by this collector or by one that did not get to here. */
 static bool remove_tombstones(struct prune *p, struct err *e)
 {
     AUTO(key_list) struct key_list trash = {0};
+    size_t count = 0;
 
     if (!key_list_read(p->repo, "trash/", &trash, e))
         return false;
+
+    AUTO(mem) struct hash *gone = mem_array(trash.count, sizeof(*gone));
+
     for (size_t i = 0; i < trash.count; i++) {
         struct hash id;
         bool exists = true;
@@ -280,11 +304,11 @@ static bool remove_tombstones(struct prune *p, struct err *e)
             continue;
         if (!object_exists(p->repo, "snapshots", &id, &exists, e))
             return false;
-        /* A commit without tombstone and snapshot would look like a loss. */
-        if (!exists && (!remove_key(p, "commits", &id, e) || !remove_key(p, "trash", &id, e)))
-            return false;
+        if (!exists)
+            gone[count++] = id;
     }
-    return true;
+    /* A commit without tombstone and snapshot would look like a loss. */
+    return remove_ids(p, "commits", gone, count, e) && remove_ids(p, "trash", gone, count, e);
 }
 
 /* Of snapshots that are gone. */
@@ -348,11 +372,24 @@ static bool may_remove(struct prune *p, struct err *e)
     struct store *s = p->repo->store;
 
     return !s->needs_probe || p->options->is_dry_run || store_remove(s, "may-remove", e) ||
-           err_wrap(e, "these keys may not remove anything here, so nothing can be pruned");
+           err_wrap(e,
+                    "these keys may not remove anything here, so nothing can be pruned; what was "
+                    "forgotten waits for a prune with keys that may");
+}
+
+static bool only_extend_locks(struct prune *p, struct err *e)
+{
+    if (p->repo->locks == NULL)
+        return err_set(e, ERR_USAGE,
+                       "no locks are asked for here (s3.object-lock), so there are none to "
+                       "extend");
+    return first_look(p, e) && prune_extend_locks(p, e);
 }
 
 static bool run(struct prune *p, struct err *e)
 {
+    if (p->options->only_extends_locks)
+        return only_extend_locks(p, e);
     if (!may_remove(p, e))
         return false;
     /* Without a reference to what is not there, or there is no getting past this. */
@@ -360,14 +397,16 @@ static bool run(struct prune *p, struct err *e)
         return false;
     if (p->options->only_empties_trash)
         return prune_trash(p, e);
-    prune_plan(p);
+    if (!prune_plan(p, e) || !store_keeps_versions(p->repo->store, &p->keeps_versions, e))
+        return false;
     if (p->options->is_dry_run)
         return prune_trash(p, e);
     if (p->doomed_count > 0 || p->forgotten_count > 0
             ? !collect(p, e)
             : !prune_index(p, &p->first, e) || !remove_tombstones(p, e) || !remove_evidence(p, e))
         return false;
-    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e) && prune_trash(p, e);
+    return condemned_list_sweep(p->repo, e) && parity_sweep(p->repo, e) && prune_trash(p, e) &&
+           prune_extend_locks(p, e);
 }
 
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,

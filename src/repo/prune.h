@@ -1,7 +1,8 @@
 /*
  * Private to src/repo: a collector at work.  prune.c has the protocol, prune_look.c lists,
  * prune_plan.c chooses, prune_repack.c copies, prune_rescue.c takes back, prune_index.c writes the
- * index without what went, prune_trash.c keeps what went for a while.
+ * index without what went, prune_trash.c keeps what went for a while, prune_locks.c looks after
+ * locks.
  */
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
@@ -24,8 +25,11 @@ MUST_CHECK bool look_take(struct repo *r, const char *own_list, struct look *l, 
 void look_auto(struct look *l);
 /* Number of a pack among those that exist. */
 MUST_CHECK bool look_has_pack(const struct look *l, const struct hash *id, size_t *number);
-/* A store that shows packs and no sign of any snapshot is believed to be half there:
- * ERR_CORRUPT. */
+/* Packs younger than this may be those of a backup that is still running. */
+#define PACK_YOUNG_S (INT64_C(24) * 60 * 60)
+
+/* A store that shows packs and no sign of any snapshot is believed to be half there: ERR_CORRUPT;
+ * or, when all are young, to be in its first backup: ERR_TRANSIENT. */
 MUST_CHECK bool look_is_plausible(struct repo *r, const struct look *l, struct err *e);
 
 enum pack_fate {
@@ -39,6 +43,7 @@ struct pack_use {
     enum pack_fate fate;
     uint64_t size;        /* stored; 0: not there when the collector began */
     uint64_t plain, used; /* bytes of its chunks, and of those marked in it */
+    bool is_locked;       /* and therefore kept */
 };
 
 struct prune {
@@ -62,10 +67,34 @@ struct prune {
     char *list_key;
 
     struct index *moved; /* the packs that repacking made; NULL when the loaded index has them */
+
+    int64_t store_now_s; /* by the store's clock, as far as it shows */
+    bool keeps_versions; /* the store does: removing frees nothing */
+    bool *is_locked;     /* by number of the pack in the first look: kept for that */
+    struct hash *held;   /* forgotten snapshots that are kept for that, ascending */
+    size_t held_count;
+
+    /* Where the store has locks: what committed snapshots need, by number of the pack in the loaded
+     * index, and these snapshots. */
+    bool *is_needed;
+    struct hash *committed;
+    size_t committed_count;
 };
 
-/* Choose what to condemn and what to repack, from marks and the first look; fills in stats. */
-void prune_plan(struct prune *p);
+/* Choose what to condemn and what to repack, from marks and the first look; fills in stats.  Reads
+ * locks, and nothing else. */
+MUST_CHECK bool prune_plan(struct prune *p, struct err *e);
+
+/* Find out which forgotten snapshots, and which of the packs that may go, are locked. */
+MUST_CHECK bool prune_hold_snapshots(struct prune *p, const struct look *l, struct err *e);
+bool prune_is_held(const struct prune *p, const struct hash *snapshot);
+MUST_CHECK bool prune_hold_packs(struct prune *p,
+                                 bool (*may_go)(const struct prune *p, size_t pack), struct err *e);
+
+/* Note what is marked at the moment that the marks are those of committed snapshots. */
+void prune_note_needed(struct prune *p, const struct look *l);
+/* Extend the locks of what was noted, where it still stands, and of what every snapshot needs. */
+MUST_CHECK bool prune_extend_locks(struct prune *p, struct err *e);
 
 /* Copy the needed chunks of packs with FATE_REPACK to new packs, durable and in the index. */
 MUST_CHECK bool prune_repack(struct prune *p, struct err *e);
@@ -87,9 +116,14 @@ MUST_CHECK bool prune_index(struct prune *p, const struct look *now, struct err 
 /* The position of a pack on the own list. */
 MUST_CHECK bool prune_find_doomed(const struct prune *p, const struct hash *pack, size_t *number);
 
-/* Take a pack out of the repository: into the trash where the store can move, otherwise for good.
+struct discard {
+    struct hash pack;
+    uint64_t size;
+};
+
+/* Take packs out of the repository: into the trash where the store can move, otherwise for good.
  * One that another collector took is fine. */
-MUST_CHECK bool prune_discard(struct prune *p, const struct hash *pack, uint64_t size,
+MUST_CHECK bool prune_discard(struct prune *p, const struct discard *list, size_t count,
                               struct err *e);
 
 /* Remove what has been in the trash for long enough, or all of it; in a dry run only count.  What

@@ -116,8 +116,10 @@ bool prune_index(struct prune *p, const struct look *now, struct err *e)
             return err_wrap(e, "rewrite the index");
     if (w.document.packs > 0 && !index_document_put(p->repo, &w.document, e))
         return err_wrap(e, "rewrite the index");
+
+    AUTO(mem) const char **gone = mem_array(w.replaced_count, sizeof(*gone));
+
     for (size_t i = 0; i < w.replaced_count; i++)
-        if (!object_remove(p->repo, keys->items[w.replaced[i]], e))
-            return false;
-    return true;
+        gone[i] = keys->items[w.replaced[i]];
+    return objects_remove(p->repo, gone, w.replaced_count, e);
 }

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "repo/prune.h"
 
@@ -76,6 +77,16 @@ bool look_take(struct repo *r, const char *own_list, struct look *l, struct err 
     return snapshot_scan(r, "", NULL, NULL, &l->snapshots, &l->snapshot_count, e);
 }
 
+static bool are_young(const struct key_list *packs)
+{
+    const int64_t now_s = clock_now_ns() / NS_PER_S;
+
+    for (size_t i = 0; i < packs->count; i++)
+        if (now_s - packs->mtimes[i] >= PACK_YOUNG_S)
+            return false;
+    return true;
+}
+
 bool look_is_plausible(struct repo *r, const struct look *l, struct err *e)
 {
     AUTO(key_list) struct key_list trash = {0};
@@ -84,8 +95,14 @@ bool look_is_plausible(struct repo *r, const struct look *l, struct err *e)
         return true;
     if (!key_list_read(r, "trash/", &trash, e))
         return false;
-    return trash.count > 0 ||
-           err_set(e, ERR_CORRUPT,
+    if (trash.count > 0)
+        return true;
+    if (are_young(&l->packs))
+        return err_set(e, ERR_TRANSIENT,
+                       "there are %zu packs and no snapshot, as while the first backup runs; "
+                       "nothing is removed before it has ended",
+                       l->packs.count);
+    return err_set(e, ERR_CORRUPT,
                    "there are %zu packs, but neither a snapshot nor a forgotten one; nothing is "
                    "removed on such grounds",
                    l->packs.count);

@@ -11,14 +11,9 @@
 #include "base/mem.h"
 #include "repo/prune.h"
 
-/* Joined with others: a backup of little leaves a pack of little. */
-#define SMALL_PACK (PACK_SIZE_DEFAULT / 4)
-
-/*
- * A pack that no index names is often that of a backup at work.  Taking it away is safe, the
- * backup notices before it commits, but costs it another run; so it stays this long.
- */
-#define UNINDEXED_STAYS_S (INT64_C(24) * 60 * 60)
+/* A pack below this part of the usual size is joined with others: a backup of little leaves a pack
+ * of little. */
+#define SMALL_PACK_PART 4
 
 static void sum_uses(struct prune *p)
 {
@@ -66,6 +61,71 @@ static void choose_fates(struct prune *p)
     }
 }
 
+/* A young pack that no index names is often that of a backup at work.  Taking it away is safe, the
+ * backup notices before it commits, but costs it another run; so it stays. */
+static bool is_old(int64_t mtime, int64_t now)
+{
+    return now - mtime >= PACK_YOUNG_S;
+}
+
+/* Now, by the store's clock as far as it shows. */
+static int64_t now_of(const struct key_list *packs)
+{
+    int64_t now = clock_now_ns() / NS_PER_S;
+
+    for (size_t i = 0; i < packs->count; i++)
+        now = packs->mtimes[i] > now ? packs->mtimes[i] : now;
+    return now;
+}
+
+static bool is_wasteful(const struct prune *p, const struct pack_use *use)
+{
+    const uint64_t unused = use->plain - use->used;
+
+    return (double)unused * 100 > (double)use->plain * (double)p->options->max_unused_percent;
+}
+
+static uint64_t small_size(const struct prune *p)
+{
+    return pack_size_usual(p->repo) / SMALL_PACK_PART;
+}
+
+/* A pack of which somebody has to know whether it is locked. */
+static bool may_go(const struct prune *p, size_t pack)
+{
+    const struct look *l = &p->first;
+    uint32_t number;
+
+    if (!index_has_pack(p->repo->index, &l->pack_ids[pack], &number))
+        return is_old(l->packs.mtimes[pack], p->store_now_s);
+
+    const struct pack_use *use = &p->uses[number];
+
+    return use->used == 0 || is_wasteful(p, use) || use->size < small_size(p);
+}
+
+/* What is locked keeps its place.  Small packs that are needed wait to be joined; others are told.
+ */
+static void keep_locked(struct prune *p)
+{
+    for (size_t i = 0; i < p->first.packs.count; i++) {
+        uint32_t number;
+        struct pack_use *use = NULL;
+
+        if (!p->is_locked[i])
+            continue;
+        if (index_has_pack(p->repo->index, &p->first.pack_ids[i], &number)) {
+            use = &p->uses[number];
+            use->fate = FATE_KEEP;
+            use->is_locked = true;
+        }
+        if (use == NULL || use->used == 0 || is_wasteful(p, use)) {
+            p->stats.packs_locked++;
+            p->stats.bytes_locked += p->first.packs.sizes[i];
+        }
+    }
+}
+
 /* A pack that would be worth repacking. */
 struct offer {
     uint32_t pack;
@@ -110,11 +170,9 @@ static void repack_wasteful(struct prune *p, struct offer *offers, uint64_t *bud
 
     for (uint32_t n = 0; n < p->use_count; n++) {
         const struct pack_use *use = &p->uses[n];
-        const uint64_t unused = use->plain - use->used;
 
-        if (use->size > 0 && use->fate == FATE_KEEP &&
-            (double)unused * 100 > (double)use->plain * (double)p->options->max_unused_percent)
-            offers[count++] = (struct offer){n, use->size, unused};
+        if (use->size > 0 && use->fate == FATE_KEEP && !use->is_locked && is_wasteful(p, use))
+            offers[count++] = (struct offer){n, use->size, use->plain - use->used};
     }
     accept(p, offers, count, 0, budget);
 }
@@ -123,43 +181,27 @@ static void repack_wasteful(struct prune *p, struct offer *offers, uint64_t *bud
 static void join_small(struct prune *p, enum object_class class, struct offer *offers,
                        uint64_t *budget)
 {
+    const uint64_t small = small_size(p);
     size_t count = 0;
     size_t least = 2;
 
     for (uint32_t n = 0; n < p->use_count; n++) {
         const struct pack_use *use = &p->uses[n];
 
-        if (use->size == 0 || index_pack_at(p->repo->index, n)->class != class)
+        if (use->size == 0 || use->is_locked || index_pack_at(p->repo->index, n)->class != class)
             continue;
         if (use->fate == FATE_REPACK)
             least = 1;
-        else if (use->fate == FATE_KEEP && use->size < SMALL_PACK)
-            offers[count++] = (struct offer){n, use->size, SMALL_PACK - use->size};
+        else if (use->fate == FATE_KEEP && use->size < small)
+            offers[count++] = (struct offer){n, use->size, small - use->size};
     }
     accept(p, offers, count, least, budget);
-}
-
-static bool is_old(int64_t mtime, int64_t now)
-{
-    return now - mtime >= UNINDEXED_STAYS_S;
-}
-
-/* Now, by the store's clock as far as it shows. */
-static int64_t now_of(const struct key_list *packs)
-{
-    int64_t now = clock_now_ns() / NS_PER_S;
-
-    for (size_t i = 0; i < packs->count; i++)
-        now = packs->mtimes[i] > now ? packs->mtimes[i] : now;
-    return now;
 }
 
 /* Packs beyond what one list holds wait for the next time. */
 static void condemn(struct prune *p)
 {
     const struct look *l = &p->first;
-    const int64_t now = now_of(&l->packs);
-
     p->doomed = mem_array(l->packs.count, sizeof(*p->doomed));
     p->is_rescued = mem_array(l->packs.count, sizeof(*p->is_rescued));
     for (size_t i = 0; i < l->packs.count; i++) {
@@ -167,9 +209,10 @@ static void condemn(struct prune *p)
         uint32_t number;
         struct pack_use *use =
             index_has_pack(p->repo->index, id, &number) ? &p->uses[number] : NULL;
-        const bool goes = use != NULL
-                              ? use->fate != FATE_KEEP
-                              : condemned_has(&l->others, id) || is_old(l->packs.mtimes[i], now);
+        const bool goes =
+            use != NULL ? use->fate != FATE_KEEP
+                        : condemned_has(&l->others, id) ||
+                              (is_old(l->packs.mtimes[i], p->store_now_s) && !p->is_locked[i]);
 
         if (!goes)
             continue;
@@ -194,21 +237,26 @@ static void name_forgotten(struct prune *p)
 {
     p->forgotten = mem_array(p->first.snapshot_count, sizeof(*p->forgotten));
     for (size_t i = 0; i < p->first.snapshot_count && p->forgotten_count < CONDEMNED_MAX; i++)
-        if (p->first.snapshots[i].state == SNAPSHOT_FORGOTTEN)
+        if (p->first.snapshots[i].state == SNAPSHOT_FORGOTTEN &&
+            !prune_is_held(p, &p->first.snapshots[i].id))
             p->forgotten[p->forgotten_count++] = p->first.snapshots[i].id;
     if (p->forgotten_count > 0)
         qsort(p->forgotten, p->forgotten_count, sizeof(*p->forgotten), hash_order);
     p->stats.snapshots_removed = p->forgotten_count;
 }
 
-void prune_plan(struct prune *p)
+bool prune_plan(struct prune *p, struct err *e)
 {
     uint64_t budget = p->options->max_repack_bytes == 0 ? UINT64_MAX : p->options->max_repack_bytes;
 
     p->use_count = index_pack_count(p->repo->index);
     p->uses = mem_array(p->use_count, sizeof(*p->uses));
+    p->store_now_s = now_of(&p->first.packs);
     sum_uses(p);
     choose_fates(p);
+    if (!prune_hold_packs(p, may_go, e))
+        return false;
+    keep_locked(p);
 
     AUTO(mem) struct offer *offers = mem_array(p->use_count, sizeof(*offers));
 
@@ -217,4 +265,5 @@ void prune_plan(struct prune *p)
     join_small(p, CLASS_TREE, offers, &budget);
     name_forgotten(p);
     condemn(p);
+    return true;
 }

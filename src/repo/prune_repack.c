@@ -32,13 +32,15 @@ struct repacker {
 
 static void repacker_init(struct repacker *k, struct prune *p)
 {
+    const size_t room = pack_size_usual(p->repo);
+
     *k = (struct repacker){.prune = p,
                            .source = pack_scan_new(p->repo),
                            .proof = pack_scan_new(p->repo),
                            .full = queue_new(FULL_MAX),
                            .spare = queue_new(BUILDERS)};
-    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, PACK_SIZE_DEFAULT, k->full, k->spare);
-    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, PACK_SIZE_DEFAULT, k->full, k->spare);
+    open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, room, k->full, k->spare);
+    open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, room, k->full, k->spare);
     framer_init(&k->content, &k->content_pack, REPACK_LEVEL);
     framer_init(&k->tree, &k->tree_pack, REPACK_LEVEL);
 }

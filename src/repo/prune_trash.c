@@ -1,30 +1,71 @@
 /*
  * The trash: docs/decisions/0013.
  */
+#include "base/cancel.h"
 #include "repo/parity_objects.h"
 #include "repo/prune.h"
 
-bool prune_discard(struct prune *p, const struct hash *pack, uint64_t size, struct err *e)
+/* Of packs that were removed the bytes are free, unless the store keeps them. */
+static void count_removed(struct prune *p, uint64_t packs, uint64_t bytes)
 {
-    struct store *s = p->repo->store;
+    if (p->keeps_versions) {
+        p->stats.packs_hidden += packs;
+        p->stats.bytes_hidden += bytes;
+    } else {
+        p->stats.packs_freed += packs;
+        p->stats.bytes_freed += bytes;
+    }
+}
+
+/* Removed in one call of a store that cannot move; one may interrupt between two. */
+#define BATCH 256
+
+static bool discard_one(struct prune *p, const struct discard *d, struct err *e)
+{
     char from[PACK_KEY_MAX];
     char to[DISCARDED_KEY_MAX];
 
-    pack_key(pack, from);
+    pack_key(&d->pack, from);
+    discarded_key(&d->pack, p->now_s, to);
     if (!parity_remove(p->repo, from, e))
         return false;
-    if (!s->can_move) {
-        if (!store_remove(s, from, e))
-            return false;
-        p->stats.packs_freed++;
-        p->stats.bytes_freed += size;
-        return true;
-    }
-    discarded_key(pack, p->now_s, to);
-    if (!store_move(s, from, to, e))
+    if (!store_move(p->repo->store, from, to, e))
         return e->code == ERR_NOT_FOUND;
     p->stats.packs_discarded++;
-    p->stats.bytes_discarded += size;
+    p->stats.bytes_discarded += d->size;
+    return true;
+}
+
+/* At most BATCH. */
+static bool remove_some(struct prune *p, const struct discard *list, size_t count, struct err *e)
+{
+    char at[BATCH][PACK_KEY_MAX];
+    const char *keys[BATCH];
+
+    for (size_t i = 0; i < count; i++) {
+        pack_key(&list[i].pack, at[i]);
+        keys[i] = at[i];
+    }
+    if (!objects_remove(p->repo, keys, count, e))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        count_removed(p, 1, list[i].size);
+    return true;
+}
+
+bool prune_discard(struct prune *p, const struct discard *list, size_t count, struct err *e)
+{
+    const bool can_move = p->repo->store->can_move;
+    size_t step = 0;
+
+    for (size_t i = 0; i < count; i += step) {
+        step = can_move ? 1 : count - i < BATCH ? count - i : BATCH;
+        if (cancel_is_requested())
+            return cancel_err(e);
+        prune_progress(p, "remove packs", i, count);
+        if (!(can_move ? discard_one(p, &list[i], e) : remove_some(p, &list[i], step, e)))
+            return false;
+    }
     return true;
 }
 
@@ -47,8 +88,7 @@ static void count_doomed(struct prune *p)
         s->packs_discarded = s->packs_removed;
         s->bytes_discarded = s->bytes_removed;
     } else {
-        s->packs_freed = s->packs_removed;
-        s->bytes_freed = s->bytes_removed;
+        count_removed(p, s->packs_removed, s->bytes_removed);
     }
 }
 

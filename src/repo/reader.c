@@ -92,41 +92,29 @@ static bool fetch(struct reader *rd, const char *key, uint64_t offset, size_t si
     return err_wrap(e, "%s", key);
 }
 
-/*
- * The header of a pack, from whichever reader of the repository has opened it before.  *is_kept
- * says that it is there for good; otherwise it is in rd->sealed.
- */
-static bool find_header(struct reader *rd, uint32_t pack, const char *key, const uint8_t **out,
-                        bool *is_kept, struct err *e)
-{
-    *out = nearby_header(rd->repo, pack);
-    *is_kept = *out != NULL;
-    if (*is_kept)
-        return true;
-    nearby_fetch_pack(rd->repo, pack);
-    if (!fetch(rd, key, 0, SEAL_HEADER_SIZE, e))
-        return false;
-    *out = rd->sealed.data;
-    return true;
-}
-
-/* Let the box hold the key of a pack. */
+/* Let the box hold the key of a pack, whose header any reader of the repository may have read. */
 static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct err *e)
 {
     const enum object_class class = index_pack_at(rd->repo->index, pack)->class;
     const struct seal_identity expected = repo_identity(rd->repo, class);
-    const uint8_t *header = NULL;
-    bool is_kept = false;
+    const uint8_t *kept;
 
     if (rd->box_pack == pack)
         return true;
     rd->box_pack = NO_NUMBER;
-    if (!find_header(rd, pack, key, &header, &is_kept, e))
-        return false;
+    kept = nearby_header(rd->repo, pack);
+    if (kept == NULL) {
+        nearby_fetch_pack(rd->repo, pack);
+        if (!fetch(rd, key, 0, SEAL_HEADER_SIZE, e))
+            return false;
+    }
+
+    const uint8_t *header = kept != NULL ? kept : rd->sealed.data;
+
     if (!seal_open(rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), &expected,
                    repo_class_key(rd->repo, class), e))
         return err_wrap(e, "%s", key);
-    if (!is_kept)
+    if (kept == NULL)
         nearby_keep_header(rd->repo, pack, header);
     rd->box_pack = pack;
     return true;

@@ -45,12 +45,6 @@ void mending_progress(const struct mending *m, const char *step, uint64_t done, 
         m->options->progress(m->options->arg, step, done, total);
 }
 
-bool mending_forgives(const struct err *why)
-{
-    return why->code == ERR_NOT_FOUND || why->code == ERR_CORRUPT || why->code == ERR_USAGE ||
-           why->code == ERR_FATAL;
-}
-
 /* Finding */
 
 static void add_bad(struct mending *m, const struct hash *id, bool is_missing)
@@ -79,7 +73,7 @@ static bool look_at(struct mending *m, const char *key, const struct hash *id, s
     if (store_get_all(m->repo->store, key, &object, &why) &&
         object_prove(m->repo, key, buf_slice(&object), &why))
         return true;
-    if (!mending_forgives(&why)) {
+    if (!object_is_at_fault(&why)) {
         *e = why;
         return false;
     }
@@ -161,13 +155,13 @@ static bool heal_pack(struct mending *m, struct bad_pack *b, struct err *e)
     pack_key(&b->id, key);
     if (parity_heal_object(m->repo, key, &of_parity)) {
         mending_tell(m, &b->id, HEAL_PARITY, "worked out from its parity");
-    } else if (!mending_forgives(&of_parity)) {
+    } else if (!object_is_at_fault(&of_parity)) {
         *e = of_parity;
         return false;
     } else if (take_whole(m, b, key, &why)) {
         mending_tell(m, &b->id, HEAL_REPOSITORY,
                      "the same pack was taken from the other repository");
-    } else if (!mending_forgives(&why)) {
+    } else if (!object_is_at_fault(&why)) {
         *e = why;
         return false;
     } else {

@@ -36,8 +36,6 @@ struct mending {
 void mending_tell(struct mending *m, const struct hash *pack, enum heal_source from,
                   const char *sentence);
 void mending_progress(const struct mending *m, const char *step, uint64_t done, uint64_t total);
-/* Whether a failure is one of the object and not of the store. */
-bool mending_forgives(const struct err *why);
 /* NULL when the pack is not among the bad. */
 struct bad_pack *mending_find(const struct mending *m, const struct hash *id);
 

@@ -126,7 +126,7 @@ static bool fetch(struct copier *k, const struct pack_chunk *c, struct buf *out,
     for (size_t i = 0; i < 2 && readers[i] != NULL && !*is_found; i++) {
         buf_clear(out);
         *is_found = reader_chunk(readers[i], c->type, &c->id, out, e);
-        if (!*is_found && !mending_forgives(e))
+        if (!*is_found && !object_is_at_fault(e))
             return false;
     }
     return true;

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "codec/random.h"
 #include "repo/index.h"
+#include "repo/object_locks.h"
 #include "repo/parity_objects.h"
 #include "repo/slot.h"
 
@@ -34,6 +35,7 @@ static struct repo *repo_new(struct store *s)
     r->suite = SUITE_AES_256_GCM;
     r->keys = mem_secret_new(sizeof(*r->keys));
     pthread_mutex_init(&r->parity.lock, NULL);
+    r->locks = object_locks_new(r->store);
     return r;
 }
 
@@ -45,6 +47,7 @@ void repo_close(struct repo *r)
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
     pthread_mutex_destroy(&r->parity.lock);
+    object_locks_free(r->locks);
     mem_free(r->mended);
     mem_free(r);
 }
@@ -294,7 +297,7 @@ static bool open_mended(struct store *s, struct slice damaged, const struct unlo
     return false;
 }
 
-bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
+static bool open_once(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
 {
     AUTO(buf) struct buf config = {0};
 
@@ -309,6 +312,29 @@ bool repo_open(struct store *s, const struct unlock *with, struct repo **out, st
     return e->code == ERR_NOT_FOUND && config.size == 0
                ? err_set(e, ERR_NOT_FOUND, "there is no repository at this place")
                : false;
+}
+
+/* Forget what is kept near by of all that opening takes: an answer may have been wrong once. */
+static bool distrust_keys(struct store *s)
+{
+    AUTO(repo) struct repo *finder = repo_new(s);
+    AUTO(key_list) struct key_list keys = {0};
+    struct err ignored;
+
+    store_distrust(s, "config");
+    if (!key_list_read(finder, "keys/", &keys, &ignored))
+        return false;
+    for (size_t i = 0; i < keys.count; i++)
+        store_distrust(s, keys.items[i]);
+    return true;
+}
+
+bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
+{
+    if (open_once(s, with, out, e))
+        return true;
+    return s->has_cache && e->code != ERR_NOT_FOUND && e->code != ERR_CANCELLED &&
+           distrust_keys(s) && open_once(s, with, out, e);
 }
 
 /* Asking */

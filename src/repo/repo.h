@@ -8,16 +8,19 @@
  * (wrong password or key file), ERR_CORRUPT (damage found; the sentence names the object),
  * ERR_EXISTS, ERR_TRANSIENT, ERR_CANCELLED, ERR_USAGE (newer format, bad selector).
  *
- * Threads: a struct repo may be shared once repo_load_index() has returned; readers and
- * batches belong to one thread each.
+ * Threads: a struct repo may be shared once repo_load_index() has returned, and for snapshots
+ * before that; readers and batches belong to one thread each.
  */
 #ifndef REPO_REPO_H
 #define REPO_REPO_H
+
+#include <pthread.h>
 
 #include "base/buf.h"
 #include "base/text.h"
 #include "codec/chunker.h"
 #include "codec/entry.h"
+#include "codec/envelope.h"
 #include "codec/hash.h"
 #include "codec/parity.h"
 #include "store/store.h"
@@ -88,6 +91,24 @@ void repo_id_text(const struct repo *r, char out[33]);
 struct store *repo_store(struct repo *r);
 /* Threads that reading is worth: as many as can compute, or wait for the store. */
 int repo_threads(const struct repo *r);
+
+/*
+ * Something that waits for the store, done beside something else that does.  Where the store takes
+ * one call at a time there would be nothing to gain: it is done at once then, by aside_start().
+ * work may use whatever of the repository any thread may; a and arg stay until aside_end(), which
+ * waits and says how it went.  AUTO(aside) waits for one that nobody ended.
+ */
+struct aside {
+    bool (*work)(void *arg, struct err *e);
+    void *arg;
+    struct err why;
+    bool ok, has_thread;
+    pthread_t thread;
+};
+void aside_start(struct aside *a, struct repo *r, bool (*work)(void *arg, struct err *e),
+                 void *arg);
+MUST_CHECK bool aside_end(struct aside *a, struct err *e);
+void aside_auto(struct aside *a);
 const struct cutter *repo_cutter(const struct repo *r);
 void repo_created(const struct repo *r, int64_t *created_ns);
 
@@ -105,6 +126,15 @@ MUST_CHECK bool key_file_read(const char *path, uint8_t out[32], struct err *e);
 /* Make one with mode 0600 from random bytes.  ERR_EXISTS when the path is taken. */
 MUST_CHECK bool key_file_make(const char *path, uint8_t out[32], struct err *e);
 
+/*
+ * The key pair of the repository (mailbox.c): whoever knows the public key can seal bytes that only
+ * an open repository reads.  It is the same as long as the master key is.
+ */
+void repo_recipient(const struct repo *r, struct envelope_recipient *out);
+/* As envelope_open(). */
+MUST_CHECK bool repo_open_envelope(const struct repo *r, struct slice envelope, struct buf *out,
+                                   struct err *e);
+
 /* Snapshots (snapshot.c) */
 
 struct snapshot_counts {
@@ -115,6 +145,9 @@ struct snapshot_counts {
     uint64_t total_files, total_bytes;  /* seen in the source */
     int64_t started_ns, ended_ns;
 };
+
+#define SNAPSHOT_CONFIGURATION_MAX ((size_t)16 << 20)
+#define SNAPSHOT_JOB_MAX           ((size_t)64)
 
 struct incomplete {
     char *path; /* path text */
@@ -131,6 +164,11 @@ struct snapshot {
     char **paths;
     size_t path_count;
     char *set; /* NULL: ad hoc */
+    /* How the set was configured, as JSON of at most SNAPSHOT_CONFIGURATION_MAX bytes; or NULL. */
+    char *configuration;
+    /* The job that it was made for, all of whose attempts make one snapshot; 1 to SNAPSHOT_JOB_MAX
+     * bytes, or NULL. */
+    char *job;
     char **tags;
     size_t tag_count;
     bool has_parent, has_prev, has_original;
@@ -175,6 +213,11 @@ typedef void damaged_fn(void *arg, const char *key, const struct err *why);
 MUST_CHECK bool snapshot_load_all(struct repo *r, unsigned mask, damaged_fn *damaged, void *arg,
                                   struct snapshot_list *out, struct err *e);
 
+/* When the store got the commit of each, by the store's clock; out has room for all of them.
+ * ERR_TRANSIENT: one is committed no more. */
+MUST_CHECK bool snapshot_received(struct repo *r, const struct snapshot_list *l, int64_t *out_ns,
+                                  struct err *e);
+
 /* Read one object by its id, whatever its state. */
 MUST_CHECK bool snapshot_load(struct repo *r, const struct hash *id, struct snapshot **out,
                               struct err *e);
@@ -205,6 +248,10 @@ MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
 
 /* Write the object; fills in s->id, writer, seq and prev.  It is prepared, not committed. */
 MUST_CHECK bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e);
+/* The same in two steps.  The first fills in writer, seq and prev, after all snapshots that exist
+ * now, and may be taken beside the work whose result the second writes. */
+MUST_CHECK bool snapshot_number(struct repo *r, struct snapshot *s, struct err *e);
+MUST_CHECK bool snapshot_put_numbered(struct repo *r, struct snapshot *s, struct err *e);
 /* ERR_TRANSIENT when somebody has forgotten the prepared snapshot meanwhile. */
 MUST_CHECK bool snapshot_commit(struct repo *r, const struct hash *id, struct err *e);
 /* Remove a prepared snapshot that will not be committed. */
@@ -231,6 +278,14 @@ typedef bool evidence_fn(void *arg, const struct hash *snapshot, int64_t time_ns
 MUST_CHECK bool evidence_each(struct repo *r, const struct hash *snapshot, evidence_fn *fn,
                               void *arg, struct err *e);
 
+/* All that there is; a damaged piece is told (as by snapshot_load_all()) and skipped. */
+struct evidence_visit {
+    evidence_fn *fn;
+    damaged_fn *damaged;
+    void *arg; /* of both */
+};
+MUST_CHECK bool evidence_load_all(struct repo *r, const struct evidence_visit *v, struct err *e);
+
 /* Retention (retention.c): pure */
 
 struct retention {
@@ -255,6 +310,10 @@ struct keep_reasons {
  */
 void retention_apply(const struct retention *rules, struct snapshot *const *newest_first,
                      size_t count, struct keep_reasons *reasons);
+/* The same at another time than that of the clock: it is of use only to tell what lies in the
+ * future. */
+void retention_apply_at(const struct retention *rules, struct snapshot *const *newest_first,
+                        size_t count, int64_t now_ns, struct keep_reasons *reasons);
 bool retention_is_empty(const struct retention *rules);
 
 /* Reading (index.c, reader.c, tree.c) */
@@ -432,6 +491,23 @@ MUST_CHECK bool repo_is_collecting(struct repo *r, bool *out, struct err *e);
 /* Forget the loaded index, so that the next repo_load_index() sees the present state. */
 void repo_drop_index(struct repo *r);
 
+/*
+ * Locks that the store keeps on objects (object_locks.c; docs/decisions/0017).  What a snapshot
+ * needs is locked for as long as the store's rule promises when it is committed, and again by each
+ * prune_run().
+ */
+
+/* Remember near by what is known of them, in a file of this folder, which need not be there.
+ * Without it every run asks for all of them.  Before anything else is done. */
+void repo_keep_locks_in(struct repo *r, const char *folder);
+
+struct lock_stats {
+    bool is_on;               /* the store has a rule */
+    uint64_t asked, extended; /* objects */
+};
+/* What this handle has done so far. */
+void repo_lock_stats(const struct repo *r, struct lock_stats *out);
+
 /* Copying (copy.c) */
 
 /* The id that a snapshot and its copies share: that of the first of them. */
@@ -482,6 +558,9 @@ struct prune_options {
     bool is_dry_run;
     bool only_empties_trash; /* write nothing and collect nothing: check all references, and then
                                 remove what stands in the trash, however young */
+    bool only_extends_locks; /* write and remove nothing: extend the locks of what snapshots need */
+    bool keeps_locked;       /* leave alone what is locked: packs, and forgotten snapshots with all
+                                that they need */
     uint64_t max_unused_percent; /* packs of which more than this is unused are repacked */
     uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
@@ -498,6 +577,16 @@ struct prune_stats {
      * what was removed for good, with what had been in the trash for long enough. */
     uint64_t packs_discarded, bytes_discarded, packs_freed, bytes_freed;
     uint64_t packs_in_trash, bytes_in_trash; /* afterwards */
+
+    /* Of the packs removed those that the store keeps as older versions: they take space as before,
+     * until a rule of the store's own lets them go. */
+    uint64_t packs_hidden, bytes_hidden;
+
+    /* Left alone because they are locked, though no snapshot needs them as they are; the first
+     * lock to end, of packs and snapshots, in seconds since 1970 (0: none). */
+    uint64_t packs_locked, bytes_locked, snapshots_locked;
+    int64_t first_lock_ends_s;
+    uint64_t locks_asked, locks_extended;
 };
 
 /* Remove what no snapshot needs.  docs/decisions/0003, and 0013 for the trash.  Refuses

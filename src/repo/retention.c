@@ -69,10 +69,8 @@ static int64_t moment_before(int64_t time_ns, const struct duration *d)
  * The newest time that is not in the future: one snapshot of a host with a wrong clock must
  * not make all others look old.  When all are in the future nothing is old.
  */
-static int64_t newest_time(struct snapshot *const *newest_first, size_t count)
+static int64_t newest_time(struct snapshot *const *newest_first, size_t count, int64_t now)
 {
-    const int64_t now = clock_now_ns();
-
     for (size_t i = 0; i < count; i++)
         if (newest_first[i]->time_ns <= now)
             return newest_first[i]->time_ns;
@@ -184,6 +182,12 @@ static void tags_apply(const struct retention *rules, const struct snapshot *s,
 void retention_apply(const struct retention *rules, struct snapshot *const *newest_first,
                      size_t count, struct keep_reasons *reasons)
 {
+    retention_apply_at(rules, newest_first, count, clock_now_ns(), reasons);
+}
+
+void retention_apply_at(const struct retention *rules, struct snapshot *const *newest_first,
+                        size_t count, int64_t now_ns, struct keep_reasons *reasons)
+{
     /* In the order in which restic names them. */
     struct rule all[] = {
         WITHIN("within ", PERIOD_NONE, rules->within),
@@ -200,7 +204,7 @@ void retention_apply(const struct retention *rules, struct snapshot *const *newe
         WITHIN("yearly within ", PERIOD_YEAR, rules->within_yearly),
     };
     const size_t rule_count = sizeof(all) / sizeof(all[0]);
-    const int64_t newest = newest_time(newest_first, count);
+    const int64_t newest = newest_time(newest_first, count, now_ns);
 
     for (size_t i = 0; i < rule_count; i++)
         all[i].after_ns = moment_before(newest, &all[i].duration);

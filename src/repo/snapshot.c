@@ -40,6 +40,8 @@ void snapshot_free(struct snapshot *s)
     mem_free(s->host);
     mem_free(s->user);
     mem_free(s->set);
+    mem_free(s->configuration);
+    mem_free(s->job);
     mem_free(s->program);
     mem_free(s);
 }
@@ -103,8 +105,7 @@ static void damage_ignored(void *arg, const char *key, const struct err *why)
     (void)why;
 }
 
-/* Number s as the next one of this writer, after all that exist in whatever state. */
-static bool snapshot_number(struct repo *r, struct snapshot *s, struct err *e)
+bool snapshot_number(struct repo *r, struct snapshot *s, struct err *e)
 {
     const unsigned any =
         1U << SNAPSHOT_COMMITTED | 1U << SNAPSHOT_PREPARED | 1U << SNAPSHOT_FORGOTTEN;
@@ -138,14 +139,19 @@ static bool snapshot_read_back(struct slice plain, struct err *e)
            err_set(e, ERR_USAGE, "the snapshot breaks a limit of the format: %s", why.text);
 }
 
-bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e)
+bool snapshot_put_numbered(struct repo *r, struct snapshot *s, struct err *e)
 {
     AUTO(buf) struct buf plain = {0};
+
+    return snapshot_encode(s, &plain, e) && snapshot_read_back(buf_slice(&plain), e) &&
+           document_put_hashed(r, CLASS_SNAPSHOT, "snapshots", buf_slice(&plain), &s->id, e);
+}
+
+bool snapshot_put(struct repo *r, struct snapshot *s, struct err *e)
+{
     struct snapshot numbered = *s; /* shares all that s owns */
 
-    if (!snapshot_number(r, &numbered, e) || !snapshot_encode(&numbered, &plain, e) ||
-        !snapshot_read_back(buf_slice(&plain), e) ||
-        !document_put_hashed(r, CLASS_SNAPSHOT, "snapshots", buf_slice(&plain), &numbered.id, e))
+    if (!snapshot_number(r, &numbered, e) || !snapshot_put_numbered(r, &numbered, e))
         return false;
     *s = numbered;
     return true;

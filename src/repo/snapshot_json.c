@@ -147,7 +147,9 @@ bool snapshot_encode(const struct snapshot *s, struct buf *out, struct err *e)
     json_object_set_new(j, "writer", json_string(writer));
     number_set(j, "seq", s->seq);
     id_or_null_set(j, "prev", s->has_prev, &s->prev);
-    if (!text_set(j, "program", s->program, e) || !incomplete_set(j, s, e))
+    if (!text_set(j, "program", s->program, e) || !incomplete_set(j, s, e) ||
+        (s->configuration != NULL && !text_set(j, "configuration", s->configuration, e)) ||
+        (s->job != NULL && !text_set(j, "job", s->job, e)))
         return false;
     counts_set(j, &s->counts);
     json_append(j, out);
@@ -223,6 +225,33 @@ static bool counts_take(const json_t *j, struct snapshot_counts *out, struct err
     return true;
 }
 
+/* Longer than other texts may be: it tells of all sources of a set. */
+static bool configuration_take(const json_t *j, struct snapshot *s, struct err *e)
+{
+    const json_t *value = json_object_get(j, "configuration");
+    const size_t size = json_string_length(value);
+
+    if (value == NULL || json_is_null(value))
+        return true;
+    if (!json_is_string(value) || size > SNAPSHOT_CONFIGURATION_MAX ||
+        strlen(json_string_value(value)) != size)
+        return err_set(e, ERR_CORRUPT,
+                       "its member \"configuration\" is no text of at most %zu bytes",
+                       SNAPSHOT_CONFIGURATION_MAX);
+    s->configuration = mem_string(json_string_value(value));
+    return true;
+}
+
+static bool job_take(const json_t *j, struct snapshot *s, struct err *e)
+{
+    if (!json_take_text(j, "job", true, &s->job, e))
+        return false;
+    if (s->job == NULL || (s->job[0] != '\0' && strlen(s->job) <= SNAPSHOT_JOB_MAX))
+        return true;
+    return err_set(e, ERR_CORRUPT, "its member \"job\" is no text of 1 to %zu bytes",
+                   SNAPSHOT_JOB_MAX);
+}
+
 static bool u32_take(const json_t *j, const char *name, uint32_t *out, struct err *e)
 {
     uint64_t n = 0;
@@ -293,7 +322,8 @@ bool snapshot_decode(struct slice plain, struct snapshot **out, struct err *e)
         !json_take_time(j, "time", &s->time_ns, e) ||
         !json_take_time(j, "scan_started", &s->scan_started_ns, e) ||
         !id_take(j, "tree", &s->tree, e) || !origin_take(j, s, e) || !chain_take(j, s, e) ||
-        !incomplete_take(j, s, e) || !counts_take(j, &s->counts, e))
+        !configuration_take(j, s, e) || !job_take(j, s, e) || !incomplete_take(j, s, e) ||
+        !counts_take(j, &s->counts, e))
         return false;
     *out = TAKE(s);
     return true;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "repo/nearby.h"
 #include "repo/snapshot.h"
@@ -246,6 +247,46 @@ bool snapshot_load_all(struct repo *r, unsigned mask, damaged_fn *damaged, void 
         if ((mask & 1U << found[i].state) != 0 && !loaded_list_add(r, &l, &found[i], &d, e))
             return false;
     loaded_list_split(&l, out);
+    return true;
+}
+
+/* A commit as it is listed. */
+struct commit {
+    struct hash id;
+    int64_t received_ns;
+};
+
+static int commit_compare(const void *a, const void *b)
+{
+    return hash_order(&((const struct commit *)a)->id, &((const struct commit *)b)->id);
+}
+
+bool snapshot_received(struct repo *r, const struct snapshot_list *l, int64_t *out_ns,
+                       struct err *e)
+{
+    AUTO(key_list) struct key_list keys = {0};
+    AUTO(mem) struct commit *commits = NULL;
+    size_t count = 0;
+
+    if (!key_list_read(r, "commits/", &keys, e))
+        return false;
+    commits = mem_array(keys.count, sizeof(*commits));
+    for (size_t i = 0; i < keys.count; i++) {
+        commits[count].received_ns = keys.mtimes[i] * NS_PER_S;
+        count += key_hash(keys.items[i], &commits[count].id);
+    }
+    qsort(commits, count, sizeof(*commits), commit_compare);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct commit wanted = {.id = l->items[i]->id};
+        const struct commit *c = bsearch(&wanted, commits, count, sizeof(*commits), commit_compare);
+        char text[2 * HASH_SIZE + 1];
+
+        if (c == NULL) {
+            snapshot_id_text(&wanted.id, text);
+            return err_set(e, ERR_TRANSIENT, "snapshot %.8s went meanwhile", text);
+        }
+        out_ns[i] = c->received_ns;
+    }
     return true;
 }
 

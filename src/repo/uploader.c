@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "repo/object_locks.h"
 #include "repo/parity_objects.h"
 
 /* The last packs of a run are read back before upload when that takes no time to speak of. */
@@ -100,6 +101,7 @@ static bool upload(struct uploader *u, struct pack_scan *scan, struct pack_build
     pack_key(&id, key);
     if (!store_put(u->repo->store, key, object, PUT_NEW, e) || !parity_put(u->repo, key, object, e))
         return err_wrap(e, "store pack");
+    object_locks_note_put(u->repo, key);
     return note_stored(u, &id, pack_builder_class(b), object.size, directory, e);
 }
 
@@ -128,6 +130,7 @@ void uploader_start(struct uploader *u)
 
     u->threads = mem_array((size_t)wanted, sizeof(*u->threads));
     pthread_mutex_init(&u->lock, NULL);
+    nearby_ask_parity(u->repo, &u->parity);
     for (u->count = 0; u->count < wanted; u->count++)
         thread_start(&u->threads[u->count], uploader_main, u, "uploader");
 }
@@ -143,6 +146,7 @@ void uploader_stop(struct uploader *u)
 
 void uploader_done(struct uploader *u)
 {
+    aside_auto(&u->parity);
     index_document_done(&u->index);
     pthread_mutex_destroy(&u->lock);
     mem_free(u->threads);

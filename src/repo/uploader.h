@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
+#include "repo/nearby.h"
 #include "repo/needed_packs.h"
 
 /* The first thing that went wrong in any of several threads. */
@@ -31,6 +32,7 @@ struct uploader {
     atomic_bool is_finishing;      /* only the last packs are to come */
     pthread_t *threads;
     int count; /* of threads that run */
+    struct aside parity;
     _Atomic uint64_t stored, bytes_stored, frames_verified;
 
     pthread_mutex_t lock;        /* guards what follows while threads run */

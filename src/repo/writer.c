@@ -27,9 +27,6 @@
 #define FULL_ROOM 1
 #define BUILDERS  (2 + FULL_ROOM + WRITER_WORKERS_MAX)
 
-/* Where several packs are under way to the store at once: as much in memory as else, twice. */
-#define PACK_SIZE_PARALLEL ((size_t)16 << 20)
-
 /* docs/decisions/0006: level 3 is 7 to 10 % smaller for 20 % more processor time. */
 #define WRITER_LEVEL 1
 
@@ -316,17 +313,13 @@ static void start_threads(struct writer *w, int level)
 
 bool writer_open(struct repo *r, const struct writer_options *o, struct writer **out, struct err *e)
 {
-    AUTO(condemned) struct condemned doomed = {0};
-
-    /* With a damaged list no backup can be committed; better told before all is uploaded. */
-    if (!repo_load_index(r, e) || !condemned_read(r, NULL, &doomed, e))
+    if (!repo_load_index(r, e) || !condemned_check(r, e))
         return false;
 
     struct writer *w = mem_new(sizeof(*w));
     const int workers = o->workers > 0 ? o->workers : thread_processors();
     const int level = o->level == 0 ? WRITER_LEVEL : o->level;
-    const size_t usual = store_parallel(r->store) > 1 ? PACK_SIZE_PARALLEL : PACK_SIZE_DEFAULT;
-    const size_t wanted = o->pack_size > 0 ? o->pack_size : usual;
+    const size_t wanted = o->pack_size > 0 ? o->pack_size : pack_size_usual(r);
     const size_t pack_size = wanted < STORE_OBJECT_MAX ? wanted : STORE_OBJECT_MAX;
 
     w->repo = r;

@@ -32,7 +32,8 @@ struct member_ops {
 
     /*
      * Send them, with lanes of its own; dir is the kind's directory and l its listing as it was
-     * announced, sorted, with the entries of other members too.  False: the sink failed and *e is
+     * announced, sorted, with the entries of other members too, and with what the sink wants of
+     * them.  False: the sink failed and *e is
      * its error, or ERR_CANCELLED.  What goes wrong with the member is told with skip() for every
      * entry that is left out, or with note() when it is there but not as it should be, and *failure
      * (clear before) then says in one sentence that the member cannot be brought back whole from

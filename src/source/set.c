@@ -220,11 +220,13 @@ static bool send_kind(struct set_run *r, const char *kind, struct err *e)
 {
     const struct set *s = r->set;
     AUTO(listing) struct listing *announced = kind_listing(r, kind);
+    struct listing *entered = kind_listing(r, kind);
     struct sink_dir *dir = NULL;
 
-    if (!r->sink->ops->enter(r->lane, r->root, made_slot(r->top, kind), kind_listing(r, kind), &dir,
-                             e))
+    if (!r->sink->ops->enter(r->lane, r->root, made_slot(r->top, kind), entered, &dir, e))
         return false;
+    if (dir != NULL)
+        memcpy(announced->wanted, entered->wanted, announced->count * sizeof(bool));
     for (size_t i = 0; i < s->member_count; i++) {
         struct member *m = s->members[i];
         struct err failure = {0};

@@ -162,6 +162,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 
 /* Members of sets */
 
+#include "source/bundle.h"
 #include "source/command.h"
 #include "source/member.h"
 #include "source/postgres.h"

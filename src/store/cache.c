@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "codec/hash.h"
 #include "store/store.h"
 
@@ -45,8 +46,7 @@ static bool is_pack(const char *key)
 /* Whether there may be a copy. */
 static bool is_kept(const char *key)
 {
-    return is_pack(key) || has_prefix(key, "index/") || has_prefix(key, "snapshots/") ||
-           has_prefix(key, "commits/") || has_prefix(key, "keys/") || strcmp(key, "config") == 0;
+    return object_key_is_lasting(key);
 }
 
 /* Whether an object is to have a copy, seen its bytes. */
@@ -54,6 +54,25 @@ static bool is_wanted(const char *key, struct slice bytes)
 {
     return is_kept(key) && bytes.size <= STORE_OBJECT_MAX - HASH_SIZE &&
            (!is_pack(key) || (bytes.size > CLASS_OFFSET && bytes.data[CLASS_OFFSET] == CLASS_TREE));
+}
+
+/*
+ * Whether bytes that a store gave may be those of a key.  A store that answers wrongly once must
+ * not do so for ever: what is named by its hash is compared, and of the rest whoever opens it says
+ * store_distrust().
+ */
+static bool is_plausible(const char *key, struct slice bytes)
+{
+    static const char *const named[] = {PACKS, "index/", "snapshots/"};
+    const char *slash = strrchr(key, '/');
+    struct hash name, sum;
+
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+        if (has_prefix(key, named[i]) && hex_decode(slash + 1, name.bytes, HASH_SIZE)) {
+            sha256(bytes, &sum);
+            return hash_is_equal(&sum, &name);
+        }
+    return true;
 }
 
 /* Copies that were checked */
@@ -101,7 +120,8 @@ static void copy_put(struct cache *c, const char *key, struct slice bytes)
     buf_reserve(&copy, HASH_SIZE + bytes.size);
     buf_append(&copy, sum.bytes, HASH_SIZE);
     buf_append_slice(&copy, bytes);
-    (void)!store_put(c->near, key, buf_slice(&copy), PUT_REPLACE, &ignored);
+    if (store_put(c->near, key, buf_slice(&copy), PUT_REPLACE, &ignored))
+        set_checked(c, key);
 }
 
 /* Read a copy whole; one that is wrong is removed. */
@@ -157,9 +177,18 @@ static bool cache_get(struct store *s, const char *key, uint64_t offset, size_t 
         return true;
     if (!store_get(c->next, key, offset, size, out, e))
         return false;
-    if (offset == 0 && size == STORE_WHOLE)
-        copy_put(c, key, SLICE_OF(out->data + before, out->size - before));
+
+    const struct slice bytes = SLICE_OF(out->data + before, out->size - before);
+
+    if (offset == 0 && size == STORE_WHOLE && is_plausible(key, bytes))
+        copy_put(c, key, bytes);
     return true;
+}
+
+static void cache_distrust(struct store *s, const char *key)
+{
+    if (is_kept(key))
+        copy_remove(cache_of(s), key);
 }
 
 static bool cache_put(struct store *s, const char *key, struct slice data, enum put_mode mode,
@@ -253,6 +282,22 @@ static bool cache_list(struct store *s, const char *prefix, object_fn *fn, void 
     return true;
 }
 
+static bool cache_lock_get(struct store *s, const char *key, struct object_lock *out, struct err *e)
+{
+    return store_lock_get(cache_of(s)->next, key, out, e);
+}
+
+static bool cache_lock_extend(struct store *s, const char *key, const struct object_lock *was,
+                              struct object_lock *out, struct err *e)
+{
+    return store_lock_extend(cache_of(s)->next, key, was, out, e);
+}
+
+static bool cache_keeps_versions(struct store *s, bool *out, struct err *e)
+{
+    return store_keeps_versions(cache_of(s)->next, out, e);
+}
+
 static void cache_close(struct store *s)
 {
     struct cache *c = cache_of(s);
@@ -290,12 +335,16 @@ static bool cache_move(struct store *s, const char *from, const char *to, struct
 static const struct store_ops cache_ops = {
     .scheme = "cache",
     .get = cache_get,
+    .distrust = cache_distrust,
     .put = cache_put,
     .stat = cache_stat,
     .list = cache_list,
     .remove = cache_remove,
     .remove_all = cache_remove_all,
     .move = cache_move,
+    .lock_get = cache_lock_get,
+    .lock_extend = cache_lock_extend,
+    .keeps_versions = cache_keeps_versions,
     .close = cache_close,
 };
 

@@ -18,10 +18,13 @@
 enum {
     SOURCE_MAX = 64 << 10, /* bytes of a file or of what a command prints */
     VALUE_MAX = 8 << 10,
+    COMMAND_LIMIT_S = 30, /* of a command, unless the option says so */
 };
 
 /* Got anew when they are good for less than this. */
 #define EARLY_NS (300 * NS_PER_S)
+/* A command that failed is not asked again for so long while the keys are good. */
+#define AGAIN_NS (60 * NS_PER_S)
 
 /* A set of keys; strings in secret memory. */
 struct keys {
@@ -34,7 +37,8 @@ struct credentials {
     char *command;                    /* that prints them, or NULL */
     pthread_mutex_t lock;             /* guards what follows */
     struct keys keys;
-    bool is_expired; /* the store says so */
+    bool is_expired;  /* the store says so */
+    int64_t again_ns; /* when the command may be asked again; 0: at once */
 };
 
 static void keys_auto(struct keys *k)
@@ -109,6 +113,13 @@ void store_secrets_auto(struct store_secrets *s)
     *s = (struct store_secrets){0};
 }
 
+/* The variables count unless something else is asked for. */
+static bool uses_variables(const struct s3_options *o, const struct store_secrets *s)
+{
+    return s != NULL && o->credentials_command == NULL && o->credentials_file == NULL &&
+           o->profile == NULL;
+}
+
 static void take_variables(struct store_secrets *s)
 {
     if (s->is_taken)
@@ -117,6 +128,12 @@ static void take_variables(struct store_secrets *s)
     s->secret_access_key = take_variable("AWS_SECRET_ACCESS_KEY");
     s->session_token = take_variable("AWS_SESSION_TOKEN");
     s->is_taken = true;
+}
+
+void credentials_take(const struct s3_options *o, struct store_secrets *secrets)
+{
+    if (uses_variables(o, secrets))
+        take_variables(secrets);
 }
 
 /* A variable that is no secret, NULL when it is unset or empty. */
@@ -302,14 +319,17 @@ static bool from_json(struct slice text, struct keys *out, struct err *e)
            err_wrap(e, "Expiration");
 }
 
-static bool from_command(const char *command, struct keys *out, struct err *e)
+static bool from_command(const struct credentials *c, struct keys *out, struct err *e)
 {
     AUTO(arena) struct arena arena = {0};
     AUTO(wiped) struct buf text = {0};
+    const int asked_s = c->options->credentials_timeout_s;
+    const int limit_s = asked_s > 0 ? asked_s : COMMAND_LIMIT_S;
     char **argv = NULL;
 
     buf_reserve(&text, SOURCE_MAX + 1);
-    return (command_split(command, &arena, &argv, e) && child_capture(argv, SOURCE_MAX, &text, e) &&
+    return (command_split(c->command, &arena, &argv, e) &&
+            child_capture_within(argv, SOURCE_MAX, limit_s, &text, e) &&
             from_json(buf_slice(&text), out, e)) ||
            err_wrap(e, "command for credentials");
 }
@@ -326,9 +346,8 @@ static bool get_keys(struct credentials *c, struct store_secrets *secrets, struc
     if (o->credentials_command != NULL)
         c->command = mem_string(o->credentials_command);
     if (c->command != NULL)
-        return from_command(c->command, out, e);
-    if (o->credentials_file == NULL && o->profile == NULL && secrets != NULL &&
-        (!from_variables(secrets, out, &is_found, e) || is_found))
+        return from_command(c, out, e);
+    if (uses_variables(o, secrets) && (!from_variables(secrets, out, &is_found, e) || is_found))
         return is_found;
     keys_auto(out);
     if (!from_file(o, out, &is_found, e) || is_found)
@@ -336,7 +355,7 @@ static bool get_keys(struct credentials *c, struct store_secrets *secrets, struc
     if (!from_config(o, "credential_process", &c->command, e))
         return false;
     if (c->command != NULL)
-        return from_command(c->command, out, e);
+        return from_command(c, out, e);
     return err_set(e, ERR_USAGE,
                    "no keys for S3 are given: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
                    "name a file or a command by -o s3.credentials-file or "
@@ -397,11 +416,14 @@ static bool renew(struct credentials *c, struct err *e)
     AUTO(keys) struct keys fresh = {0};
     const int64_t now_ns = clock_now_ns();
     const bool is_due = c->keys.expires_ns != 0 && c->keys.expires_ns - now_ns < EARLY_NS;
+    const bool is_good = !c->is_expired && c->keys.expires_ns > now_ns;
 
-    if (c->command == NULL || (!is_due && !c->is_expired))
+    if (c->command == NULL || (!is_due && !c->is_expired) || (is_good && now_ns < c->again_ns))
         return true;
-    if (!from_command(c->command, &fresh, e))
-        return !c->is_expired && c->keys.expires_ns > now_ns;
+    if (!from_command(c, &fresh, e)) {
+        c->again_ns = now_ns + AGAIN_NS;
+        return is_good;
+    }
     keys_auto(&c->keys);
     c->keys = fresh;
     c->is_expired = false;

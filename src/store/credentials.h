@@ -17,13 +17,17 @@ struct credentials;
 
 /*
  * Get them.  From here on core files of the process hold no memory.  ERR_USAGE when there are none
- * or when a file is no such file; a command that fails is ERR_FATAL.  Options are borrowed for as
+ * or when a file is no such file; a command that fails is ERR_FATAL, as is one that
+ * has not ended after 30 s or what the options say.  Options are borrowed for as
  * long as it lives.
  */
 MUST_CHECK bool credentials_open(const struct s3_options *o, struct store_secrets *secrets,
                                  struct credentials **out, struct err *e);
 void credentials_close(struct credentials *c); /* accepts NULL */
 void credentials_auto(struct credentials **c);
+
+/* Take out of the environment what credentials_open() would take. */
+void credentials_take(const struct s3_options *o, struct store_secrets *secrets);
 
 struct credentials_keys {
     const char *id, *secret;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "store/credentials.h"
 #include "store/local.h"
 #include "store/s3.h"
 #include "store/sftp.h"
@@ -169,6 +170,16 @@ bool store_open(const char *url, const struct store_options *o, struct store **o
     const char *place = "";
 
     return url_parse(url, &driver, &place, e) && driver->open(place, o, out, e);
+}
+
+void store_secrets_take(const char *url, const struct store_options *o)
+{
+    const struct driver *driver = drivers;
+    const char *place = "";
+    struct err ignored; /* opening it will say the same */
+
+    if (url_split(url, &driver, &place, &ignored) && driver->open == open_s3)
+        credentials_take(&o->s3, o->secrets);
 }
 
 bool store_create(const char *url, const struct store_options *o, struct store **out, struct err *e)

@@ -102,6 +102,41 @@ static bool fault_move(struct store *s, const char *from, const char *to, struct
     return !is_due || injected(f, e);
 }
 
+static bool fault_lock_get(struct store *s, const char *key, struct object_lock *out, struct err *e)
+{
+    struct fault *f = fault_of(s);
+
+    if (fault_is_due(f, CALL_READ))
+        return injected(f, e);
+    return store_lock_get(f->next, key, out, e);
+}
+
+static bool fault_lock_extend(struct store *s, const char *key, const struct object_lock *was,
+                              struct object_lock *out, struct err *e)
+{
+    struct fault *f = fault_of(s);
+    const bool is_due = fault_is_due(f, CALL_WRITE);
+    struct object_lock lock = {0};
+
+    if (is_due && f->plan.mode != FAULT_LOST_REPLY)
+        return injected(f, e);
+    if (!store_lock_extend(f->next, key, was, &lock, e))
+        return false;
+    if (is_due)
+        return injected(f, e);
+    *out = lock;
+    return true;
+}
+
+static bool fault_keeps_versions(struct store *s, bool *out, struct err *e)
+{
+    struct fault *f = fault_of(s);
+
+    if (fault_is_due(f, CALL_READ))
+        return injected(f, e);
+    return store_keeps_versions(f->next, out, e);
+}
+
 static void fault_close(struct store *s)
 {
     mem_free(s);
@@ -115,6 +150,9 @@ static const struct store_ops fault_ops = {
     .list = fault_list,
     .remove = fault_remove,
     .move = fault_move,
+    .lock_get = fault_lock_get,
+    .lock_extend = fault_lock_extend,
+    .keeps_versions = fault_keeps_versions,
     .close = fault_close,
 };
 

@@ -1,6 +1,7 @@
 /*
  * Requests over HTTP/1.1 and TLS (libcurl): one request, one reply, in a pool of connections that
- * threads share.  Nothing is followed, nothing is repeated and no environment variable counts.
+ * threads share; the part of store.h for everybody who asks something over HTTP.  Nothing is
+ * followed, nothing is repeated and no environment variable counts.
  *
  * A reply that was cut off, a connection that breaks or stalls, a server that is not there:
  * ERR_TRANSIENT.  A certificate that does not hold: ERR_DENIED.  Somebody asked to stop:

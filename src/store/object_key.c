@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "store/store.h"
+
 static bool is_component_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -26,4 +28,14 @@ bool object_key_is_valid(const char *key)
             return *p == '\0';
         p++;
     }
+}
+
+bool object_key_is_lasting(const char *key)
+{
+    static const char *const folders[] = {"packs/", "index/", "snapshots/", "commits/", "keys/"};
+
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (strncmp(key, folders[i], strlen(folders[i])) == 0)
+            return true;
+    return strcmp(key, "config") == 0;
 }

@@ -204,6 +204,37 @@ static bool retry_move(struct store *s, const char *from, const char *to, struct
     return true;
 }
 
+static bool retry_lock_get(struct store *s, const char *key, struct object_lock *out, struct err *e)
+{
+    struct trial t = trial_of(s);
+
+    while (!store_lock_get(retry_of(s)->next, key, out, e))
+        if (!trial_again(&t, e))
+            return false;
+    return true;
+}
+
+static bool retry_lock_extend(struct store *s, const char *key, const struct object_lock *was,
+                              struct object_lock *out, struct err *e)
+{
+    struct trial t = trial_of(s);
+
+    while (!store_lock_extend(retry_of(s)->next, key, was, out, e))
+        if (!trial_again(&t, e))
+            return false;
+    return true;
+}
+
+static bool retry_keeps_versions(struct store *s, bool *out, struct err *e)
+{
+    struct trial t = trial_of(s);
+
+    while (!store_keeps_versions(retry_of(s)->next, out, e))
+        if (!trial_again(&t, e))
+            return false;
+    return true;
+}
+
 static void retry_close(struct store *s)
 {
     store_close(retry_of(s)->next);
@@ -219,6 +250,9 @@ static const struct store_ops retry_ops = {
     .remove = retry_remove,
     .remove_all = retry_remove_all,
     .move = retry_move,
+    .lock_get = retry_lock_get,
+    .lock_extend = retry_lock_extend,
+    .keeps_versions = retry_keeps_versions,
     .close = retry_close,
 };
 

@@ -11,7 +11,6 @@
  */
 #include "store/s3.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -22,6 +21,7 @@
 enum {
     REPLY_MAX = 1 << 20,
     DELETE_MAX = 1000, /* of one request */
+    PUT_HEADERS_MAX = 5,
 };
 
 static struct s3 *s3_of(struct store *s)
@@ -36,23 +36,43 @@ static void close_store(struct store *s)
 
 /* Writing */
 
+static bool is_locked(const struct s3 *s, const char *key)
+{
+    return s->store.locks.lasts_s > 0 && object_key_is_lasting(key);
+}
+
 static bool put_once(struct s3 *s, const char *key, struct slice data, bool is_conditional,
                      struct http_reply *reply, struct err *e)
 {
     AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf md5 = {0};
+    AUTO(buf) struct buf until = {0};
     struct hash sum;
+    int64_t until_s = 0;
 
     sha256(data, &sum);
     base64_encode(SLICE_OF(sum.bytes, HASH_SIZE), &text);
 
-    const struct sigv4_pair headers[] = {
+    struct sigv4_pair headers[PUT_HEADERS_MAX] = {
         {"x-amz-checksum-sha256", buf_string(&text)},
-        {"if-none-match", "*"},
     };
+    size_t header_count = 1;
+
+    if (is_conditional)
+        headers[header_count++] = (struct sigv4_pair){"if-none-match", "*"};
+    if (is_locked(s, key)) {
+        s3_append_md5(data, &md5);
+        s3_lock_end(s, &until_s, &until);
+        headers[header_count++] = (struct sigv4_pair){"content-md5", buf_string(&md5)};
+        headers[header_count++] = (struct sigv4_pair){"x-amz-object-lock-mode", s3_lock_mode(s)};
+        headers[header_count++] =
+            (struct sigv4_pair){"x-amz-object-lock-retain-until-date", buf_string(&until)};
+    }
+
     const struct s3_request r = {.method = "PUT",
                                  .key = key,
                                  .headers = headers,
-                                 .header_count = is_conditional ? 2 : 1,
+                                 .header_count = header_count,
                                  .body = data,
                                  .sum = &sum,
                                  .reply_max = REPLY_MAX};
@@ -90,6 +110,8 @@ static bool op_put(struct store *store, const char *key, struct slice data, enum
         atomic_store(&s->ignores_conditions, true);
         return put_if_absent(s, key, data, e);
     }
+    if (reply.status == 400 && e->code != ERR_TRANSIENT && is_locked(s, key))
+        return err_wrap(e, "s3.object-lock needs a bucket that was made with Object Lock");
     return false;
 }
 
@@ -98,18 +120,14 @@ static bool op_remove(struct store *store, const char *key, struct err *e)
     const struct s3_request r = {.method = "DELETE", .key = key, .reply_max = REPLY_MAX};
     AUTO(http_reply) struct http_reply reply = {0};
 
-    return s3_call(s3_of(store), &r, &reply, e) || e->code == ERR_NOT_FOUND;
-}
+    if (!s3_call(s3_of(store), &r, &reply, e) && e->code != ERR_NOT_FOUND)
+        return false;
 
-/* The sum that this request must have, at every store; it is no matter of security. */
-static void append_md5(struct slice in, struct buf *out)
-{
-    uint8_t sum[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
+    const char *is_marked = http_reply_header(&reply, "x-amz-delete-marker");
 
-    if (EVP_Digest(in.data, in.size, sum, &size, EVP_md5(), NULL) != 1)
-        mem_exit("the cryptographic library does not compute an MD5 sum");
-    base64_encode(SLICE_OF(sum, size), out);
+    if (is_marked != NULL && strcmp(is_marked, "true") == 0)
+        atomic_store(&s3_of(store)->has_versions, true);
+    return true;
 }
 
 /* At most DELETE_MAX. */
@@ -128,7 +146,7 @@ static bool remove_batch(struct s3 *s, const char *const *keys, size_t count, st
         buf_printf(&body, "</Key></Object>");
     }
     buf_printf(&body, "</Delete>");
-    append_md5(buf_slice(&body), &sum);
+    s3_append_md5(buf_slice(&body), &sum);
 
     const struct sigv4_pair query[] = {{"delete", ""}};
     const struct sigv4_pair headers[] = {{"content-md5", buf_string(&sum)}};
@@ -167,6 +185,9 @@ static const struct store_ops s3_ops = {
     .list = s3_list,
     .remove = op_remove,
     .remove_all = op_remove_all,
+    .lock_get = s3_lock_get,
+    .lock_extend = s3_lock_extend,
+    .keeps_versions = s3_keeps_versions,
     .close = close_store,
 };
 
@@ -193,7 +214,12 @@ static bool make_bucket(struct s3 *s, struct err *e)
                    "<LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
                    s->region);
 
-    const struct s3_request r = {.method = "PUT", .body = buf_slice(&body), .reply_max = REPLY_MAX};
+    static const struct sigv4_pair headers[] = {{"x-amz-bucket-object-lock-enabled", "true"}};
+    const struct s3_request r = {.method = "PUT",
+                                 .headers = headers,
+                                 .header_count = s->store.locks.lasts_s > 0 ? 1 : 0,
+                                 .body = buf_slice(&body),
+                                 .reply_max = REPLY_MAX};
 
     return s3_call(s, &r, &reply, e) || e->code == ERR_EXISTS;
 }
@@ -223,8 +249,9 @@ static bool prepare_once(void *arg, struct err *e)
     AUTO(http_reply) struct http_reply reply = {.body = &body};
 
     if (s3_call(s, &r, &reply, e))
-        return s3_list_parse(buf_slice(&body), refuse_item, s, &page, e);
-    return e->code == ERR_NOT_FOUND && make_bucket(s, e);
+        return s3_list_parse(buf_slice(&body), refuse_item, s, &page, e) &&
+               s3_lock_check_bucket(s, e);
+    return e->code == ERR_NOT_FOUND && make_bucket(s, e) && s3_lock_check_bucket(s, e);
 }
 
 bool s3_prepare(struct store *store, struct err *e)

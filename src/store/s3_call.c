@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "store/pause.h"
 #include "store/s3.h"
+#include "store/s3_ops.h"
 
 enum {
     CONNECTIONS = 8,
@@ -85,7 +86,9 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
     s->store.parallel = settings.connections;
     s->store.needs_probe = true;
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
-    if (!s3_place_parse(place, (enum s3_style)o->s3.style, &s->place, e) || !choose_region(s, e) ||
+    atomic_init(&s->has_versions, false);
+    if (!s3_lock_rule(&s->options, &s->store.locks, e) ||
+        !s3_place_parse(place, (enum s3_style)o->s3.style, &s->place, e) || !choose_region(s, e) ||
         !credentials_open(&s->options, o->secrets, &s->credentials, e))
         return false;
     s->http = http_new(&settings);

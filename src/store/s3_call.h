@@ -24,6 +24,7 @@ struct s3 {
     struct http *http;
     struct credentials *credentials;
     atomic_bool ignores_conditions; /* If-None-Match is not understood */
+    atomic_bool has_versions;       /* a reply has shown that the bucket keeps them */
 
     pthread_mutex_t lock;  /* guards what follows */
     char *region;          /* requests are signed for it */

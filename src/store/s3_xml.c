@@ -392,3 +392,32 @@ bool s3_completed_parse(struct slice reply, struct err *e)
 {
     return walk_all(reply, on_completed, NULL, e);
 }
+
+struct wanted {
+    const char *root, *name;
+    struct buf *out;
+};
+
+static bool on_element(void *arg, const char *path, struct buf *text, struct err *e)
+{
+    const struct wanted *w = arg;
+    const char *name = inside(path, w->root);
+
+    if (name == NULL)
+        return is_other(e);
+    if (strcmp(name, w->name) == 0)
+        buf_append_slice(w->out, buf_slice(text));
+    return true;
+}
+
+bool s3_element_parse(struct slice reply, const char *root, const char *name, struct buf *out,
+                      struct err *e)
+{
+    struct wanted w = {root, name, out};
+    const size_t before = out->size;
+
+    if (walk_all(reply, on_element, &w, e))
+        return true;
+    out->size = before;
+    return false;
+}

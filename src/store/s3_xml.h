@@ -56,4 +56,8 @@ typedef bool s3_upload_fn(void *arg, const struct s3_item *item, const char *id,
 MUST_CHECK bool s3_uploads_parse(struct slice reply, s3_upload_fn *fn, void *arg,
                                  struct s3_page *out, struct err *e);
 
+/* Append the text of the element NAME in the root element; nothing when there is none. */
+MUST_CHECK bool s3_element_parse(struct slice reply, const char *root, const char *name,
+                                 struct buf *out, struct err *e);
+
 #endif

@@ -2,9 +2,9 @@
  * Object storage: named, immutable runs of bytes.
  *
  * The repository keeps everything it knows in objects, and this is all it asks of
- * the place that holds them.  A driver (local, memory) implements struct store_ops; a
- * wrapper (retry, fault) implements the same struct around another store.  Callers use the
- * store_*() functions and never the table.
+ * the place that holds them.  A driver (local, s3, sftp, memory) implements struct store_ops; a
+ * wrapper (retry, throttle, cache, fault) implements the same struct around another store.
+ * Callers use the store_*() functions and never the table.
  *
  * Promises every store makes, and which tests/store/conformance.c checks:
  *  - An object is seen whole or not at all, also after a crash or a lost connection.
@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "store/http.h" /* for those who speak to other services, too */
 
 /* Longest object, in bytes.  Objects therefore fit in memory and no call streams. */
 #define STORE_OBJECT_MAX ((size_t)64 << 20)
@@ -29,12 +30,24 @@
 /* As a size: up to the object's end. */
 #define STORE_WHOLE SIZE_MAX
 
+/*
+ * Locks that the storage itself keeps: until one ends nobody can remove the bytes of its object,
+ * whatever keys he has.  Both 0: objects are stored without.
+ */
+struct lock_rule {
+    int64_t
+        promise_s;   /* for so long at least is locked what a snapshot needs, from its commit on */
+    int64_t lasts_s; /* a lock when it is made; longer, so that few have to be extended */
+    bool is_strict;  /* as in struct object_lock */
+};
+
 struct store {
     const struct store_ops *ops;
-    int parallel;     /* calls at once that make work faster; the driver's word, 0 means 1 */
-    bool has_cache;   /* store_cache_new() is part of it */
-    bool needs_probe; /* what it promises depends on a server that others made */
-    bool can_move;    /* move() works; otherwise the storage has no such step */
+    struct lock_rule locks; /* of objects whose keys object_key_is_lasting() */
+    int parallel;           /* calls at once that make work faster; the driver's word, 0 means 1 */
+    bool has_cache;         /* store_cache_new() is part of it */
+    bool needs_probe;       /* what it promises depends on a server that others made */
+    bool can_move;          /* move() works; otherwise the storage has no such step */
 
     /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
      * NULL: it keeps them all. */
@@ -50,6 +63,12 @@ struct object_info {
 
 /* Called once per object; returning false ends the listing with *e as its error. */
 typedef bool object_fn(void *arg, const struct object_info *info, struct err *e);
+
+/* The lock of an object. */
+struct object_lock {
+    int64_t until_s; /* by the storage's clock, seconds since 1970; 0: there is none */
+    bool is_strict;  /* nobody can take it off, not even whoever owns the storage */
+};
 
 enum put_mode {
     PUT_NEW,     /* ERR_EXISTS if the key is taken, decided atomically */
@@ -96,9 +115,31 @@ struct store_ops {
      */
     bool (*move)(struct store *s, const char *from, const char *to, struct err *e);
 
+    /* Tell the lock of an object.  NULL where there are none. */
+    bool (*lock_get)(struct store *s, const char *key, struct object_lock *out, struct err *e);
+
+    /*
+     * Let an object be locked from now for locks.lasts_s, and tell the lock that it has then.  was
+     * is what it had; a lock is never made weaker.  NULL where there are none.
+     */
+    bool (*lock_extend)(struct store *s, const char *key, const struct object_lock *was,
+                        struct object_lock *out, struct err *e);
+
+    /* Whether the storage keeps what is removed as an older version, so that removing frees no
+     * space.  NULL: it does not. */
+    bool (*keeps_versions)(struct store *s, bool *out, struct err *e);
+
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
+
+    /* Forget what is kept of an object near by: its bytes turned out not to be right.  Optional:
+     * nothing is kept. */
+    void (*distrust)(struct store *s, const char *key);
 };
+
+/* Whether snapshots need objects of this key for as long as they are there themselves: packs, the
+ * index, snapshots, commits, key slots, the config.  These are never changed under their key. */
+bool object_key_is_lasting(const char *key);
 
 /*
  * What a store does: find out with an object of its own below "probe/", which is gone afterwards
@@ -126,17 +167,26 @@ enum s3_style {
     S3_STYLE_HOST,
 };
 
+enum s3_object_lock {
+    S3_OBJECT_LOCK_OFF,
+    S3_OBJECT_LOCK_GOVERNANCE, /* whoever has a special right can remove what is locked */
+    S3_OBJECT_LOCK_COMPLIANCE, /* nobody can */
+};
+
 struct s3_options {
     const char *region;              /* NULL: see docs/stores.md */
     const char *profile;             /* of the files of Amazon's tools */
     const char *credentials_file;    /* instead of ~/.aws/credentials */
     const char *credentials_command; /* prints keys as JSON */
+    int credentials_timeout_s;       /* that the command may take; 0: the driver's choice */
     const char *ca_file, *proxy;
     int style;       /* enum s3_style */
     int connections; /* at once; 0: the driver's choice */
     int patience_s;  /* for failures that pass; 0: the driver's choice */
     int timeout_s;   /* of a transfer that stands still; 0: the driver's choice */
     bool no_conditional_put, insecure_no_verify_tls;
+    int object_lock;      /* enum s3_object_lock */
+    int object_lock_days; /* that are promised; above 0 with a lock and 0 without */
 };
 
 struct sftp_options {
@@ -173,6 +223,12 @@ bool store_option_text(size_t n, struct store_option_text *out);
  */
 MUST_CHECK bool store_open(const char *url, const struct store_options *o, struct store **out,
                            struct err *e);
+
+/*
+ * Take out of the environment what store_open() would take for this place.  For those who open
+ * several stores at once: the environment must not change while other threads read it.
+ */
+void store_secrets_take(const char *url, const struct store_options *o);
 
 /*
  * Make the place that a URL names, with its parent directories, and open it.  ERR_EXISTS
@@ -240,6 +296,7 @@ int store_fault_calls(struct store *s);
 static inline struct store store_around(const struct store_ops *ops, const struct store *next)
 {
     return (struct store){.ops = ops,
+                          .locks = ops->lock_extend == NULL ? (struct lock_rule){0} : next->locks,
                           .parallel = next->parallel,
                           .has_cache = next->has_cache,
                           .needs_probe = next->needs_probe,
@@ -298,6 +355,37 @@ MUST_CHECK static inline bool store_move(struct store *s, const char *from, cons
                                          struct err *e)
 {
     return s->ops->move(s, from, to, e);
+}
+
+MUST_CHECK static inline bool store_lock_get(struct store *s, const char *key,
+                                             struct object_lock *out, struct err *e)
+{
+    if (s->ops->lock_get != NULL)
+        return s->ops->lock_get(s, key, out, e);
+    *out = (struct object_lock){0};
+    return true;
+}
+
+/* Only for a store with a rule for locks. */
+MUST_CHECK static inline bool store_lock_extend(struct store *s, const char *key,
+                                                const struct object_lock *was,
+                                                struct object_lock *out, struct err *e)
+{
+    return s->ops->lock_extend(s, key, was, out, e);
+}
+
+MUST_CHECK static inline bool store_keeps_versions(struct store *s, bool *out, struct err *e)
+{
+    if (s->ops->keeps_versions != NULL)
+        return s->ops->keeps_versions(s, out, e);
+    *out = false;
+    return true;
+}
+
+static inline void store_distrust(struct store *s, const char *key)
+{
+    if (s->ops->distrust != NULL)
+        s->ops->distrust(s, key);
 }
 
 /* Append a whole object to *out. */

@@ -31,6 +31,9 @@ enum { SPEED_MAX = 1 << 30 }; /* KiB a second */
 
 static const char *const style_words[] = {"auto", "path", "host", NULL}; /* as enum s3_style */
 
+/* As enum s3_object_lock. */
+static const char *const lock_words[] = {"off", "governance", "compliance", NULL};
+
 static const struct setting settings[] = {
     {"s3.region", SETTING_TEXT, AT(s3.region), "REGION", "Sign requests for REGION", NULL, 0},
     {"s3.style", SETTING_CHOICE, AT(s3.style), "auto|path|host",
@@ -41,6 +44,8 @@ static const struct setting settings[] = {
      "Take the keys from FILE instead of ~/.aws/credentials", NULL, 0},
     {"s3.credentials-command", SETTING_TEXT, AT(s3.credentials_command), "COMMAND",
      "Take the keys that COMMAND prints as JSON", NULL, 0},
+    {"s3.credentials-timeout", SETTING_NUMBER, AT(s3.credentials_timeout_s), "SECONDS",
+     "Give up COMMAND after SECONDS; 30", NULL, 3600},
     {"s3.ca-file", SETTING_TEXT, AT(s3.ca_file), "FILE",
      "Trust the certificates in FILE instead of the system's", NULL, 0},
     {"s3.proxy", SETTING_TEXT, AT(s3.proxy), "URL", "Reach the store through this proxy", NULL, 0},
@@ -52,6 +57,10 @@ static const struct setting settings[] = {
      "Give up a transfer that stands still for SECONDS; 60", NULL, 3600},
     {"s3.conditional-put", SETTING_DENIAL, AT(s3.no_conditional_put), "true|false",
      "Let the store refuse to replace objects; true", NULL, 0},
+    {"s3.object-lock", SETTING_CHOICE, AT(s3.object_lock), "off|governance|compliance",
+     "Lock what snapshots need against being removed", lock_words, 0},
+    {"s3.object-lock-days", SETTING_NUMBER, AT(s3.object_lock_days), "N",
+     "Lock it for N days at least from each backup on", NULL, 36500},
     {"limit-upload", SETTING_SPEED, AT(upload_limit), "KIB", "Send at most KIB KiB a second", NULL,
      SPEED_MAX},
     {"limit-download", SETTING_SPEED, AT(download_limit), "KIB", "Get at most KIB KiB a second",

@@ -112,6 +112,23 @@ static bool throttle_move(struct store *s, const char *from, const char *to, str
     return store_move(throttle_of(s)->next, from, to, e);
 }
 
+static bool throttle_lock_get(struct store *s, const char *key, struct object_lock *out,
+                              struct err *e)
+{
+    return store_lock_get(throttle_of(s)->next, key, out, e);
+}
+
+static bool throttle_lock_extend(struct store *s, const char *key, const struct object_lock *was,
+                                 struct object_lock *out, struct err *e)
+{
+    return store_lock_extend(throttle_of(s)->next, key, was, out, e);
+}
+
+static bool throttle_keeps_versions(struct store *s, bool *out, struct err *e)
+{
+    return store_keeps_versions(throttle_of(s)->next, out, e);
+}
+
 static void throttle_close(struct store *s)
 {
     struct throttle *t = throttle_of(s);
@@ -131,6 +148,9 @@ static const struct store_ops throttle_ops = {
     .remove = throttle_remove,
     .remove_all = throttle_remove_all,
     .move = throttle_move,
+    .lock_get = throttle_lock_get,
+    .lock_extend = throttle_lock_extend,
+    .keeps_versions = throttle_keeps_versions,
     .close = throttle_close,
 };
 

@@ -69,6 +69,42 @@ TEST(output_beyond_the_limit_fails_and_ends_an_endless_program)
     check_fails_with("yes", "longer than 100 bytes");
 }
 
+/* It closes its output at once, or never. */
+TEST(a_program_that_takes_too_long_is_killed_with_what_it_started)
+{
+    static const char *const lines[] = {"sleep 1000 & echo secret; wait", "exec >&-; sleep 1000"};
+
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(buf) struct buf out = {0};
+        char shell[] = "/bin/sh";
+        char option[] = "-c";
+        AUTO(mem) char *copy = mem_string(lines[i]);
+        struct err e = {0};
+
+        CHECK(!child_capture_within((char *const[]){shell, option, copy, NULL}, 100, 1, &out, &e));
+        CHECK(e.code == ERR_FATAL && out.size == 0);
+        ck_assert_str_eq(e.text, "/bin/sh: has not ended within 1 s");
+    }
+}
+
+TEST(a_program_that_ends_in_time_gives_its_output)
+{
+    AUTO(buf) struct buf out = {0};
+    char name[] = "echo";
+    char word[] = "x";
+
+    CHECK_OK(child_capture_within((char *const[]){name, word, NULL}, 100, 60, &out, e));
+    ck_assert_str_eq(buf_string(&out), "x\n");
+}
+
+TEST(capturing_output_ends_when_somebody_asks_to_stop)
+{
+    AUTO(buf) struct buf out = {0};
+
+    cancel_request();
+    CHECK_ERR(capture("sleep 1000", 100, &out, e), ERR_CANCELLED);
+}
+
 TEST(a_missing_program_is_not_found)
 {
     AUTO(buf) struct buf out = {0};
@@ -393,7 +429,10 @@ END
 
 TESTS("process", output_is_appended_when_the_program_succeeds,
       a_failing_program_is_named_with_its_exit_status, a_killed_program_is_named_with_its_signal,
-      output_beyond_the_limit_fails_and_ends_an_endless_program, a_missing_program_is_not_found,
+      output_beyond_the_limit_fails_and_ends_an_endless_program,
+      a_program_that_takes_too_long_is_killed_with_what_it_started,
+      a_program_that_ends_in_time_gives_its_output,
+      capturing_output_ends_when_somebody_asks_to_stop, a_missing_program_is_not_found,
       children_do_not_see_secrets, children_have_no_descriptor_but_the_standard_ones,
       children_start_even_when_standard_input_and_output_are_closed,
       children_start_with_default_signals, leaving_the_scope_ends_a_child,

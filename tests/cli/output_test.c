@@ -70,7 +70,9 @@ TEST(a_failure_is_a_sentence_and_a_hint)
     AUTO(sheet) struct sheet s;
 
     sheet_open(&s);
-    output_failure(&s.out, 10, "open repository /x: not there", "make one");
+    output_failure(&s.out, &(struct output_failure){.status = 10,
+                                                    .sentence = "open repository /x: not there",
+                                                    .hint = "make one"});
     sheet_flush(&s);
     ck_assert_str_eq(s.err_text, "holdfast: open repository /x: not there\nhint: make one\n");
     ck_assert_uint_eq(s.size, 0);
@@ -82,10 +84,11 @@ TEST(a_failure_in_json_is_one_line_with_code_and_message)
 
     sheet_open(&s);
     s.out.json = true;
-    output_failure(&s.out, 12, "wrong \"key\"", NULL);
+    output_failure(&s.out, &(struct output_failure){
+                               .status = 12, .is_opening = true, .sentence = "wrong \"key\""});
     sheet_flush(&s);
     ck_assert_str_eq(s.err_text, "{\"message_type\":\"exit_error\",\"code\":12,"
-                                 "\"message\":\"wrong \\\"key\\\"\"}\n");
+                                 "\"message\":\"wrong \\\"key\\\"\",\"opening\":true}\n");
 }
 
 TEST(names_cannot_send_codes_to_the_terminal)

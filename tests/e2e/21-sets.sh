@@ -24,6 +24,8 @@ sets:
       - command: { name: rules, argv: [$PWD/save], check: [$PWD/check] }
     repositories: [main]
     drill: after_backup
+    tags: [nightly, "type:full"]
+    schedule: { cron: "30 2 * * *", timezone: Europe/Berlin, jitter: 10m }
   lax:
     sources:
       - files: { paths: [$PWD/files] }
@@ -40,6 +42,7 @@ has out 'proven  command/rules'
 export HOLDFAST_REPOSITORY="$PWD/repo" HOLDFAST_KEY_FILE="$PWD/key"
 status 0 "$HOLDFAST" snapshots --set shop --json
 json out 'len(lines[0]) == 1 and lines[0][0]["set"] == "shop"'
+json out 'sorted(lines[0][0]["tags"]) == ["nightly", "type:full"]'
 json out 'lines[0][0]["paths"] == ["/command/rules", "/files", "/sqlite/app.db"]'
 
 # Everything in it is useful without holdfast.
@@ -89,6 +92,6 @@ status 2 "$HOLDFAST" backup --set shop files
 sed 's/on_error: incomplete/on_eror: incomplete/' holdfast.yaml >wrong.yaml
 chmod 600 wrong.yaml
 status 2 "$HOLDFAST" backup --set shop -c wrong.yaml
-has err 'wrong.yaml:17'
+has err 'wrong.yaml:19'
 has err 'on_error'
 status 0 "$HOLDFAST" check --read-data

@@ -72,6 +72,8 @@ at_end() { :; }
 # A PostgreSQL server in the folder server, its socket there too; stopped by its pid at the end.  The
 # database of the name given is made, and dsn says where it is.  Ends with 77 when none is installed.
 start_postgres() {
+    # The server of a drill runs as another user, in scratch space below this.
+    chmod a+x "${TMPDIR:-/tmp}"
     bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)
     [ -n "$bin" ] && [ -x "$bin/initdb" ] || exit 77
     as=

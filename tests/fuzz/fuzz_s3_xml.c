@@ -54,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     look_at(s3_deleted_parse(reply, &error, &e), &e);
     look_at(s3_begun_parse(reply, &id, &e), &e);
     look_at(s3_completed_parse(reply, &e), &e);
+    look_at(s3_element_parse(reply, "ObjectLockConfiguration", "ObjectLockEnabled", &id, &e), &e);
     /* A file of keys is text, too. */
     if (aws_file_find(reply, "default", "region", &value) &&
         (value.data < data || value.data + value.size > data + size))

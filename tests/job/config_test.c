@@ -233,13 +233,16 @@ TEST(a_set_has_rules_times_notices_and_checks)
                  "    notify: {on_success: [], on_failure: ['mailto:o@example.org', "
                  "'https://h/x']}\n"
                  "    health_checks: [[curl, -f, http://localhost/], [true]]\n"
-                 "serve: {listen: [1, {x: y}], any: thing}\ncatalog: postgresql://h/catalog\n");
+                 "catalog: postgresql://h/catalog\n");
     const struct config_set *s = &c->sets[0];
 
     CHECK(s->retention.last == 3 && s->retention.daily == -1 && s->retention.weekly == 0);
     CHECK(s->retention.within.days == 2 && s->retention.within_yearly.months == 6);
     CHECK(s->on_error == ON_ERROR_INCOMPLETE);
-    ck_assert_str_eq(s->schedule, "*/15 2-4,6 * jan-mar mon");
+    ck_assert_str_eq(s->schedule.cron, "*/15 2-4,6 * jan-mar mon");
+    CHECK(s->limits.min_keep == 1 && s->limits.max_percent == 20 && s->limits.only == ONLY_ANY);
+    CHECK(s->schedule.jitter_ms == 0 && s->schedule.run_missed == MISSED_ONCE);
+    ck_assert_str_eq(s->schedule.timezone, "local");
     ck_assert_str_eq(s->drill, "after_backup");
     check_texts(&s->notify.on_success, "");
     check_texts(&s->notify.on_failure, "mailto:o@example.org|https://h/x|");
@@ -258,7 +261,7 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     ck_assert_str_eq(s->sources[0].name, "app.db");
     CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
-    CHECK(s->schedule == NULL && s->drill == NULL && s->health_check_count == 0);
+    CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_check_count == 0);
     CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
 }
 END
@@ -375,8 +378,8 @@ TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
          "9: unknown key \"keep_daily\"; there are last, hourly, daily, "},
         {"    schedule: 0 2 * *", "9: schedule: \"0 2 * *\" is no cron expression of five"},
         {"    schedule: 0 2 * * * *", "9: schedule: \"0 2 * * * *\" has more than five"},
-        {"    schedule: 60 2 * * *", "9: schedule: \"60\" is no minute of a cron"},
-        {"    drill: monthly", "9: drill is not after_backup: \"monthly\" is no minute"},
+        {"    schedule: 60 2 * * *", "9: schedule: field 1 (minute): 60 is above 59"},
+        {"    drill: monthly", "9: drill is not after_backup: \"monthly\" is no cron expression"},
         {"    notify: {on_failure: [ops]}", "9: on_failure: it is neither mailto:"},
         {"    notify: {on_failure: ['https://u:p@h/']}", "9: on_failure: a password stands inside"},
         {"    notify:\n      on_success: [\"mailto:a@b\\n.c\"]", "10: on_success: it is neither"},
@@ -384,6 +387,50 @@ TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
         {"    health_checks: curl", "9: health_checks must be a list, not a text"},
         {"    health_checks: [curl]", "9: a health check must be a list such as"},
         {"    health_checks: [[]]", "9: a health check names no program"});
+}
+END
+
+TEST(a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_missed_runs)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "    schedule: {cron: 0 2 * * *, timezone: Europe/Berlin, jitter: 10m,\n"
+                 "      run_missed: all}\n"
+                 "    retention: {daily: 7, min_keep: 3, max_percent: 0, only: proven}\n");
+    AUTO(json) json_t *shown = config_json(c, NULL);
+    char *text = json_dumps(shown, 0);
+    AUTO(config) struct config *again = load(text);
+    const struct config_set *s = &again->sets[0];
+
+    ck_assert_str_eq(s->schedule.cron, "0 2 * * *");
+    ck_assert_str_eq(s->schedule.timezone, "Europe/Berlin");
+    CHECK(s->schedule.jitter_ms == 600000 && s->schedule.run_missed == MISSED_ALL);
+    CHECK(s->limits.min_keep == 3 && s->limits.max_percent == 0 && s->limits.only == ONLY_PROVEN);
+    mem_free(text);
+}
+END
+
+TEST(a_schedule_or_limit_that_makes_no_sense_is_refused_with_its_line)
+{
+    CHECK_ROWS(
+        SET, {"    schedule: []", "9: schedule must be a text such as"},
+        {"    schedule:", "9: schedule must be a text such as"},
+        {"    schedule: {timezone: UTC}", "9: a schedule needs the key \"cron\""},
+        {"    schedule: {cron: '@daily',\n timezone: Mars/Olympus}",
+         "10: timezone: there is no time zone \"Mars/Olympus\""},
+        {"    schedule: {cron: '@daily',\n timezone: ../../etc/passwd}",
+         "10: timezone: \"../../etc/passwd\" is no name of a time zone"},
+        {"    schedule: {timezone: UTC,\n cron: 0 0 31 2 *}",
+         "10: schedule: field 3 (day of month)"},
+        {"    schedule: {cron: '@daily', jitter: 10}", "9: jitter: \"10\" is not a time"},
+        {"    schedule: {cron: '@daily', run_missed: yes}",
+         "9: run_missed must be once or skip or all, not \"yes\""},
+        {"    schedule: {cron: '@daily', zone: UTC}", "9: unknown key \"zone\"; there are cron, "},
+        {"    retention: {daily: 1, min_keep: 0}", "9: min_keep must be at least 1"},
+        {"    retention: {daily: 1, max_percent: 101}", "9: max_percent must be at most 100"},
+        {"    retention: {daily: 1, only: tested}",
+         "9: only must be any or verified or proven, not \"tested\""},
+        {"    retention: {min_keep: 3}", "9: retention has no rule that keeps a snapshot"});
 }
 END
 
@@ -408,7 +455,7 @@ TEST(a_schedule_is_five_fields_within_their_ranges_or_a_name)
         AUTO(buf) struct buf text = {0};
 
         buf_printf(&text, SET "    schedule: \"%s\"\n", bad[i]);
-        check_refused(buf_string(&text), "9: schedule: \"");
+        check_refused(buf_string(&text), "9: schedule: ");
     }
 }
 END
@@ -423,11 +470,42 @@ TEST(sources_of_different_kinds_may_have_the_same_name)
 }
 END
 
+TEST(a_source_of_bundles_has_defaults_and_its_spool_below_the_state)
+{
+    AUTO(config) struct config *c = load("state: /srv/state\n" SET "    - bundle: {}\n");
+    const struct config_bundle *b = config_set_bundle(&c->sets[0]);
+    const struct spool_options o = spool_options_from(b);
+
+    ck_assert_int_eq(b->keep, 30);
+    ck_assert_str_eq(o.folder, "/srv/state/spool/shop");
+    CHECK(o.names == SPOOL_EXACT && !o.is_local_time && !o.needs_form && o.export_to == NULL);
+    CHECK(o.bytes_max == (uint64_t)1 << 30 && o.count_max == 10000);
+}
+END
+
+TEST(a_source_of_bundles_takes_its_keys)
+{
+    AUTO(config)
+    struct config *c = load(SET "    - bundle: {keep: 2, names: counted, time: local, form: "
+                                "required, export: /srv/backups, max_size: 5M, max_count: 7}\n");
+    const struct spool_options o = spool_options_from(config_set_bundle(&c->sets[0]));
+
+    CHECK(o.names == SPOOL_COUNTED && o.is_local_time && o.needs_form && o.count_max == 7);
+    ck_assert_str_eq(o.export_to, "/srv/backups");
+    ck_assert_uint_eq(o.bytes_max, 5 << 20);
+    CHECK_ROWS(SET, {"    - bundle: {keep: 0}", "9: keep must be at least 1"},
+               {"    - bundle: {max_count: 0}", "9: max_count must be at least 1"},
+               {"    - bundle: {names: any}", "9: "}, {"    - bundle: {name: x}", "9: "},
+               {"    - bundle: {}\n    - bundle: {}", "10: a set has one source of kind bundle"});
+}
+END
+
 TEST(a_source_of_no_kind_or_of_two_is_refused)
 {
     CHECK_ROWS(
         SET, {"    - postgre: {}", "9: unknown key \"postgre\", did you mean \"postgres\"?"},
-        {"    - redis: {}", "9: unknown key \"redis\"; there are files, postgres, sqlite, command"},
+        {"    - redis: {}",
+         "9: unknown key \"redis\"; there are files, postgres, sqlite, command, bundle"},
         {"    - sqlite", "9: a source is a mapping with its kind as key"},
         {"    - {}", "9: a source is a mapping with its kind as key"},
         {"    - sqlite:\n      path: /a", "10: \"path\" stands beside sqlite"},
@@ -592,18 +670,18 @@ TEST(addresses_of_notices_are_shown_without_what_may_be_a_token)
     AUTO(config)
     struct config *c =
         load(SET "    notify:\n      on_failure: ['https://hooks.test:8443/T0/secret',"
-                 " 'http://token@a.test?k=secret', 'https://b.test',"
-                 " 'http://secret@', 'mailto:a@b']\n");
+                 " 'slack+https://a.test/?k=secret', 'https://b.test',"
+                 " 'mailto:a@b.test']\n");
     json_t *shown = config_json(c, NULL);
     char *text = json_dumps(shown, 0);
 
-    CHECK(strstr(text, "[\"https://hooks.test:8443/...\", \"http://a.test/...\","
-                       " \"https://b.test\", \"http:///...\", \"mailto:a@b\"]") != NULL);
+    CHECK(strstr(text, "[\"https://hooks.test:8443/...\", \"slack+https://a.test/...\","
+                       " \"https://b.test\", \"mailto:a@b.test\"]") != NULL);
     CHECK(strstr(text, "secret") == NULL && strstr(text, "token") == NULL);
 
     AUTO(config) struct config *again = load(text);
 
-    CHECK(again->sets[0].notify.on_failure.count == 5);
+    CHECK(again->sets[0].notify.on_failure.count == 4);
     json_decref(shown);
     mem_free(text);
 }
@@ -647,7 +725,81 @@ TEST(long_lists_are_refused_and_many_of_the_longest_take_no_time)
 }
 END
 
-TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
+TEST(a_service_has_addresses_names_and_ways_to_tell)
+{
+    AUTO(config)
+    struct config *c =
+        load(SET "serve:\n"
+                 "  listen: ['127.0.0.1:8080', '[2001:db8::1]:443']\n"
+                 "  tls: {certificate: /etc/c.pem, key: /etc/c.key}\n"
+                 "  hosts: [backup.example.org]\n"
+                 "  proxies: [10.0.0.1]\n"
+                 "  jobs: 4\n"
+                 "  mail: {host: mail.example.org, from: h@example.org, security: tls, user: h, "
+                 "password_file: /etc/mail}\n"
+                 "  outbound: {allowed: ['hooks.internal:443'], ca_file: /etc/ca.pem}\n"
+                 "  compat: {bundle: {set: shop, without_token: true}}\n");
+    const struct config_serve *s = &c->serve;
+    AUTO(json) json_t *shown = config_json(c, NULL);
+    AUTO(json) json_t *alone = config_json(c, &c->sets[0]);
+
+    check_texts(&s->listen, "127.0.0.1:8080|[2001:db8::1]:443|");
+    check_texts(&s->hosts, "backup.example.org|");
+    check_texts(&s->bundle.listen, "127.0.0.1:8787|[::1]:8787|");
+    CHECK(s->has_tls && s->has_mail && s->has_bundle && s->jobs == 4 && s->bundle.without_token);
+    CHECK(s->mail.security == MAIL_SECURITY_TLS && !s->tls.self_signed);
+    ck_assert_str_eq(s->outbound.ca_file, "/etc/ca.pem");
+    CHECK(json_object_get(json_object_get(shown, "serve"), "compat") != NULL);
+    CHECK(json_object_get(alone, "serve") == NULL);
+}
+END
+
+TEST(a_service_that_nobody_configured_listens_on_this_machine_only)
+{
+    AUTO(config) struct config *c = load(HEAD);
+
+    check_texts(&c->serve.listen, "127.0.0.1:8080|");
+    CHECK(c->serve.jobs == CONFIG_JOBS && !c->serve.has_tls && !c->serve.has_mail &&
+          !c->serve.has_bundle);
+}
+END
+
+TEST(a_service_that_would_stand_open_is_refused)
+{
+    CHECK_ROWS(SET "serve: ", {"{listen: [8080]}", "9: listen takes addresses as 127.0.0.1:8080"},
+               {"{listen: ['localhost:80']}", "9: listen takes addresses as "},
+               {"{listen: ['127.0.0.1:65536']}", "9: listen takes addresses as "},
+               {"{listen: ['[::1:80']}", "9: listen takes addresses as "},
+               {"{listen: ['::1:80']}", "9: listen takes addresses as "},
+               {"{listen: ['0.0.0.0:80']}", "9: 0.0.0.0:80 is reached by others, which needs tls"},
+               {"{listen: ['[::]:80']}", "9: [::]:80 is reached by others, which needs tls"},
+               {"{tls: {certificate: /c}}", "9: tls takes certificate and key, or self_signed"},
+               {"{tls: {self_signed: true, certificate: /c, key: /k}}", "9: tls takes "},
+               {"{tls: {self_signed: false}}", "9: tls takes "},
+               {"{jobs: 0}", "9: jobs is at least 1"},
+               {"{mail: {host: h}}", "9: mail needs the key \"from\""},
+               {"{mail: {host: h, from: f, port: 70000}}", "9: port is above 65535"},
+               {"{mail: {host: h, from: f, user: u, security: none}}", "9: without TLS "},
+               {"{compat: {bundle: {set: nothing}}}", "9: bundle: "},
+               {"{compat: {bundle: {set: shop, listen: ['0.0.0.0:1'], without_token: true}}}",
+                "9: 0.0.0.0:1 is reached by others, which without_token does not allow"},
+               {"{compat: {gateway: on}}", "9: unknown key \"gateway\""});
+}
+END
+
+TEST(a_set_belongs_to_the_hosts_that_it_names_or_to_all)
+{
+    AUTO(config) struct config *some = load(SET "    hosts: [db1, db2]\n");
+    AUTO(config) struct config *all = load(SET);
+
+    CHECK(config_set_is_here(&some->sets[0], "db2") && !config_set_is_here(&some->sets[0], "db"));
+    CHECK(config_set_is_here(&all->sets[0], "db"));
+    check_refused(SET "    hosts: db1\n", "9: ");
+}
+END
+
+TESTS("config", a_set_belongs_to_the_hosts_that_it_names_or_to_all,
+      a_repository_has_a_place_and_one_way_to_its_secret,
       a_repository_may_have_options_of_its_store,
       an_option_that_no_store_has_is_refused_with_its_line,
       a_file_tree_becomes_options_of_the_source,
@@ -661,8 +813,12 @@ TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
       a_repository_that_lacks_something_is_refused,
       a_set_with_a_key_that_is_wrong_or_missing_is_refused,
       a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused,
+      a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_missed_runs,
+      a_schedule_or_limit_that_makes_no_sense_is_refused_with_its_line,
       a_schedule_is_five_fields_within_their_ranges_or_a_name,
-      sources_of_different_kinds_may_have_the_same_name, a_source_of_no_kind_or_of_two_is_refused,
+      sources_of_different_kinds_may_have_the_same_name,
+      a_source_of_bundles_has_defaults_and_its_spool_below_the_state,
+      a_source_of_bundles_takes_its_keys, a_source_of_no_kind_or_of_two_is_refused,
       a_file_tree_or_database_that_contradicts_itself_is_refused,
       no_sentence_repeats_a_password_that_stands_where_it_should_not,
       a_file_that_others_may_change_or_that_is_none_is_refused,
@@ -670,4 +826,7 @@ TESTS("config", a_repository_has_a_place_and_one_way_to_its_secret,
       what_is_shown_is_a_configuration_that_shows_the_same,
       addresses_of_notices_are_shown_without_what_may_be_a_token,
       one_set_is_shown_with_its_repositories_only,
-      long_lists_are_refused_and_many_of_the_longest_take_no_time)
+      long_lists_are_refused_and_many_of_the_longest_take_no_time,
+      a_service_has_addresses_names_and_ways_to_tell,
+      a_service_that_nobody_configured_listens_on_this_machine_only,
+      a_service_that_would_stand_open_is_refused)

@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "support/fixture.h"
@@ -25,8 +24,10 @@ struct world {
     struct seen seen;
     bool is_down[STORES];
     struct fault_plan faults[STORES]; /* of the next run; at < 0: none */
-    int opening;                      /* calls that opening a repository takes */
-    int calls[STORES];                /* of the last run, without those */
+    const char *job;                  /* of the next run, or NULL */
+    bool is_again;
+    int opening;       /* calls that opening a repository takes */
+    int calls[STORES]; /* of the last run, without those */
     struct backup_result backup;
     struct stores_result result;
 };
@@ -132,7 +133,8 @@ static struct copy_options copy_to(void *arg, const char *to)
 static bool run(struct world *w, struct err *e)
 {
     AUTO(set_stores) struct set_stores *s = open_stores(w);
-    const struct backup_options o = {.set = &w->set, .stream_fd = -1, .host = "h"};
+    const struct backup_options o = {
+        .set = &w->set, .stream_fd = -1, .host = "h", .job = w->job, .is_again = w->is_again};
     const struct stores_report report = {.backup = &w->seen.report, .copy = copy_to};
 
     stores_result_done(&w->result);
@@ -401,75 +403,176 @@ TEST(the_latest_is_the_newest_of_all_stores_and_an_id_is_known_everywhere)
 }
 END
 
-/* Opened as the configuration says */
-
-struct location {
-    struct config_repository config;
-    char url[128], key[128];
-};
-
-static void place_make(struct location *p, const char *directory, const char *name,
-                       const struct repo *like, struct repo **out)
+/* A run of a job.  True when it tells of what a former attempt made. */
+static bool run_job(struct world *w, const char *job, bool is_again)
 {
-    uint8_t key[32];
-    AUTO(store) struct store *s = NULL;
-    const struct unlock with = {UNLOCK_KEY_FILE, SLICE_OF(key, sizeof(key))};
+    static uint64_t seed = 500;
 
-    (void)snprintf(p->url, sizeof(p->url), "%s/%s", directory, name);
-    (void)snprintf(p->key, sizeof(p->key), "%s/%s.key", directory, name);
-    p->config =
-        (struct config_repository){.name = name, .url = p->url, .secret = {.key_file = p->key}};
-    CHECK_OK(key_file_make(p->key, key, e));
-    CHECK_OK(store_create(p->url, &(struct store_options){0}, &s, e));
-    CHECK_OK(repo_create_like(s, like, &with, "", out, e));
+    change(w, seed++);
+    w->job = job;
+    w->is_again = is_again;
+    CHECK_OK(run(w, e));
+    CHECK(w->backup.is_committed);
+    return w->backup.is_found;
 }
 
-static bool open_location(void *arg, const struct config_repository *c, struct store **store,
-                          struct repo **repo, struct err *e)
+TEST(a_second_attempt_at_a_job_finds_what_the_first_stored_and_makes_no_second)
 {
-    uint8_t key[32];
-    AUTO(store) struct store *s = NULL;
-    const struct unlock with = {UNLOCK_KEY_FILE, SLICE_OF(key, sizeof(key))};
+    AUTO(world) struct world w;
 
-    (void)arg;
-    if (!key_file_read(c->secret.key_file, key, e) ||
-        !store_open(c->url, &(struct store_options){0}, &s, e) || !repo_open(s, &with, repo, e))
-        return err_wrap(e, "repository %s", c->name);
-    *store = TAKE(s);
-    return true;
+    world_init(&w);
+    CHECK(!run_job(&w, "a", false));
+
+    const struct backup_result first = w.backup;
+
+    CHECK(run_job(&w, "a", true));
+    CHECK(hash_is_equal(&w.backup.snapshot, &first.snapshot) && w.backup.errors == 0 &&
+          memcmp(&w.backup.counts, &first.counts, sizeof(first.counts)) == 0);
+    CHECK(w.result.holders == STORES && !w.result.is_degraded);
+    for (size_t i = 0; i < STORES; i++)
+        CHECK(check_store(&w, i) == 1 && has_last(&w, i));
+}
+END
+
+TEST(a_second_attempt_finds_what_one_store_alone_has_and_the_others_get_copies)
+{
+    for (size_t holder = 0; holder < STORES; holder++) {
+        AUTO(world) struct world w;
+
+        world_init(&w);
+        for (size_t i = 0; i < STORES; i++)
+            w.is_down[i] = i != holder;
+        CHECK(!run_job(&w, "a", false));
+        heal(&w);
+
+        const struct hash first = w.backup.snapshot;
+
+        CHECK(run_job(&w, "a", true) && w.result.first == holder);
+        CHECK(hash_is_equal(&w.backup.snapshot, &first));
+        CHECK(w.result.holders == STORES && !w.result.is_degraded);
+        for (size_t i = 0; i < STORES; i++)
+            CHECK(check_store(&w, i) == 1 && has_last(&w, i) &&
+                  w.result.stores[i].copied == (i == holder ? 0 : 1));
+    }
+}
+END
+
+TEST(a_copy_is_found_when_the_store_that_it_came_from_is_away)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    CHECK(!run_job(&w, "a", false));
+    w.is_down[0] = true;
+    CHECK(run_job(&w, "a", true) && w.result.first == 1);
+    CHECK(hash_is_equal(&w.backup.snapshot, &w.result.stores[1].snapshot) &&
+          w.result.stores[2].has_it && w.result.holders == 2 && w.result.is_degraded);
+    for (size_t i = 0; i < STORES; i++)
+        CHECK(check_store(&w, i) == 1);
+}
+END
+
+TEST(what_another_job_or_set_stored_or_was_forgotten_is_not_taken_for_it)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    CHECK(!run_job(&w, NULL, false) && !run_job(&w, "a", false));
+    CHECK(!run_job(&w, "b", true));
+    w.set.name = w.config.name = "till";
+    CHECK(!run_job(&w, "a", true));
+    w.set.name = w.config.name = "shop";
+    CHECK(!run_job(&w, "a", false)); /* a first attempt does not look */
+    CHECK(check_store(&w, 0) == 5 && run_job(&w, "a", true));
+    for (size_t i = 0; i < STORES; i++) {
+        AUTO(repo) struct repo *r = fixture_open(w.stores[i]);
+        AUTO(snapshot_list) struct snapshot_list all = {0};
+
+        CHECK_OK(snapshot_load_all(r, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &all, e));
+        for (size_t k = 0; k < all.count; k++)
+            CHECK_OK(snapshot_forget(r, &all.items[k]->id, "test", e));
+    }
+    CHECK(!run_job(&w, "a", true) && w.result.holders == STORES && check_store(&w, 0) == 1);
+}
+END
+
+/* As a process leaves it that dies between its snapshot and the commit. */
+static void prepare(struct world *w, const char *job)
+{
+    AUTO(repo) struct repo *r = fixture_open(w->stores[0]);
+    AUTO(snapshot) struct snapshot *s = NULL;
+
+    CHECK_OK(snapshot_load(r, &w->result.stores[0].snapshot, &s, e));
+    mem_free(s->job);
+    s->job = mem_string(job);
+    CHECK_OK(snapshot_put(r, s, e));
 }
 
-TEST(stores_whose_secrets_differ_are_refused_and_what_cannot_be_opened_is_said)
+TEST(a_snapshot_that_was_not_committed_is_not_found)
 {
-    AUTO(scratch) struct scratch dir = {0};
-    AUTO(repo) struct repo *a = NULL;
-    AUTO(repo) struct repo *b = NULL;
-    AUTO(repo) struct repo *c = NULL;
-    AUTO(set_stores) struct set_stores *good = NULL;
-    AUTO(set_stores) struct set_stores *one = NULL;
-    AUTO(set_stores) struct set_stores *none = NULL;
-    struct location places[3];
-    const struct config_repository *list[3];
-    struct config_set set = {.name = "shop", .repositories = list};
+    AUTO(world) struct world w;
 
-    scratch_init(&dir);
-    place_make(&places[0], dir.path, "a", NULL, &a);
-    place_make(&places[1], dir.path, "b", a, &b);
-    place_make(&places[2], dir.path, "c", NULL, &c);
-    list[0] = &places[0].config;
-    list[1] = &places[1].config;
-    list[2] = &places[2].config;
-    set.repository_count = 2;
-    CHECK_OK(set_stores_open(&set, open_location, NULL, &good, e));
-    CHECK(good->items[0].repo != NULL && good->items[1].repo != NULL);
-    set.repository_count = 3;
-    CHECK_ERR(set_stores_open(&set, open_location, NULL, &none, e), ERR_USAGE);
-    set.repository_count = 2;
-    CHECK(unlink(places[0].key) == 0);
-    CHECK_OK(set_stores_open(&set, open_location, NULL, &one, e));
-    CHECK(one->items[0].repo == NULL && strstr(one->items[0].why.text, "repository a") != NULL);
-    CHECK(unlink(places[1].key) == 0);
-    CHECK_ERR(set_stores_open(&set, open_location, NULL, &none, e), ERR_NOT_FOUND);
+    world_init(&w);
+    CHECK(!run_job(&w, "a", false));
+    prepare(&w, "b");
+    CHECK(!run_job(&w, "b", true) && check_store(&w, 0) == 2 && run_job(&w, "b", true));
+}
+END
+
+/* A run of a job into the first store alone; what it made or found. */
+static struct backup_result run_alone(struct world *w, bool is_again, bool is_dry_run)
+{
+    AUTO(repo) struct repo *r = fixture_open(w->stores[0]);
+    const struct backup_options o = {.set = &w->set,
+                                     .stream_fd = -1,
+                                     .host = "h",
+                                     .job = "a",
+                                     .is_again = is_again,
+                                     .is_dry_run = is_dry_run};
+    struct backup_result out = {0};
+
+    CHECK_OK(backup_run(r, &o, &w->seen.report, &out, e));
+    return out;
+}
+
+TEST(of_one_repository_too_a_second_attempt_makes_no_second_snapshot)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    CHECK(!run_alone(&w, true, true).is_found);
+
+    const struct backup_result first = run_alone(&w, true, false);
+
+    CHECK(first.is_committed && !first.is_found);
+    CHECK(!run_alone(&w, true, true).is_found && !run_alone(&w, true, true).is_committed);
+
+    const struct backup_result second = run_alone(&w, true, false);
+
+    CHECK(second.is_committed && second.is_found);
+    CHECK(hash_is_equal(&second.snapshot, &first.snapshot) && check_store(&w, 0) == 1);
+}
+END
+
+TEST(a_failure_of_any_call_of_a_second_attempt_leaves_one_snapshot_where_it_was)
+{
+    for (size_t store = 0; store < STORES; store++)
+        for (int at = 0, was_hit = 1; was_hit; at++) {
+            AUTO(world) struct world w;
+            struct err why = {0};
+
+            world_init(&w);
+            w.is_down[2] = true;
+            CHECK(!run_job(&w, "a", false));
+            heal(&w);
+            w.is_again = true;
+            w.faults[store] = (struct fault_plan){at, FAULT_FROM, ERR_FATAL, false};
+            CHECK(run(&w, &why) && w.backup.is_found);
+            was_hit = w.calls[store] > at;
+            CHECK(w.result.holders >= STORES - 1 &&
+                  w.result.is_degraded == w.result.stores[store].has_failed);
+            CHECK(check_store(&w, 0) == 1 && check_store(&w, 1) == 1 && check_store(&w, 2) <= 1);
+        }
 }
 END
 
@@ -480,4 +583,10 @@ TESTS("stores", one_backup_is_in_every_store, a_store_that_was_away_is_caught_up
       a_failure_of_any_call_of_any_store_stops_no_other,
       a_store_gets_no_more_than_its_rules_would_keep_and_nothing_that_was_forgotten,
       the_latest_is_the_newest_of_all_stores_and_an_id_is_known_everywhere,
-      stores_whose_secrets_differ_are_refused_and_what_cannot_be_opened_is_said)
+      a_second_attempt_at_a_job_finds_what_the_first_stored_and_makes_no_second,
+      a_second_attempt_finds_what_one_store_alone_has_and_the_others_get_copies,
+      a_copy_is_found_when_the_store_that_it_came_from_is_away,
+      what_another_job_or_set_stored_or_was_forgotten_is_not_taken_for_it,
+      a_snapshot_that_was_not_committed_is_not_found,
+      of_one_repository_too_a_second_attempt_makes_no_second_snapshot,
+      a_failure_of_any_call_of_a_second_attempt_leaves_one_snapshot_where_it_was)

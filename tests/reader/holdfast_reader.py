@@ -254,6 +254,8 @@ class Repository:
         with about(f"snapshots/{name}"):
             demand(document["version"] == 1, "its version is not 1")
             demand(re.fullmatch("[0-9a-f]{64}", document["tree"]), "its tree is no id")
+            job = document.get("job")
+            demand(job is None or (isinstance(job, str) and 0 < len(job.encode()) <= 64), "its job is no text of 1 to 64 bytes")
             return {**document, "id": name, "when": parse_time(document["time"])}
 
     def pages(self, id_):

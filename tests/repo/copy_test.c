@@ -29,13 +29,11 @@ struct sides {
 
 static struct store *twin_of(struct store *s)
 {
-    static const uint8_t secret[32] = {7};
-    const struct unlock with = {UNLOCK_KEY_FILE, {secret, sizeof(secret)}};
     AUTO(repo) struct repo *like = world_repo(s);
     AUTO(repo) struct repo *made = NULL;
     struct store *to = store_memory_new();
 
-    CHECK_OK(repo_create_like(to, like, &with, "", &made, e));
+    CHECK_OK(repo_create_like(to, like, &world_unlock, "", &made, e));
     return to;
 }
 
@@ -46,44 +44,37 @@ static void sides_plant(struct sides *s, const struct planting *p)
 }
 
 /* Made once in a process, then copied. */
-static struct sides sides_new(void)
+static struct sides sides_of(struct sides *model, const struct planting *const *list, size_t count)
 {
-    static struct sides model;
-
-    if (model.from == NULL) {
-        model.from = store_memory_new();
-        sides_plant(&model, &old);
-        sides_plant(&model, &new);
-        sides_plant(&model, &first);
-        sides_plant(&model, &second);
-        sides_plant(&model, &third);
-        model.to = twin_of(model.from);
+    if (model->from == NULL) {
+        model->from = store_memory_new();
+        for (size_t i = 0; i < count; i++)
+            sides_plant(model, list[i]);
+        model->to = twin_of(model->from);
     }
 
-    struct sides s = model;
+    struct sides s = *model;
 
-    s.from = world_copy(model.from);
-    s.to = world_copy(model.to);
+    s.from = world_copy(model->from);
+    s.to = world_copy(model->to);
     return s;
+}
+
+static struct sides sides_new(void)
+{
+    static const struct planting *const list[] = {&old, &new, &first, &second, &third};
+    static struct sides model;
+
+    return sides_of(&model, list, sizeof(list) / sizeof(list[0]));
 }
 
 /* The same with a few small snapshots only, for what is done hundreds of times. */
 static struct sides sides_small(void)
 {
+    static const struct planting *const list[] = {&first, &second};
     static struct sides model;
 
-    if (model.from == NULL) {
-        model.from = store_memory_new();
-        sides_plant(&model, &first);
-        sides_plant(&model, &second);
-        model.to = twin_of(model.from);
-    }
-
-    struct sides s = model;
-
-    s.from = world_copy(model.from);
-    s.to = world_copy(model.to);
-    return s;
+    return sides_of(&model, list, sizeof(list) / sizeof(list[0]));
 }
 
 static void sides_auto(struct sides *s)

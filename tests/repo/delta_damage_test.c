@@ -13,18 +13,24 @@ static const struct plant second_plants[] = {{"d/file", EDITED(1, 1), 400000, fa
 static const struct planting first = {first_plants, 2, 0, 0};
 static const struct planting second = {second_plants, 2, 0, 0};
 
-/* A snapshot of each, and the packs with the content. */
-struct world {
-    struct store *store;
-    struct repo *repo;
-    struct hash first, second;
+/* A snapshot of each. */
+static struct world changed_new(void)
+{
+    struct world w = world_new(&first);
+
+    CHECK_OK(world_plant(w.repo, &second, &w.second, e));
+    return w;
+}
+
+/* The pack with deltas, and the one with plain content that they rest on. */
+struct stack {
     char base[PACK_KEY_MAX], delta[PACK_KEY_MAX];
     uint32_t frame; /* the delta, by its number in its pack */
 };
 
-/* The pack with deltas, and the one with plain content that they rest on. */
-static void find_packs(struct world *w)
+static struct stack stack_in(struct world *w)
 {
+    struct stack s = {0};
     struct index *ix = NULL;
 
     repo_drop_index(w->repo);
@@ -37,30 +43,14 @@ static void find_packs(struct world *w)
 
         if (bases == NULL)
             continue;
-        pack_key(&p->id, w->delta);
-        w->frame = n - p->first_frame;
+        pack_key(&p->id, s.delta);
+        s.frame = n - p->first_frame;
         CHECK(index_find_base(ix, &bases[0].id, &at));
-        pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->id, w->base);
+        pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->id, s.base);
     }
     repo_drop_index(w->repo);
-}
-
-static struct world world_new(void)
-{
-    struct world w = {.store = store_memory_new()};
-
-    w.repo = world_repo(w.store);
-    CHECK_OK(world_plant(w.repo, &first, &w.first, e));
-    CHECK_OK(world_plant(w.repo, &second, &w.second, e));
-    find_packs(&w);
-    CHECK(w.base[0] != '\0' && w.delta[0] != '\0');
-    return w;
-}
-
-static void world_auto(struct world *w)
-{
-    repo_close(w->repo);
-    store_close(w->store);
+    CHECK(s.base[0] != '\0' && s.delta[0] != '\0');
+    return s;
 }
 
 /* What a check told: a line for each fault. */
@@ -102,7 +92,7 @@ static void spoil(struct store *s, const char *key, size_t at)
 
 TEST(check_reads_deltas_and_finds_nothing_wrong)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
     AUTO(buf) struct buf told = {0};
 
     const struct check_stats stats = check(w.repo, true, &told);
@@ -115,15 +105,16 @@ END
 TEST(check_tells_of_a_missing_pack_of_bases_and_of_the_files_that_rest_on_it)
 {
     for (int read_data = 0; read_data < 2; read_data++) {
-        AUTO(world) struct world w = world_new();
+        AUTO(world) struct world w = changed_new();
+        const struct stack s = stack_in(&w);
         AUTO(buf) struct buf told = {0};
 
-        CHECK_OK(snapshot_forget(w.repo, &w.first, "test", e));
-        CHECK_OK(store_remove(w.store, w.base, e));
+        CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+        CHECK_OK(store_remove(w.store, s.base, e));
 
         const struct check_stats stats = check(w.repo, read_data == 1, &told);
 
-        CHECK(has_told(&told, CHECK_DAMAGED, w.base));
+        CHECK(has_told(&told, CHECK_DAMAGED, s.base));
         CHECK(has_told(&told, CHECK_AFFECTED, "/d/file"));
         CHECK(stats.affected_files == 1 && !has_told(&told, CHECK_AFFECTED, "/kept"));
         CHECK(read_data == 1 || stats.damaged_objects == 1);
@@ -134,12 +125,13 @@ END
 /* As a prune that was killed leaves them, and one that keeps the delta's pack for another chunk. */
 TEST(check_that_reads_data_says_nothing_of_a_delta_without_need_whose_base_is_gone)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     AUTO(buf) struct buf told = {0};
 
-    forget(w.store, &w.first);
+    forget(w.store, &w.snapshot);
     forget(w.store, &w.second);
-    CHECK_OK(store_remove(w.store, w.base, e));
+    CHECK_OK(store_remove(w.store, s.base, e));
 
     const struct check_stats stats = check(w.repo, true, &told);
 
@@ -149,23 +141,25 @@ END
 
 TEST(check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on_it)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     AUTO(buf) struct buf told = {0};
 
-    CHECK_OK(snapshot_forget(w.repo, &w.first, "test", e));
-    spoil(w.store, w.base, SEAL_HEADER_SIZE + 50000);
+    CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+    spoil(w.store, s.base, SEAL_HEADER_SIZE + 50000);
     CHECK(check(w.repo, false, &told).damaged_objects == 0);
 
     const struct check_stats stats = check(w.repo, true, &told);
 
-    CHECK(has_told(&told, CHECK_DAMAGED, w.base));
+    CHECK(has_told(&told, CHECK_DAMAGED, s.base));
     CHECK(has_told(&told, CHECK_AFFECTED, "/d/file") && stats.affected_files == 1);
 }
 END
 
 TEST(check_that_reads_data_tells_of_a_damaged_delta_and_of_nothing_beside)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     AUTO(buf) struct buf told = {0};
     uint32_t offset = 0;
 
@@ -173,11 +167,11 @@ TEST(check_that_reads_data_tells_of_a_damaged_delta_and_of_nothing_beside)
     for (uint32_t n = 0; n < index_frame_count(w.repo->index); n++)
         if (index_bases_at(w.repo->index, n) != NULL)
             offset = index_frame_at(w.repo->index, n)->offset;
-    spoil(w.store, w.delta, offset + 3);
+    spoil(w.store, s.delta, offset + 3);
 
     const struct check_stats stats = check(w.repo, true, &told);
 
-    CHECK(has_told(&told, CHECK_DAMAGED, w.delta) && stats.damaged_objects == 1);
+    CHECK(has_told(&told, CHECK_DAMAGED, s.delta) && stats.damaged_objects == 1);
     CHECK(has_told(&told, CHECK_AFFECTED, "/d/file") && stats.affected_files == 1);
 }
 END
@@ -185,7 +179,8 @@ END
 /* Where a copy of the base is there as a delta, its pack is not what is missing. */
 TEST(check_calls_no_pack_missing_that_holds_the_base_as_a_delta)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     AUTO(index_document) struct index_document d = {0};
     AUTO(buf) struct buf told = {0};
     AUTO(buf) struct buf directory = {0};
@@ -194,14 +189,14 @@ TEST(check_calls_no_pack_missing_that_holds_the_base_as_a_delta)
     struct object_info info;
     struct hash id;
 
-    CHECK(key_hash(w.delta, &id));
-    CHECK_OK(store_stat(w.store, w.delta, &info, e));
+    CHECK(key_hash(s.delta, &id));
+    CHECK_OK(store_stat(w.store, s.delta, &info, e));
     CHECK_OK(pack_directory_get(w.repo, &id, info.size, &class, &directory, e));
     CHECK_OK(pack_directory_decode(buf_slice(&directory), class, &was, e));
 
     /* A pack whose delta holds the bases of the other one, after a chunk of that. */
     AUTO(pack_builder) struct pack_builder *b = pack_builder_new(w.repo, CLASS_CONTENT, 1000);
-    const struct pack_frame *f = &was.frames[w.frame];
+    const struct pack_frame *f = &was.frames[s.frame];
     AUTO(mem) struct pack_chunk *chunks = mem_array(f->chunk_count, sizeof(*chunks));
     struct slice object, bytes;
     char key[PACK_KEY_MAX];
@@ -209,7 +204,7 @@ TEST(check_calls_no_pack_missing_that_holds_the_base_as_a_delta)
     for (uint32_t i = 0; i < f->chunk_count; i++) {
         chunks[i] = was.chunks[f->first_chunk + i];
         chunks[i].id = chunks[i].base;
-        chunks[i].base = was.chunks[was.frames[w.frame == 0 ? 1 : 0].first_chunk].id;
+        chunks[i].base = was.chunks[was.frames[s.frame == 0 ? 1 : 0].first_chunk].id;
     }
     (void)pack_builder_add(b, slice_string("not read"), COMPRESSION_ZSTD_AFTER, f->plain_size,
                            chunks, f->chunk_count);
@@ -218,15 +213,15 @@ TEST(check_calls_no_pack_missing_that_holds_the_base_as_a_delta)
     CHECK_OK(store_put(w.store, key, object, PUT_NEW, e));
     index_document_add(&d, &id, CLASS_CONTENT, object.size, bytes);
     CHECK_OK(index_document_put(w.repo, &d, e));
-    CHECK_OK(snapshot_forget(w.repo, &w.first, "test", e));
-    CHECK_OK(store_remove(w.store, w.base, e));
+    CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+    CHECK_OK(store_remove(w.store, s.base, e));
     (void)check(w.repo, false, &told);
-    CHECK(has_told(&told, CHECK_DAMAGED, w.base) && !has_told(&told, CHECK_DAMAGED, key));
+    CHECK(has_told(&told, CHECK_DAMAGED, s.base) && !has_told(&told, CHECK_DAMAGED, key));
 }
 END
 
 /* Replace the index by one that names other bases in the delta. */
-static void lie_about_bases(struct world *w)
+static void lie_about_bases(struct world *w, const struct stack *s)
 {
     AUTO(index_document) struct index_document d = {0};
     AUTO(repo) struct repo *r = world_repo(w->store);
@@ -241,15 +236,15 @@ static void lie_about_bases(struct world *w)
         CHECK(key_hash(key, &id));
         CHECK_OK(store_stat(w->store, key, &info, e));
         CHECK_OK(pack_directory_get(r, &id, info.size, &class, &directory, e));
-        if (strcmp(key, w->delta) == 0) {
+        if (strcmp(key, s->delta) == 0) {
             AUTO(pack_directory) struct pack_directory was = {0};
 
             CHECK_OK(pack_directory_decode(buf_slice(&directory), class, &was, e));
 
-            const struct hash *base = &was.chunks[was.frames[w->frame].first_chunk].base;
+            const struct hash *base = &was.chunks[was.frames[s->frame].first_chunk].base;
             uint8_t *at = memmem(directory.data, directory.size, base->bytes, HASH_SIZE);
 
-            memcpy(at, was.chunks[was.frames[w->frame].first_chunk + 1].base.bytes, HASH_SIZE);
+            memcpy(at, was.chunks[was.frames[s->frame].first_chunk + 1].base.bytes, HASH_SIZE);
         }
         index_document_add(&d, &id, class, info.size, buf_slice(&directory));
     }
@@ -263,17 +258,18 @@ static void lie_about_bases(struct world *w)
 
 TEST(check_that_reads_data_finds_an_index_that_names_other_bases_than_the_pack)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     AUTO(buf) struct buf told = {0};
     struct repair_stats repaired;
     struct err why;
 
-    lie_about_bases(&w);
+    lie_about_bases(&w, &s);
     CHECK(!world_harvest(w.repo, &w.second, &second, &why));
 
     const struct check_stats stats = check(w.repo, true, &told);
 
-    CHECK(has_told(&told, CHECK_DAMAGED, w.delta) && has_told(&told, CHECK_AFFECTED, "/d/file"));
+    CHECK(has_told(&told, CHECK_DAMAGED, s.delta) && has_told(&told, CHECK_AFFECTED, "/d/file"));
     CHECK(stats.suggest_repair_index);
     CHECK_OK(repair_index(w.repo, NULL, NULL, &repaired, e));
     CHECK_OK(world_harvest(w.repo, &w.second, &second, e));
@@ -283,7 +279,7 @@ END
 
 TEST(repair_of_the_index_brings_deltas_and_their_bases_back)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
     AUTO(buf) struct buf told = {0};
     struct repair_stats stats;
 
@@ -295,17 +291,18 @@ TEST(repair_of_the_index_brings_deltas_and_their_bases_back)
     CHECK(check(w.repo, true, &told).suggest_repair_index);
     CHECK_OK(repair_index(w.repo, NULL, NULL, &stats, e));
     CHECK_OK(world_harvest(w.repo, &w.second, &second, e));
-    CHECK_OK(world_harvest(w.repo, &w.first, &first, e));
+    CHECK_OK(world_harvest(w.repo, &w.snapshot, &first, e));
     CHECK(check(w.repo, true, &told).damaged_objects == 0);
 }
 END
 
 TEST(a_backup_behind_a_loss_of_bases_stores_again_what_rested_on_them)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = changed_new();
+    const struct stack s = stack_in(&w);
     struct hash again;
 
-    CHECK_OK(store_remove(w.store, w.base, e));
+    CHECK_OK(store_remove(w.store, s.base, e));
     CHECK_OK(world_plant(w.repo, &second, &again, e));
     CHECK_OK(world_harvest(w.repo, &again, &second, e));
     CHECK_OK(world_harvest(w.repo, &w.second, &second, e));

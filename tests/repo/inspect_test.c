@@ -12,30 +12,9 @@ static const struct plant plants[] = {
 };
 static const struct planting planting = {plants, 3, 0, 0};
 
-struct world {
-    struct store *store;
-    struct repo *repo;
-    struct hash snapshot;
-};
-
-static struct world world_new(void)
-{
-    struct world w = {.store = store_memory_new()};
-
-    w.repo = world_repo(w.store);
-    CHECK_OK(world_plant(w.repo, &planting, &w.snapshot, e));
-    return w;
-}
-
-static void world_auto(struct world *w)
-{
-    repo_close(w->repo);
-    store_close(w->store);
-}
-
 TEST(inspect_shows_every_object_as_json)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&planting);
 
     CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
     for (size_t n = world_count(w.store, ""); n-- > 0;) {
@@ -52,7 +31,7 @@ END
 
 TEST(inspect_shows_no_key)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&planting);
     AUTO(buf) struct buf text = {0};
 
     CHECK_OK(repo_inspect(w.repo, "config", &text, e));
@@ -70,7 +49,7 @@ END
 
 TEST(inspect_refuses_what_is_no_object_missing_or_damaged)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&planting);
     AUTO(mem) char *index = world_key(w.store, "index/", 0);
     AUTO(buf) struct buf text = {0};
 
@@ -85,7 +64,7 @@ END
 
 TEST(measure_counts_each_chunk_once)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&planting);
     struct repo_sizes before, after;
     struct hash again;
 

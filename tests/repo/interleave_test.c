@@ -9,9 +9,7 @@
 #include "support/test.h"
 #include "world.h"
 
-#define PACK_SIZE ((size_t)100000)
-#define PACKFUL   (BATCH_BYTES + 6000)
-#define SEEDS     80
+#define SEEDS 80
 
 static const struct plant old_plants[] = {
     {"a", 1, PACKFUL, false},

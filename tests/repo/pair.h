@@ -7,10 +7,6 @@
 
 #include "world.h"
 
-/* A file of more than BATCH_BYTES is a frame, and with packs this small a pack. */
-#define PACK_SIZE ((size_t)100000)
-#define PACKFUL   (BATCH_BYTES + 6000)
-
 extern const struct planting old, new;
 
 /* Repack nothing, and whatever is worth it. */

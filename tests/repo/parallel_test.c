@@ -93,6 +93,53 @@ TEST(a_pack_that_cannot_be_stored_beside_others_fails_the_backup)
     CHECK(at >= 6);
 }
 
+static bool take_largest(void *arg, const struct object_info *info, struct err *e)
+{
+    uint64_t *largest = arg;
+
+    (void)e;
+    *largest = info->size > *largest ? info->size : *largest;
+    return true;
+}
+
+static uint64_t largest_pack(struct store *s)
+{
+    uint64_t largest = 0;
+
+    CHECK_OK(store_list(s, "packs/", take_largest, &largest, e));
+    return largest;
+}
+
+TEST(packs_of_backups_and_copies_are_smaller_where_several_travel_at_once)
+{
+    static const struct plant large[] = {{"large", 1, 20 << 20, true}};
+    static const struct planting usual = {large, 1, 0, 0};
+    static const uint8_t secret[32] = {7};
+    const struct unlock with = {UNLOCK_KEY_FILE, {secret, sizeof(secret)}};
+    AUTO(store) struct store *local = store_memory_new();
+    AUTO(store) struct store *far = store_memory_new();
+    AUTO(repo) struct repo *from = world_repo(local);
+    AUTO(repo) struct repo *to = NULL;
+    AUTO(snapshot) struct snapshot *kept = NULL;
+    struct copy_stats stats;
+    struct hash id;
+
+    CHECK_OK(world_plant(from, &usual, &id, e));
+    CHECK(largest_pack(local) > 20 << 20);
+    far->parallel = 8;
+    CHECK_OK(repo_create_like(far, from, &with, "", &to, e));
+    CHECK_OK(snapshot_load(from, &id, &kept, e));
+    CHECK_OK(copy_run(from, to, &kept, 1, &(struct copy_options){0}, &stats, e));
+    CHECK(largest_pack(far) < 17 << 20);
+
+    AUTO(store) struct store *other = store_memory_new();
+    AUTO(repo) struct repo *straight = world_repo(other);
+
+    other->parallel = 8;
+    CHECK_OK(world_plant(straight, &usual, &id, e));
+    CHECK(largest_pack(other) < 17 << 20);
+}
+
 struct count {
     int packs, index;
 };
@@ -139,40 +186,29 @@ TEST(trees_and_the_index_are_fetched_once_and_never_again)
     }
 }
 
-TEST(frames_that_stand_together_are_fetched_with_one_request)
+/* Frames of one pack that a store far away is asked for at once. */
+struct stretch {
+    uint32_t first, last;
+};
+
+static struct stretch find_stretch(struct repo *r)
 {
-    AUTO(store) struct store *memory = store_memory_new();
-    AUTO(repo) struct repo *far = world_repo(memory);
-    const struct planting one_pack = {plants, 3, 8 << 20, 0};
-    struct count c = {0, 0};
-    struct hook h;
-    struct hash id;
-
-    CHECK_OK(world_plant(far, &one_pack, &id, e));
-    repo_drop_index(far);
-    CHECK_OK(repo_load_index(far, e));
-    hook_init(&h, memory, count_hook, &c);
-
-    AUTO(repo) struct repo *r = world_repo(&h.store);
-
-    CHECK_OK(repo_load_index(r, e));
-    CHECK(!repo_may_join(r, 0, 0, 1));
-    h.store.parallel = 8;
-
-    AUTO(reader) struct reader *rd = reader_new(r);
     const uint32_t count = (uint32_t)index_frame_count(r->index);
-    uint32_t first = 0;
+    struct stretch s = {0, 0};
 
-    while (first + 1 < count && !repo_may_join(r, first, first, first + 1))
-        first++; /* a pack of one frame */
+    while (s.first + 1 < count && !repo_may_join(r, s.first, s.first, s.first + 1))
+        s.first++; /* a pack of one frame */
+    s.last = s.first;
+    while (s.last + 1 < count && repo_may_join(r, s.first, s.last, s.last + 1))
+        s.last++;
+    CHECK(s.last > s.first && s.last < count);
+    return s;
+}
 
-    uint32_t last = first;
-
-    while (last + 1 < count && repo_may_join(r, first, last, last + 1))
-        last++;
-    CHECK(last > first && last < count);
-    reader_fetch_ahead(rd, first, last);
-    for (uint32_t frame = first; frame <= last; frame++) {
+/* The frames are what another reader finds, without anything fetched ahead. */
+static void check_frames(struct reader *rd, struct repo *far, struct stretch s)
+{
+    for (uint32_t frame = s.first; frame <= s.last; frame++) {
         struct slice ahead, alone;
         AUTO(reader) struct reader *other = reader_new(far);
 
@@ -180,8 +216,56 @@ TEST(frames_that_stand_together_are_fetched_with_one_request)
         CHECK_OK(reader_frame(other, frame, &alone, e));
         CHECK(slice_is_equal(ahead, alone));
     }
+}
+
+TEST(frames_that_stand_together_are_fetched_with_one_request)
+{
+    AUTO(world) struct world w = world_new(&all_in_one);
+    struct count c = {0, 0};
+    struct hook h;
+
+    CHECK_OK(repo_load_index(w.repo, e));
+    hook_init(&h, w.store, count_hook, &c);
+
+    AUTO(repo) struct repo *r = world_repo(&h.store);
+
+    CHECK_OK(repo_load_index(r, e));
+    CHECK(!repo_may_join(r, 0, 0, 1));
+    h.store.parallel = 8;
+
+    const struct stretch s = find_stretch(r);
+    AUTO(reader) struct reader *rd = reader_new(r);
+
+    reader_fetch_ahead(rd, s.first, s.last);
+    check_frames(rd, w.repo, s);
     ck_assert_int_eq(c.packs, 2); /* the frames, and the pack's header */
 }
+END
+
+TEST(frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one)
+{
+    AUTO(world) struct world w = world_new(&all_in_one);
+    AUTO(repo) struct repo *r = world_repo(w.store);
+
+    CHECK_OK(repo_load_index(w.repo, e));
+    CHECK_OK(repo_load_index(r, e));
+    w.store->parallel = 8;
+
+    const struct stretch s = find_stretch(r);
+    AUTO(reader) struct reader *rd = reader_new(r);
+    AUTO(store)
+    struct store *flaky = store_fault_new(
+        w.store, (struct fault_plan){.at = 1, .mode = FAULT_ONCE, .code = ERR_TRANSIENT});
+
+    r->store = flaky;
+    reader_fetch_ahead(rd, s.first, s.last);
+    reader_fetch_ahead(rd, s.first,
+                       s.last); /* this one fails, and what the first got is not used */
+    check_frames(rd, w.repo, s);
+    CHECK(store_fault_calls(flaky) >= 3 + (int)(s.last - s.first));
+    r->store = w.store;
+}
+END
 
 /* Reading the base would cost more than storing the chunk. */
 TEST(no_delta_is_made_where_the_store_is_far_away)
@@ -289,9 +373,50 @@ TEST(an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)
     }
 }
 
-TESTS("repo parallel", frames_that_stand_together_are_fetched_with_one_request,
+/* A repository behind a cache that was filled while the store answered wrongly for one object. */
+static void open_after_a_lie(const char *prefix)
+{
+    AUTO(store) struct store *memory = store_memory_new();
+    AUTO(mem) char *key = NULL;
+    AUTO(buf) struct buf right = {0};
+    AUTO(buf) struct buf ignored = {0};
+    struct hash id;
+
+    {
+        AUTO(repo) struct repo *r = world_repo(memory);
+
+        CHECK_OK(world_plant(r, &planting, &id, e));
+    }
+    key = world_key(memory, prefix, 0);
+    CHECK_OK(store_get_all(memory, key, &right, e));
+
+    struct store *far = store_fault_new(memory, (struct fault_plan){.at = -1});
+    AUTO(store) struct store *cached = store_cache_new(far, store_memory_new());
+
+    world_replace(memory, key, slice_string("something else"));
+    CHECK_OK(store_get_all(cached, key, &ignored, e));
+    world_replace(memory, key, buf_slice(&right));
+
+    AUTO(repo) struct repo *r = world_repo(cached);
+
+    CHECK_OK(world_harvest(r, &id, &planting, e));
+}
+
+TEST(an_answer_that_was_wrong_once_does_no_harm_the_next_time)
+{
+    static const char *const prefixes[] = {"config",     "keys/",  "commits/",
+                                           "snapshots/", "index/", "packs/"};
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        open_after_a_lie(prefixes[i]);
+}
+
+TESTS("repo parallel", an_answer_that_was_wrong_once_does_no_harm_the_next_time,
+      frames_that_stand_together_are_fetched_with_one_request,
+      frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one,
       no_delta_is_made_where_the_store_is_far_away,
       as_many_packs_are_stored_at_once_as_the_store_says,
+      packs_of_backups_and_copies_are_smaller_where_several_travel_at_once,
       a_pack_that_cannot_be_stored_beside_others_fails_the_backup,
       trees_and_the_index_are_fetched_once_and_never_again,
       an_index_that_moves_while_copies_of_it_are_read_is_loaded_as_it_is_now)

@@ -295,7 +295,35 @@ TEST(prune_refuses_to_empty_a_repository_that_shows_no_snapshot)
 
         CHECK_OK(store_remove(s, key, e));
     }
+    clock_set_for_tests(clock_now_ns() + DAY_NS);
     check_refuses(s, ERR_CORRUPT);
+}
+END
+
+TEST(prune_beside_the_first_backup_waits_for_its_end)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = world_repo(s);
+    AUTO(growth) struct growth g = {0};
+    struct prune_stats stats;
+    struct hash id;
+
+    CHECK_OK(growth_open(&g, r, &old, e));
+    CHECK_OK(growth_put(&g, e));
+    id = g.snapshot;
+    {
+        AUTO(mem) char *prepared = world_key(s, "snapshots/", 0);
+        AUTO(buf) struct buf bytes = {0};
+
+        /* A moment before. */
+        CHECK_OK(store_get_all(s, prepared, &bytes, e));
+        CHECK_OK(store_remove(s, prepared, e));
+        check_refuses(s, ERR_TRANSIENT);
+        CHECK_OK(store_put(s, prepared, buf_slice(&bytes), PUT_NEW, e));
+    }
+    CHECK_OK(growth_end(&g, true, e));
+    CHECK_OK(prune(s, &plain, &stats, e));
+    CHECK(stats.packs_removed == 0 && is_sound(s, &id, &old));
 }
 END
 
@@ -320,4 +348,5 @@ TESTS("prune", prune_keeps_what_a_snapshot_needs_and_removes_the_rest,
       prune_refuses_when_a_snapshot_a_commit_or_the_index_is_damaged,
       prune_refuses_when_a_tree_is_damaged_or_a_pack_is_missing,
       prune_refuses_to_empty_a_repository_that_shows_no_snapshot,
+      prune_beside_the_first_backup_waits_for_its_end,
       prune_refuses_when_a_commit_has_lost_its_snapshot)

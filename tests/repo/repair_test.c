@@ -6,43 +6,6 @@
 #include "support/test.h"
 #include "world.h"
 
-#define PACK_SIZE ((size_t)100000)
-#define PACKFUL   (BATCH_BYTES + 6000)
-static const struct plant plants[] = {
-    {"a/one", 1, PACKFUL, false},
-    {"a/two", 2, 90000, true},
-    {"b", 3, PACKFUL, false},
-};
-static const struct planting planting = {plants, 3, PACK_SIZE, 0};
-
-struct world {
-    struct store *store;
-    struct repo *repo;
-    struct hash snapshot;
-};
-
-static struct world world_new(void)
-{
-    struct world w = {.store = store_memory_new()};
-
-    w.repo = world_repo(w.store);
-    CHECK_OK(world_plant(w.repo, &planting, &w.snapshot, e));
-    return w;
-}
-
-static void world_auto(struct world *w)
-{
-    repo_close(w->repo);
-    store_close(w->store);
-}
-
-static bool is_sound(struct world *w)
-{
-    struct err why;
-
-    return world_harvest(w->repo, &w->snapshot, &planting, &why);
-}
-
 static void count_damage(void *arg, const char *key, const struct err *why)
 {
     CHECK(strncmp(key, "packs/", 6) == 0 && why->text[0] != '\0');
@@ -60,14 +23,14 @@ static void drop_index(struct world *w)
 
 TEST(repair_makes_a_lost_index_again)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&world_files);
     struct repair_stats stats;
     size_t damaged = 0;
 
     drop_index(&w);
-    CHECK(!is_sound(&w));
+    CHECK(!world_is_sound(&w));
     CHECK_OK(repair_index(w.repo, count_damage, &damaged, &stats, e));
-    CHECK(is_sound(&w));
+    CHECK(world_is_sound(&w));
     CHECK(damaged == 0 && stats.packs == world_count(w.store, "packs/"));
     CHECK(stats.indexes_before == 0 && stats.indexes_after == 1);
 }
@@ -75,15 +38,15 @@ END
 
 TEST(repair_replaces_a_damaged_index)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&world_files);
     AUTO(mem) char *key = world_key(w.store, "index/", 0);
     struct repair_stats stats;
     struct object_info info;
 
     world_replace(w.store, key, slice_string("rubbish"));
-    CHECK(!is_sound(&w));
+    CHECK(!world_is_sound(&w));
     CHECK_OK(repair_index(w.repo, NULL, NULL, &stats, e));
-    CHECK(is_sound(&w));
+    CHECK(world_is_sound(&w));
     CHECK(stats.indexes_before == 1 && stats.indexes_after == 1);
     CHECK_ERR(store_stat(w.store, key, &info, e), ERR_NOT_FOUND);
 }
@@ -104,21 +67,21 @@ static void flip_packs(struct world *w, int at)
 
 TEST(repair_keeps_what_the_old_index_says_of_packs_with_a_damaged_directory)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&world_files);
     struct repair_stats stats;
     size_t damaged = 0;
 
     flip_packs(&w, -PACK_TRAILER_SIZE - 1);
-    CHECK(is_sound(&w));
+    CHECK(world_is_sound(&w));
     CHECK_OK(repair_index(w.repo, count_damage, &damaged, &stats, e));
     CHECK(damaged == world_count(w.store, "packs/") && stats.packs_damaged == damaged);
-    CHECK(is_sound(&w));
+    CHECK(world_is_sound(&w));
 }
 END
 
 TEST(repair_leaves_out_packs_whose_header_is_damaged)
 {
-    AUTO(world) struct world w = world_new();
+    AUTO(world) struct world w = world_new(&world_files);
     struct repair_stats stats;
     size_t damaged = 0;
     struct hash again;
@@ -128,8 +91,8 @@ TEST(repair_leaves_out_packs_whose_header_is_damaged)
     CHECK(damaged == stats.packs_damaged && stats.packs == 0 && stats.indexes_after == 0);
 
     /* The next backup stores again what is lost. */
-    CHECK_OK(world_plant(w.repo, &planting, &again, e));
-    CHECK(is_sound(&w));
+    CHECK_OK(world_plant(w.repo, &world_files, &again, e));
+    CHECK(world_is_sound(&w));
 }
 END
 
@@ -138,7 +101,7 @@ TEST(repair_that_dies_at_any_call_leaves_a_whole_index)
     bool was_hit = true;
 
     for (int n = 0; was_hit; n++) {
-        AUTO(world) struct world w = world_new();
+        AUTO(world) struct world w = world_new(&world_files);
         AUTO(store)
         struct store *flaky = store_fault_new(
             w.store, (struct fault_plan){.at = n, .mode = FAULT_FROM, .code = ERR_FATAL});
@@ -152,7 +115,7 @@ TEST(repair_that_dies_at_any_call_leaves_a_whole_index)
         was_hit = store_fault_calls(flaky) > n;
         CHECK(ok != was_hit);
         w.repo->store = w.store;
-        CHECK(is_sound(&w));
+        CHECK(world_is_sound(&w));
     }
 }
 END
@@ -161,7 +124,7 @@ static void plant_more(void *arg)
 {
     struct world *other = arg;
 
-    CHECK_OK(world_plant(other->repo, &planting, &other->snapshot, e));
+    CHECK_OK(world_plant(other->repo, &world_files, &other->snapshot, e));
 }
 
 TEST(repair_keeps_the_index_of_a_backup_made_meanwhile)
@@ -169,7 +132,7 @@ TEST(repair_keeps_the_index_of_a_backup_made_meanwhile)
     int calls = 1;
 
     for (int n = 0; n < calls; n++) {
-        AUTO(world) struct world w = world_new();
+        AUTO(world) struct world w = world_new(&world_files);
         struct world other = {.repo = world_repo(w.store)};
         AUTO(store)
         struct store *s =
@@ -181,10 +144,10 @@ TEST(repair_keeps_the_index_of_a_backup_made_meanwhile)
         CHECK_OK(repair_index(w.repo, NULL, NULL, &stats, e));
         calls = meddler_calls(s);
         w.repo->store = w.store;
-        CHECK(is_sound(&w));
+        CHECK(world_is_sound(&w));
         repo_close(other.repo);
         w.snapshot = other.snapshot;
-        CHECK(is_sound(&w));
+        CHECK(world_is_sound(&w));
     }
     CHECK(calls > 5);
 }

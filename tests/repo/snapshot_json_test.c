@@ -15,6 +15,9 @@ TEST(snapshot_reads_back_as_it_was_written)
     snapshot_add_path(s, "/srv/\\xff");
     snapshot_add_tag(s, "\xc3\xa4");
     snapshot_add_incomplete(s, "/etc/shadow", "permission denied");
+    s->configuration = mem_new(100001);
+    memset(s->configuration, 'c', 100000);
+    s->job = mem_string("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
     s->has_parent = s->has_original = true;
     s->parent.bytes[0] = 8;
     s->original.bytes[0] = 9;
@@ -33,6 +36,8 @@ TEST(snapshot_reads_back_as_it_was_written)
     CHECK(memcmp(again->writer, r->writer, sizeof(r->writer)) == 0);
     CHECK(strcmp(again->incomplete[0].error, "permission denied") == 0);
     CHECK(memcmp(&again->counts, &s->counts, sizeof(s->counts)) == 0);
+    ck_assert_str_eq(again->configuration, s->configuration);
+    ck_assert_str_eq(again->job, s->job);
 }
 END
 
@@ -44,7 +49,8 @@ TEST(snapshot_without_options_reads_back)
     const struct hash id = prepared(r, 5);
 
     CHECK_OK(snapshot_load(r, &id, &again, e));
-    CHECK(again->set == NULL && again->tag_count == 0 && again->incomplete_count == 0);
+    CHECK(again->set == NULL && again->configuration == NULL && again->job == NULL &&
+          again->tag_count == 0 && again->incomplete_count == 0);
     CHECK(!again->has_parent && !again->has_original && !again->has_prev);
 }
 END
@@ -138,6 +144,12 @@ TEST(snapshot_with_a_wrong_member_is_refused)
         {"\"incomplete\":[]", "\"incomplete\":[1]"},
         {"\"summary\":", "\"sum\":"},
         {"\"files_new\":0", "\"files_new\":-1"},
+        {"\"version\":1", "\"version\":1,\"configuration\":{}"},
+        {"\"version\":1", "\"version\":1,\"configuration\":\"a\\u0000b\""},
+        {"\"version\":1", "\"version\":1,\"job\":7"},
+        {"\"version\":1", "\"version\":1,\"job\":\"\""},
+        {"\"version\":1", "\"version\":1,\"job\":"
+                          "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0\""},
         {"\"time\":\"1970", "\"time\":\"70"},
         {"00Z\"", "00+00:00\""},
         {"\"writer\":\"00", "\"writer\":\"0"},

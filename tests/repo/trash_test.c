@@ -145,6 +145,7 @@ TEST(a_store_that_cannot_move_frees_at_once)
     CHECK_OK(prune(p.store, &plain, &stats, e));
     CHECK(stats.packs_freed == stats.packs_removed && stats.packs_freed > 0);
     CHECK(stats.packs_discarded == 0 && world_count(p.store, "discarded/") == 0);
+    CHECK(stats.packs_kept == world_count(p.store, "packs/"));
     CHECK(is_sound(p.store, &p.new, &new));
 }
 END
@@ -169,6 +170,42 @@ TEST(a_prune_that_dies_between_two_moves_is_finished_by_the_next)
         check_clean(p.store);
         if (is_done)
             return;
+    }
+}
+END
+
+/* Where the store cannot move, with parity and without. */
+TEST(a_prune_that_dies_between_two_removals_is_finished_by_the_next)
+{
+    AUTO(pair) struct pair whole = pair_new();
+    struct prune_stats stats;
+    bool is_done = false;
+
+    CHECK_OK(prune(whole.store, &plain, &stats, e));
+    for (int at = 0; !is_done; at++) {
+        AUTO(pair) struct pair p = pair_new();
+        struct err why;
+
+        p.store->can_move = false;
+        if (at % 2 == 0) {
+            AUTO(repo) struct repo *r = world_repo(p.store);
+            struct parity_figures f;
+
+            CHECK_OK(parity_enable(r, &parity_rule_default, &(struct parity_work){0}, &f, e));
+        }
+
+        AUTO(store)
+        struct store *dying =
+            store_fault_new(p.store, (struct fault_plan){at / 2, FAULT_FROM, ERR_FATAL, true});
+
+        is_done = prune(dying, &plain, &stats, &why) && at % 2 == 0;
+        CHECK(is_sound(p.store, &p.new, &new));
+        CHECK_OK(prune(p.store, &plain, &stats, e));
+        CHECK(is_sound(p.store, &p.new, &new) && world_count(p.store, "discarded/") == 0);
+        CHECK(world_count(p.store, "packs/") == world_count(whole.store, "packs/"));
+        CHECK(world_count(p.store, "parity/packs/") ==
+              (at % 2 == 0 ? world_count(p.store, "packs/") : 0));
+        check_clean(p.store);
     }
 }
 END
@@ -311,6 +348,7 @@ TESTS("trash", prune_moves_packs_to_the_trash_and_calls_nothing_of_them_free,
       a_dry_run_says_what_would_be_moved_and_what_would_be_free,
       a_store_that_cannot_move_frees_at_once,
       a_prune_that_dies_between_two_moves_is_finished_by_the_next,
+      a_prune_that_dies_between_two_removals_is_finished_by_the_next,
       statistics_tell_what_the_trash_takes,
       check_says_of_a_missing_pack_that_it_stands_in_the_trash,
       repairing_packs_brings_back_what_stands_in_the_trash_in_new_packs,

@@ -9,16 +9,24 @@
 
 /* Repositories */
 
-struct repo *world_repo(struct store *s)
+static const uint8_t secret[32] = {7};
+const struct unlock world_unlock = {UNLOCK_KEY_FILE, {secret, sizeof(secret)}};
+
+struct repo *world_open(struct store *s)
 {
-    static const uint8_t secret[32] = {7};
-    const struct unlock with = {UNLOCK_KEY_FILE, {secret, sizeof(secret)}};
     struct repo *r = NULL;
 
-    if (world_count(s, "config") == 0)
-        CHECK_OK(repo_create(s, &with, "", &r, e));
-    else
-        CHECK_OK(repo_open(s, &with, &r, e));
+    CHECK_OK(repo_open(s, &world_unlock, &r, e));
+    return r;
+}
+
+struct repo *world_repo(struct store *s)
+{
+    struct repo *r = NULL;
+
+    if (world_count(s, "config") > 0)
+        return world_open(s);
+    CHECK_OK(repo_create(s, &world_unlock, "", &r, e));
     return r;
 }
 
@@ -327,6 +335,54 @@ bool world_harvest(struct repo *r, const struct hash *snapshot, const struct pla
     return true;
 }
 
+/* Worlds */
+
+static const struct plant files[] = {
+    {"a/one", 1, PACKFUL, false},
+    {"a/two", 2, 90000, true},
+    {"b", 3, PACKFUL, false},
+};
+const struct planting world_files = {files, 3, PACK_SIZE, 0};
+
+struct world world_bare(void)
+{
+    struct world w = {.store = store_memory_new()};
+
+    w.repo = world_repo(w.store);
+    return w;
+}
+
+struct world world_new(const struct planting *p)
+{
+    struct world w = world_bare();
+
+    w.planting = p;
+    CHECK_OK(world_plant(w.repo, p, &w.snapshot, e));
+    return w;
+}
+
+struct world world_clone(const struct world *w)
+{
+    struct world clone = *w;
+
+    clone.store = world_copy(w->store);
+    clone.repo = world_repo(clone.store);
+    return clone;
+}
+
+void world_auto(struct world *w)
+{
+    repo_close(w->repo);
+    store_close(w->store);
+}
+
+bool world_is_sound(struct world *w)
+{
+    struct err why;
+
+    return world_harvest(w->repo, &w->snapshot, w->planting, &why);
+}
+
 /* Stores */
 
 struct keys {
@@ -376,6 +432,12 @@ char *world_key(struct store *s, const char *prefix, size_t n)
 
     keys_done(&k);
     return key;
+}
+
+void world_get(struct store *s, const char *key, struct buf *out)
+{
+    buf_clear(out);
+    CHECK_OK(store_get_all(s, key, out, e));
 }
 
 void world_replace(struct store *s, const char *key, struct slice bytes)

@@ -19,8 +19,16 @@ struct plant {
 
 #define PIECE_SIZE ((size_t)40000) /* bytes of a chunk of a plant */
 
+/* A file of more than BATCH_BYTES is a frame, and with packs this small a pack. */
+#define PACK_SIZE ((size_t)100000)
+#define PACKFUL   (BATCH_BYTES + 6000)
+
+/* What opens repositories of world_repo(). */
+extern const struct unlock world_unlock;
 /* Open what is in the store, or make a repository in an empty one. */
 struct repo *world_repo(struct store *s);
+/* Open what is in the store, of which parity may be all that is left. */
+struct repo *world_open(struct store *s);
 
 struct planting {
     const struct plant *plants;
@@ -55,10 +63,33 @@ MUST_CHECK bool world_plant(struct repo *r, const struct planting *p, struct has
 MUST_CHECK bool world_harvest(struct repo *r, const struct hash *snapshot, const struct planting *p,
                               struct err *e);
 
+/* A repository in memory of its own, and what was planted there. */
+struct world {
+    struct store *store;
+    struct repo *repo;
+    const struct planting *planting; /* what the snapshot holds */
+    struct hash snapshot;
+    struct hash second, third; /* what a test plants besides */
+};
+/* Without a snapshot. */
+struct world world_bare(void);
+struct world world_new(const struct planting *p);
+/* The same objects in a store of their own. */
+struct world world_clone(const struct world *w);
+void world_auto(struct world *w);
+/* Whether the snapshot holds all its plants, bit for bit. */
+bool world_is_sound(struct world *w);
+
+/* A pack for each of two files, and one with the rest. */
+extern const struct planting world_files;
+
 /* Objects below a prefix. */
 size_t world_count(struct store *s, const char *prefix);
 /* Key of number n below a prefix, in order; owned. */
 char *world_key(struct store *s, const char *prefix, size_t n);
+
+/* Read an object instead of what is in the buffer. */
+void world_get(struct store *s, const char *key, struct buf *out);
 
 /* Another store in memory with the same objects. */
 struct store *world_copy(struct store *s);

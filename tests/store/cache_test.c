@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "codec/hash.h"
 #include "conformance.h"
 #include "store/store.h"
 #include "support/test.h"
@@ -212,7 +214,39 @@ TEST(a_wrapper_passes_on_how_many_calls_pay)
     CHECK(store_parallel(s) == 8 && s->has_cache);
 }
 
-TESTS("store cache", a_cache_over_a_store_is_a_store,
+TEST(an_answer_that_is_not_what_its_name_says_is_not_kept)
+{
+    AUTO(bench) struct bench b = bench_new(works);
+    AUTO(buf) struct buf key = {0};
+    char name[2 * HASH_SIZE + 1];
+    struct hash sum;
+
+    sha256(slice_string("right"), &sum);
+    hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), name);
+    buf_printf(&key, "index/%s", name);
+    put(b.memory, buf_string(&key), "wrong");
+    CHECK(reads(b.top, buf_string(&key), "wrong"));
+    CHECK_OK(store_put(b.memory, buf_string(&key), slice_string("right"), PUT_REPLACE, e));
+    CHECK(reads(b.top, buf_string(&key), "right"));
+    CHECK_OK(store_remove(b.memory, buf_string(&key), e));
+    CHECK(reads(b.top, buf_string(&key), "right")); /* this one is */
+}
+
+TEST(a_copy_that_somebody_distrusts_is_asked_for_again)
+{
+    AUTO(bench) struct bench b = bench_new(works);
+
+    put(b.memory, "keys/a", "wrong");
+    CHECK(reads(b.top, "keys/a", "wrong"));
+    CHECK_OK(store_put(b.memory, "keys/a", slice_string("right"), PUT_REPLACE, e));
+    CHECK(reads(b.top, "keys/a", "wrong"));
+    store_distrust(b.top, "keys/a");
+    CHECK(reads(b.top, "keys/a", "right"));
+    store_distrust(b.memory, "keys/a"); /* which keeps nothing */
+}
+
+TESTS("store cache", an_answer_that_is_not_what_its_name_says_is_not_kept,
+      a_copy_that_somebody_distrusts_is_asked_for_again, a_cache_over_a_store_is_a_store,
       what_is_written_or_was_read_once_is_not_asked_for_again,
       what_may_change_under_its_key_is_always_asked_for,
       of_packs_only_those_of_trees_are_kept_and_their_ranges_come_from_the_copy,

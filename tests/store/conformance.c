@@ -364,6 +364,9 @@ static void *put_many_keys(void *arg)
 /* Compares an object that put_many_keys() wrote; counts in *arg. */
 struct inspection {
     struct store *s;
+    /* Where versions are kept, Ceph 16.2 lists an object a moment before it can be read.  That is
+     * what readers of a repository expect of one that is removed meanwhile, and do again. */
+    bool may_be_early;
     int seen;
 };
 
@@ -378,7 +381,7 @@ static bool inspect(void *arg, const struct object_info *info, struct err *e)
         return false;
     fill(&wanted, 20000 + number, (uint32_t)number);
     if (!store_get_all(in->s, info->key, &got, e))
-        return false;
+        return in->may_be_early && e->code == ERR_NOT_FOUND;
     if (info->size != wanted.size || !slice_is_equal(buf_slice(&got), buf_slice(&wanted)))
         return err_set(e, ERR_CORRUPT, "object %s is not whole", info->key);
     in->seen++;
@@ -390,6 +393,7 @@ static void what_is_listed_while_others_write_is_whole(struct store *s)
     struct worker w[2];
     struct inspection in = {.s = s};
 
+    CHECK_OK(store_keeps_versions(s, &in.may_be_early, e));
     for (uint32_t i = 0; i < 2; i++) {
         w[i] = (struct worker){.s = s, .seed = i};
         CHECK(pthread_create(&w[i].thread, NULL, put_many_keys, &w[i]) == 0);
@@ -470,3 +474,8 @@ promise_fn *const conformance_promises[] = {
 };
 const size_t conformance_promise_count =
     sizeof(conformance_promises) / sizeof(conformance_promises[0]);
+
+bool conformance_is_race(size_t n)
+{
+    return conformance_promises[n] == of_many_writers_of_one_key_exactly_one_wins;
+}

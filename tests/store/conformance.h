@@ -14,4 +14,7 @@ typedef void promise_fn(struct store *empty);
 extern promise_fn *const conformance_promises[];
 extern const size_t conformance_promise_count;
 
+/* Whether number n is the race for a new key, which storage without conditions decides nearly. */
+bool conformance_is_race(size_t n);
+
 #endif

@@ -3,12 +3,17 @@
  */
 #include "store/credentials.h"
 
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "scratch.h"
 #include "support/test.h"
 
@@ -272,6 +277,84 @@ TEST(what_is_no_answer_of_a_command_is_refused_without_repeating_it)
     }
 }
 
+/* A program that hangs with one that it has started, whose number it leaves in a file. */
+static struct scratch_path hanging_script(const struct home *h)
+{
+    const struct scratch_path path = scratch_join(h->dir, "hang.sh");
+    AUTO(buf) struct buf text = {0};
+
+    buf_printf(&text,
+               "#!/bin/sh\nprintf x >>'%s/runs'\nsleep 1000 &\necho $! >'%s/pid'\n"
+               "echo '{\"AccessKeyId\": \"hush\"'\nwait\n",
+               h->dir, h->dir);
+    scratch_write(path.text, buf_string(&text));
+    CHECK(chmod(path.text, 0700) == 0);
+    return path;
+}
+
+/* The program that it has started. */
+static bool has_ended(const struct home *h)
+{
+    AUTO(buf) struct buf text = {0};
+    uint64_t pid = 0;
+
+    CHECK_OK(file_read(scratch_join(h->dir, "pid").text, 100, &text, e));
+    text.size = strcspn(buf_string(&text), "\n");
+    CHECK_OK(parse_u64(buf_string(&text), &pid, e));
+
+    AUTO(fd) int fd = pidfd_open((pid_t)pid, 0);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return fd < 0 || poll(&p, 1, 10000) == 1;
+}
+
+TEST(a_command_that_hangs_is_ended_with_what_it_started)
+{
+    AUTO(home) struct home h;
+
+    home_init(&h);
+
+    const struct scratch_path path = hanging_script(&h);
+
+    h.options.credentials_command = path.text;
+    h.options.credentials_timeout_s = 1;
+    check_refused(&h, "has not ended within 1 s");
+    CHECK(runs(&h) == 1 && has_ended(&h));
+}
+
+TEST(a_command_that_hangs_is_asked_once_a_minute_while_its_keys_are_good)
+{
+    AUTO(home) struct home h;
+    AUTO(credentials) struct credentials *c = NULL;
+    struct credentials_keys keys;
+    int64_t end_ns = 0;
+
+    home_init(&h);
+
+    const struct scratch_path path =
+        script(&h, "{\"Version\": 1, \"AccessKeyId\": \"C1\", \"SecretAccessKey\": \"C2\", "
+                   "\"Expiration\": \"2199-01-01T00:00:00Z\"}");
+
+    h.options.credentials_command = path.text;
+    h.options.credentials_timeout_s = 1;
+    CHECK_OK(credentials_open(&h.options, &h.secrets, &c, e));
+    CHECK_OK(clock_parse("2199-01-01T00:00:00Z", &end_ns, e));
+    CHECK(rename(hanging_script(&h).text, path.text) == 0);
+    clock_set_for_tests(end_ns - 200 * NS_PER_S);
+    for (int i = 0; i < 10; i++) {
+        CHECK_OK(credentials_lock(c, &keys, e));
+        credentials_unlock(c);
+    }
+    CHECK(runs(&h) == 2);
+    clock_set_for_tests(end_ns - 100 * NS_PER_S);
+    CHECK_OK(credentials_lock(c, &keys, e));
+    credentials_unlock(c);
+    CHECK(runs(&h) == 3);
+    CHECK(credentials_expire(c));
+    CHECK_ERR(credentials_lock(c, &keys, e), ERR_FATAL);
+    clock_set_for_tests(0);
+}
+
 TEST(the_region_comes_from_variables_and_profile)
 {
     AUTO(home) struct home h;
@@ -298,6 +381,7 @@ TESTS("store credentials", variables_are_taken_and_leave_the_environment, variab
       profiles_are_found_by_option_variable_and_default,
       a_profile_that_is_asked_for_counts_more_than_variables, half_a_profile_is_refused,
       a_command_prints_keys, a_command_that_is_in_the_profile_is_run,
-      keys_are_got_anew_before_they_expire,
+      keys_are_got_anew_before_they_expire, a_command_that_hangs_is_ended_with_what_it_started,
+      a_command_that_hangs_is_asked_once_a_minute_while_its_keys_are_good,
       what_is_no_answer_of_a_command_is_refused_without_repeating_it,
       the_region_comes_from_variables_and_profile)

@@ -80,6 +80,11 @@ TEST(options_are_set_by_name)
     CHECK_OK(store_option_set(&o, "s3.conditional-put=false", e));
     CHECK_OK(store_option_set(&o, "s3.credentials-command=a=b c", e));
     CHECK_OK(store_option_set(&o, "limit-upload=2", e));
+    CHECK_OK(store_option_set(&o, "s3.object-lock=compliance", e));
+    CHECK_OK(store_option_set(&o, "s3.object-lock-days=30", e));
+    CHECK(o.s3.object_lock == S3_OBJECT_LOCK_COMPLIANCE && o.s3.object_lock_days == 30);
+    CHECK_OK(store_option_set(&o, "s3.object-lock=governance", e));
+    CHECK(o.s3.object_lock == S3_OBJECT_LOCK_GOVERNANCE);
     ck_assert_str_eq(o.s3.region, "eu-west-1");
     ck_assert_str_eq(o.s3.credentials_command, "a=b c");
     CHECK(o.s3.style == S3_STYLE_HOST && o.s3.connections == 3);
@@ -96,6 +101,9 @@ TEST(options_that_are_none_are_refused_with_the_nearest_name)
                                            "s3.connections=0",
                                            "s3.connections=65",
                                            "s3.connections=x",
+                                           "s3.object-lock=yes",
+                                           "s3.object-lock-days=0",
+                                           "s3.object-lock-days=36501",
                                            "s3.insecure-no-verify-tls=yes"};
     struct store_options o = {0};
     struct err why = {0};

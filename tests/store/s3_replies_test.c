@@ -10,68 +10,15 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "canned.h"
+#include "canned_s3.h"
 #include "scratch.h"
 #include "store/s3.h"
 #include "support/test.h"
 
-#define EMPTY        "Content-Length: 0\r\n\r\n"
-#define OK           "HTTP/1.1 200 OK\r\n"
 #define LIST(inside) "<ListBucketResult>" inside "</ListBucketResult>"
 #define KEY(name)                                                                       \
     "<Contents><Key>" name "</Key><Size>1</Size><LastModified>2026-11-21T17:26:32.000Z" \
     "</LastModified></Contents>"
-#define ID     "AKIDEXAMPLE"
-#define SECRET "wJalrXUtnFEMI"
-
-/* A reply with a body, whose length is added. */
-static const char *with_body(struct buf *out, const char *head, const char *body)
-{
-    buf_clear(out);
-    buf_printf(out, "%sContent-Length: %zu\r\n\r\n%s", head, strlen(body), body);
-    return buf_string(out);
-}
-
-/* A server and the store that asks it. */
-struct pair {
-    struct canned *server;
-    struct store *store;
-    struct store_secrets secrets;
-    struct store_options options;
-};
-
-static void pair_auto(struct pair *p)
-{
-    store_close(p->store);
-    canned_auto(&p->server);
-    store_secrets_auto(&p->secrets);
-}
-
-static char *secret(const char *text)
-{
-    char *copy = mem_secret_new(strlen(text) + 1);
-
-    memcpy(copy, text, strlen(text));
-    return copy;
-}
-
-static void pair_open(struct pair *p, const struct canned_reply *replies, size_t count)
-{
-    AUTO(buf) struct buf place = {0};
-
-    p->server = canned_new(replies, count);
-    p->secrets = (struct store_secrets){true, secret(ID), secret(SECRET), NULL};
-    p->options.secrets = &p->secrets;
-    if (p->options.s3.timeout_s == 0)
-        p->options.s3.timeout_s = 5;
-    buf_printf(&place, "http://127.0.0.1:%d/bucket/p", canned_port(p->server));
-    CHECK_OK(s3_open(buf_string(&place), &p->options, &p->store, e));
-}
-
-#define PAIR(p, ...)                                      \
-    const struct canned_reply replies_[] = {__VA_ARGS__}; \
-    AUTO(pair) struct pair p = {0};                       \
-    pair_open(&p, replies_, sizeof(replies_) / sizeof(replies_[0]))
 
 /* Lets go of nothing: what a test lists. */
 static bool note_key(void *arg, const struct object_info *info, struct err *e)
@@ -79,11 +26,6 @@ static bool note_key(void *arg, const struct object_info *info, struct err *e)
     (void)e;
     buf_printf(arg, "%s ", info->key);
     return true;
-}
-
-static bool has_line(const char *request, const char *line)
-{
-    return strcasestr(request, line) != NULL;
 }
 
 TEST(a_request_waits_for_as_long_as_the_store_asks)

@@ -104,6 +104,66 @@ TEST(s3_with_retries_over_faults_is_a_store)
     }
 }
 
+/* What is removed there is hidden behind a marker, which must count as gone. */
+TEST(s3_with_locks_is_a_store)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w);
+    w.options.s3.object_lock = S3_OBJECT_LOCK_GOVERNANCE;
+    w.options.s3.object_lock_days = 1;
+    w.options.s3.no_conditional_put =
+        true; /* Ceph 16.2 ignores conditions where it keeps versions */
+    for (size_t i = 0; i < conformance_promise_count; i++) {
+        AUTO(buf) struct buf place = {0};
+        AUTO(store) struct store *s = NULL;
+
+        if (conformance_is_race(i))
+            continue;
+        buf_printf(&place, "%s/%s-locked/%zu", getenv("HOLDFAST_TEST_S3_URL"), bucket, i);
+        s = open_at(&w, buf_string(&place));
+        CHECK_OK(s3_prepare(s, e));
+        conformance_promises[i](s);
+    }
+}
+
+TEST(what_is_locked_says_until_when_and_for_longer_when_that_is_extended)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf place = {0};
+    struct object_lock lock = {0};
+    const int64_t now_s = clock_now_ns() / NS_PER_S;
+    bool keeps = false;
+
+    world_init(&w);
+    w.options.s3.object_lock = S3_OBJECT_LOCK_COMPLIANCE;
+    w.options.s3.object_lock_days = 1;
+    buf_printf(&place, "%s/%s-locked/extended", getenv("HOLDFAST_TEST_S3_URL"), bucket);
+
+    AUTO(store) struct store *s = open_at(&w, buf_string(&place));
+
+    CHECK_OK(s3_prepare(s, e));
+    CHECK_OK(store_put(s, "packs/1", slice_string("x"), PUT_NEW, e));
+    CHECK_OK(store_put(s, "trash/1", slice_string("x"), PUT_NEW, e));
+    CHECK_OK(store_lock_get(s, "packs/1", &lock, e));
+    CHECK(lock.is_strict && lock.until_s >= now_s + s->locks.lasts_s - 1);
+    CHECK_OK(store_lock_get(s, "trash/1", &lock, e));
+    CHECK(!lock.is_strict && lock.until_s == 0);
+    CHECK_ERR(store_lock_get(s, "packs/2", &lock, e), ERR_NOT_FOUND);
+    CHECK_ERR(store_lock_extend(s, "packs/2", &lock, &lock, e), ERR_NOT_FOUND);
+    CHECK_OK(store_keeps_versions(s, &keeps, e));
+    CHECK(keeps);
+
+    w.options.s3.object_lock_days = 9;
+
+    AUTO(store) struct store *longer = open_at(&w, buf_string(&place));
+
+    CHECK_OK(store_lock_get(s, "packs/1", &lock, e));
+    CHECK_OK(store_lock_extend(longer, "packs/1", &lock, &lock, e));
+    CHECK_OK(store_lock_get(s, "packs/1", &lock, e));
+    CHECK(lock.is_strict && lock.until_s >= now_s + longer->locks.lasts_s - 1);
+}
+
 TEST(s3_that_knows_no_conditions_never_replaces_either)
 {
     static const char key[] = "index/1";
@@ -391,7 +451,8 @@ TEST(a_host_that_is_not_there_is_told_at_once_by_name_and_after_retries_by_addre
 }
 
 TESTS_BETWEEN("stores s3", choose_bucket, NULL, s3_is_a_store,
-              s3_with_retries_over_faults_is_a_store,
+              s3_with_retries_over_faults_is_a_store, s3_with_locks_is_a_store,
+              what_is_locked_says_until_when_and_for_longer_when_that_is_extended,
               s3_that_knows_no_conditions_never_replaces_either,
               a_listing_of_more_than_a_page_is_complete,
               a_prefix_may_have_any_letters_and_hides_what_is_beside_it,

@@ -176,8 +176,25 @@ TEST(uploads_in_parts_are_read)
     CHECK(!page.is_truncated);
 }
 
+TEST(one_element_of_a_reply_is_read)
+{
+    static const char text[] = "<VersioningConfiguration" NS "><Status>Enabled</Status>"
+                               "<Other><Status>No</Status></Other></VersioningConfiguration>";
+    AUTO(buf) struct buf got = {0};
+
+    CHECK_OK(s3_element_parse(slice_string(text), "VersioningConfiguration", "Status", &got, e));
+    ck_assert_str_eq(buf_string(&got), "Enabled");
+    CHECK_OK(s3_element_parse(slice_string(text), "VersioningConfiguration", "MFA", &got, e));
+    for (size_t size = 0; size + 1 < sizeof(text); size++)
+        CHECK_ERR(
+            s3_element_parse(SLICE_OF(text, size), "VersioningConfiguration", "Status", &got, e),
+            ERR_TRANSIENT);
+    CHECK_ERR(s3_element_parse(slice_string(text), "Versioning", "Status", &got, e), ERR_TRANSIENT);
+    ck_assert_str_eq(buf_string(&got), "Enabled");
+}
+
 TESTS("store s3 xml", a_page_of_a_listing_tells_its_objects_and_how_to_go_on,
       no_beginning_of_a_page_is_a_page, a_callback_that_fails_ends_the_page_with_its_error,
       what_is_no_listing_is_refused, a_text_that_is_too_long_is_refused,
       an_error_gives_its_code_and_message_in_one_line, the_first_failure_of_many_deletions_is_told,
-      uploads_in_parts_are_read)
+      uploads_in_parts_are_read, one_element_of_a_reply_is_read)

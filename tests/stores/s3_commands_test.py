@@ -10,33 +10,14 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from worlds import Program, Source, gateway, rig  # noqa: E402
+from worlds import Program, RepositoryTest, gateway, rig  # noqa: E402
 
 NO_VARIABLES = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 ID, SECRET = gateway.KEYS["AWS_ACCESS_KEY_ID"], gateway.KEYS["AWS_SECRET_ACCESS_KEY"]
 
 
-class S3CommandsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        gateway.need()
-        cls.folder_context = rig.scratch_folder()
-        cls.folder = cls.folder_context.__enter__()
-        cls.bucket = gateway.new_bucket("commands")
-        cls.source = Source(cls.folder + "/source", 11)
-        cls.program = cls.at("main")
-        cls.program.must("init")
-        cls.program.must("backup", cls.source.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        gateway.remove_all(cls.bucket)
-        cls.folder_context.__exit__(None, None, None)
-
-    @classmethod
-    def at(cls, prefix, *words, url=None):
-        return Program(f"s3:{url or gateway.URL}/{cls.bucket}/{prefix}", cls.folder + "/key",
-                       f"{cls.folder}/cache {prefix}", words)
+class S3CommandsTest(RepositoryTest):
+    name = "commands"
 
     def write(self, name, text, mode=0o600):
         path = f"{self.folder}/{name}"

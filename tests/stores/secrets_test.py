@@ -19,7 +19,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from worlds import Program, Source, gateway, rig  # noqa: E402
+from worlds import Program, RepositoryTest, gateway, rig  # noqa: E402
 
 ID = gateway.KEYS["AWS_ACCESS_KEY_ID"]
 SECRET = gateway.KEYS["AWS_SECRET_ACCESS_KEY"]
@@ -77,22 +77,8 @@ class Gossip(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class SecretsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        gateway.need()
-        cls.folder_context = rig.scratch_folder()
-        cls.folder = cls.folder_context.__enter__()
-        cls.bucket = gateway.new_bucket("secrets")
-        cls.source = Source(cls.folder + "/source", 3)
-        cls.program = Program(f"s3:{gateway.URL}/{cls.bucket}/r", cls.folder + "/key", cls.folder + "/cache")
-        cls.program.must("init")
-        cls.program.must("backup", cls.source.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        gateway.remove_all(cls.bucket)
-        cls.folder_context.__exit__(None, None, None)
+class SecretsTest(RepositoryTest):
+    name = "secrets"
 
     def lacks_keys(self, what, data, names=tuple(CANARIES)):
         for name in names:
@@ -106,8 +92,8 @@ class SecretsTest(unittest.TestCase):
         self.lacks_keys("output", result.raw + result.err.encode())
         return result
 
-    def at(self, url, *words):
-        return Program(f"s3:{url}/{self.bucket}/r", self.folder + "/key", self.folder + "/cache", words)
+    def reach(self, url, *words):
+        return self.at("main", *words, url=url)
 
     def test_no_argument_of_any_process_has_them(self):
         with Watcher() as watcher:
@@ -136,8 +122,8 @@ class SecretsTest(unittest.TestCase):
             self.assertEqual(result.complaints(rig.FAILED, *[rig.OK] * ("AWS_SESSION_TOKEN" in extra)), [])
             for value in extra.values():
                 self.assertNotIn(value, result.err)
-        for program in (self.at("http://127.0.0.1:1", "-o", "s3.patience=3"),
-                        self.at(gateway.TLS_URL), self.at("http://no.such.host.invalid", "-o", "s3.patience=3")):
+        for program in (self.reach("http://127.0.0.1:1", "-o", "s3.patience=3"),
+                        self.reach(gateway.TLS_URL), self.reach("http://no.such.host.invalid", "-o", "s3.patience=3")):
             result = self.tells_nothing(program.run("-v", "snapshots"))
             self.assertEqual(result.complaints(rig.FAILED), [])
         nowhere = Program(f"s3:{gateway.URL}/no-such-bucket-here/r", self.folder + "/key", self.folder + "/cache")
@@ -150,7 +136,7 @@ class SecretsTest(unittest.TestCase):
                           "hang"):
                 for word in ("snapshots", "backup"):
                     proxy.plan(rules=[{"fault": fault}])
-                    program = self.at(proxy.url, *"-o s3.patience=3 -o s3.timeout=1".split())
+                    program = self.reach(proxy.url, *"-o s3.patience=3 -o s3.timeout=1".split())
                     words = (word, self.source.folder) if word == "backup" else (word,)
                     result = self.tells_nothing(program.run("-v", *words))
                     self.assertNotEqual(result.status, rig.OK)
@@ -161,7 +147,7 @@ class SecretsTest(unittest.TestCase):
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for words in (("snapshots",), ("-v", "backup", self.source.folder), ("--json", "snapshots")):
-            result = self.at(f"http://127.0.0.1:{server.server_port}").run(*words, extra={"AWS_SESSION_TOKEN": TOKEN})
+            result = self.reach(f"http://127.0.0.1:{server.server_port}").run(*words, extra={"AWS_SESSION_TOKEN": TOKEN})
             self.assertEqual(result.status, rig.FAILED, result.err)
             self.tells_nothing(result)
             self.assertNotIn("Signature=", result.err)

@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from worlds import Program, gateway, rig  # noqa: E402
+from worlds import BucketTest, Program, gateway, rig  # noqa: E402
 
 PROMPT_S = 20  # a certificate is not worth a minute of patience
 
@@ -103,22 +103,16 @@ class Server:
         self.server.server_close()
 
 
-class TlsTest(unittest.TestCase):
+class TlsTest(BucketTest):
+    name = "tls"
+
     @classmethod
     def setUpClass(cls):
-        gateway.need()
-        cls.folder_context = rig.scratch_folder()
-        cls.folder = cls.folder_context.__enter__()
-        cls.bucket = gateway.new_bucket("tls")
+        super().setUpClass()
         cls.number = 0
         os.mkdir(cls.folder + "/source")
         with open(cls.folder + "/source/file", "w") as out:
             out.write("something\n")
-
-    @classmethod
-    def tearDownClass(cls):
-        gateway.remove_all(cls.bucket)
-        cls.folder_context.__exit__(None, None, None)
 
     def program(self, url, *words):
         type(self).number += 1

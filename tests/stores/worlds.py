@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import threading
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE) + "/crash"]
@@ -129,3 +130,33 @@ class World:
 
     def look_at_everything(self):
         return rig.check_complaints(self.direct, "--read-data") + self.restore(list(self.states))
+
+
+class BucketTest(unittest.TestCase):
+    """Tests that share a folder and a bucket, which go with the last of them."""
+
+    name = "test"  # what the bucket's begins with
+
+    @classmethod
+    def setUpClass(cls):
+        gateway.need()
+        cls.folder = cls.enterClassContext(rig.scratch_folder())
+        cls.bucket = gateway.new_bucket(cls.name)
+        cls.addClassCleanup(gateway.remove_all, cls.bucket)
+
+
+class RepositoryTest(BucketTest):
+    """Besides them, a source and a repository with one snapshot of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.source = Source(cls.folder + "/source", 11)
+        cls.program = cls.at("main")
+        cls.program.must("init")
+        cls.program.must("backup", cls.source.folder)
+
+    @classmethod
+    def at(cls, prefix, *words, url=None):
+        return Program(f"s3:{url or gateway.URL}/{cls.bucket}/{prefix}", cls.folder + "/key",
+                       f"{cls.folder}/cache {prefix}", words)

@@ -1,0 +1,2 @@
+export { backupToServer, buildBundle } from "./backup";
+export type { BackupBundle, BackupData, PushOptions } from "./backup";

@@ -1,0 +1,61 @@
+/*
+ * Small things that the service remembers: settings, where schedules stand, what is known of the
+ * stores.  Part of catalog.h.
+ */
+#ifndef CATALOG_SETTINGS_H
+#define CATALOG_SETTINGS_H
+
+#include "catalog/opening.h"
+
+/* Settings: texts by name.  Names that begin with "catalog." are the catalog's own. */
+MUST_CHECK bool catalog_setting_put(struct catalog_tx *t, const char *name, const char *value,
+                                    const char *category, struct err *e);
+/* *out is NULL when there is none. */
+MUST_CHECK bool catalog_setting_get(struct catalog_tx *t, const char *name, struct arena *a,
+                                    const char **out, struct err *e);
+MUST_CHECK bool catalog_setting_remove(struct catalog_tx *t, const char *name, struct err *e);
+
+/* Where the schedule of a configuration or set stands. */
+struct catalog_schedule {
+    const char *config;
+    int64_t last_ns;     /* the last instant that a job was made for or that was let go */
+    int64_t next_ns;     /* the next one */
+    const char *details; /* JSON; or NULL */
+};
+/* last_ns never goes back: ERR_EXISTS when another process is further. */
+MUST_CHECK bool catalog_schedule_put(struct catalog_tx *t, const struct catalog_schedule *s,
+                                     struct err *e);
+/* One that nothing is known of is all zero and found. */
+MUST_CHECK bool catalog_schedule_get(struct catalog_tx *t, const char *config, struct arena *a,
+                                     struct catalog_schedule *out, struct err *e);
+struct catalog_schedule_list {
+    struct catalog_schedule *items;
+    size_t count;
+};
+/* By the next instant. */
+MUST_CHECK bool catalog_schedule_list(struct catalog_tx *t, struct arena *a,
+                                      struct catalog_schedule_list *out, struct err *e);
+
+#define CATALOG_STORE_UP   "up"   /* it was opened and did what it was asked for */
+#define CATALOG_STORE_DOWN "down" /* it could not be opened, or failed since */
+
+struct catalog_store {
+    const char *name;         /* of the repository in the configuration */
+    const char *state;        /* CATALOG_STORE_UP, CATALOG_STORE_DOWN */
+    int64_t seen_ns;          /* when it answered last; 0: never */
+    int64_t bytes, snapshots; /* -1: not known */
+    const char *error;        /* why it is down; or NULL */
+    int64_t updated_ns;       /* when that was learnt */
+};
+struct catalog_store_list {
+    struct catalog_store *items;
+    size_t count;
+};
+/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns is ignored. */
+MUST_CHECK bool catalog_store_put(struct catalog_tx *t, const struct catalog_store *s,
+                                  struct err *e);
+/* By name. */
+MUST_CHECK bool catalog_store_list(struct catalog_tx *t, struct arena *a,
+                                   struct catalog_store_list *out, struct err *e);
+
+#endif

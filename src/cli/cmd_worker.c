@@ -1,0 +1,41 @@
+/*
+ * worker: do the jobs of the catalog on this host.
+ */
+#include "cli/commands.h"
+#include "cli/config_path.h"
+#include "cli/service_parts.h"
+
+struct worker_args {
+    struct common common;
+    char *config;
+};
+
+static const struct option worker_options[] = {CONFIG_OPTION(worker_args, config), {0}};
+
+static bool run_worker(struct call *call, struct err *e)
+{
+    const struct worker_args *args = call->args;
+    AUTO(service) struct service_parts *p = NULL;
+
+    if (!service_open(call, args->config, &p, e))
+        return false;
+    output_note(call->out, "working on the jobs of the %s catalog",
+                catalog_kind(service_catalog(p)));
+    if (!output_flush(call->out, e))
+        return false;
+    service_run(p);
+    return true;
+}
+
+const struct command command_worker = {
+    .name = "worker",
+    .summary = "Do scheduled and queued jobs on this host",
+    .details = "Runs until it is asked to stop. Jobs that run then go on by themselves, and the "
+               "next worker takes\nthem over. Each job is a process of its own, in a sandbox.",
+    .examples = "holdfast worker\n"
+                "holdfast worker --config /etc/holdfast/holdfast.yaml",
+    .words = "",
+    .options = worker_options,
+    .args_size = sizeof(struct worker_args),
+    .run = run_worker,
+};

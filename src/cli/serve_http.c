@@ -1,0 +1,356 @@
+#include "cli/serve_http.h"
+
+#include <string.h>
+
+#include "archive/bundle.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "codec/json.h"
+#include "codec/pos_config.h"
+
+#define DRAIN_MS 10000
+
+/* Requests a minute of one address at the listener for bundles. */
+#define BUNDLES_MINUTE 1000000
+
+struct serve_http {
+    struct call *call;
+    struct service_parts *parts;
+    struct service service;
+    struct arena arena; /* of all that the servers point at */
+    struct route *routes;
+    struct http_idempotency_ops once;
+    struct api_metrics *metrics;
+    struct tls *tls;
+    struct spool *spool;
+    struct http_server *api, *bundles;
+};
+
+void serve_http_stop(struct serve_http *h)
+{
+    if (h == NULL)
+        return;
+    if (h->parts != NULL)
+        service_listen(h->parts, NULL, NULL);
+    http_server_stop(h->bundles, DRAIN_MS);
+    http_server_stop(h->api, DRAIN_MS);
+    spool_close(h->spool);
+    tls_close(h->tls);
+    mem_free(h->routes);
+    api_metrics_free(h->metrics);
+    arena_done(&h->arena);
+    mem_free(h);
+}
+
+void serve_http_auto(struct serve_http **h)
+{
+    serve_http_stop(*h);
+}
+
+/* What handlers ask of us */
+
+/* Whether it becomes a set on this host. */
+static bool check_config(void *arg, const char *document, struct err *e)
+{
+    const struct serve_http *h = arg;
+    AUTO(pos_config) struct pos_config *c = NULL;
+    AUTO(pos_place) struct pos_place *place = NULL;
+    AUTO(buf) struct buf ignored = {0};
+
+    return pos_config_parse(slice_string(document), POS_SAVE, &c, e) &&
+           pos_place_open(service_config(h->parts), &place, e) &&
+           pos_place_document(place, c, &ignored, e);
+}
+
+/* Texts that outlive the view. */
+static bool find_set(void *arg, const char *name, struct arena *a, struct service_set *out)
+{
+    const struct serve_http *h = arg;
+    AUTO(roster_view) struct roster_view *v = roster_take(service_roster(h->parts));
+    const struct roster_set *s = roster_find(v, name);
+    const char **repositories;
+
+    if (s == NULL || s->set == NULL)
+        return false;
+    repositories = arena_take(a, s->set->repository_count * sizeof(*repositories));
+    for (size_t i = 0; i < s->set->repository_count; i++)
+        repositories[i] = arena_string(a, slice_string(s->set->repositories[i]->name));
+    *out =
+        (struct service_set){.name = arena_string(a, slice_string(s->name)),
+                             .schedule = s->set->schedule.cron == NULL
+                                             ? NULL
+                                             : arena_string(a, slice_string(s->set->schedule.cron)),
+                             .repositories = repositories,
+                             .repository_count = s->set->repository_count};
+    return true;
+}
+
+static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, struct err *e)
+{
+    const struct serve_http *h = arg;
+    AUTO(message_list) struct message_list list = {0};
+    char id[CATALOG_ID_SIZE];
+    uint64_t bad = 0; /* it was looked at before */
+
+    catalog_id_new(id);
+    notice_messages(&(struct notice){.event = NOTICE_TEST,
+                                     .outcome = NOTICE_SUCCESS,
+                                     .id = id,
+                                     .host = h->service.host,
+                                     .time_ns = clock_now_ns()},
+                    &channel, 1, service_templates(h->parts), &list, &bad);
+    return sender_queue(t, NULL, &list, e);
+}
+
+static void measure(void *arg, struct metrics *m)
+{
+    const struct serve_http *h = arg;
+
+    api_metrics_put(h->metrics, m);
+}
+
+static void push_bundle(void *arg, const struct request *r, struct service_bundle *out)
+{
+    const struct serve_http *h = arg;
+    const struct principal *p = request_principal(r);
+    const struct spool_sender from = {.peer = request_address(r),
+                                      .token = p->kind == PRINCIPAL_ANONYMOUS ? NULL : p->id,
+                                      .uid = -1};
+    struct spool_receipt receipt = {0};
+    struct err e = {0};
+
+    if (spool_put(h->spool, request_body(r), &from, &receipt, &e)) {
+        bundle_saved(receipt.note.name, receipt.stamp, receipt.note.facts.indented_size,
+                     &out->body);
+    } else {
+        output_item_error(h->call->out, "push", NULL, e.text);
+        bundle_refusal(receipt.answer, &out->body);
+    }
+    out->status = (unsigned)bundle_status(receipt.answer);
+    if (receipt.answer == BUNDLE_TOO_FAST || receipt.answer == BUNDLE_BUSY)
+        out->retry_after = "1";
+}
+
+static void refuse_bundle(void *arg, unsigned status, struct buf *out)
+{
+    enum bundle_answer a = BUNDLE_SAVED + 1;
+
+    (void)arg;
+    while (a < BUNDLE_FULL && (unsigned)bundle_status(a) != status)
+        a++;
+    bundle_refusal((unsigned)bundle_status(a) == status ? a
+                   : status < 500                       ? BUNDLE_BAD_REQUEST
+                                                        : BUNDLE_FAILED,
+                   out);
+}
+
+static void log_line(void *arg, const char *line)
+{
+    const struct serve_http *h = arg;
+
+    output_item_error(h->call->out, "http", NULL, line);
+}
+
+static bool is_ready(void *arg, struct err *e)
+{
+    const struct serve_http *h = arg;
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+
+    return catalog_begin_read(h->service.catalog, &t, e);
+}
+
+static void on_told(void *arg, const char *topic, const char *event, const json_t *data)
+{
+    const struct serve_http *h = arg;
+    AUTO(json) json_t *told = data != NULL ? json_copy((json_t *)(uintptr_t)data) : json_object();
+    AUTO(buf) struct buf text = {0};
+
+    /* Who listens to all of them is to know which one it is. */
+    if (strncmp(topic, "jobs/", 5) == 0)
+        (void)json_object_set_new(told, "job", json_string(topic + 5));
+    json_append(told, &text);
+    events_publish(h->service.events, topic, event, buf_slice(&text));
+}
+
+/* Options */
+
+/* The hosts of addresses, "localhost", and those of the configuration. */
+static void take_hosts(struct serve_http *h, const struct texts *listen, struct http_options *o)
+{
+    const struct config_serve *s = &service_config(h->parts)->serve;
+    const char **hosts =
+        arena_take(&h->arena, (listen->count + s->hosts.count + 1) * sizeof(*hosts));
+    size_t count = 0;
+
+    hosts[count++] = "localhost";
+    for (size_t i = 0; i < listen->count; i++) {
+        const char *text = listen->items[i];
+        const char *colon = strrchr(text, ':');
+
+        hosts[count++] = arena_string(&h->arena, SLICE_OF(text, (size_t)(colon - text)));
+    }
+    for (size_t i = 0; i < s->hosts.count; i++)
+        hosts[count++] = s->hosts.items[i];
+    o->hosts = hosts;
+    o->host_count = count;
+}
+
+static struct http_options options_for(struct serve_http *h, const struct texts *listen,
+                                       struct tls *tls)
+{
+    const struct config_serve *s = &service_config(h->parts)->serve;
+    struct http_listen *listens = arena_take(&h->arena, listen->count * sizeof(*listens));
+    struct http_options o = {.listens = listens,
+                             .listen_count = listen->count,
+                             .proxies = (const char *const *)s->proxies.items,
+                             .proxy_count = s->proxies.count,
+                             .app = &h->service,
+                             .identify = identity_find,
+                             .still = identity_still,
+                             .identify_arg = &h->service,
+                             .ready = is_ready,
+                             .log = log_line,
+                             .hook_arg = h};
+
+    for (size_t i = 0; i < listen->count; i++)
+        listens[i] = (struct http_listen){listen->items[i], tls};
+    take_hosts(h, listen, &o);
+    return o;
+}
+
+/* Beginning */
+
+static void take_sets(struct serve_http *h)
+{
+    const struct config *c = service_config(h->parts);
+    struct service_set *sets = arena_take(&h->arena, c->set_count * sizeof(*sets));
+
+    for (size_t i = 0; i < c->set_count; i++) {
+        const struct config_set *set = &c->sets[i];
+        const char **names = arena_take(&h->arena, set->repository_count * sizeof(*names));
+
+        for (size_t n = 0; n < set->repository_count; n++)
+            names[n] = set->repositories[n]->name;
+        sets[i] = (struct service_set){.name = set->name,
+                                       .schedule = set->schedule.cron,
+                                       .repositories = names,
+                                       .repository_count = set->repository_count};
+    }
+    h->service.sets = sets;
+    h->service.set_count = c->set_count;
+    h->service.restore_targets = (const char *const *)c->serve.restore_targets.items;
+    h->service.restore_target_count = c->serve.restore_targets.count;
+}
+
+static bool open_tls(struct serve_http *h, struct err *e)
+{
+    const struct config *c = service_config(h->parts);
+    const struct config_tls *t = &c->serve.tls;
+    AUTO(buf) struct buf certificate = {0};
+    AUTO(buf) struct buf key = {0};
+    char fingerprint[TLS_FINGERPRINT_MAX];
+    const char *names[] = {service_host(h->parts), "localhost", "127.0.0.1"};
+
+    if (!c->serve.has_tls)
+        return true;
+    if (!t->self_signed)
+        return tls_open(t->certificate, t->key, &h->tls, e) || err_wrap(e, "serve: tls");
+    buf_printf(&certificate, "%s/tls.pem", c->state);
+    buf_printf(&key, "%s/tls.key", c->state);
+    if (!tls_make(c->state, names, sizeof(names) / sizeof(names[0]), e) ||
+        !tls_open(buf_string(&certificate), buf_string(&key), &h->tls, e))
+        return err_wrap(e, "serve: tls");
+    tls_fingerprint(h->tls, fingerprint);
+    output_note(h->call->out, "certificate of our own, SHA-256 %s", fingerprint);
+    return true;
+}
+
+static bool start_bundles(struct serve_http *h, struct err *e)
+{
+    const struct config *c = service_config(h->parts);
+    const struct config_bundle_listener *b = &c->serve.bundle;
+    const struct config_set *set = NULL;
+
+    if (!c->serve.has_bundle)
+        return true;
+    if (!config_find_set(c, b->set, &set, e))
+        return false;
+    if (config_set_bundle(set) == NULL)
+        return err_set(e, ERR_USAGE, "serve: compat: bundle: set %s has no source of kind bundle",
+                       b->set);
+
+    const struct spool_options spool = spool_options_from(config_set_bundle(set));
+    struct http_options o = options_for(h, &b->listen, b->without_token ? NULL : h->tls);
+
+    o.routes = b->without_token ? api_bundle_open_routes : api_bundle_routes;
+    o.route_count = b->without_token ? api_bundle_open_route_count : api_bundle_route_count;
+    o.address_minute = BUNDLES_MINUTE;
+    o.principal_minute = BUNDLES_MINUTE;
+    h->service.bundle_set = b->set;
+    return spool_open(&spool, &h->spool, e) && http_server_start(&o, &h->bundles, e);
+}
+
+static bool make_first_user(struct serve_http *h, struct err *e)
+{
+    char password[IDENTITY_PASSWORD_SIZE];
+    bool is_made = false;
+
+    if (!identity_first_password(h->service.catalog, &is_made, password, e))
+        return false;
+    if (is_made)
+        output_line(h->call->out,
+                    "first login: user admin, password %s (shown once; it has to be changed)",
+                    password);
+    mem_wipe(password, sizeof(password));
+    return true;
+}
+
+static void tell_addresses(struct serve_http *h)
+{
+    const struct config_serve *s = &service_config(h->parts)->serve;
+
+    for (size_t i = 0; i < s->listen.count; i++)
+        output_line(h->call->out, "serving on %s://%s", s->has_tls ? "https" : "http",
+                    s->listen.items[i]);
+    for (size_t i = 0; s->has_bundle && i < s->bundle.listen.count; i++)
+        output_line(h->call->out, "bundles of %s are taken on %s", s->bundle.set,
+                    s->bundle.listen.items[i]);
+}
+
+bool serve_http_start(struct call *call, struct service_parts *p, struct serve_http **out,
+                      struct err *e)
+{
+    AUTO(serve_http) struct serve_http *h = mem_new(sizeof(*h));
+    struct http_options o;
+
+    h->call = call;
+    h->parts = p;
+    h->service = (struct service){.catalog = service_catalog(p),
+                                  .host = service_host(p),
+                                  .is_secure = service_config(p)->serve.has_tls,
+                                  .check_config = check_config,
+                                  .find_set = find_set,
+                                  .queue_test = queue_test,
+                                  .push_bundle = push_bundle,
+                                  .refuse_bundle = refuse_bundle,
+                                  .arg = h};
+    take_sets(h);
+    if (!open_tls(h, e) || !make_first_user(h, e))
+        return false;
+    o = options_for(h, &service_config(p)->serve.listen, h->tls);
+    h->routes = api_routes_new(&o.route_count);
+    h->once = once_ops(&h->service);
+    o.routes = h->routes;
+    o.idempotency = &h->once;
+    h->metrics = api_metrics_new(&h->service);
+    o.measure = measure;
+    if (!http_server_start(&o, &h->api, e))
+        return false;
+    h->service.events = http_server_events(h->api);
+    service_listen(p, on_told, h);
+    if (!start_bundles(h, e))
+        return false;
+    tell_addresses(h);
+    *out = TAKE(h);
+    return output_flush(call->out, e);
+}

@@ -1,0 +1,298 @@
+/*
+ * The service in the configuration: where it listens, who may ask, and how it tells.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "job/config_fields.h"
+#include "notify/notify.h"
+
+#define LISTEN_DEFAULT "127.0.0.1:8080"
+#define BUNDLE_LISTEN  "127.0.0.1:8787", "[::1]:8787"
+
+/* The section and what of it needs more than a row. */
+struct serve_reading {
+    struct config_serve serve;
+    const struct node *tls, *mail, *outbound, *compat, *audit;
+};
+
+#define AT(member) offsetof(struct serve_reading, member)
+
+static const struct field serve_fields[] = {
+    {"listen", FIELD_TEXTS, AT(serve.listen)},
+    {"tls", FIELD_NODE, AT(tls)},
+    {"insecure_plain", FIELD_FLAG, AT(serve.insecure_plain)},
+    {"hosts", FIELD_TEXTS, AT(serve.hosts)},
+    {"restore_targets", FIELD_TEXTS, AT(serve.restore_targets)},
+    {"proxies", FIELD_TEXTS, AT(serve.proxies)},
+    {"jobs", FIELD_NUMBER, AT(serve.jobs)},
+    {"mail", FIELD_NODE, AT(mail)},
+    {"outbound", FIELD_NODE, AT(outbound)},
+    {"webhook_secret_file", FIELD_PATH, AT(serve.webhook_secret_file)},
+    {"catalog_password_file", FIELD_PATH, AT(serve.catalog_password_file)},
+    {"compat", FIELD_NODE, AT(compat)},
+    {"audit", FIELD_NODE, AT(audit)},
+    {0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct config_tls, member)
+
+static const struct field tls_fields[] = {
+    {"certificate", FIELD_PATH, AT(certificate)},
+    {"key", FIELD_PATH, AT(key)},
+    {"self_signed", FIELD_FLAG, AT(self_signed)},
+    {0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct config_mail, member)
+
+/* In the order of enum config_mail_security. */
+static const char *const security_words[] = {"starttls", "tls", "none", NULL};
+
+static const struct field mail_fields[] = {
+    {"host", FIELD_TEXT, AT(host), true},
+    {"port", FIELD_NUMBER, AT(port)},
+    {"security", FIELD_CHOICE, AT(security), false, security_words},
+    {"user", FIELD_TEXT, AT(user)},
+    {"password_file", FIELD_PATH, AT(password_file)},
+    {"from", FIELD_TEXT, AT(from), true},
+    {0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct config_outbound, member)
+
+static const struct field outbound_fields[] = {
+    {"allowed", FIELD_TEXTS, AT(allowed)},
+    {"ca_file", FIELD_PATH, AT(ca_file)},
+    {0},
+};
+
+#undef AT
+
+static const struct field audit_fields[] = {
+    {"syslog", FIELD_TEXT, offsetof(struct config_serve, audit_syslog), true},
+    {0},
+};
+
+struct compat_reading {
+    const struct node *bundle, *pos;
+};
+
+static const struct field compat_fields[] = {
+    {"bundle", FIELD_NODE, offsetof(struct compat_reading, bundle)},
+    {"pos", FIELD_NODE, offsetof(struct compat_reading, pos)},
+    {0},
+};
+
+#define AT(member) offsetof(struct config_pos, member)
+
+static const struct field pos_fields[] = {
+    {"database_url_file", FIELD_PATH, AT(database_url_file)},
+    {"upload_dir", FIELD_PATH, AT(upload_dir)},
+    {"reports_dir", FIELD_PATH, AT(reports_dir)},
+    {"exports_dir", FIELD_PATH, AT(exports_dir)},
+    {"key_file", FIELD_PATH, AT(key_file)},
+    {"password_file", FIELD_PATH, AT(password_file)},
+    {"roots", FIELD_PATHS, AT(roots)},
+    {0},
+};
+
+#undef AT
+
+#define AT(member) offsetof(struct config_bundle_listener, member)
+
+static const struct field bundle_fields[] = {
+    {"set", FIELD_TEXT, AT(set), true},
+    {"listen", FIELD_TEXTS, AT(listen)},
+    {"without_token", FIELD_FLAG, AT(without_token)},
+    {0},
+};
+
+#undef AT
+
+/* A list of our own, in the arena. */
+static void texts_default(const struct config_reader *r, const char *const *from, size_t count,
+                          struct texts *out)
+{
+    if (out->count > 0)
+        return;
+    out->items = arena_take(r->arena, (count + 1) * sizeof(*out->items));
+    for (; out->count < count; out->count++)
+        out->items[out->count] = arena_string(r->arena, slice_string(from[out->count]));
+    out->items[count] = NULL;
+}
+
+/* "127.0.0.1:8080", "[::1]:8080": *is_loopback says whether only this machine reaches it. */
+static bool listen_parse(const char *text, bool *is_loopback)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    const bool is_six = text[0] == '[';
+    struct in6_addr six;
+    struct in_addr four;
+    uint64_t port;
+    struct err ignored;
+
+    if (colon == NULL || !parse_u64(colon + 1, &port, &ignored) || port > UINT16_MAX)
+        return false;
+
+    const char *start = text + (is_six ? 1 : 0);
+    const size_t size = (size_t)(colon - start) - (is_six && colon > start ? 1 : 0);
+
+    if (size == 0 || size >= sizeof(host) || (is_six && colon[-1] != ']'))
+        return false;
+    memcpy(host, start, size);
+    host[size] = '\0';
+    if (is_six) {
+        *is_loopback = inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+        return inet_pton(AF_INET6, host, &six) == 1;
+    }
+    if (inet_pton(AF_INET, host, &four) != 1)
+        return false;
+    *is_loopback = (ntohl(four.s_addr) >> 24) == IN_LOOPBACKNET;
+    return true;
+}
+
+/* The addresses of a listener; those that others reach are allowed only when is_open. */
+static bool check_listen(const struct config_reader *r, const struct node *list, bool is_open,
+                         const char *otherwise, struct err *e)
+{
+    for (const struct node *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
+        bool is_loopback = false;
+
+        if (!listen_parse(n->text, &is_loopback))
+            return CONFIG_FAIL(r, n->line, e,
+                               "listen takes addresses as 127.0.0.1:8080 or [::1]:8080");
+        if (!is_loopback && !is_open)
+            return CONFIG_FAIL(r, n->line, e, "%s is reached by others, which %s", n->text,
+                               otherwise);
+    }
+    return true;
+}
+
+static bool read_tls(const struct config_reader *r, const struct node *n, struct config_tls *out,
+                     struct err *e)
+{
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "tls", tls_fields, out, e))
+        return false;
+    if (out->self_signed == (out->certificate != NULL) ||
+        (out->certificate != NULL) != (out->key != NULL))
+        return CONFIG_FAIL(r, n->line, e, "tls takes certificate and key, or self_signed: true");
+    return true;
+}
+
+static bool read_mail(const struct config_reader *r, const struct node *n, struct config_mail *out,
+                      struct err *e)
+{
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "mail", mail_fields, out, e))
+        return false;
+    if (out->port > UINT16_MAX)
+        return CONFIG_FAIL(r, node_find(n, "port")->line, e, "port is above %d", UINT16_MAX);
+    if (out->security == MAIL_SECURITY_NONE && out->user != NULL)
+        return CONFIG_FAIL(r, node_find(n, "user")->line, e,
+                           "without TLS no password is sent; take user away, or security: none");
+    return true;
+}
+
+static bool read_audit(const struct config_reader *r, const struct node *n,
+                       struct config_serve *out, struct err *e)
+{
+    return n == NULL || (fields_read(r, n, "audit", audit_fields, out, e) &&
+                         (syslog_check(out->audit_syslog, e) ||
+                          config_place(r, node_find(n, "syslog")->line, NULL, e)));
+}
+
+static bool read_bundle(const struct config_reader *r, const struct node *n,
+                        struct config_bundle_listener *out, struct err *e)
+{
+    static const char *const usual[] = {BUNDLE_LISTEN};
+    const struct config_set *set;
+
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "bundle", bundle_fields, out, e) ||
+        !check_listen(r, node_find(n, "listen"), !out->without_token,
+                      "without_token does not allow", e))
+        return false;
+    if (!config_find_set(r->config, out->set, &set, e))
+        return config_place(r, node_find(n, "set")->line, "bundle", e);
+    texts_default(r, usual, sizeof(usual) / sizeof(usual[0]), &out->listen);
+    return true;
+}
+
+static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,
+                     struct err *e)
+{
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "pos", pos_fields, out, e))
+        return false;
+    return (out->key_file == NULL) != (out->password_file == NULL) ||
+           CONFIG_FAIL(r, n->key_line, e,
+                       "pos takes key_file or password_file, for the repositories of backup "
+                       "configurations");
+}
+
+bool config_serve_read(const struct config_reader *r, const struct node *n,
+                       struct config_serve *out, struct err *e)
+{
+    static const char *const usual[] = {LISTEN_DEFAULT};
+    struct serve_reading g = {.serve.jobs = CONFIG_JOBS};
+    struct compat_reading compat = {0};
+    struct config_serve *s = &g.serve;
+
+    if (n != NULL &&
+        (!fields_read(r, n, "serve", serve_fields, &g, e) || !read_tls(r, g.tls, &s->tls, e) ||
+         !read_mail(r, g.mail, &s->mail, e) ||
+         (g.outbound != NULL &&
+          !fields_read(r, g.outbound, "outbound", outbound_fields, &s->outbound, e)) ||
+         (g.compat != NULL && !fields_read(r, g.compat, "compat", compat_fields, &compat, e)) ||
+         !read_audit(r, g.audit, s, e) || !read_bundle(r, compat.bundle, &s->bundle, e) ||
+         !read_pos(r, compat.pos, &s->pos, e)))
+        return false;
+    s->has_tls = g.tls != NULL;
+    s->has_mail = g.mail != NULL;
+    s->has_bundle = compat.bundle != NULL;
+    s->has_pos = compat.pos != NULL;
+    if (n != NULL &&
+        !check_listen(r, node_find(n, "listen"), s->has_tls || s->insecure_plain, "needs tls", e))
+        return false;
+    if (s->jobs == 0)
+        return CONFIG_FAIL(r, node_find(n, "jobs")->line, e, "jobs is at least 1");
+    texts_default(r, usual, 1, &s->listen);
+    *out = *s;
+    return true;
+}
+
+json_t *config_serve_show(const struct config_serve *s)
+{
+    const struct serve_reading g = {.serve = *s};
+    json_t *out = fields_show(serve_fields, &g);
+    json_t *compat = json_object();
+
+    if (s->has_tls)
+        config_show(out, "tls", fields_show(tls_fields, &s->tls));
+    if (s->has_mail)
+        config_show(out, "mail", fields_show(mail_fields, &s->mail));
+    if (s->outbound.allowed.count > 0 || s->outbound.ca_file != NULL)
+        config_show(out, "outbound", fields_show(outbound_fields, &s->outbound));
+    if (s->audit_syslog != NULL)
+        config_show(out, "audit", fields_show(audit_fields, s));
+    if (s->has_bundle || s->has_pos)
+        config_show(out, "compat", compat);
+    else
+        json_decref(compat);
+    if (s->has_bundle)
+        config_show(compat, "bundle", fields_show(bundle_fields, &s->bundle));
+    if (s->has_pos)
+        config_show(compat, "pos", fields_show(pos_fields, &s->pos));
+    return out;
+}

@@ -1,0 +1,460 @@
+#include "job/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "codec/json.h"
+#include "codec/pos_config.h"
+#include "job/child_plan.h"
+#include "job/config_fields.h"
+#include "job/dispatch_end.h"
+#include "job/pos_first.h"
+#include "job/runner.h"
+
+/* Children are looked at so often. */
+#define LOOK_MS 500
+
+/* Configuration files that nobody needs any more are looked for so often. */
+#define SWEEP_NS (5 * NS_PER_S)
+
+/* A job that this host holds. */
+struct held {
+    char id[CATALOG_ID_SIZE];
+    int64_t fence;
+    int64_t beat_ns; /* when its lease was extended last, by the monotonic clock */
+    char *progress;  /* what it said since; or NULL */
+};
+
+struct dispatch {
+    struct dispatch_options options;
+    struct runner *runner;
+    struct held *held;
+    size_t count;
+    uint64_t seen; /* of the queue, see catalog_job_wait() */
+    int64_t swept_ns;
+    char holder[128];
+};
+
+static void tell_failure(const struct dispatch *d, const struct err *e)
+{
+    if (d->options.failed != NULL)
+        d->options.failed(d->options.arg, e);
+}
+
+static void tell(const struct dispatch *d, const char *id, const char *event, const json_t *data)
+{
+    char topic[8 + CHILD_ID_MAX];
+
+    if (d->options.told == NULL)
+        return;
+    (void)snprintf(topic, sizeof(topic), "jobs/%s", id); /* has room */
+    d->options.told(d->options.arg, topic, event, data);
+}
+
+/* Jobs held */
+
+static struct held *held_find(struct dispatch *d, const char *id)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (strcmp(d->held[i].id, id) == 0)
+            return &d->held[i];
+    return NULL;
+}
+
+static void held_add(struct dispatch *d, const char *id, int64_t fence)
+{
+    struct held *h;
+
+    d->held = mem_resize(d->held, d->count + 1, sizeof(*d->held));
+    h = &d->held[d->count++];
+    *h = (struct held){.fence = fence, .beat_ns = clock_monotonic_ns()};
+    (void)snprintf(h->id, sizeof(h->id), "%s", id); /* ids of the catalog fit */
+}
+
+static void held_drop(struct dispatch *d, const char *id)
+{
+    struct held *h = held_find(d, id);
+
+    if (h == NULL)
+        return;
+    mem_free(h->progress);
+    *h = d->held[--d->count];
+}
+
+/* What children say */
+
+static void on_message(void *arg, const struct child_job *j, const json_t *message)
+{
+    struct dispatch *d = arg;
+    struct held *h = held_find(d, j->id);
+    const char *type = json_string_value(json_object_get(message, "message_type"));
+    AUTO(buf) struct buf text = {0};
+
+    if (h == NULL || type == NULL || strcmp(type, "status") != 0)
+        return;
+    json_append(message, &text);
+    mem_free(h->progress);
+    h->progress = mem_string(buf_string(&text));
+    tell(d, j->id, "progress", message);
+}
+
+static bool on_ended(void *arg, const struct child_job *j, const struct child_outcome *o)
+{
+    struct dispatch *d = arg;
+    AUTO(json) json_t *event = NULL;
+    struct err e = {0};
+
+    if (!dispatch_end(&d->options, j, o, &event, &e)) {
+        tell_failure(d, &e);
+        return false;
+    }
+    held_drop(d, j->id);
+    tell(d, j->id, "ended", event);
+    return true;
+}
+
+/* Beginning and end */
+
+/* Leases of children that were found: whoever held them before is gone. */
+static bool adopt_leases(struct dispatch *d, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    struct catalog_job_list jobs = {0};
+
+    if (!catalog_begin_read(d->options.catalog, &t, e) || !catalog_job_list(t, &a, &jobs, e))
+        return false;
+    for (size_t i = 0; i < jobs.count; i++)
+        if (runner_has(d->runner, jobs.items[i].id))
+            held_add(d, jobs.items[i].id, jobs.items[i].fence);
+    return true;
+}
+
+bool dispatch_open(const struct dispatch_options *o, struct dispatch **out, struct err *e)
+{
+    AUTO(dispatch) struct dispatch *d = mem_new(sizeof(*d));
+    const struct runner_options runner = {.state = o->config->state,
+                                          .slots = (unsigned)o->config->serve.jobs,
+                                          .message = on_message,
+                                          .ended = on_ended,
+                                          .arg = d};
+
+    d->options = *o;
+    (void)snprintf(d->holder, sizeof(d->holder), "%.100s:%d", o->host, (int)getpid());
+    if (!runner_open(&runner, &d->runner, e) || !adopt_leases(d, e))
+        return false;
+    *out = TAKE(d);
+    return true;
+}
+
+void dispatch_close(struct dispatch *d)
+{
+    if (d == NULL)
+        return;
+    runner_close(d->runner);
+    for (size_t i = 0; i < d->count; i++)
+        mem_free(d->held[i].progress);
+    mem_free(d->held);
+    mem_free(d);
+}
+
+void dispatch_auto(struct dispatch **d)
+{
+    dispatch_close(*d);
+}
+
+size_t dispatch_count(const struct dispatch *d)
+{
+    return runner_count(d->runner);
+}
+
+/* Starting */
+
+bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum child_verb *out,
+                   struct err *e)
+{
+    static const struct {
+        enum catalog_run_kind kind;
+        enum child_verb verb;
+    } verbs[] = {
+        {RUN_BACKUP, CHILD_BACKUP}, {RUN_VERIFY, CHILD_CHECK},     {RUN_CHECK, CHILD_CHECK},
+        {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET}, {RUN_PRUNE, CHILD_PRUNE},
+        {RUN_COPY, CHILD_COPY},
+    };
+
+    if (j->kind == RUN_RESTORE) {
+        *out = json_object_get(arguments, "restore") != NULL ? CHILD_UNDO : CHILD_RESTORE;
+        return true;
+    }
+    if (j->kind == RUN_CHECK && json_object_get(arguments, "document") != NULL) {
+        *out = CHILD_TRY;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (verbs[i].kind == j->kind) {
+            *out = verbs[i].verb;
+            return true;
+        }
+    return err_set(e, ERR_USAGE, "no job does \"%s\"", catalog_run_kind_name(j->kind));
+}
+
+/* The configuration that a job runs with, as it is now; and what a first backup by it may make. */
+static bool take_config(const struct dispatch *d, struct child_job *c, struct err *e)
+{
+    AUTO(roster_view) struct roster_view *v = NULL;
+    const struct roster_set *set = NULL;
+    bool has_changed;
+
+    if (d->options.roster != NULL) {
+        if (!roster_look(d->options.roster, &has_changed, e))
+            return false;
+        v = roster_take(d->options.roster);
+        set = c->set == NULL ? NULL : roster_find(v, c->set);
+    }
+    if (set == NULL || set->version == 0) {
+        c->config = mem_string(d->options.config->path);
+        return true;
+    }
+    return roster_publish(d->options.roster, set, &c->config, e) &&
+           (c->verb != CHILD_BACKUP || pos_first_allow(d->options.catalog, d->options.config,
+                                                       d->options.host, set, c->arguments, e));
+}
+
+/* A configuration that is tried comes with the job, and is in no catalog. */
+static bool take_trial(const struct dispatch *d, struct child_job *c, struct err *e)
+{
+    const char *document = child_text(c, "document");
+    AUTO(config) struct config *made = NULL;
+
+    if (document == NULL || d->options.roster == NULL)
+        return err_set(e, ERR_USAGE, "there is nothing to try, or nowhere to try it");
+    if (!roster_publish_trial(d->options.roster, document, c->id, &made, &c->config, e))
+        return false;
+
+    const struct roster_set set = {.set = &made->sets[0], .config = made};
+
+    if (!pos_first_try(d->options.catalog, d->options.config, d->options.host, &set, e))
+        return false;
+    mem_free(c->set);
+    c->set = mem_string(made->sets[0].name);
+    (void)json_object_del(c->arguments, "document"); /* it was there */
+    return true;
+}
+
+/* What a job that forgets cannot ask the catalog for, as it is now. */
+static bool take_facts(const struct dispatch *d, struct child_job *c, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    struct catalog_set set;
+    char seen[CLOCK_TEXT_MAX];
+
+    if (c->verb != CHILD_FORGET || c->set == NULL || !child_forgets_by_set(c))
+        return true;
+    if (!catalog_begin_read(d->options.catalog, &t, e) || !catalog_set_get(t, c->set, &a, &set, e))
+        return false;
+    clock_format(set.success_ns > set.failure_ns ? set.success_ns : set.failure_ns, seen);
+    config_show(c->arguments, "failed_runs",
+                json_integer(set.failures < INT32_MAX ? set.failures : INT32_MAX));
+    config_show(c->arguments, "clock_seen", json_string(seen));
+    return true;
+}
+
+/* A set that this configuration does not have is refused by the child. */
+static bool check_host(const struct dispatch *d, const char *name, struct err *e)
+{
+    const struct config_set *set = NULL;
+    struct err ignored;
+
+    return name == NULL || !config_find_set(d->options.config, name, &set, &ignored) ||
+           config_set_is_here(set, d->options.host) ||
+           err_set(e, ERR_USAGE, "set %s is not one of this host, which is %s", name,
+                   d->options.host);
+}
+
+static bool make_child(const struct dispatch *d, const struct catalog_job *j, struct child_job *out,
+                       struct err *e)
+{
+    AUTO(child_job) struct child_job c = {.attempt = (int)j->fence, .limits = DISPATCH_LIMITS};
+    const char *text = j->arguments != NULL ? j->arguments : "{}";
+
+    c.arguments = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    if (c.arguments == NULL)
+        return err_set(e, ERR_USAGE, "the arguments of the job are no JSON");
+    if (!dispatch_verb(j, c.arguments, &c.verb, e) || !check_host(d, j->set, e))
+        return false;
+    (void)snprintf(c.id, sizeof(c.id), "%s", j->id); /* ids of the catalog fit */
+    c.set = j->set == NULL || j->set[0] == '\0' ? NULL : mem_string(j->set);
+    if (!(c.verb == CHILD_TRY ? take_trial(d, &c, e) : take_config(d, &c, e)) ||
+        !take_facts(d, &c, e))
+        return false;
+    if (!child_verb_takes_set(c.verb)) { /* the queue knows it, the command does not ask */
+        mem_free(c.set);
+        c.set = NULL;
+    }
+    *out = c;
+    c = (struct child_job){0};
+    return true;
+}
+
+/* A job that cannot even begin has failed, and would the next time. */
+static bool refuse(struct dispatch *d, const struct catalog_job *j, const struct err *why,
+                   struct err *e)
+{
+    AUTO(child_job) struct child_job c = {.attempt = (int)j->fence};
+    char none[] = "";
+    const struct child_outcome o = {.state =
+                                        why->code == ERR_CANCELLED ? CHILD_CANCELLED : CHILD_FAILED,
+                                    .status = -1,
+                                    .errors = none,
+                                    .why = *why};
+    AUTO(json) json_t *event = NULL;
+
+    (void)snprintf(c.id, sizeof(c.id), "%s", j->id);
+    c.set = j->set == NULL ? NULL : mem_string(j->set);
+    if (!dispatch_end(&d->options, &c, &o, &event, e))
+        return false;
+    tell(d, j->id, "ended", event);
+    return true;
+}
+
+static bool start(struct dispatch *d, const struct catalog_job *j, struct err *e)
+{
+    const struct catalog_job_hold hold = {j->id, j->fence};
+    AUTO(child_job) struct child_job c = {0};
+    struct err why = {0};
+
+    if (j->is_cancelled)
+        return err_set(&why, ERR_CANCELLED, "cancelled before it began") || refuse(d, j, &why, e);
+    if (make_child(d, j, &c, &why) && runner_start(d->runner, &c, &why)) {
+        held_add(d, j->id, j->fence);
+        tell(d, j->id, "started", NULL);
+        return true;
+    }
+    /* Something that is not the job's fault: another attempt of it still runs here, or no slot. */
+    if (why.code == ERR_TRANSIENT || why.code == ERR_EXISTS)
+        return catalog_job_release(d->options.catalog, &hold, e);
+    return refuse(d, j, &why, e);
+}
+
+/* The sets whose jobs this host does, in the arena. */
+static size_t list_sets(const struct dispatch *d, struct arena *a, const char ***out)
+{
+    AUTO(roster_view)
+    struct roster_view *v = d->options.roster == NULL ? NULL : roster_take(d->options.roster);
+    const struct config *c = d->options.config;
+    const size_t all = v == NULL ? c->set_count : roster_count(v);
+    size_t count = 0;
+
+    *out = arena_take(a, (all + 1) * sizeof(**out));
+    if (c->serve.has_pos)
+        (*out)[count++] = POS_TRIAL_SET;
+    for (size_t i = 0; i < all; i++) {
+        const struct config_set *set = v == NULL ? &c->sets[i] : roster_at(v, i)->set;
+
+        if (set != NULL && config_set_is_here(set, d->options.host))
+            (*out)[count++] = arena_string(a, slice_string(set->name));
+    }
+    return count;
+}
+
+/* Take jobs while there is room for them. */
+static bool take_jobs(struct dispatch *d, struct err *e)
+{
+    AUTO(arena) struct arena mine = {0};
+    struct catalog_job_offer offer = {d->holder, d->options.host, DISPATCH_LEASE_MS, NULL, 0};
+    const char **sets = NULL;
+
+    /* Of an SQLite catalog nobody else takes jobs: what cannot be done here fails at once. */
+    if (catalog_is_shared(d->options.catalog)) {
+        offer.set_count = list_sets(d, &mine, &sets);
+        offer.sets = sets;
+    }
+
+    while (runner_count(d->runner) < (size_t)d->options.config->serve.jobs &&
+           !cancel_is_requested()) {
+        AUTO(arena) struct arena a = {0};
+        struct catalog_job j;
+        bool found = false;
+
+        if (!catalog_job_claim(d->options.catalog, &offer, &a, &j, &found, e))
+            return false;
+        if (!found)
+            return true;
+        if (!start(d, &j, e))
+            return false;
+    }
+    return true;
+}
+
+/* Leases */
+
+static bool extend(struct dispatch *d, struct held *h, struct err *e)
+{
+    const struct catalog_job_hold hold = {h->id, h->fence};
+    bool is_cancelled = false;
+
+    if (!catalog_job_extend(d->options.catalog, &hold, DISPATCH_LEASE_MS, h->progress,
+                            &is_cancelled, e)) {
+        if (e->code != ERR_DENIED)
+            return false;
+        is_cancelled = true; /* somebody else has it */
+    }
+    h->beat_ns = clock_monotonic_ns();
+    mem_free(h->progress);
+    h->progress = NULL;
+    if (is_cancelled)
+        (void)runner_cancel(d->runner, h->id); /* one that has ended meanwhile needs none */
+    return true;
+}
+
+static bool beat(struct dispatch *d, struct err *e)
+{
+    const int64_t now = clock_monotonic_ns();
+    bool ok = true;
+
+    for (size_t i = 0; i < d->count && ok; i++) {
+        struct held *h = &d->held[i];
+
+        if (now - h->beat_ns >= (int64_t)DISPATCH_BEAT_MS * 1000000)
+            ok = extend(d, h, e);
+        /* Not heard of for a whole lease: another host may have it by now. */
+        if (!ok && now - h->beat_ns >= (int64_t)DISPATCH_LEASE_MS * 1000000)
+            (void)runner_cancel(d->runner, h->id);
+    }
+    return ok;
+}
+
+static bool is_in_use(void *arg, const char *path)
+{
+    const struct dispatch *d = arg;
+
+    return runner_uses(d->runner, path);
+}
+
+/* Files of configurations that were changed or deleted, once no job needs them. */
+static bool sweep(struct dispatch *d, struct err *e)
+{
+    const int64_t now = clock_monotonic_ns();
+
+    if (d->options.roster == NULL || (d->swept_ns != 0 && now - d->swept_ns < SWEEP_NS))
+        return true;
+    d->swept_ns = now;
+    return roster_sweep(d->options.roster, is_in_use, d, e);
+}
+
+void dispatch_step(struct dispatch *d, int timeout_ms)
+{
+    struct err e = {0};
+
+    if (!beat(d, &e) || !take_jobs(d, &e) || !sweep(d, &e))
+        tell_failure(d, &e);
+    if (runner_count(d->runner) > 0)
+        runner_look(d->runner, timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
+    else if (!catalog_job_wait(d->options.catalog, timeout_ms, &d->seen, &e))
+        tell_failure(d, &e);
+}

@@ -1,0 +1,105 @@
+#include "job/dispatch_stores.h"
+
+#include <string.h>
+
+#include "codec/json.h"
+
+static bool put_up(struct catalog_tx *t, const char *name, int64_t snapshots, struct err *e)
+{
+    return catalog_store_put(t,
+                             &(struct catalog_store){.name = name,
+                                                     .state = CATALOG_STORE_UP,
+                                                     .seen_ns = catalog_tx_now(t),
+                                                     .bytes = -1,
+                                                     .snapshots = snapshots},
+                             e);
+}
+
+/* One that took the snapshot first and failed later has answered. */
+static bool put_down(struct catalog_tx *t, const char *name, const char *why, bool has_answered,
+                     struct err *e)
+{
+    return catalog_store_put(
+        t,
+        &(struct catalog_store){.name = name,
+                                .state = CATALOG_STORE_DOWN,
+                                .seen_ns = has_answered ? catalog_tx_now(t) : 0,
+                                .bytes = -1,
+                                .snapshots = -1,
+                                .error = why},
+        e);
+}
+
+static const char *name_in(const struct config_set *set, const char *name)
+{
+    for (size_t i = 0; name != NULL && i < set->repository_count; i++)
+        if (strcmp(set->repositories[i]->name, name) == 0)
+            return set->repositories[i]->name;
+    return NULL;
+}
+
+/* Of several: what the result says of each. */
+static bool put_each(struct catalog_tx *t, const struct config_set *set, const struct child_job *j,
+                     const json_t *list, struct err *e)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        const char *name = name_in(set, json_string_value(json_object_get(one, "name")));
+        const char *why = json_string_value(json_object_get(one, "error"));
+        const bool has_it = json_object_get(one, "snapshot_id") != NULL;
+
+        if (name == NULL)
+            continue;
+        if (why != NULL && !put_down(t, name, why, has_it, e))
+            return false;
+        /* A copy reads what there is in each. */
+        if (why == NULL && (has_it || j->verb == CHILD_COPY) && !put_up(t, name, -1, e))
+            return false;
+    }
+    return true;
+}
+
+/* The one repository that the job is about; NULL: there are several. */
+static const char *only_one(const struct config_set *set, const struct child_job *j)
+{
+    const char *named = json_string_value(json_object_get(j->arguments, "repository"));
+
+    if (named != NULL)
+        return name_in(set, named);
+    return set->repository_count == 1 ? set->repositories[0]->name : NULL;
+}
+
+/* Whether the end of the job means that the repository was open. */
+static bool was_open(const struct child_job *j, const struct child_outcome *o)
+{
+    return j->verb != CHILD_UNDO && o->result != NULL &&
+           (o->state == CHILD_SUCCEEDED || o->state == CHILD_INCOMPLETE);
+}
+
+bool dispatch_stores(struct catalog_tx *t, const struct config_set *set, const struct child_job *j,
+                     const struct child_outcome *o, struct err *e)
+{
+    const json_t *list = json_object_get(o->result, "repositories");
+    const json_t *snapshots = json_object_get(o->result, "snapshots");
+    const char *name;
+
+    if (set == NULL)
+        return true;
+    if (json_is_array(list))
+        return put_each(t, set, j, list, e);
+    name = only_one(set, j);
+    if (name == NULL)
+        return true;
+    if (was_open(j, o))
+        return put_up(t, name,
+                      j->verb == CHILD_CHECK && json_is_integer(snapshots)
+                          ? json_integer_value(snapshots)
+                          : -1,
+                      e);
+    if (o->state == CHILD_FAILED && o->is_opening)
+        return put_down(t, name, o->why.text, false, e);
+    return true;
+}

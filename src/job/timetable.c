@@ -1,0 +1,261 @@
+#include "job/timetable.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/json.h"
+#include "job/schedule.h"
+#include "job/sender.h"
+
+#define SECOND INT64_C(1000000000)
+
+/* Attempts of a scheduled run, and how long to wait before the second; it doubles. */
+#define ATTEMPTS   3
+#define BACKOFF_MS 60000
+
+/* Longest id of an entry: the name of a set and what is done with it. */
+enum { ENTRY_ID_MAX = 128 };
+
+struct timed {
+    const struct config_set *set;
+    int64_t version; /* of the configuration of the API that it is; 0: of none */
+    const char *variant;
+    enum catalog_run_kind kind;
+    struct zone *zone;
+    char id[ENTRY_ID_MAX];
+    struct schedule_entry schedule; /* with what the catalog says filled in at each look */
+};
+
+struct timetable {
+    struct timetable_options options;
+    struct roster_view *view; /* or NULL */
+    struct timed *entries;
+    size_t count;
+};
+
+void timetable_close(struct timetable *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < t->count; i++)
+        zone_free(t->entries[i].zone);
+    mem_free(t->entries);
+    roster_view_drop(t->view);
+    mem_free(t);
+}
+
+void timetable_auto(struct timetable **t)
+{
+    timetable_close(*t);
+}
+
+static bool add_entry(struct timetable *t, const struct roster_set *from,
+                      enum catalog_run_kind kind, const char *cron, struct err *e)
+{
+    const struct config_set *set = from->set;
+    struct timed *n = &t->entries[t->count];
+    const char *zone = set->schedule.timezone != NULL ? set->schedule.timezone : ZONE_LOCAL;
+
+    *n = (struct timed){
+        .set = set, .version = from->version, .variant = from->variant, .kind = kind};
+    if (!zone_open(zone, NULL, &n->zone, e))
+        return err_wrap(e, "set %s", set->name);
+    t->count++;
+    (void)snprintf(n->id, sizeof(n->id), "%s%s", kind == RUN_DRILL ? "drill:" : "", set->name);
+    n->schedule = (struct schedule_entry){.id = n->id,
+                                          .zone = n->zone,
+                                          .jitter_s = set->schedule.jitter_ms / 1000,
+                                          .missed = (enum run_missed)set->schedule.run_missed,
+                                          .alarm_factor = SCHEDULE_ALARM_FACTOR};
+    return cron_parse(cron, &n->schedule.cron, e) || err_wrap(e, "set %s", set->name);
+}
+
+static bool add_set(struct timetable *t, const struct roster_set *s, struct err *e)
+{
+    const bool has_drills = s->set->drill != NULL && strcmp(s->set->drill, "after_backup") != 0;
+
+    return (s->set->schedule.cron == NULL ||
+            add_entry(t, s, RUN_BACKUP, s->set->schedule.cron, e)) &&
+           (!has_drills || add_entry(t, s, RUN_DRILL, s->set->drill, e));
+}
+
+bool timetable_open(const struct timetable_options *o, struct timetable **out, struct err *e)
+{
+    AUTO(timetable) struct timetable *t = mem_new(sizeof(*t));
+    size_t count = o->config->set_count;
+
+    t->options = *o;
+    if (o->roster != NULL) {
+        t->view = roster_take(o->roster);
+        count = roster_count(t->view);
+    }
+    t->entries = mem_array(2 * count, sizeof(*t->entries));
+    for (size_t i = 0; i < count; i++) {
+        const struct roster_set own = {.set = o->roster == NULL ? &o->config->sets[i] : NULL};
+        const struct roster_set *s = o->roster == NULL ? &own : roster_at(t->view, i);
+
+        if (s->set != NULL && config_set_is_here(s->set, o->host) && !add_set(t, s, e))
+            return false;
+    }
+    *out = TAKE(t);
+    return true;
+}
+
+/* One look at one entry */
+
+struct look {
+    const struct timetable_options *options;
+    const struct timed *entry;
+    int64_t now_s;
+    int64_t wake_s; /* answer */
+};
+
+static bool queue_run(const struct look *k, struct catalog_tx *t, const struct schedule_run *r,
+                      struct err *e)
+{
+    const struct catalog_job_request q = {
+        .kind = k->entry->kind,
+        .set = k->entry->set->name,
+        .config = k->entry->version > 0 ? k->entry->set->name : NULL,
+        .variant = k->entry->kind == RUN_BACKUP ? k->entry->variant : NULL,
+        .arguments = "{}",
+        .cause = r->is_missed ? CAUSE_CATCH_UP : CAUSE_SCHEDULE,
+        .requested_by = "system",
+        .writer = k->entry->set->name,
+        .dedup = r->key,
+        .attempts_max = ATTEMPTS,
+        .backoff_ms = BACKOFF_MS,
+    };
+    struct catalog_job_ids ids;
+
+    return catalog_job_enqueue(t, &q, &ids, e);
+}
+
+/* Tell once: the notice's id, which is that of a moment, is what the outbox knows it by. */
+static bool tell(const struct look *k, struct catalog_tx *t, enum notice_event event,
+                 int64_t moment_s, const char *sentence, struct err *e)
+{
+    const struct texts *to = &k->entry->set->notify.on_failure;
+    AUTO(message_list) struct message_list list = {0};
+    char id[ENTRY_ID_MAX + 32];
+    uint64_t bad = 0; /* config_load() has checked the channels */
+
+    if (to->count == 0)
+        return true;
+    (void)snprintf(id, sizeof(id), "%s@%" PRId64, k->entry->id, moment_s); /* has room */
+    notice_messages(&(struct notice){.event = event,
+                                     .outcome = NOTICE_FAILURE,
+                                     .id = id,
+                                     .set = k->entry->set->name,
+                                     .type = catalog_run_kind_name(k->entry->kind),
+                                     .error = sentence,
+                                     .host = k->options->host,
+                                     .time_ns = k->now_s * SECOND},
+                    (const char *const *)to->items, to->count, k->options->templates, &list, &bad);
+    return sender_queue(t, NULL, &list, e);
+}
+
+static bool note(const struct look *k, struct catalog_tx *t, const struct schedule_outcome *o,
+                 struct err *e)
+{
+    char sentence[160];
+
+    if (o->missed > 0) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "%d scheduled run%s could not begin in time, %d made up for", o->missed,
+                       o->missed == 1 ? "" : "s", o->missed - o->dropped);
+        if (!tell(k, t, NOTICE_MISSED, o->last_s, sentence, e))
+            return false;
+    }
+    return !o->is_alarm ||
+           tell(k, t, NOTICE_DEAD_MAN, o->alarm_s, "nothing has succeeded for too long", e);
+}
+
+/* What is kept beside a schedule: {"since": SECONDS, "version": OF THE CONFIGURATION}.  One that
+ * nobody has seen before, or that was saved anew, is in force from now on. */
+static int64_t since_of(const struct look *k, const struct catalog_schedule *known)
+{
+    AUTO(json)
+    json_t *details =
+        known->details == NULL ? NULL : json_loads(known->details, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *since = json_object_get(details, "since");
+
+    return json_is_integer(since) &&
+                   json_integer_value(json_object_get(details, "version")) == k->entry->version
+               ? json_integer_value(since)
+               : k->now_s;
+}
+
+/* That a configuration of the API is still what the entry was made of. */
+static bool check_version(const struct look *k, struct catalog_tx *t, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_config c;
+
+    if (k->entry->version == 0)
+        return true;
+    return catalog_config_get(t, k->entry->set->name, &a, &c, e) &&
+           (c.version == k->entry->version ||
+            err_set(e, ERR_NOT_FOUND, "configuration %s has changed", c.id));
+}
+
+static bool look_in(struct catalog_tx *t, void *arg, struct err *e)
+{
+    struct look *k = arg;
+    struct schedule_entry s = k->entry->schedule;
+    AUTO(arena) struct arena a = {0};
+    AUTO(schedule_plan) struct schedule_plan *plan = NULL;
+    struct catalog_schedule known;
+    struct catalog_set set;
+
+    if (!check_version(k, t, e) || !catalog_schedule_get(t, k->entry->id, &a, &known, e) ||
+        !catalog_set_get(t, k->entry->set->name, &a, &set, e))
+        return false;
+    s.since_s = since_of(k, &known);
+    s.last_s = known.last_ns / SECOND;
+    s.last_success_s = (k->entry->kind == RUN_DRILL ? set.proven_ns : set.success_ns) / SECOND;
+    plan = schedule_plan_new(&s, 1, k->now_s);
+    k->wake_s = plan->wake_s;
+    if (set.pause_reason != NULL)
+        return true;
+    for (size_t i = 0; i < plan->run_count; i++)
+        if (!queue_run(k, t, &plan->runs[i], e))
+            return false;
+
+    const struct schedule_outcome *o = &plan->outcomes[0];
+    AUTO(json)
+    json_t *details = json_pack("{s:I, s:I}", "since", (json_int_t)s.since_s, "version",
+                                (json_int_t)k->entry->version);
+    AUTO(buf) struct buf since = {0};
+
+    json_append(details, &since);
+    return note(k, t, o, e) &&
+           catalog_schedule_put(t,
+                                &(struct catalog_schedule){
+                                    .config = k->entry->id,
+                                    .last_ns = o->last_s * SECOND,
+                                    .details = buf_string(&since),
+                                    .next_ns = o->next_s == INT64_MAX ? 0 : o->next_s * SECOND},
+                                e);
+}
+
+bool timetable_look(struct timetable *t, int64_t now_s, int64_t *wake_s, struct err *e)
+{
+    int64_t wake = now_s + SCHEDULE_LOOK_S;
+
+    for (size_t i = 0; i < t->count; i++) {
+        struct look k = {&t->options, &t->entries[i], now_s, wake};
+
+        /* Another process is further: it queued what was due.  Or the configuration was changed or
+         * deleted, and there will be another timetable. */
+        if (!catalog_write(t->options.catalog, look_in, &k, e) && e->code != ERR_EXISTS &&
+            e->code != ERR_NOT_FOUND)
+            return false;
+        if (k.wake_s < wake)
+            wake = k.wake_s;
+    }
+    *wake_s = wake;
+    return true;
+}

@@ -1,0 +1,45 @@
+#include "server/api.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "server/compat/pos.h"
+#include "server/identity.h"
+
+struct route *api_routes_new(size_t *count)
+{
+    const struct {
+        const struct route *rows;
+        size_t count;
+    } tables[] = {
+        {api_auth_routes, api_auth_route_count},
+        {api_proof_routes, api_proof_route_count},
+        {api_totp_routes, api_totp_route_count},
+        {api_session_routes, api_session_route_count},
+        {api_user_routes, api_user_route_count},
+        {api_token_routes, api_token_route_count},
+        {api_set_routes, api_set_route_count},
+        {api_run_routes, api_run_route_count},
+        {api_job_routes, api_job_route_count},
+        {api_order_routes, api_order_route_count},
+        {api_event_routes, api_event_route_count},
+        {api_state_routes, api_state_route_count},
+        {api_config_routes, api_config_route_count},
+        {api_audit_routes, api_audit_route_count},
+        {api_notification_routes, api_notification_route_count},
+        {api_pos_routes, api_pos_route_count},
+    };
+    struct route *all;
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        n += tables[i].count;
+    all = mem_array(n, sizeof(*all));
+    n = 0;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        memcpy(all + n, tables[i].rows, tables[i].count * sizeof(*all));
+        n += tables[i].count;
+    }
+    *count = n;
+    return all;
+}

@@ -1,0 +1,130 @@
+/* Retention on request: a job for each configuration, and waiting for all of them. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "server/compat/pos_private.h"
+
+/* Configurations whose rules are applied. */
+struct sweep {
+    const struct service *service;
+    char actor[POS_ACTOR_MAX];
+    struct arena arena; /* of the answers */
+    const char **configs;
+    char (*jobs)[CATALOG_ID_SIZE];
+    size_t count;
+};
+
+/* What runs already does what is asked for. */
+static bool queue_one(struct catalog_tx *t, struct sweep *s, const char *id, struct err *e)
+{
+    const struct pos_order o = {.kind = RUN_RETENTION,
+                                .set = id,
+                                .config = id,
+                                .arguments = "{}",
+                                .actor = s->actor,
+                                .action = "retention",
+                                .object = id};
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_ids ids;
+    struct catalog_set set;
+    bool found = false;
+
+    if (!catalog_set_get(t, id, &a, &set, e))
+        return false;
+    if (set.success_ns == 0) /* there is nothing, and perhaps no repository */
+        return true;
+    if (!pos_order_find(t, &o, s->jobs[s->count], &found, e))
+        return false;
+    if (!found) {
+        if (!pos_order_queue(t, &o, &ids, e))
+            return false;
+        memcpy(s->jobs[s->count], ids.job, CATALOG_ID_SIZE);
+    }
+    s->configs[s->count++] = arena_string(&s->arena, slice_string(id));
+    return true;
+}
+
+static bool queue_all(struct catalog_tx *t, void *arg, struct err *e)
+{
+    struct sweep *s = arg;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_config_list list = {0};
+
+    if (!catalog_config_list(t, &a, &list, e))
+        return false;
+    s->count = 0;
+    s->configs = arena_take(&s->arena, list.count * sizeof(*s->configs));
+    s->jobs = arena_take(&s->arena, list.count * sizeof(*s->jobs));
+    for (size_t i = 0; i < list.count; i++)
+        if (!queue_one(t, s, list.items[i].id, e))
+            return false;
+    return true;
+}
+
+/* Wait for one; true when there is more to do, false after answering. */
+static bool await_one(struct request *r, const struct sweep *s, size_t i, int64_t until_ns,
+                      json_t *paused)
+{
+    static const char what[] = "Failed to apply retention policies";
+    AUTO(arena) struct arena a = {0};
+    struct catalog_run run;
+    struct err e;
+
+    switch (pos_order_await(r, s->jobs[i], until_ns, &a, &run, &e)) {
+    case POS_LATER:
+        pos_reply_later(r, s->jobs[i], NULL);
+        return false;
+    case POS_LOST:
+        pos_reply_failure(r, what, &e);
+        return false;
+    case POS_ENDED:
+        break;
+    }
+    if (run.outcome.state == RUN_SKIPPED)
+        (void)json_array_append_new(paused, json_string(s->configs[i]));
+    if (run.outcome.state == RUN_SUCCESS || run.outcome.state == RUN_SKIPPED)
+        return true;
+    reply_json(r, 500,
+               json_pack("{s:s, s:o}", "error", what, "details",
+                         json_sprintf("%s: %s", s->configs[i],
+                                      run.outcome.error != NULL
+                                          ? run.outcome.error
+                                          : catalog_run_state_name(run.outcome.state))));
+    return false;
+}
+
+static void answer(struct request *r, const struct sweep *s)
+{
+    const int64_t until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS;
+    json_t *paused = json_array();
+    json_t *done;
+
+    for (size_t i = 0; i < s->count; i++)
+        if (!await_one(r, s, i, until_ns, paused)) {
+            json_decref(paused);
+            return;
+        }
+    done =
+        json_pack("{s:b, s:s}", "success", 1, "message", "Retention policies applied successfully");
+    if (json_array_size(paused) > 0)
+        (void)json_object_set(done, "paused", paused);
+    json_decref(paused);
+    reply_json(r, 200, done);
+}
+
+void pos_retention_apply(struct request *r)
+{
+    static const struct field table[] = {{0}};
+    struct sweep s = {.service = request_app(r)};
+    const json_t *body;
+    struct err e;
+
+    if (!pos_reply_body(r, table, &body))
+        return;
+    pos_order_actor(r, s.actor);
+    if (catalog_write(s.service->catalog, queue_all, &s, &e))
+        answer(r, &s);
+    else
+        pos_reply_failure(r, "Failed to apply retention policies", &e);
+    arena_done(&s.arena);
+}

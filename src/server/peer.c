@@ -1,0 +1,242 @@
+/*
+ * Connections: who is connected, how many, and what they are at.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "server/private.h"
+
+static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static bool is_v4(const struct address *a)
+{
+    return memcmp(a->bytes, mapped, sizeof(mapped)) == 0;
+}
+
+static struct address address_of(const struct sockaddr *sa)
+{
+    struct address a = {0};
+
+    if (sa->sa_family == AF_INET) {
+        memcpy(a.bytes, mapped, sizeof(mapped));
+        memcpy(a.bytes + 12, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+    } else if (sa->sa_family == AF_INET6) {
+        memcpy(a.bytes, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16);
+    }
+    return a;
+}
+
+bool address_parse(const char *text, struct address *out)
+{
+    struct address a = {0};
+
+    if (inet_pton(AF_INET, text, a.bytes + 12) == 1)
+        memcpy(a.bytes, mapped, sizeof(mapped));
+    else if (inet_pton(AF_INET6, text, a.bytes) != 1)
+        return false;
+    *out = a;
+    return true;
+}
+
+const char *address_text(const struct address *a, struct arena *arena)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (is_v4(a))
+        (void)inet_ntop(AF_INET, a->bytes + 12, text, sizeof(text));
+    else
+        (void)inet_ntop(AF_INET6, a->bytes, text, sizeof(text));
+    return arena_string(arena, slice_string(text));
+}
+
+bool address_is_loopback(const struct address *a)
+{
+    struct address one = {.bytes[15] = 1};
+
+    return is_v4(a) ? a->bytes[12] == 127 : memcmp(a->bytes, one.bytes, 16) == 0;
+}
+
+static bool is_proxy(const struct http_server *s, const struct address *a)
+{
+    for (size_t i = 0; i < s->options.proxy_count; i++)
+        if (memcmp(&s->proxies[i], a, sizeof(*a)) == 0)
+            return true;
+    return false;
+}
+
+/* One customer of an IPv6 provider has a /64. */
+static bool is_same_customer(const struct address *a, const struct address *b)
+{
+    return memcmp(a->bytes, b->bytes, is_v4(a) ? 16 : 8) == 0;
+}
+
+/* With the lock held. */
+static bool has_room(const struct http_server *s, const struct address *a)
+{
+    size_t same = 0;
+
+    for (const struct peer *p = s->peers; p != NULL; p = p->next)
+        same += is_same_customer(&p->address, a);
+    return s->peer_count < s->options.connections_max &&
+           (same < s->options.address_max || is_proxy(s, a)) && !s->is_stopping;
+}
+
+enum MHD_Result peer_accept(void *cls, const struct sockaddr *sa, socklen_t size)
+{
+    const struct listener *l = cls;
+    struct http_server *s = l->server;
+    const struct address a = address_of(sa);
+    bool fits;
+
+    (void)size;
+    pthread_mutex_lock(&s->peers_lock);
+    fits = has_room(s, &a);
+    pthread_mutex_unlock(&s->peers_lock);
+    s->refused_connections += !fits;
+    return fits ? MHD_YES : MHD_NO;
+}
+
+static void peer_add(struct listener *l, struct MHD_Connection *c, void **context)
+{
+    struct http_server *s = l->server;
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *a =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct peer *p = mem_new(sizeof(*p));
+
+    p->listener = l;
+    p->fd = fd == NULL ? -1 : fd->connect_fd;
+    if (a != NULL)
+        p->address = address_of(a->client_addr);
+    p->is_proxy = is_proxy(s, &p->address);
+    p->since_ns = clock_monotonic_ns();
+    *context = p;
+    pthread_mutex_lock(&s->peers_lock);
+    if (!has_room(s, &p->address)) { /* another thread accepted since peer_accept() */
+        p->is_ended = true;
+        s->refused_connections++;
+        (void)shutdown(p->fd, SHUT_RDWR);
+    }
+    p->next = s->peers;
+    if (p->next != NULL)
+        p->next->previous = p;
+    s->peers = p;
+    s->peer_count++;
+    pthread_mutex_unlock(&s->peers_lock);
+}
+
+static void peer_remove(struct peer *p)
+{
+    struct http_server *s = p->listener->server;
+
+    pthread_mutex_lock(&s->peers_lock);
+    if (p->previous != NULL)
+        p->previous->next = p->next;
+    else
+        s->peers = p->next;
+    if (p->next != NULL)
+        p->next->previous = p->previous;
+    s->peer_count--;
+    pthread_mutex_unlock(&s->peers_lock);
+    mem_free(p->who);
+    mem_free(p);
+}
+
+void peer_notify(void *cls, struct MHD_Connection *c, void **context,
+                 enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        peer_add(cls, c, context);
+    } else if (*context != NULL) {
+        peer_remove(*context);
+        *context = NULL;
+    }
+}
+
+bool peer_begin(struct request *r)
+{
+    pthread_mutex_lock(&r->server->peers_lock);
+
+    const bool is_open = !r->peer->is_ended;
+
+    r->peer->request = r;
+    r->peer->state = PEER_BUSY;
+    pthread_mutex_unlock(&r->server->peers_lock);
+    return is_open;
+}
+
+void peer_set_state(struct http_server *s, struct peer *p, enum peer_state state)
+{
+    pthread_mutex_lock(&s->peers_lock);
+    if (p->state != state) {
+        p->state = state;
+        p->since_ns = clock_monotonic_ns();
+        p->moved = 0;
+    }
+    if (state == PEER_IDLE)
+        p->request = NULL;
+    pthread_mutex_unlock(&s->peers_lock);
+}
+
+void peer_set_stream(struct request *r, enum peer_state state)
+{
+    struct principal *who = mem_dup(&r->principal, sizeof(r->principal));
+
+    pthread_mutex_lock(&r->server->peers_lock);
+    mem_free(r->peer->who);
+    r->peer->who = who;
+    pthread_mutex_unlock(&r->server->peers_lock);
+    peer_set_state(r->server, r->peer, state);
+}
+
+/* The last address in the list that is no proxy of ours was seen by one of them. */
+static void look_through(struct request *r, struct address *a)
+{
+    const char *list = request_header(r, "X-Forwarded-For");
+    size_t end = list == NULL ? 0 : strlen(list);
+
+    while (end > 0) {
+        size_t from = end;
+        struct address found;
+
+        while (from > 0 && list[from - 1] != ',')
+            from--;
+
+        const char *one = arena_string(&r->arena, SLICE_OF(list + from, end - from));
+
+        one += strspn(one, " ");
+        if (!address_parse(one, &found))
+            return;
+        *a = found;
+        if (!is_proxy(r->server, a))
+            return;
+        end = from > 0 ? from - 1 : 0;
+    }
+}
+
+void peer_look_behind(struct request *r)
+{
+    struct address a = r->peer->address;
+    struct slice host = r->facts.host;
+    AUTO(buf) struct buf origin = {0};
+
+    r->is_secure = r->peer->listener->is_tls;
+    if (r->peer->is_proxy) {
+        const char *proto = request_header(r, "X-Forwarded-Proto");
+        const char *behind = request_header(r, "X-Forwarded-Host");
+
+        look_through(r, &a);
+        r->is_secure = r->is_secure || (proto != NULL && strcasecmp(proto, "https") == 0);
+        if (behind != NULL)
+            host = slice_string(behind);
+    }
+    r->address_text = address_text(&a, &r->arena);
+    buf_printf(&origin, "%s://", r->is_secure ? "https" : "http");
+    buf_append_slice(&origin, host);
+    r->origin = arena_string(&r->arena, buf_slice(&origin));
+}

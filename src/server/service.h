@@ -1,0 +1,67 @@
+/*
+ * What handlers of the service work with: request_app() gives it.
+ *
+ * The server knows the catalog and nothing of repositories, sources or keys.  What only upper
+ * layers can do is asked of them by the calls below, which are made on workers and may block.
+ */
+#ifndef SERVER_SERVICE_H
+#define SERVER_SERVICE_H
+
+#include "catalog/catalog.h"
+#include "server/events.h"
+#include "server/reply.h"
+
+/* A set of the configuration file, as handlers need it; borrowed. */
+struct service_set {
+    const char *name;
+    const char *schedule; /* or NULL */
+    const char *const *repositories;
+    size_t repository_count;
+};
+
+/* What to answer to a bundle that was pushed. */
+struct service_bundle {
+    unsigned status;
+    struct buf body;         /* JSON */
+    const char *retry_after; /* or NULL */
+};
+
+struct service {
+    struct catalog *catalog;
+    struct events *events;
+    const char *host;
+    bool is_secure; /* TLS: cookies get their __Host- names */
+
+    const struct service_set *sets;
+    size_t set_count;
+
+    /* Folders that restores may be put into besides the places that sets come from. */
+    const char *const *restore_targets;
+    size_t restore_target_count;
+
+    /*
+     * Look whether a backup configuration of the API can become a set here.  ERR_USAGE with a
+     * path to the fault.
+     */
+    bool (*check_config)(void *arg, const char *document, struct err *e);
+    /* A set of this name as it is now, of the file or of the API; false: there is none here.  Texts
+     * stand in the arena.  NULL: there are only those of sets. */
+    bool (*find_set)(void *arg, const char *name, struct arena *a, struct service_set *out);
+    /* Put a message to try a channel (notify.h) into the outbox. */
+    bool (*queue_test)(void *arg, struct catalog_tx *t, const char *channel, struct err *e);
+    /* Keep the bundle that is the request's body, and say what to answer; and the body of a
+     * refusal.  Of a listener for bundles only. */
+    void (*push_bundle)(void *arg, const struct request *r, struct service_bundle *out);
+    void (*refuse_bundle)(void *arg, unsigned status, struct buf *out);
+    const char *bundle_set; /* that they belong to */
+    void *arg;              /* of all these */
+};
+
+/* The set of this name, or NULL. */
+const struct service_set *service_find_set(const struct service *s, const char *name);
+
+/* The same, and those that configurations of the API have become. */
+bool service_look_set(const struct service *s, const char *name, struct arena *a,
+                      struct service_set *out);
+
+#endif

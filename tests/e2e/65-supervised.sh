@@ -1,0 +1,110 @@
+#!/bin/sh
+# A supervisor hears when service and worker are ready, how they are, that they live, and that they end.
+# shellcheck disable=SC2154 # lib.sh sets work
+set -eu
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+service='' listener=''
+finish() {
+    for pid in $service $listener; do kill "$pid" 2>/dev/null || :; done
+    rm -rf "$work"
+}
+trap finish EXIT
+
+# Writes down what it is told, a line each; with READY=1 also whether a port answers at that moment.
+cat >supervisor.py <<'PY'
+import os
+import socket
+import sys
+
+link = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+link.bind(sys.argv[1].replace("@", "\0", 1) if sys.argv[1][0] == "@" else sys.argv[1])
+open("listens", "w", encoding="ascii").close()
+while True:
+    text = link.recv(4096).decode()
+    with open("heard", "a", encoding="utf-8") as out:
+        out.write(text + "\n")
+        if text == "READY=1" and os.path.exists("port"):
+            port = int(open("port", encoding="ascii").read())
+            with socket.create_connection(("127.0.0.1", port), 20):
+                out.write("and it answers\n")
+PY
+
+make_repository
+mkdir data
+echo one >data/file
+"$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' >port
+cat >holdfast.yaml <<YAML
+state: $work/state
+repositories:
+  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+sets:
+  shop:
+    repositories: [main]
+    sources: [{files: {paths: [$work/data]}}, {command: {name: environment, argv: [sh, -c, "env; until [ -e $work/go ]; do sleep 0.2; done"]}}]
+    schedule: "* * * * *"
+serve:
+  listen: ["127.0.0.1:$(cat port)"]
+YAML
+chmod 600 holdfast.yaml
+
+# supervise SOCKET: somebody listens there.
+supervise() {
+    [ -z "$listener" ] || kill "$listener"
+    rm -f heard listens
+    "$PYTHON" supervisor.py "$1" &
+    listener=$!
+    until [ -e listens ]; do sleep 0.1; done
+}
+
+# heard SECONDS LINE: the supervisor is told a line that begins so.
+heard() {
+    left=$(($1 * 5))
+    until grep -qs "^$2" heard; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || fail "never told: $2; but: $(cat heard out err)"
+        sleep 0.2
+    done
+}
+
+ends() {
+    kill "$service"
+    got=0
+    wait "$service" || got=$?
+    service=''
+    [ "$got" = 0 ] || [ "$got" = 130 ] || fail "it ended with $got"
+    heard 30 'STOPPING=1'
+}
+
+supervise "$work/notify"
+NOTIFY_SOCKET="$work/notify" WATCHDOG_USEC=1000000 "$HOLDFAST" serve >out 2>err &
+service=$!
+heard 60 'READY=1'
+heard 30 'and it answers'
+heard 30 'WATCHDOG=1'
+heard 30 'STATUS=0 jobs under way'
+heard 120 'STATUS=1 job under way'
+touch go # it lasts until it was heard of
+until grep -q 'backup of shop: success' out; do
+    kill -0 "$service" || fail "the service is gone"
+    sleep 0.2
+done
+# No child can speak to the supervisor.
+status 0 "$HOLDFAST" dump latest command/environment
+has out PATH=
+lacks out NOTIFY_SOCKET
+lacks out WATCHDOG
+ends
+
+# The worker, and an abstract socket.
+rm port
+supervise "@holdfast-e2e-$$"
+NOTIFY_SOCKET="@holdfast-e2e-$$" "$HOLDFAST" worker >out 2>err &
+service=$!
+heard 60 'READY=1'
+ends
+! grep -q WATCHDOG heard || fail "signs of life that nobody asked for"
+
+NOTIFY_SOCKET=nonsense status 2 "$HOLDFAST" worker
+has err 'NOTIFY_SOCKET: no Unix socket: nonsense'

@@ -1,0 +1,584 @@
+#include "job/job.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/acts.h"
+#include "base/mem.h"
+#include "codec/json.h"
+#include "job/child_watch.h"
+
+static int acts_tests(void);
+int main(int argc, char **argv)
+{
+    acts_main(argc, argv);
+    return acts_tests();
+}
+
+/* Lines */
+
+static enum err_code code_of(const char *text, size_t size)
+{
+    json_t *j = NULL;
+    struct err e = {0};
+
+    if (child_line_parse(SLICE_OF(text, size), &j, &e))
+        json_decref(j);
+    return e.code;
+}
+
+static enum err_code code_of_text(const char *text)
+{
+    return code_of(text, strlen(text));
+}
+
+TEST(lines_that_no_job_of_ours_writes_are_refused)
+{
+    AUTO(buf) struct buf deep = {0};
+
+    CHECK(code_of_text("") == ERR_CORRUPT);
+    CHECK(code_of_text("hello") == ERR_CORRUPT);
+    CHECK(code_of_text("{}") == ERR_CORRUPT);
+    CHECK(code_of_text("{\"message_type\":1}") == ERR_CORRUPT);
+    CHECK(code_of_text("\"text\"") == ERR_CORRUPT);
+    CHECK(code_of_text("{\"message_type\":\"a\"} x") == ERR_CORRUPT);
+    CHECK(code_of_text("{\"message_type\":\"a\",\"message_type\":\"b\"}") == ERR_CORRUPT);
+    CHECK(code_of_text("{\"message_type\":\"\\u0000\"}") == ERR_CORRUPT);
+    CHECK(code_of_text("{\"message_type\":\"\xff\"}") == ERR_CORRUPT);
+    CHECK(code_of("{\"message_type\":\"a\"}\0", 20) == ERR_NONE);
+    CHECK(code_of("{\"message_type\":\"a\"}\0", 21) == ERR_CORRUPT);
+    for (size_t n = 0; n < 100000; n++)
+        buf_append(&deep, "[", 1);
+    CHECK(code_of((const char *)deep.data, deep.size) == ERR_CORRUPT);
+}
+END
+
+TEST(unknown_messages_brackets_in_texts_and_arrays_are_passed_on)
+{
+    AUTO(buf) struct buf text = {0};
+
+    CHECK(code_of_text("{\"message_type\":\"of tomorrow\",\"x\":{\"y\":[1]}}") == ERR_NONE);
+    CHECK(code_of_text("[{\"host\":\"a\"}]") == ERR_NONE);
+    buf_printf(&text, "{\"message_type\":\"");
+    for (size_t n = 0; n < 100; n++)
+        buf_printf(&text, "[{\\\"");
+    buf_printf(&text, "\"}");
+    CHECK(code_of((const char *)text.data, text.size) == ERR_NONE);
+}
+END
+
+static void count_line(void *arg, struct slice line)
+{
+    buf_printf(arg, "<%.*s>", (int)line.size, (const char *)line.data);
+}
+
+TEST(lines_come_out_of_pieces_of_any_size)
+{
+    const char *text = "one\n\ntwo\nthree";
+
+    for (size_t piece = 1; piece < 14; piece++) {
+        AUTO(child_lines) struct child_lines l = {0};
+        AUTO(buf) struct buf out = {0};
+
+        for (size_t at = 0; at < strlen(text); at += piece) {
+            const size_t left = strlen(text) - at;
+
+            CHECK(child_lines_add(&l, SLICE_OF(text + at, left < piece ? left : piece), count_line,
+                                  &out));
+        }
+        ck_assert_str_eq(buf_string(&out), "<one><><two>");
+        ck_assert_uint_eq(l.rest.size, 5);
+    }
+}
+END
+
+TEST(a_line_without_end_is_not_kept)
+{
+    AUTO(child_lines) struct child_lines l = {0};
+    AUTO(buf) struct buf out = {0};
+    AUTO(mem) uint8_t *bytes = mem_array(1 << 20, 1);
+
+    memset(bytes, 'x', 1 << 20);
+    CHECK(child_lines_add(&l, SLICE_OF(bytes, 1 << 20), count_line, &out));
+    CHECK(!child_lines_add(&l, SLICE_OF(bytes, 1), count_line, &out));
+    CHECK(!child_lines_add(&l, SLICE_OF("\n{}\n", 4), count_line, &out));
+    CHECK(l.rest.size <= CHILD_LINE_MAX && out.size == 0);
+}
+END
+
+/* Jobs */
+
+#define HEAD "{\"format\":1,\"id\":\"a-1\",\"attempt\":2,\"config\":\"/c.yaml\","
+
+static enum err_code job_code(const char *text)
+{
+    AUTO(child_job) struct child_job j = {0};
+    struct err e = {0};
+
+    return child_job_parse(slice_string(text), &j, &e) ? ERR_NONE : e.code;
+}
+
+TEST(a_job_is_read_as_it_was_written)
+{
+    AUTO(child_job) struct child_job j = {0};
+    AUTO(child_job) struct child_job again = {0};
+    AUTO(buf) struct buf first = {0};
+    AUTO(buf) struct buf second = {0};
+
+    CHECK_OK(child_job_parse(
+        slice_string(HEAD "\"verb\":\"backup\",\"set\":\"shop\",\"arguments\":{\"force\":true},"
+                          "\"limits\":{\"time_s\":5,\"memory\":1000},\"must_confine\":true}"),
+        &j, e));
+    CHECK(j.verb == CHILD_BACKUP && j.attempt == 2 && j.limits.time_s == 5 &&
+          j.limits.grace_s == 30 && j.limits.memory == 1000 && j.must_confine);
+    child_job_format(&j, &first);
+    CHECK_OK(child_job_parse(buf_slice(&first), &again, e));
+    child_job_format(&again, &second);
+    ck_assert_str_eq(buf_string(&first), buf_string(&second));
+}
+END
+
+TEST(a_job_that_makes_no_sense_is_refused)
+{
+    CHECK(job_code(HEAD "\"verb\":\"prune\"}") == ERR_NONE);
+    CHECK(job_code(HEAD "\"verb\":\"serve\"}") == ERR_USAGE);
+    CHECK(job_code(HEAD "\"verb\":\"prune\",\"more\":1}") == ERR_CORRUPT);
+    CHECK(job_code(HEAD "\"verb\":\"prune\",\"arguments\":[]}") == ERR_USAGE);
+    CHECK(job_code(HEAD "\"verb\":\"prune\",\"limits\":{\"time_s\":-1}}") == ERR_USAGE);
+    CHECK(job_code(HEAD "\"verb\":\"prune\",\"limits\":{\"time_s\":1e300}}") == ERR_CORRUPT);
+    CHECK(job_code("{\"format\":2,\"id\":\"a\",\"verb\":\"prune\",\"config\":\"/c\"}") ==
+          ERR_CORRUPT);
+    CHECK(job_code("{\"format\":1,\"id\":\"../a\",\"verb\":\"prune\",\"config\":\"/c\"}") ==
+          ERR_USAGE);
+    CHECK(job_code("{\"format\":1,\"id\":\"a\",\"verb\":\"prune\",\"config\":\"c\"}") == ERR_USAGE);
+    CHECK(job_code("nothing") == ERR_CORRUPT);
+}
+END
+
+/* A configuration of everything, in a world of acts. */
+struct world {
+    struct acts acts;
+    struct config *config;
+    char *path;
+};
+
+static void world_init(struct world *w, const char *sources)
+{
+    AUTO(buf) struct buf text = {0};
+
+    acts_init(&w->acts);
+    w->path = mem_string(acts_path(&w->acts, "holdfast.yaml"));
+    buf_printf(&text,
+               "state: %s/state\n"
+               "repositories:\n"
+               "  main: {url: %s/inside, key_file: %s/readable/kept}\n"
+               "  vault: {url: \"s3:https://s3.example.org/b\", password_command: [echo, \"it's\"],"
+               " options: {s3.region: x}}\n"
+               "sets:\n"
+               "  shop:\n"
+               "    sources: [%s]\n"
+               "    repositories: [main]\n",
+               w->acts.scratch.path, w->acts.scratch.path, w->acts.scratch.path, sources);
+    file_put_text(w->path, buf_string(&text));
+    CHECK(chmod(w->path, 0600) == 0);
+    CHECK_OK(config_load(w->path, &w->config, e));
+}
+
+static void world_auto(struct world *w)
+{
+    config_free(w->config);
+    mem_free(w->path);
+    acts_auto(&w->acts);
+}
+
+static bool plan(struct world *w, enum child_verb verb, const char *set, const char *arguments,
+                 struct child_plan *out, struct err *e)
+{
+    AUTO(child_job) struct child_job j = {.id = "a", .attempt = 1, .verb = verb};
+
+    j.config = mem_string(w->path);
+    j.set = set == NULL ? NULL : mem_string(set);
+    j.arguments = json_loads(arguments, 0, NULL);
+    CHECK(j.arguments != NULL);
+    return child_plan_make(&j, w->config, out, e);
+}
+
+static void join(char **argv, struct buf *out)
+{
+    for (; *argv != NULL; argv++)
+        buf_printf(out, "%s|", *argv);
+}
+
+static bool ends_with(struct buf *text, const char *end)
+{
+    const size_t size = strlen(end);
+
+    return text->size >= size && memcmp(text->data + text->size - size, end, size) == 0;
+}
+
+#define FILES_SOURCE "{files: {paths: [/srv/shop]}}"
+
+TEST(no_value_of_a_job_can_be_an_option)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_RESTORE, "shop",
+                  "{\"snapshot\":\"--repo=/evil\",\"include\":[\"--verify\",\"-x\"],"
+                  "\"target\":\"--delete\"}",
+                  &p, e));
+    join(p.argv, &all);
+    CHECK(ends_with(&all, "|--include=--verify|--include=-x|--target=--delete|--|--repo=/evil|"));
+    CHECK(strncmp(p.argv[1], "--sandbox=", 10) == 0);
+    for (char **one = p.argv + 2; strcmp(*one, "--") != 0; one++)
+        CHECK(strncmp(*one, "--sandbox", 9) != 0);
+}
+END
+
+TEST(a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, FILES_SOURCE);
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        AUTO(child_job) struct child_job j = {.id = "j-17", .attempt = attempt};
+        AUTO(child_plan) struct child_plan p = {0};
+        AUTO(buf) struct buf all = {0};
+
+        j.config = mem_string(w.path);
+        j.set = mem_string("shop");
+        CHECK_OK(child_plan_make(&j, w.config, &p, e));
+        join(p.argv, &all);
+        CHECK(strstr(buf_string(&all), "|--job=j-17|") != NULL);
+        CHECK((strstr(buf_string(&all), "|--again|") != NULL) == (attempt == 2));
+    }
+}
+END
+
+TEST(fields_that_are_unknown_or_of_another_type_are_refused)
+{
+    static const char *const bad[] = {
+        "{\"exclude\":[\"x\"]}",     "{\"tags\":\"x\"}",          "{\"tags\":[1]}",
+        "{\"force\":\"yes\"}",       "{\"tags\":[\"a\\nb\"]}",    "{\"tags\":[\"\"]}",
+        "{\"repository\":\"none\"}", "{\"password\":\"secret\"}", "{\"-c\":true}",
+    };
+    AUTO(world) struct world w;
+
+    world_init(&w, FILES_SOURCE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        AUTO(child_plan) struct child_plan p = {0};
+
+        CHECK_ERR(plan(&w, CHILD_BACKUP, "shop", bad[i], &p, e), ERR_USAGE);
+    }
+    AUTO(child_plan) struct child_plan p = {0};
+
+    CHECK_ERR(plan(&w, CHILD_BACKUP, NULL, "{}", &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_BACKUP, "absent", "{}", &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_PRUNE, NULL, "{}", &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_RESTORE, "shop", "{}", &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_RESTORE, "shop",
+                   "{\"snapshot\":\"latest\",\"dsn\":\"host=a password=b\"}", &p, e),
+              ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_RESTORE, "shop",
+                   "{\"snapshot\":\"latest\",\"dsn\":\"postgresql://u:secret@h/d\"}", &p, e),
+              ERR_USAGE);
+}
+END
+
+TEST(a_repository_is_named_with_its_secret_and_options)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_PRUNE, NULL, "{\"repository\":\"vault\"}", &p, e));
+    join(p.argv, &all);
+    CHECK(ends_with(&all, "|--repo=s3:https://s3.example.org/b|--password-command='echo' "
+                          "'it'\\''s'|--option=s3.region=x|--|"));
+}
+END
+
+TEST(the_environment_of_a_job_is_the_listed_names)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, "{command: {name: c, argv: [/bin/true], environment: [WANTED]}}");
+    CHECK(clearenv() == 0);
+    CHECK(setenv("HOLDFAST_PASSWORD", "canary", 1) == 0);
+    CHECK(setenv("AWS_SECRET_ACCESS_KEY", "canary", 1) == 0);
+    CHECK(setenv("LD_PRELOAD", "canary", 1) == 0);
+    CHECK(setenv("PATH", "canary", 1) == 0);
+    CHECK(setenv("HOME", "/root", 1) == 0);
+    CHECK(setenv("WANTED", "yes", 1) == 0);
+    CHECK_OK(plan(&w, CHILD_BACKUP, "shop", "{}", &p, e));
+    join(p.environment, &all);
+    ck_assert_str_eq(buf_string(&all),
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin|"
+                     "LC_ALL=C.UTF-8|HOLDFAST_PROGRESS_FPS=1|HOME=/root|WANTED=yes|");
+}
+END
+
+/* Sandboxes of verbs */
+
+#define ALWAYS " unix_connect read_readable "
+#define INSIDE " read_inside write_inside make_inside "
+#define CLIENT " tcp_connect tcp_bind udp_socket tcp6_socket netlink_socket "
+#define OWNERS " chmod_outside chown_outside xattr_outside device_inside "
+
+/* The acts that the plan of a verb leaves; scratch folders are elsewhere. */
+static void check_acts(const char *sources, enum child_verb verb, const char *arguments,
+                       const char *wanted)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    const bool has_set = verb != CHILD_PRUNE && verb != CHILD_CHECK && verb != CHILD_UNDO;
+
+    world_init(&w, sources);
+    CHECK(mkdir(acts_path(&w.acts, "tmp"), 0700) == 0);
+    CHECK(setenv("TMPDIR", acts_path(&w.acts, "tmp"), 1) == 0);
+    CHECK(unsetenv("HOME") == 0);
+    CHECK_OK(plan(&w, verb, has_set ? "shop" : NULL, arguments, &p, e));
+    acts_check(&w.acts, &p.profile, wanted);
+}
+
+#define MAIN "{\"repository\":\"main\"}"
+
+TEST(prune_forget_and_copy_reach_their_repository_only)
+{
+    check_acts(FILES_SOURCE, CHILD_PRUNE, MAIN, ALWAYS INSIDE);
+    check_acts(FILES_SOURCE, CHILD_FORGET, "{}", ALWAYS INSIDE);
+    check_acts(FILES_SOURCE, CHILD_COPY, "{}", ALWAYS INSIDE);
+}
+END
+
+TEST(trying_a_set_reaches_what_a_backup_reaches)
+{
+    check_acts(FILES_SOURCE, CHILD_TRY, "{}", ALWAYS INSIDE "list_outside environment_of_peer");
+}
+END
+
+TEST(a_trial_is_a_command_of_two_words_about_one_set)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+    struct err e = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK(plan(&w, CHILD_TRY, "shop", "{}", &p, &e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|config|test|--json|") != NULL);
+    CHECK(ends_with(&all, "|--|shop|"));
+    CHECK(!plan(&w, CHILD_TRY, NULL, "{}", &p, &e));
+    CHECK(!plan(&w, CHILD_TRY, "shop", "{\"document\":\"{}\"}", &p, &e));
+}
+END
+
+TEST(check_writes_nothing_unless_it_repairs)
+{
+    check_acts(FILES_SOURCE, CHILD_CHECK, MAIN, ALWAYS "read_inside");
+    check_acts(FILES_SOURCE, CHILD_CHECK, "{\"repository\":\"main\",\"repair\":true}",
+               ALWAYS INSIDE);
+}
+END
+
+TEST(a_remote_repository_takes_a_network_and_a_command_takes_programs)
+{
+    check_acts(FILES_SOURCE, CHILD_CHECK, "{\"repository\":\"vault\"}",
+               CLIENT "unix_connect exec_shell raw_socket");
+}
+END
+
+TEST(backup_of_files_starts_nothing_and_lists_the_way_to_them)
+{
+    check_acts(FILES_SOURCE, CHILD_BACKUP, "{}", ALWAYS INSIDE "list_outside environment_of_peer");
+}
+END
+
+TEST(backup_of_a_command_reads_everything_and_writes_what_it_did)
+{
+    check_acts("{command: {name: c, argv: [/bin/true]}}", CHILD_BACKUP, "{}",
+               ALWAYS INSIDE CLIENT "list_outside read_outside read_shadow exec_shell raw_socket");
+}
+END
+
+TEST(drill_has_programs_but_no_network)
+{
+    check_acts(FILES_SOURCE, CHILD_DRILL, "{}", ALWAYS INSIDE OWNERS "exec_shell");
+}
+END
+
+TEST(restore_sets_owners_of_what_it_restores)
+{
+    check_acts(FILES_SOURCE, CHILD_RESTORE, "{\"snapshot\":\"latest\",\"in_place\":true}",
+               ALWAYS INSIDE OWNERS "list_outside exec_shell environment_of_peer");
+    check_acts(FILES_SOURCE, CHILD_UNDO, "{}",
+               ALWAYS INSIDE OWNERS "list_outside environment_of_peer");
+}
+END
+
+/* Outcomes */
+
+#define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static enum child_state judge(enum child_verb verb, const char *arguments, const char *ended,
+                              const char *result, bool is_bad)
+{
+    AUTO(child_job) struct child_job j = {.id = "a", .attempt = 1, .verb = verb};
+    AUTO(json) json_t *exit = ended == NULL ? NULL : json_loads(ended, 0, NULL);
+    AUTO(json) json_t *said = result == NULL ? NULL : json_loads(result, 0, NULL);
+    AUTO(child_outcome) struct child_outcome o = {0};
+    struct child_end end = {exit, said, {0}, ""};
+
+    j.arguments = json_loads(arguments, 0, NULL);
+    if (is_bad)
+        end.bad_line.code = ERR_CORRUPT;
+    child_outcome_judge(&j, &end, &o);
+    CHECK((o.state == CHILD_SUCCEEDED) == (o.why.text[0] == '\0'));
+    return o.state;
+}
+
+#define GOOD "{\"message_type\":\"summary\",\"snapshot_id\":\"" ID64 "\"}"
+
+TEST(success_is_status_0_and_the_id_of_a_snapshot)
+{
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}", GOOD, false) == CHILD_SUCCEEDED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}", GOOD, true) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}", NULL, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}", "{\"message_type\":\"summary\"}", false) ==
+          CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}",
+                "{\"message_type\":\"summary\",\"snapshot_id\":\"abc\"}", false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0}",
+                "{\"message_type\":\"summary\",\"error_count\":1,\"snapshot_id\":\"" ID64 "\"}",
+                false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":1}", GOOD, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{\"dry_run\":true}", "{\"status\":0}",
+                "{\"message_type\":\"summary\"}", false) == CHILD_SUCCEEDED);
+    CHECK(judge(CHILD_DRILL, "{}", "{\"status\":0}",
+                "{\"message_type\":\"drill\",\"verdict\":\"failed\",\"snapshot\":\"" ID64 "\"}",
+                false) == CHILD_FAILED);
+    CHECK(judge(CHILD_DRILL, "{}", "{\"status\":0}",
+                "{\"message_type\":\"drill\",\"verdict\":\"proven\",\"snapshot\":\"" ID64 "\"}",
+                false) == CHILD_SUCCEEDED);
+    CHECK(judge(CHILD_RESTORE, "{\"in_place\":true}", "{\"status\":0}", GOOD, false) ==
+          CHILD_FAILED);
+}
+END
+
+TEST(each_status_has_its_state)
+{
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":3}", GOOD, false) == CHILD_INCOMPLETE);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":3}", NULL, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":11}", NULL, false) == CHILD_CONFLICT);
+    CHECK(judge(CHILD_DRILL, "{}", "{\"status\":14}", NULL, false) == CHILD_DRILL_FAILED);
+    CHECK(judge(CHILD_FORGET, "{}", "{\"status\":15}", NULL, false) == CHILD_REFUSED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":130}", NULL, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"signal\":9}", GOOD, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", NULL, GOOD, false) == CHILD_INTERRUPTED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{}", GOOD, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"why\":\"x\"}", GOOD, false) == CHILD_FAILED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"signal\":9,\"reason\":\"stall\"}", NULL, false) ==
+          CHILD_STALLED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":130,\"reason\":\"time\"}", NULL, false) ==
+          CHILD_TIMED_OUT);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":130,\"reason\":\"cancel\"}", NULL, false) ==
+          CHILD_CANCELLED);
+    CHECK(judge(CHILD_BACKUP, "{}", "{\"status\":0,\"reason\":\"cancel\"}", GOOD, false) ==
+          CHILD_SUCCEEDED);
+}
+END
+
+TEST(the_sentence_of_a_failure_is_the_last_exit_error)
+{
+    AUTO(child_job) struct child_job j = {.id = "a", .attempt = 1, .verb = CHILD_BACKUP};
+    AUTO(json) json_t *exit = json_pack("{s:i}", "status", 12);
+    AUTO(child_outcome) struct child_outcome o = {0};
+    const struct child_end end = {
+        exit,
+        NULL,
+        {0},
+        "noise\n{\"message_type\":\"exit_error\",\"message\":\"first\"}\n"
+        "{\"message_type\":\"exit_error\",\"code\":12,\"message\":\"wrong password\","
+        "\"opening\":true}\n"};
+
+    child_outcome_judge(&j, &end, &o);
+    ck_assert_str_eq(o.why.text, "wrong password");
+    CHECK(o.is_opening);
+}
+END
+
+/* Policies */
+
+static int64_t retry_wait(enum child_state state, int status, int attempt, int attempts)
+{
+    const struct runner_retry policy = {attempts, 60, 600};
+    const struct child_outcome o = {.state = state, .status = status};
+    int64_t wait = 0;
+
+    return runner_should_retry(&policy, &o, attempt, 0, &wait) ? wait : -1;
+}
+
+TEST(what_may_pass_is_tried_again_later_and_later)
+{
+    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 1, 5), 60);
+    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 2, 5), 120);
+    ck_assert_int_eq(retry_wait(CHILD_CONFLICT, 11, 4, 9), 480);
+    ck_assert_int_eq(retry_wait(CHILD_CONFLICT, 11, 8, 9), 600);
+    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 5, 5), -1);
+    ck_assert_int_eq(retry_wait(CHILD_FAILED, -1, 1, 2), 60);
+    ck_assert_int_eq(retry_wait(CHILD_FAILED, 12, 1, 5), -1);
+    ck_assert_int_eq(retry_wait(CHILD_SUCCEEDED, 0, 1, 5), -1);
+    ck_assert_int_eq(retry_wait(CHILD_CANCELLED, 130, 1, 5), -1);
+    ck_assert_int_eq(retry_wait(CHILD_INTERRUPTED, -1, 1, 1), 60);
+    ck_assert_int_eq(retry_wait(CHILD_INTERRUPTED, -1, 2, 1), -1);
+}
+END
+
+TEST(a_set_has_one_writer)
+{
+    CHECK(runner_collide(CHILD_BACKUP, "a", CHILD_BACKUP, "a"));
+    CHECK(runner_collide(CHILD_BACKUP, "a", CHILD_DRILL, "a"));
+    CHECK(!runner_collide(CHILD_BACKUP, "a", CHILD_BACKUP, "b"));
+    CHECK(!runner_collide(CHILD_DRILL, "a", CHILD_DRILL, "a"));
+    CHECK(runner_collide(CHILD_UNDO, NULL, CHILD_BACKUP, "a"));
+    CHECK(runner_collide(CHILD_RESTORE, "a", CHILD_UNDO, NULL));
+    CHECK(runner_collide(CHILD_PRUNE, NULL, CHILD_PRUNE, NULL));
+    CHECK(!runner_collide(CHILD_PRUNE, NULL, CHILD_BACKUP, "a"));
+}
+END
+
+TEST(waiting_in_a_loop_is_no_movement)
+{
+    CHECK(!child_watch_has_moved(100, 100, 60000));
+    CHECK(!child_watch_has_moved(100, 150, 60000));
+    CHECK(child_watch_has_moved(100, 170, 60000));
+    CHECK(child_watch_has_moved(100, 50, 60000)); /* a process of it has ended */
+}
+END
+
+#define main acts_tests
+TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
+      unknown_messages_brackets_in_texts_and_arrays_are_passed_on,
+      lines_come_out_of_pieces_of_any_size, a_line_without_end_is_not_kept,
+      a_job_is_read_as_it_was_written, a_job_that_makes_no_sense_is_refused,
+      no_value_of_a_job_can_be_an_option,
+      a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
+      fields_that_are_unknown_or_of_another_type_are_refused,
+      a_repository_is_named_with_its_secret_and_options,
+      the_environment_of_a_job_is_the_listed_names,
+      prune_forget_and_copy_reach_their_repository_only, trying_a_set_reaches_what_a_backup_reaches,
+      a_trial_is_a_command_of_two_words_about_one_set, check_writes_nothing_unless_it_repairs,
+      a_remote_repository_takes_a_network_and_a_command_takes_programs,
+      backup_of_files_starts_nothing_and_lists_the_way_to_them,
+      backup_of_a_command_reads_everything_and_writes_what_it_did,
+      drill_has_programs_but_no_network, restore_sets_owners_of_what_it_restores,
+      success_is_status_0_and_the_id_of_a_snapshot, each_status_has_its_state,
+      the_sentence_of_a_failure_is_the_last_exit_error,
+      what_may_pass_is_tried_again_later_and_later, a_set_has_one_writer,
+      waiting_in_a_loop_is_no_movement)

@@ -1,0 +1,169 @@
+/* What is due by the configuration's schedules comes into the catalog's queue, once. */
+#include "job/timetable.h"
+
+#include <string.h>
+
+#include "catalog_world.h"
+
+#define MONDAY INT64_C(1767571200) /* 2026-01-05 00:00 UTC */
+#define HOUR   INT64_C(3600)
+#define TIMES  "    schedule: {cron: '0 2 * * *', timezone: UTC}\n"
+
+static struct timetable *timetable_of(const struct world *w)
+{
+    const struct timetable_options o = {w->catalog, w->config, w->templates, "here"};
+    struct timetable *t = NULL;
+
+    CHECK_OK(timetable_open(&o, &t, e));
+    return t;
+}
+
+static int64_t look(struct timetable *t, int64_t now_s)
+{
+    int64_t wake_s = 0;
+
+    CHECK_OK(timetable_look(t, now_s, &wake_s, e));
+    CHECK(wake_s > now_s);
+    return wake_s;
+}
+
+static size_t queued(const struct world *w, struct arena *a, struct catalog_job_list *out)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = world_read(w);
+
+    *out = (struct catalog_job_list){0};
+    CHECK_OK(catalog_job_list(t, a, out, e));
+    return out->count;
+}
+
+TEST(schedules_of_sets_of_other_hosts_are_left_to_them)
+{
+    AUTO(world) struct world w;
+    AUTO(timetable) struct timetable *t = NULL;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_list jobs;
+
+    world_init(&w, TIMES "    hosts: [there, elsewhere]\n");
+    t = timetable_of(&w);
+    (void)look(t, MONDAY + HOUR);
+    (void)look(t, MONDAY + 3 * HOUR);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 0);
+}
+END
+
+TEST(a_scheduled_backup_is_queued_once_however_many_services_look)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(arena) struct arena a = {0};
+    AUTO(timetable) struct timetable *one = timetable_of(&w);
+    AUTO(timetable) struct timetable *other = timetable_of(&w);
+    struct catalog_job_list jobs;
+
+    (void)look(one, MONDAY);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 0);
+    for (int i = 0; i < 3; i++) {
+        (void)look(one, MONDAY + 2 * HOUR + i);
+        (void)look(other, MONDAY + 2 * HOUR + i);
+    }
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 1);
+    ck_assert_int_eq((int)jobs.items[0].kind, RUN_BACKUP);
+    ck_assert_str_eq(jobs.items[0].set, "shop");
+    ck_assert_int_eq((int)jobs.items[0].cause, CAUSE_SCHEDULE);
+    ck_assert_uint_eq(world_messages(&w, -1), 0);
+}
+END
+
+TEST(a_look_sleeps_no_longer_than_until_the_next_run)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+
+    (void)look(t, MONDAY);
+    CHECK(look(t, MONDAY + 2 * HOUR - 30) <= MONDAY + 2 * HOUR);
+}
+END
+
+TEST(drills_have_a_schedule_of_their_own)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES "    drill: '0 5 * * *'\n");
+
+    AUTO(arena) struct arena a = {0};
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+    struct catalog_job_list jobs;
+
+    (void)look(t, MONDAY);
+    (void)look(t, MONDAY + 2 * HOUR);
+    (void)look(t, MONDAY + 5 * HOUR);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 2);
+    CHECK(jobs.items[0].kind == RUN_BACKUP && jobs.items[1].kind == RUN_DRILL);
+}
+END
+
+TEST(what_was_missed_is_made_up_for_and_told_once)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(arena) struct arena a = {0};
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+    struct catalog_job_list jobs;
+
+    (void)look(t, MONDAY);
+    (void)look(t, MONDAY + 12 * HOUR);
+    (void)look(t, MONDAY + 12 * HOUR + 60);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 1);
+    ck_assert_int_eq((int)jobs.items[0].cause, CAUSE_CATCH_UP);
+    ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 2); /* one for each channel */
+}
+END
+
+TEST(a_set_without_success_for_too_long_is_told_once)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+
+    (void)look(t, MONDAY);
+    for (int day = 0; day < 3; day++)
+        for (int n = 0; n < 4; n++)
+            (void)look(t, MONDAY + day * 24 * HOUR + 2 * HOUR + n);
+    ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 2);
+}
+END
+
+TEST(a_set_that_is_paused_queues_nothing)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(arena) struct arena a = {0};
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+    struct catalog_job_list jobs;
+    struct catalog_tx *tx = NULL;
+
+    (void)look(t, MONDAY);
+    CHECK_OK(catalog_begin(w.catalog, &tx, e));
+    CHECK_OK(catalog_set_pause(tx, "shop", "moving house", e));
+    CHECK_OK(catalog_commit(&tx, e));
+    (void)look(t, MONDAY + 2 * HOUR);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 0);
+}
+END
+
+TESTS("job timetable", schedules_of_sets_of_other_hosts_are_left_to_them,
+      a_scheduled_backup_is_queued_once_however_many_services_look,
+      a_look_sleeps_no_longer_than_until_the_next_run, drills_have_a_schedule_of_their_own,
+      what_was_missed_is_made_up_for_and_told_once, a_set_without_success_for_too_long_is_told_once,
+      a_set_that_is_paused_queues_nothing)

@@ -1,0 +1,43 @@
+/* Packs that are nowhere but in an index. */
+#ifndef TESTS_REPO_INDEX_ROWS_H
+#define TESTS_REPO_INDEX_ROWS_H
+
+#include "repo/index.h"
+
+#define CHUNK_SIZE 10
+
+/* Ids as even as those of real chunks. */
+static inline struct hash id_of(uint64_t n)
+{
+    struct hash id;
+
+    sha256(SLICE_OF(&n, sizeof(n)), &id);
+    return id;
+}
+
+/* The directory of a pack with chunks first .. first + count - 1, at most 1,000 in a frame. */
+static inline void directory_of(uint64_t first, size_t count, struct buf *out)
+{
+    const size_t frames = (count + 999) / 1000;
+
+    buf_put_u32(out, (uint32_t)frames);
+    buf_put_u32(out, (uint32_t)count);
+    for (size_t i = 0; i < frames; i++) {
+        const uint32_t n = (uint32_t)(count - i * 1000 < 1000 ? count - i * 1000 : 1000);
+
+        buf_put_u32(out, n * CHUNK_SIZE + SEAL_TAG_SIZE);
+        buf_put_u32(out, n * CHUNK_SIZE);
+        buf_put_u8(out, COMPRESSION_NONE);
+        buf_put_u32(out, n);
+    }
+    for (uint64_t n = first; n < first + count; n++) {
+        const struct hash id = id_of(n);
+
+        buf_append(out, id.bytes, HASH_SIZE);
+        buf_put_u8(out, CHUNK_DATA);
+        buf_put_u8(out, 0);
+        buf_put_u32(out, CHUNK_SIZE);
+    }
+}
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * The real identity over a catalog in a folder, and a few routes that show who may what.  Prints
+ * one line of JSON with its port and the password of the first start, and serves until its input
+ * ends. Usage: identity_service FOLDER [secure]
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "server/server.h"
+
+#define USER   PRINCIPAL_BIT(PRINCIPAL_USER)
+#define API    PRINCIPAL_BIT(PRINCIPAL_API_TOKEN)
+#define PUSH   PRINCIPAL_BIT(PRINCIPAL_PUSH_TOKEN)
+#define AGENT  PRINCIPAL_BIT(PRINCIPAL_AGENT)
+#define VIEWER ROLES_FROM(ROLE_VIEWER)
+
+static void get_who(struct request *r)
+{
+    const struct principal *p = request_principal(r);
+
+    reply_json(r, 200,
+               json_pack("{s:s, s:s, s:b}", "id", p->id, "name", p->name, "has_shop",
+                         (int)principal_has_set(p, "shop")));
+}
+
+static const struct route samples[] = {
+    {METHOD_GET, "/t/who", USER | API, VIEWER, "read", .handler = get_who},
+    {METHOD_GET, "/t/manager", USER | API, ROLES_FROM(ROLE_MANAGER), "read", .handler = get_who},
+    {METHOD_GET, "/t/sets/{set}", USER | API, VIEWER, "read", .handler = get_who},
+    {METHOD_GET, "/t/looks", USER | API, VIEWER, "read", ROUTE_CHECKS_SETS, .handler = get_who},
+    {METHOD_POST, "/t/push", PUSH, 0, "push", ROUTE_CHECKS_SETS, .handler = get_who},
+    {METHOD_POST, "/t/agent", AGENT, 0, "agent", ROUTE_CHECKS_SETS, .handler = get_who},
+};
+
+static void must(bool is_done, const struct err *e)
+{
+    if (is_done)
+        return;
+    (void)fprintf(stderr, "%s\n", e->text);
+    exit(EXIT_FAILURE);
+}
+
+static void log_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+/* The whole API, and the samples. */
+static struct route *join(size_t *count)
+{
+    AUTO(mem) struct route *api = api_routes_new(count);
+    const size_t extra = sizeof(samples) / sizeof(samples[0]);
+    struct route *all = mem_array(*count + extra, sizeof(*all));
+
+    memcpy(all, samples, sizeof(samples));
+    memcpy(all + extra, api, *count * sizeof(*all));
+    *count += extra;
+    return all;
+}
+
+/* Stands for the messages of notify/. */
+static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, struct err *e)
+{
+    bool is_new = false;
+
+    (void)arg;
+    return catalog_outbox_add(
+        t, &(struct catalog_message){.channel = "mail", .recipient = channel, .payload = "{}"},
+        &is_new, e);
+}
+
+static void measure(void *arg, struct metrics *m)
+{
+    api_metrics_put(arg, m);
+}
+
+/* The listener for bundles: who may is the server's to say, what becomes of them is not. */
+static void push_bundle(void *arg, const struct request *r, struct service_bundle *out)
+{
+    (void)arg;
+    (void)r;
+    out->status = 200;
+    buf_printf(&out->body, "{}");
+}
+
+static void refuse_bundle(void *arg, unsigned status, struct buf *out)
+{
+    (void)arg;
+    buf_printf(out, "{\"error\": \"%u\"}", status);
+}
+
+static void tell(const struct http_server *server, const struct http_server *bundles,
+                 const struct http_options *o, const char *password)
+{
+    AUTO(json)
+    json_t *told =
+        json_pack("{s:i, s:i, s:i, s:s, s:s?, s:o, s:o, s:i}", "port",
+                  (int)http_server_port(server, 0), "port6", 0, "tls", 0, "fingerprint", "",
+                  "password", password, "routes", route_list(o->routes, o->route_count), "bundles",
+                  route_list(api_bundle_routes, api_bundle_route_count), "bundle_port",
+                  (int)http_server_port(bundles, 0));
+    AUTO(buf) struct buf line = {0};
+
+    json_append(told, &line);
+    (void)printf("%s\n", buf_string(&line));
+    (void)fflush(stdout);
+}
+
+/* "publish TOPIC", until the input ends. */
+static void take_lines(struct events *events)
+{
+    char line[200];
+
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "publish ", 8) != 0)
+            continue;
+        events_publish(events, line + 8, "progress", slice_string("{\"percent\":1}"));
+        (void)printf("{}\n");
+        (void)fflush(stdout);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const hosts[] = {"localhost"};
+    static const char *const proxies[] = {"127.0.0.9"};
+    static const struct http_listen listens[] = {{"127.0.0.1:0", NULL}};
+    AUTO(catalog) struct catalog *catalog = NULL;
+    AUTO(http_server) struct http_server *server = NULL;
+    AUTO(http_server) struct http_server *bundles = NULL;
+    static const char *const repositories[] = {"main", "remote"};
+    static const char *const targets[] = {"/srv/restores"};
+    static const struct service_set sets[] = {{"shop", "0 2 * * *", repositories, 1},
+                                              {"wiki", NULL, repositories, 2}};
+    struct service service = {.host = "test",
+                              .is_secure = argc > 2,
+                              .sets = sets,
+                              .set_count = 2,
+                              .restore_targets = targets,
+                              .restore_target_count = 1,
+                              .queue_test = queue_test,
+                              .push_bundle = push_bundle,
+                              .refuse_bundle = refuse_bundle,
+                              .bundle_set = "shop"};
+    struct api_metrics *figures = api_metrics_new(&service);
+    const struct http_idempotency_ops once = once_ops(&service);
+    struct http_options o = {
+        .listens = listens,
+        .listen_count = 1,
+        .hosts = hosts,
+        .host_count = 1,
+        .proxies = proxies,
+        .proxy_count = 1,
+        .app = &service,
+        .identify = identity_find,
+        .still = identity_still,
+        .identify_arg = &service,
+        .idempotency = &once,
+        .log = log_line,
+        .address_minute = 1000000,
+        .principal_minute = 1000000,
+    };
+    char password[IDENTITY_PASSWORD_SIZE];
+    bool is_made = false;
+    struct err e = {0};
+    AUTO(mem) struct route *routes = join(&o.route_count);
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    must(argc > 1, &(struct err){.text = "the folder is missing"});
+    o.routes = routes;
+    o.measure = measure;
+    o.hook_arg = figures;
+    must(catalog_open(&(struct catalog_options){.state = argv[1]}, &catalog, &e), &e);
+    service.catalog = catalog;
+    must(identity_first_password(catalog, &is_made, password, &e), &e);
+    must(http_server_start(&o, &server, &e), &e);
+    service.events = http_server_events(server);
+
+    struct http_options b = o;
+
+    b.routes = api_bundle_routes;
+    b.route_count = api_bundle_route_count;
+    must(http_server_start(&b, &bundles, &e), &e);
+    tell(server, bundles, &o, is_made ? password : NULL);
+    take_lines(service.events);
+    http_server_stop(bundles, 0);
+    http_server_stop(server, 0);
+    bundles = NULL;
+    server = NULL;
+    api_metrics_free(figures);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,113 @@
+"""The POS service's API under test, its worker, and clients as its document shows them."""
+
+import http.client
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+
+SERVICE = os.environ["POS_SERVICE"]  # the program that meson builds beside these tests
+
+# The numbers of the enums of principal.h.
+KINDS = {"user": 1, "api": 2, "push": 3, "agent": 4}
+ROLES = {"none": 0, "viewer": 1, "manager": 2, "admin": 3, "super_admin": 4}
+
+DAILY = {
+    "id": "daily-db-backup", "name": "Daily Database Backup", "type": "database",
+    "schedule": "0 2 * * *", "retention": {"daily": 7, "weekly": 4, "monthly": 6},
+    "compression": "gzip", "encryption": True,
+    "destinations": [{"type": "s3", "config": {"bucket": "vevurn-backups", "region": "us-east-1",
+                                               "folder": "database"}}],
+    "notifications": {"onSuccess": ["admin@vevurn.com"],
+                      "onFailure": ["admin@vevurn.com", "tech@vevurn.com"]},
+    "enabled": True}
+
+
+def config(**changes):
+    return {**DAILY, **changes}
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Pos:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="pos-")
+        self.lock = threading.Lock()
+        self.done = []       # jobs that the worker ended
+        self.outcomes = {}   # kind -> (state, snapshot, verdict); none: the job stays where it is
+        self.stopping = False
+        self.start()
+        self.worker = threading.Thread(target=self.work)
+        self.worker.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [SERVICE, self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=None if os.environ.get("POS_STDERR") else subprocess.DEVNULL)
+        told = json.loads(self.process.stdout.readline())
+        self.port, self.routes = told["port"], told["routes"]
+
+    def stop(self):
+        self.stopping = True
+        self.worker.join()
+        self.process.stdin.write("stop\n")
+        self.process.stdin.close()
+        status = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        shutil.rmtree(self.folder)
+        assert status == 0, status
+
+    def command(self, line):
+        with self.lock:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+
+    def work(self):
+        """Does what waits, as far as the test said what comes of it."""
+        while not self.stopping:
+            job = self.command("claim") if self.outcomes else {}
+            if not job:
+                time.sleep(0.01)
+                continue
+            state, snapshot, verdict = self.outcomes.get(job["kind"], ("failed", "-", "-"))
+            self.command(f"finish {job['id']} {job['fence']} {state} {snapshot} {verdict}")
+            self.done.append(job)
+
+    def sql(self, text, *values):
+        """Past the service, as nobody should."""
+        with sqlite3.connect(self.folder + "/catalog.db", timeout=20) as db:
+            rows = db.execute(text, values).fetchall()
+        db.close()
+        return rows
+
+    def ask(self, method, path, body=None, role="admin", kind="user", headers=None, scopes="*",
+            how="Test"):
+        """body: what becomes JSON; bytes go as they are.  role None: nobody in particular."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        all_headers = {}
+        if role is not None:
+            all_headers["Authorization"] = f"{how} {KINDS[kind]} {ROLES[role]} {scopes}"
+            all_headers["X-HF-CSRF"] = "csrf-of-the-session"
+        if body is not None:
+            all_headers["Content-Type"] = "application/json"
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        all_headers.update(headers or {})
+        c.request(method, "/api/backup" + path, body,
+                  {k: v for k, v in all_headers.items() if v is not None})
+        answer = Answer(c.getresponse())
+        c.close()
+        return answer
+
+    def audit(self):
+        return self.sql("SELECT actor, action, object, outcome FROM audit ORDER BY seq")
