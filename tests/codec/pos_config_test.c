@@ -174,6 +174,8 @@ END
 
 TEST(fault_is_named_with_its_path)
 {
+#define LABEL_16 "abcdefghijklmnop"
+#define LABEL_64 LABEL_16 LABEL_16 LABEL_16 LABEL_16
     CHECK_ROWS(
         {"id", "\"../x\"", "id: must be letters"}, {"id", "\"-x\"", "id: must be letters"},
         {"id", "\"a b\"", "id: must be letters"}, {"id", "[1]", "id: must be a text, not a list"},
@@ -201,6 +203,8 @@ TEST(fault_is_named_with_its_path)
         {"notifications", "[]", "notifications: must be an object, not a list"},
         {"notifications", "{\"onError\": []}", "notifications.onError: unknown field"},
         {"notifications", "{\"onSuccess\": \"a@b\"}", "notifications.onSuccess: must be a list"},
+        {"notifications", "{\"onSuccess\": [\"a@" LABEL_64 ".org\"]}",
+         "notifications.onSuccess[0]: must be an address"},
         {"notifications", "{\"onFailure\": [\"a@b\", \"a@b\\r\\nBcc: c@d\"]}",
          "notifications.onFailure[1]: must be an address"},
         {"notifications", "{\"onFailure\": [\"a@b?cc=d\"]}", "notifications.onFailure[0]: must be"},

@@ -84,8 +84,29 @@ for database in log.db log.db journal.db journal.db; do
     "$PYTHON" writer.py "$database" 2>writer.log &
     writers="$writers $!"
 done
+
+# count NAME: how many transfers the live database has seen.
+count() {
+    case $1 in
+    postgres) psql -c 'select count(*) from moved' ;;
+    *) "$PYTHON" account.py "$1" | cut -d' ' -f4 ;;
+    esac
+}
+# Until each of them has seen another one: no copy is taken of what the copy before it has.
+await_writers() {
+    for name in postgres log.db journal.db; do
+        before=$(count "$name")
+        tries=0
+        until [ "$(count "$name")" -gt "$before" ]; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 600 ] || fail "nobody writes to $name: $(tail -1 writer.log) $(tail -1 bench.log)"
+            sleep 0.1
+        done
+    done
+}
 round=0
 while [ "$round" -lt "$ROUNDS" ]; do
+    await_writers
     status 0 "$HOLDFAST" backup --set bank
     round=$((round + 1))
 done
