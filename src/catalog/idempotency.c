@@ -69,7 +69,8 @@ bool catalog_request_end(struct catalog_tx *t, const struct catalog_request *r, 
 {
     return db_change(t->db, "request under way",
                      "UPDATE idempotency SET status = $3, answer = $4"
-                     " WHERE principal = $1 AND name = $2 AND status IS NULL AND request = $5",
+                     " WHERE principal = $1 AND name = $2 AND request = $5"
+                     " AND (status IS NULL OR (status = 202 AND $3 = 200))",
                      DB_VALUES(db_text(r->principal), db_text(r->name), db_number(status),
                                db_text(text), db_text(r->hash)),
                      e);
@@ -80,6 +81,13 @@ bool catalog_request_forget(struct catalog_tx *t, const struct catalog_request *
     return db_run(t->db,
                   "DELETE FROM idempotency WHERE principal = $1 AND name = $2 AND status IS NULL"
                   " AND request = $3",
+                  DB_VALUES(db_text(r->principal), db_text(r->name), db_text(r->hash)), NULL, e);
+}
+
+bool catalog_request_drop(struct catalog_tx *t, const struct catalog_request *r, struct err *e)
+{
+    return db_run(t->db,
+                  "DELETE FROM idempotency WHERE principal = $1 AND name = $2 AND request = $3",
                   DB_VALUES(db_text(r->principal), db_text(r->name), db_text(r->hash)), NULL, e);
 }
 

@@ -30,12 +30,16 @@ struct catalog_answer {
 };
 MUST_CHECK bool catalog_request_begin(struct catalog *c, const struct catalog_request *r,
                                       struct arena *a, struct catalog_answer *out, struct err *e);
-/* ERR_NOT_FOUND when it was not begun. */
+/* Keep the answer.  One that work goes on (202) gives way to one that it has ended well (200); else
+ * what is kept stays.  ERR_NOT_FOUND when nothing was kept. */
 MUST_CHECK bool catalog_request_end(struct catalog_tx *t, const struct catalog_request *r,
                                     int64_t status, const char *text, struct err *e);
-/* It failed and may be repeated. */
+/* It failed and may be repeated, unless it has an answer already. */
 MUST_CHECK bool catalog_request_forget(struct catalog_tx *t, const struct catalog_request *r,
                                        struct err *e);
+/* Nothing came of it and it may be repeated, whatever its answer. */
+MUST_CHECK bool catalog_request_drop(struct catalog_tx *t, const struct catalog_request *r,
+                                     struct err *e);
 /* Remove answers that are old. */
 MUST_CHECK bool catalog_request_clean(struct catalog_tx *t, int64_t *removed, struct err *e);
 

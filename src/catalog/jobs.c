@@ -23,19 +23,6 @@
 
 /* Adding */
 
-/* A job that a request to be repeated means no longer gives its dedup up. */
-static bool forget_known(struct catalog_tx *t, const struct catalog_job_request *q, struct err *e)
-{
-    return q->dedup_s == 0 ||
-           db_run(
-               t->db,
-               "UPDATE jobs SET dedup = NULL WHERE dedup = $1 AND (created_ns < $2"
-               " OR (state = 'done' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = jobs.run_id"
-               "  AND r.state IN ('success', 'incomplete', 'degraded'))))",
-               DB_VALUES(db_text(q->dedup), db_number(t->db->now_ns - q->dedup_s * NS_PER_S)), NULL,
-               e);
-}
-
 /* Whether there is a job with this dedup; out then names it. */
 static bool find_known(struct catalog_tx *t, const struct catalog_job_request *q,
                        struct catalog_job_ids *out, bool *found, struct err *e)
@@ -45,8 +32,8 @@ static bool find_known(struct catalog_tx *t, const struct catalog_job_request *q
     *found = false;
     if (q->dedup == NULL)
         return true;
-    if (!forget_known(t, q, e) || !db_run(t->db, "SELECT id, run_id FROM jobs WHERE dedup = $1",
-                                          DB_VALUES(db_text(q->dedup)), &r, e))
+    if (!db_run(t->db, "SELECT id, run_id FROM jobs WHERE dedup = $1", DB_VALUES(db_text(q->dedup)),
+                &r, e))
         return false;
     *found = r.rows == 1;
     if (*found) {

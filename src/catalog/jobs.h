@@ -32,9 +32,6 @@ struct catalog_job_request {
     /* A text that only one job ever has, "CONFIG@INSTANT" of a schedule; NULL: none.  It is
      * remembered as long as the job (catalog_job_forget). */
     const char *dedup;
-    /* 0: as said.  Else dedup is that of a request somebody may repeat: for so many seconds, and
-     * not once the job has failed. */
-    int64_t dedup_s;
     int attempts_max;   /* 1: no second one after a failure; 0 counts as 1 */
     int64_t backoff_ms; /* before the second attempt; doubles with each, 1 hour at most */
 };

@@ -186,15 +186,19 @@ static bool check_csrf(struct request *r)
     return true;
 }
 
-/* RFC-like: 1 to 128 printable characters. */
+/* 1 to 128 printable characters of ASCII. */
 static bool check_key(struct request *r)
 {
     const char *key = request_header(r, "Idempotency-Key");
+    size_t size = 0;
 
     if (key == NULL || (r->match.route->flags & ROUTE_IDEMPOTENT) == 0)
         return true;
-    if (key[0] == '\0' || strlen(key) > 128)
-        return refuse(r, 400, "bad_idempotency_key", "Idempotency-Key: must have 1 to 128 bytes");
+    while (key[size] >= ' ' && key[size] <= '~')
+        size++;
+    if (size == 0 || size > 128 || key[size] != '\0')
+        return refuse(r, 400, "bad_idempotency_key",
+                      "Idempotency-Key: must have 1 to 128 printable characters of ASCII");
     r->idempotency_key = key;
     return true;
 }
@@ -246,8 +250,8 @@ bool admit_principal(struct request *r)
             return check_own_rate(r, r->address_text) && check_key(r);
         if (e.code == ERR_DENIED)
             return refuse(r, 401, "unauthenticated", "these credentials are not valid");
+        e.code = ERR_TRANSIENT; /* it cannot be known at present, for whatever reason */
         reply_err(r, &e);
-        r->reply.status = 503;
         return false;
     }
 

@@ -70,15 +70,32 @@ static void get_config(struct request *r)
 
 /* Changing */
 
-struct change {
-    struct request *r;
-    const struct pos_config *config; /* NULL: it is deleted */
-    int64_t wanted;                  /* version that was read; CATALOG_VERSION_NONE: none */
-    int64_t version;                 /* that it has then */
-};
+bool api_config_write(struct catalog_tx *t, struct api_config_change *g, struct err *e)
+{
+    const struct pos_config *c = g->config;
+    json_t *details = NULL;
+
+    if (c == NULL) {
+        if (!catalog_config_delete(t, g->id, g->wanted, e))
+            return false;
+    } else {
+        const struct catalog_config row = {
+            .id = c->id, .name = c->name, .document = c->text, .is_enabled = c->enabled};
+
+        if (!catalog_config_put(t, &row, g->wanted, request_principal(g->r)->name, &g->version, e))
+            return false;
+        details = json_pack("{s:I}", "version", (json_int_t)g->version);
+    }
+    return auth_audit(t, g->r,
+                      &(struct auth_record){.action = c == NULL ? "config.delete" : "config.save",
+                                            .object = g->id,
+                                            .outcome = "done",
+                                            .details = details},
+                      e);
+}
 
 /* What the request says about the present one.  False after answering. */
-static bool read_present(struct change *g)
+static bool read_present(struct api_config_change *g)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     AUTO(arena) struct arena a = {0};
@@ -92,7 +109,7 @@ static bool read_present(struct change *g)
         reply_err(g->r, &e);
         return false;
     }
-    is_there = catalog_config_get(t, request_parameter(g->r, "set"), &a, &c, &e);
+    is_there = catalog_config_get(t, g->id, &a, &c, &e);
     if (!is_there && (e.code != ERR_NOT_FOUND || g->config == NULL)) {
         reply_err(g->r, &e);
         return false;
@@ -109,30 +126,11 @@ static bool read_present(struct change *g)
 
 static bool write_change(struct catalog_tx *t, void *arg, struct err *e)
 {
-    struct change *g = arg;
-    const struct pos_config *c = g->config;
-    const char *id = request_parameter(g->r, "set");
-    bool done;
-
-    if (c == NULL)
-        done = catalog_config_delete(t, id, g->wanted, e);
-    else
-        done = catalog_config_put(
-            t,
-            &(struct catalog_config){
-                .id = id, .name = c->name, .document = c->text, .is_enabled = c->enabled},
-            g->wanted, request_principal(g->r)->name, &g->version, e);
-    return done && auth_audit(t, g->r,
-                              &(struct auth_record){
-                                  .action = c == NULL ? "config.delete" : "config.save",
-                                  .object = id,
-                                  .outcome = "done",
-                                  .details = json_pack("{s:I}", "version", (json_int_t)g->version)},
-                              e);
+    return api_config_write(t, arg, e);
 }
 
 /* Whether it was made; else there is an answer. */
-static bool make_change(struct change *g)
+static bool make_change(struct api_config_change *g)
 {
     struct err e = {0};
 
@@ -151,7 +149,7 @@ static void put_config(struct request *r)
 {
     const struct service *s = auth_service(r);
     AUTO(pos_config) struct pos_config *c = NULL;
-    struct change g = {.r = r};
+    struct api_config_change g = {.r = r, .id = request_parameter(r, "set")};
     char etag[ETAG_SIZE];
     struct err e = {0};
 
@@ -163,7 +161,7 @@ static void put_config(struct request *r)
             reply_err(r, &e);
         return;
     }
-    if (strcmp(c->id, request_parameter(r, "set")) != 0) {
+    if (strcmp(c->id, g.id) != 0) {
         reply_problem(r, 400, "invalid_field", "id: must be the one of the address");
         return;
     }
@@ -178,7 +176,7 @@ static void put_config(struct request *r)
 
 static void delete_config(struct request *r)
 {
-    struct change g = {.r = r};
+    struct api_config_change g = {.r = r, .id = request_parameter(r, "set")};
 
     if (make_change(&g))
         reply_empty(r, 204);

@@ -45,6 +45,18 @@ json_t *api_document(const char *text);
 /* A run as clients see it; with what it told last and in full when is_whole. */
 json_t *api_run_json(const struct catalog_run *run, bool is_whole);
 
+/* A configuration that is saved or deleted. */
+struct pos_config;
+struct api_config_change {
+    struct request *r; /* who asks for it */
+    const char *id;
+    const struct pos_config *config; /* of this id; NULL: it is deleted */
+    int64_t wanted;                  /* version that it replaces, or CATALOG_VERSION_... */
+    int64_t version;                 /* answer: of what was saved */
+};
+/* Do it and record it.  Fails as catalog_config_put() and catalog_config_delete() do. */
+MUST_CHECK bool api_config_write(struct catalog_tx *t, struct api_config_change *g, struct err *e);
+
 /* Whether somebody may give orders for a set of this name: one of the configuration file, or a
  * configuration of the API. */
 MUST_CHECK bool api_set_is_known(const struct service *s, struct catalog_tx *t, const char *name,

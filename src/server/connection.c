@@ -263,6 +263,7 @@ void connection_end(void *cls, struct MHD_Connection *c, void **request,
                     enum MHD_RequestTerminationCode why)
 {
     struct request *r = *request;
+    bool is_sent;
 
     (void)cls;
     (void)c;
@@ -270,17 +271,19 @@ void connection_end(void *cls, struct MHD_Connection *c, void **request,
     if (r == NULL)
         return;
     *request = NULL;
+    /* First, for a worker that is still at it looks at this when it is done. */
+    pthread_mutex_lock(&r->lock);
+    is_sent = r->stage == STAGE_SENDING;
+    r->is_gone = true;
+    (void)pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
     request_leave(r);
-    if (r->stage == STAGE_SENDING && r->reply.kind != REPLY_EVENTS)
+    if (is_sent && r->reply.kind != REPLY_EVENTS)
         metric_observe(&r->server->durations, clock_monotonic_ns() - r->begun_ns);
-    if (r->stage == STAGE_SENDING && r->server->options.access != NULL && r->match.route != NULL)
+    if (is_sent && r->server->options.access != NULL && r->match.route != NULL)
         r->server->options.access(r->server->options.hook_arg, r, r->reply.status,
                                   clock_monotonic_ns() - r->begun_ns);
     if (r->peer != NULL)
         peer_set_state(r->server, r->peer, PEER_IDLE);
-    pthread_mutex_lock(&r->lock);
-    r->is_gone = true;
-    (void)pthread_cond_broadcast(&r->changed);
-    pthread_mutex_unlock(&r->lock);
     request_drop(r);
 }

@@ -38,7 +38,6 @@ struct events {
     uint64_t oldest, next;              /* ids kept: [oldest, next) */
     size_t bytes;
     struct events_listener *listeners;
-    size_t count;
     bool is_closed;
 };
 
@@ -132,12 +131,12 @@ void events_publish(struct events *h, const char *topic, const char *name, struc
 }
 
 struct events_listener *events_listen(struct events *h, const char *topic, uint64_t after,
-                                      size_t max, const struct events_ear *ear)
+                                      const struct events_ear *ear)
 {
     struct events_listener *l = NULL;
 
     pthread_mutex_lock(&h->lock);
-    if (!h->is_closed && h->count < max) {
+    if (!h->is_closed) {
         l = mem_new(sizeof(*l));
         l->hub = h;
         l->ear = *ear;
@@ -153,7 +152,6 @@ struct events_listener *events_listen(struct events *h, const char *topic, uint6
         if (l->next != NULL)
             l->next->previous = l;
         h->listeners = l;
-        h->count++;
     }
     pthread_mutex_unlock(&h->lock);
     return l;
@@ -173,7 +171,6 @@ void events_leave(struct events_listener *l)
         h->listeners = l->next;
     if (l->next != NULL)
         l->next->previous = l->previous;
-    h->count--;
     pthread_mutex_unlock(&h->lock);
     mem_free(l->topic);
     mem_free(l);
@@ -198,11 +195,10 @@ static struct event *due(struct events_listener *l)
     return NULL;
 }
 
-static size_t take_text(struct events_listener *l, const char *text, uint8_t *to, size_t room)
+static size_t take_text(const char *text, uint8_t *to, size_t room)
 {
     const size_t size = strlen(text);
 
-    (void)l;
     if (size > room)
         return 0;
     memcpy(to, text, size);
@@ -225,7 +221,7 @@ enum events_state events_take(struct events_listener *l, uint8_t *to, size_t roo
 
     pthread_mutex_lock(&l->hub->lock);
     if (l->is_lost) {
-        n = take_text(l, "event: lost\ndata: {}\n\n", to, room);
+        n = take_text("event: lost\ndata: {}\n\n", to, room);
         l->is_lost = false;
     }
     for (struct event *ev; n < room && (ev = due(l)) != NULL;) {
@@ -241,7 +237,7 @@ enum events_state events_take(struct events_listener *l, uint8_t *to, size_t roo
         }
     }
     if (n == 0 && l->is_beating && !l->is_ended)
-        n = take_text(l, ":\n\n", to, room);
+        n = take_text(":\n\n", to, room);
     l->is_beating = false;
     if (n == 0)
         state = nothing(l);
@@ -313,14 +309,4 @@ void events_close(struct events *h)
         wake(l);
     }
     pthread_mutex_unlock(&h->lock);
-}
-
-size_t events_count(struct events *h)
-{
-    pthread_mutex_lock(&h->lock);
-
-    const size_t count = h->count;
-
-    pthread_mutex_unlock(&h->lock);
-    return count;
 }

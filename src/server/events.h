@@ -40,11 +40,10 @@ void events_publish(struct events *h, const char *topic, const char *name, struc
 
 /*
  * Listen from now on, or after an event (0: from now on).  When what followed it is not kept any
- * more, the first event is "lost": the client reads everything anew.  max: listeners there may be,
- * NULL beyond.
+ * more, the first event is "lost": the client reads everything anew.  NULL when the hub is closed.
  */
 struct events_listener *events_listen(struct events *h, const char *topic, uint64_t after,
-                                      size_t max, const struct events_ear *ear);
+                                      const struct events_ear *ear);
 void events_leave(struct events_listener *l); /* accepts NULL */
 
 enum events_state {
@@ -64,7 +63,5 @@ void events_beat(struct events *h, int64_t monotonic_ns);
 
 /* End all listeners, and those to come. */
 void events_close(struct events *h);
-
-size_t events_count(struct events *h);
 
 #endif

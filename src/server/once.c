@@ -88,3 +88,27 @@ bool once_keep(struct catalog_tx *t, const struct request *r, unsigned status,
 
     return catalog_request_end(t, &request, status, buf_string(&text), e);
 }
+
+static bool drop(struct catalog_tx *t, void *arg, struct err *e)
+{
+    const struct catalog_request *request = arg;
+
+    return catalog_request_drop(t, request, e);
+}
+
+void once_forget(const struct request *r)
+{
+    const struct service *s = request_app(r);
+    struct hash digest;
+    const char *key = request_once(r, &digest);
+    char hex[KEY_HEX];
+    struct err e;
+
+    if (key == NULL)
+        return;
+
+    struct catalog_request request = request_of(request_principal(r), key, &digest, hex);
+
+    if (!catalog_write(s->catalog, drop, &request, &e))
+        reply_log(r, &e); /* whoever repeats it is told what was kept */
+}

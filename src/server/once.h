@@ -17,4 +17,7 @@ struct http_idempotency_ops once_ops(struct service *s);
 MUST_CHECK bool once_keep(struct catalog_tx *t, const struct request *r, unsigned status,
                           const json_t *document, struct err *e);
 
+/* Nothing came of a request with a key, or nothing yet: whoever repeats it has it done. */
+void once_forget(const struct request *r);
+
 #endif

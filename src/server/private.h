@@ -138,6 +138,7 @@ struct request {
     uint64_t wakes;      /* calls of request_wake() */
     bool waits_to_begin; /* the next call of libmicrohttpd is the first one again */
     bool is_gone;
+    bool is_counted;    /* in the server's streams */
     bool is_discarding; /* the body no longer matters */
     uint64_t received;  /* bytes of the body */
     uint64_t counted;   /* of them in body_memory */
@@ -179,7 +180,7 @@ void request_drop(struct request *r);
 /* Nobody waits for the answer any more: tell the worker and wake the connection, which ends.
  * Without the lock. */
 void request_abandon(struct request *r);
-/* Let go of the events it listens to.  Without the lock. */
+/* Let go of the events it listens to, and of its place among the streams.  Without the lock. */
 void request_leave(struct request *r);
 /* Resume the connection, or keep it from being suspended for what was seen before.  Without the
  * lock. */

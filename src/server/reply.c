@@ -85,10 +85,19 @@ void reply_problem(struct request *r, unsigned status, const char *code, const c
     r->reply.type = "application/problem+json";
 }
 
-void reply_err(struct request *r, const struct err *e)
+void reply_log(const struct request *r, const struct err *e)
 {
     const struct http_options *o = &r->server->options;
+    AUTO(buf) struct buf line = {0};
 
+    if (o->log == NULL)
+        return;
+    buf_printf(&line, "%s %s: %s", (const char *)r->head.method.data, r->path, e->text);
+    o->log(o->hook_arg, buf_string(&line));
+}
+
+void reply_err(struct request *r, const struct err *e)
+{
     switch (e->code) {
     case ERR_USAGE:
         reply_problem(r, 400, "invalid", e->text);
@@ -114,12 +123,7 @@ void reply_err(struct request *r, const struct err *e)
         reply_problem(r, 500, "internal", "something went wrong here; the log says what");
         break;
     }
-    if (o->log != NULL) {
-        AUTO(buf) struct buf line = {0};
-
-        buf_printf(&line, "%s %s: %s", (const char *)r->head.method.data, r->path, e->text);
-        o->log(o->hook_arg, buf_string(&line));
-    }
+    reply_log(r, e);
 }
 
 void reply_job(struct request *r, const char *id)

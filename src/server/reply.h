@@ -34,6 +34,9 @@ void reply_problem(struct request *r, unsigned status, const char *code, const c
  */
 void reply_err(struct request *r, const struct err *e);
 
+/* Tell the server's log function what became of a call below, for answers of another form. */
+void reply_log(const struct request *r, const struct err *e);
+
 /* 202, Location /api/v1/jobs/ID, and {"job":"ID"}. */
 void reply_job(struct request *r, const char *id);
 

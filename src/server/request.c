@@ -50,15 +50,17 @@ void request_drop(struct request *r)
 void request_leave(struct request *r)
 {
     struct events_listener *l;
+    bool is_counted;
 
     pthread_mutex_lock(&r->lock);
     l = r->reply.listener;
     r->reply.listener = NULL;
+    is_counted = r->is_counted;
+    r->is_counted = false;
     pthread_mutex_unlock(&r->lock);
-    if (l == NULL)
-        return;
     events_leave(l);
-    r->server->streams--;
+    if (is_counted)
+        r->server->streams--;
 }
 
 uint64_t request_wakes(struct request *r)
@@ -105,11 +107,6 @@ void request_abandon(struct request *r)
     (void)pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
     request_wake(r);
-}
-
-enum method request_method(const struct request *r)
-{
-    return r->match.route->method;
 }
 
 const struct route *request_route(const struct request *r)

@@ -12,7 +12,6 @@
 
 struct request;
 
-enum method request_method(const struct request *r);
 const struct route *request_route(const struct request *r);
 const char *request_path(const struct request *r); /* decoded, without the query */
 const struct principal *request_principal(const struct request *r);

@@ -75,6 +75,7 @@ void reply_events(struct request *r, const char *topic)
     const struct events_ear ear = {wake_events, r};
     const char *last = request_header(r, "Last-Event-ID");
     struct http_server *s = r->server;
+    struct events_listener *l = NULL;
     uint64_t after = 0;
     struct err e;
 
@@ -87,13 +88,17 @@ void reply_events(struct request *r, const char *topic)
         return;
     }
     if (++s->streams <= s->options.streams_max)
-        r->reply.listener = events_listen(s->events, topic, after, SIZE_MAX, &ear);
-    if (r->reply.listener == NULL) {
+        l = events_listen(s->events, topic, after, &ear);
+    if (l == NULL) {
         s->streams--;
         reply_header(r, "Retry-After", "30");
         reply_problem(r, 503, "too_many_streams", "too many event streams are open");
         return;
     }
+    pthread_mutex_lock(&r->lock);
+    r->reply.listener = l;
+    r->is_counted = true;
+    pthread_mutex_unlock(&r->lock);
     r->reply.kind = REPLY_EVENTS;
     r->reply.status = 200;
     r->reply.type = "text/event-stream";

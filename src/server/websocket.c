@@ -26,7 +26,6 @@ struct websocket {
     wslay_event_context_ptr frames;
     struct buf early; /* bytes that came behind the handshake */
     size_t early_at;
-    struct principal principal;
     const struct websocket_protocol *protocol;
     void *state;
     struct events_listener *listener;
@@ -47,11 +46,6 @@ struct sockets {
     struct websocket *arrived;
     bool is_closing, is_stopping;
 };
-
-const struct principal *websocket_principal(const struct websocket *w)
-{
-    return &w->principal;
-}
 
 static ssize_t take_bytes_in(wslay_event_context_ptr ctx, uint8_t *to, size_t room, int flags,
                              void *arg)
@@ -253,7 +247,7 @@ static void socket_open(struct websocket *w)
         return;
     }
     if (w->protocol == &websocket_events) {
-        w->listener = events_listen(s->server->events, w->topic, 0, SIZE_MAX, &ear);
+        w->listener = events_listen(s->server->events, w->topic, 0, &ear);
         w->has_events = true;
         if (w->listener == NULL)
             websocket_end(w, WSLAY_CODE_GOING_AWAY);
@@ -384,13 +378,15 @@ void sockets_adopt(void *cls, struct MHD_Connection *c, void *con_cls, const cha
     w->all = s;
     w->handle = handle;
     w->fd = fd;
-    w->principal = r->principal;
     w->protocol = r->reply.protocol;
     w->state = r->reply.protocol_arg;
     if (w->protocol == &websocket_events)
         w->topic = mem_string(w->state);
     buf_append(&w->early, extra, extra_size);
     peer_set_stream(r, PEER_UPGRADED);
+    pthread_mutex_lock(&r->lock);
+    r->is_counted = false; /* it is the socket's from here on */
+    pthread_mutex_unlock(&r->lock);
     pthread_mutex_lock(&s->lock);
     w->next = s->arrived;
     s->arrived = w;
@@ -470,6 +466,7 @@ void reply_websocket(struct request *r, const struct websocket_protocol *protoco
     reply_header(r, "Upgrade", "websocket");
     if (protocol->name != NULL)
         reply_header(r, "Sec-WebSocket-Protocol", protocol->name);
+    r->is_counted = true;
     r->reply.kind = REPLY_SOCKET;
     r->reply.status = 101;
     r->reply.protocol = protocol;

@@ -9,7 +9,6 @@
 #define SERVER_WEBSOCKET_H
 
 #include "base/buf.h"
-#include "server/principal.h"
 
 #define WEBSOCKET_MESSAGE_MAX ((size_t)1 << 20)
 #define WEBSOCKET_QUEUE_MAX   ((size_t)256 << 10)
@@ -31,9 +30,6 @@ struct websocket_protocol {
     /* The socket is closed; w is gone afterwards.  May be NULL. */
     void (*closed)(void *state);
 };
-
-/* Who asked for the socket. */
-const struct principal *websocket_principal(const struct websocket *w);
 
 /* Queue a message, on the thread of the sockets only.  A socket whose queue is full is dropped. */
 void websocket_send(struct websocket *w, bool is_text, struct slice message);

@@ -171,47 +171,6 @@ TEST(an_instant_of_a_schedule_is_one_job_for_ever)
 }
 END
 
-/* A job of a request that may be repeated. */
-static struct catalog_job_ids request_put(const struct world *w)
-{
-    const struct catalog_job_request q = {.kind = RUN_BACKUP,
-                                          .set = "shop",
-                                          .arguments = "{}",
-                                          .cause = CAUSE_API,
-                                          .requested_by = "ann",
-                                          .dedup = "ann/once",
-                                          .dedup_s = 3600};
-    AUTO(catalog_tx) struct catalog_tx *t = tx_write(w);
-    struct catalog_job_ids ids = {0};
-
-    CHECK_OK(catalog_job_enqueue(t, &q, &ids, e));
-    tx_commit(&t);
-    return ids;
-}
-
-TEST(a_request_is_one_job_until_that_fails_or_is_long_ago)
-{
-    AUTO(world) struct world w;
-    AUTO(arena) struct arena a = {0};
-    struct catalog_job j = {0};
-
-    world_init(&w);
-    CHECK(request_put(&w).is_new);
-    CHECK(!request_put(&w).is_new); /* it waits */
-    for (int i = 0; i < 2; i++) {
-        CHECK(claim(&w, LONG_MS, &a, &j));
-        CHECK(!request_put(&w).is_new); /* it runs */
-
-        const struct catalog_job_hold h = hold_of(&j);
-
-        CHECK_OK(finish(&w, &h, i == 0 ? RUN_FAILED : RUN_SUCCESS, false, e));
-        CHECK(request_put(&w).is_new == (i == 0));
-    }
-    world_sql(&w, "UPDATE jobs SET created_ns = created_ns - 3601000000000");
-    CHECK(request_put(&w).is_new);
-}
-END
-
 TEST(a_lease_that_ends_without_a_word_interrupts_the_run_and_the_job_waits_again_once)
 {
     AUTO(world) struct world w;
@@ -631,7 +590,6 @@ TESTS_BETWEEN("jobs", world_begin, world_end,
               a_job_that_is_taken_runs_and_ends_with_what_came_of_it,
               jobs_come_by_priority_and_then_by_age, a_set_has_one_writer_at_a_time,
               an_instant_of_a_schedule_is_one_job_for_ever,
-              a_request_is_one_job_until_that_fails_or_is_long_ago,
               a_lease_that_ends_without_a_word_interrupts_the_run_and_the_job_waits_again_once,
               who_lost_a_job_can_write_nothing_about_it_any_more, a_heartbeat_keeps_a_job,
               a_failure_is_tried_again_after_a_pause_as_often_as_allowed,

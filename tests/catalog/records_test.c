@@ -586,6 +586,55 @@ TEST(a_request_that_is_repeated_gets_the_answer_of_the_first)
 }
 END
 
+/* End a request in a transaction of its own; whether its answer was taken. */
+static bool request_end(const struct world *w, const struct catalog_request *q, int status,
+                        const char *text)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(w);
+    struct err e = {0};
+    const bool is_taken = catalog_request_end(t, q, status, text, &e);
+
+    CHECK(is_taken || e.code == ERR_NOT_FOUND);
+    if (is_taken)
+        tx_commit(&t);
+    return is_taken;
+}
+
+TEST(an_answer_that_work_goes_on_gives_way_to_its_good_end_only)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    const struct catalog_request q = {"ann", "key-1", "POST /x abc"};
+    struct catalog_answer r = {0};
+
+    world_init(&w);
+    CHECK_OK(catalog_request_begin(w.catalog, &q, &a, &r, e));
+    CHECK(request_end(&w, &q, 202, "{\"job\":1}"));
+    CHECK(!request_end(&w, &q, 409, "{}"));
+    CHECK(!request_end(&w, &q, 202, "{\"job\":2}"));
+    {
+        AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+
+        CHECK_OK(catalog_request_forget(t, &q, e));
+        tx_commit(&t);
+    }
+    CHECK_OK(catalog_request_begin(w.catalog, &q, &a, &r, e));
+    ck_assert_str_eq(r.text, "{\"job\":1}");
+    CHECK(request_end(&w, &q, 200, "{\"backup\":1}"));
+    CHECK(!request_end(&w, &q, 200, "{\"backup\":2}"));
+    CHECK_OK(catalog_request_begin(w.catalog, &q, &a, &r, e));
+    ck_assert_int_eq(r.status, 200);
+    ck_assert_str_eq(r.text, "{\"backup\":1}");
+
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+
+    CHECK_OK(catalog_request_drop(t, &q, e));
+    tx_commit(&t);
+    CHECK_OK(catalog_request_begin(w.catalog, &q, &a, &r, e));
+    ck_assert_int_eq(r.state, REQUEST_NEW);
+}
+END
+
 TEST(a_request_whose_server_went_away_may_be_repeated)
 {
     AUTO(world) struct world w;
@@ -725,4 +774,5 @@ TESTS_BETWEEN("records", world_begin, world_end, cleaning_removes_what_is_over_a
               a_message_is_sent_by_one_and_again_when_that_one_is_gone,
               a_message_that_did_not_go_waits_for_its_next_time,
               a_request_that_is_repeated_gets_the_answer_of_the_first,
+              an_answer_that_work_goes_on_gives_way_to_its_good_end_only,
               a_request_whose_server_went_away_may_be_repeated)

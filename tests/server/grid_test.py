@@ -53,9 +53,11 @@ class Grid(rig.Case):
                 self.assertEqual(answer.json()["code"], "step_up_required")
 
     def test_nobody_is_let_in_while_it_cannot_be_known_who_asks(self):
-        answer = self.ask("GET", "/viewer", {"Authorization": "Test away"})
-        self.assertEqual(answer.status, 503)
-        self.assertNotIn(b"catalog", answer.body)
+        for said in ("Test away", "Test broken"):
+            answer = self.ask("GET", "/viewer", {"Authorization": said})
+            self.assertEqual((answer.status, answer.json()["status"]), (503, 503))
+            self.assertIn("retry-after", answer.headers)
+            self.assertNotIn(b"catalog", answer.body)
 
     def test_who_may_not_is_told_before_the_body_is_read(self):
         for said, status in (({}, 401), ({"Authorization": "Test 1 1 -"}, 403), ({"Authorization": "Test 2 3 write"}, 100)):

@@ -216,7 +216,9 @@ class Answers(rig.Case):
         self.assertEqual((first.status, again.status, again.json()), (201, 201, first.json()))
         self.assertEqual(again.headers["idempotent-replayed"], "true")
         self.assertEqual(self.ask_json("POST", "/once", {}, key).status, 422)
-        self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": "x" * 200}).status, 400)
+        for bad in ("x" * 129, "a\tb", "caf\u00e9", ""):
+            self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": bad}).status, 400, bad)
+        self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": "~ " + "x" * 126}).status, 201)
         self.assertNotEqual(self.ask("POST", "/once").json(), first.json())
 
     def test_long_work_answers_with_a_place_to_look(self):

@@ -100,10 +100,27 @@ class Events(rig.Case):
         self.assertEqual((answer.status, answer.json()["code"]), (503, "too_many_streams"))
         [sock.close() for sock in socks + extra]
         # Who hung up is noticed, though nobody reads from him.
+        self.check_no_streams()
+
+    def check_no_streams(self):
         end = time.monotonic() + 15
         while self.metric("holdfast_http_streams") > 0 and time.monotonic() < end:
             time.sleep(0.2)
         self.assertEqual(self.metric("holdfast_http_streams"), 0)
+
+    def test_who_goes_before_the_handshake_is_answered_takes_no_place(self):
+        for target in ("/event-socket?ms=300", "/events?ms=300"):
+            socks = [rig.connect(self.service.port) for _ in range(10)]
+            for sock in socks:
+                sock.sendall(rig.request("GET", target, {
+                    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                    "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode()}))
+            time.sleep(0.1)
+            for sock in socks:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+            time.sleep(0.4)
+            self.check_no_streams()
 
 
 class Socket:

@@ -73,11 +73,10 @@ TEST(a_listener_is_woken_once_and_takes_what_it_missed)
     AUTO(events) struct events *h = events_new();
     int wakes = 0;
     const struct events_ear ear = {count_wakes, &wakes};
-    struct events_listener *l = events_listen(h, "jobs", 0, 1, &ear);
+    struct events_listener *l = events_listen(h, "jobs", 0, &ear);
     uint8_t bytes[64];
     size_t n;
 
-    CHECK(events_listen(h, "", 0, 1, &ear) == NULL);
     CHECK(events_take(l, bytes, sizeof(bytes), &n) == EVENTS_NONE);
     events_publish(h, "jobsx", "n", slice_string("0"));
     CHECK(wakes == 0);
@@ -91,6 +90,7 @@ TEST(a_listener_is_woken_once_and_takes_what_it_missed)
     CHECK(wakes == 2 && events_take(l, bytes, sizeof(bytes), &n) == EVENTS_SOME && n == 3);
     events_close(h);
     CHECK(events_take(l, bytes, sizeof(bytes), &n) == EVENTS_ENDED);
+    CHECK(events_listen(h, "jobs", 0, &ear) == NULL);
     events_leave(l);
 }
 
@@ -99,7 +99,7 @@ TEST(a_listener_that_falls_behind_is_ended_and_told_what_it_lost)
     AUTO(events) struct events *h = events_new();
     int wakes = 0;
     const struct events_ear ear = {count_wakes, &wakes};
-    struct events_listener *l = events_listen(h, "", 0, 8, &ear);
+    struct events_listener *l = events_listen(h, "", 0, &ear);
     AUTO(buf) struct buf json = {0};
     uint8_t bytes[64];
     size_t n;
@@ -108,11 +108,11 @@ TEST(a_listener_that_falls_behind_is_ended_and_told_what_it_lost)
         events_publish(h, "t", "n", slice_string("{}"));
     CHECK(events_take(l, bytes, sizeof(bytes), &n) == EVENTS_ENDED);
     events_leave(l);
-    l = events_listen(h, "", 1, 8, &ear);
+    l = events_listen(h, "", 1, &ear);
     CHECK(events_take(l, bytes, sizeof(bytes), &n) == EVENTS_SOME &&
           memcmp(bytes, "event: lost", 11) == 0);
     events_leave(l);
-    l = events_listen(h, "", EVENTS_PAST_MAX + 1, 8, &ear);
+    l = events_listen(h, "", EVENTS_PAST_MAX + 1, &ear);
     CHECK(events_take_json(l, &json) == EVENTS_SOME);
     CHECK(strcmp(buf_string(&json), "{\"id\":1026,\"topic\":\"t\",\"event\":\"n\",\"data\":{}}") ==
           0);

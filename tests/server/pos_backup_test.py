@@ -96,11 +96,62 @@ class Backups(unittest.TestCase):
         first = self.pos.ask("POST", "/create", {"configId": "shop"}, headers=key)
         again = self.pos.ask("POST", "/create", {"configId": "shop"}, headers=key)
         self.check(again, 200, first.json())
+        self.assertEqual(again.headers["Idempotent-Replayed"], "true")
         other = self.pos.ask("POST", "/create", {"configId": "shop"}, headers={"Idempotency-Key": "evening-8"})
         self.assertNotEqual(other.json()["backup"]["id"], first.json()["backup"]["id"])
         self.assertEqual(self.pos.sql("SELECT count(*) FROM jobs"), [(2,)])
         asked = [entry for entry in self.pos.audit() if entry[1] == "backup"]
         self.assertEqual(len(asked), 2)
+
+    def keyed(self, path, body, key="night-1"):
+        return self.pos.ask("POST", path, body, headers={"Idempotency-Key": key})
+
+    def under_way(self, path, body):
+        """Ask in a thread, until the job is there; gives the thread and where its answer will be."""
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.keyed(path, body)))
+        asking.start()
+        until = time.monotonic() + 20
+        while not self.pos.sql("SELECT 1 FROM jobs WHERE state = 'queued'") and time.monotonic() < until:
+            time.sleep(0.01)
+        return asking, answers
+
+    def test_a_request_that_is_repeated_while_its_job_is_under_way_is_told_of_that_job(self):
+        for path, body, more in (("/create", {"configId": "shop"}, set()),
+                                 ("/restore-point", {"description": "before the update"}, {"restorePointId"})):
+            self.pos.outcomes = {}
+            self.pos.sql("DELETE FROM idempotency")
+            asking, answers = self.under_way(path, body)
+            (job,), = self.pos.sql("SELECT id FROM jobs WHERE state = 'queued'")
+            for _ in range(2):
+                again = self.keyed(path, body)
+                self.assertEqual((again.status, again.json()["job"]), (202, job))
+                self.assertEqual(set(again.json()), {"success", "job"} | more)
+                self.assertEqual(again.headers["Location"], "/api/v1/jobs/" + job)
+                # As if the first had waited for a minute.
+                self.pos.sql("UPDATE idempotency SET created_ns = created_ns - 61000000000")
+            self.pos.outcomes = {"backup": ("success", SNAPSHOT, "-")}
+            asking.join()
+            self.check(self.keyed(path, body), 200, answers[0].json())
+        self.assertEqual(self.pos.sql("SELECT count(*) FROM jobs"), [(2,)])
+        self.assertEqual(self.pos.sql("SELECT count(*) FROM restore_points"), [(1,)])
+
+    def test_a_request_whose_job_failed_may_be_repeated_with_its_key(self):
+        for path, body in (("/create", {"configId": "shop"}), ("/restore-point", {"description": "x"})):
+            self.pos.outcomes = {"backup": ("failed", "-", "-")}
+            self.assertEqual(self.keyed(path, body, path).status, 500)
+            self.pos.outcomes = {"backup": ("success", SNAPSHOT, "-")}
+            self.assertEqual(self.keyed(path, body, path).status, 200)
+        self.assertEqual(len(self.pos.done), 4)
+
+    def test_a_job_that_nobody_finds_again_is_told_to_the_log(self):
+        self.pos.outcomes = {}
+        asking, answers = self.under_way("/create", {"configId": "shop"})
+        self.pos.sql("DELETE FROM runs")
+        asking.join()
+        self.check(answers[0], 500, {"error": "Failed to create backup", "details": "The log says why"})
+        with open(self.pos.folder + "/log") as log:
+            self.assertIn("POST /api/backup/create: ", log.read())
 
     def test_few_requests_wait_and_the_rest_get_the_job(self):
         self.pos.outcomes = {}
@@ -309,6 +360,22 @@ class Backups(unittest.TestCase):
         self.check(answer, 202, {"success": True, "job": answer.json()["job"], "backupId": backup,
                                  "message": "The backup is being verified"})
         self.assertEqual(self.pos.sql("SELECT kind FROM jobs WHERE state = 'queued'"), [("drill",)])
+
+    def test_who_asks_again_after_the_verification_may_use_the_same_key(self):
+        backup = self.create().json()["backup"]["id"]
+        self.pos.outcomes = {}
+        headers = {"Idempotency-Key": "restore-1", **ASYNC}
+        first = self.pos.ask("POST", "/restore/" + backup, headers=headers).json()
+        self.assertEqual(first["message"], "The backup is being verified")
+        self.pos.outcomes = {"drill": ("success", "-", "proven")}
+        while not self.pos.sql("SELECT 1 FROM runs WHERE kind = 'drill' AND verdict = 'proven'"):
+            time.sleep(0.01)
+        self.pos.outcomes = {}
+        again = self.pos.ask("POST", "/restore/" + backup, headers=headers)
+        self.check(again, 202, {"success": True, "job": again.json()["job"]})
+        self.assertEqual(self.pos.sql("SELECT kind FROM jobs WHERE state = 'queued'"), [("restore",)])
+        self.check(self.pos.ask("POST", "/restore/" + backup, headers=headers), 202, again.json())
+        self.assertEqual(self.pos.sql("SELECT count(*) FROM jobs WHERE kind = 'restore'"), [(1,)])
 
     # restore points
 

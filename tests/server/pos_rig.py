@@ -51,9 +51,10 @@ class Pos:
         self.worker.start()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [SERVICE, self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=None if os.environ.get("POS_STDERR") else subprocess.DEVNULL)
+        with open(self.folder + "/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [SERVICE, self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                stderr=None if os.environ.get("POS_STDERR") else log)
         told = json.loads(self.process.stdout.readline())
         self.port, self.routes = told["port"], told["routes"]
 

@@ -207,6 +207,7 @@ int main(int argc, char **argv)
     AUTO(json) json_t *list = route_list(api_pos_routes, api_pos_route_count);
     AUTO(buf) struct buf text = {0};
     struct service s = {.host = "here", .sets = sets, .set_count = 2, .check_config = check_config};
+    const struct http_idempotency_ops once = once_ops(&s);
     const struct http_options o = {.listens = &listen,
                                    .listen_count = 1,
                                    .routes = api_pos_routes,
@@ -215,6 +216,7 @@ int main(int argc, char **argv)
                                    .host_count = 1,
                                    .app = &s,
                                    .identify = identify,
+                                   .idempotency = &once,
                                    .log = log_line,
                                    .address_minute = 10000000,
                                    .principal_minute = 10000000};

@@ -163,9 +163,26 @@ static void get_file(struct request *r)
         reply_file(r, fd, (uint64_t)st.st_size, "application/octet-stream", "exe");
 }
 
+/* As long as the query says in ms, or 100. */
+static bool dawdle(struct request *r)
+{
+    const char *text = request_query(r, "ms");
+    struct err e;
+    uint64_t ms = 0;
+
+    if (!parse_u64(text == NULL ? "100" : text, &ms, &e)) {
+        reply_err(r, &e);
+        return false;
+    }
+    for (uint64_t done = 0; done < ms && !request_is_gone(r); done += 10)
+        (void)poll(NULL, 0, 10);
+    return true;
+}
+
 static void get_events(struct request *r)
 {
-    reply_events(r, request_query(r, "topic") == NULL ? "" : request_query(r, "topic"));
+    if (request_query(r, "ms") == NULL || dawdle(r))
+        reply_events(r, request_query(r, "topic") == NULL ? "" : request_query(r, "topic"));
 }
 
 static void post_publish(struct request *r)
@@ -203,7 +220,8 @@ static void get_event_socket(struct request *r)
 {
     static char all[] = "";
 
-    reply_websocket(r, &websocket_events, all);
+    if (request_query(r, "ms") == NULL || dawdle(r))
+        reply_websocket(r, &websocket_events, all);
 }
 
 static void post_sync(struct request *r)
@@ -219,17 +237,8 @@ static void post_sync(struct request *r)
 
 static void get_slow(struct request *r)
 {
-    const char *text = request_query(r, "ms");
-    struct err e;
-    uint64_t ms = 0;
-
-    if (!parse_u64(text == NULL ? "100" : text, &ms, &e)) {
-        reply_err(r, &e);
-        return;
-    }
-    for (uint64_t done = 0; done < ms && !request_is_gone(r); done += 10)
-        (void)poll(NULL, 0, 10);
-    reply_empty(r, 204);
+    if (dawdle(r))
+        reply_empty(r, 204);
 }
 
 static void get_fault(struct request *r)
@@ -294,7 +303,7 @@ static const struct route routes[] = {
 
 /*
  * "Authorization: Test KIND ROLE SCOPE,SCOPE PROVED": numbers of the enums, and seconds since the
- * proof; "Test expired" and "Test away" as well.
+ * proof; "Test expired", "Test away" and "Test broken" as well.
  */
 static bool identify(void *arg, const struct request *r, struct principal *out, struct err *e)
 {
@@ -306,6 +315,8 @@ static bool identify(void *arg, const struct request *r, struct principal *out, 
         return true;
     if (strcmp(said, "Test away") == 0)
         return err_set(e, ERR_TRANSIENT, "the catalog does not answer");
+    if (strcmp(said, "Test broken") == 0)
+        return err_set(e, ERR_USAGE, "the catalog was asked for nonsense");
     if (strcmp(said, "Test expired") == 0 || strncmp(said, "Test ", 5) != 0 || strlen(said) < 9)
         return err_set(e, ERR_DENIED, "expired");
     out->kind = (enum principal_kind)(said[5] - '0');

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "server/compat/pos_private.h"
+#include "server/once.h"
 
 #define HOUR_NS        (INT64_C(3600) * 1000000000)
 #define POINTS_MAX     6   /* restore points in an hour (security rules, 6.3) */
@@ -19,12 +20,11 @@ static bool is_missing(const json_t *j)
 
 /* A backup of a configuration; with a description it becomes a restore point. */
 struct wish {
+    const struct request *r;
     const struct service *service;
     const char *config;      /* id; NULL: the first that is enabled and has everything */
     const char *description; /* or NULL */
     const char *name;        /* what to call the backup: a tag of its snapshot; or NULL */
-    const char *key;         /* of a request that may be repeated; or NULL */
-    char actor[POS_ACTOR_MAX];
 
     /* Answers. */
     bool is_unknown, is_too_often;
@@ -60,11 +60,16 @@ static bool check_points(struct catalog_tx *t, struct wish *w, struct err *e)
     return !w->is_too_often || err_set(e, ERR_DENIED, "too many restore points within an hour");
 }
 
+static json_t *point_json(const struct wish *w)
+{
+    return json_pack("{s:s}", "restorePointId", w->point);
+}
+
 static bool add_point(struct catalog_tx *t, struct wish *w, struct err *e)
 {
     const struct catalog_restore_point p = {.run = w->ids.run,
                                             .description = w->description,
-                                            .created_by = w->actor,
+                                            .created_by = request_principal(w->r)->name,
                                             .expires_ns = catalog_tx_now(t) + POINT_NS};
 
     return catalog_restore_point_add(t, &p, w->point, e);
@@ -95,6 +100,15 @@ static const char *arguments_of(struct catalog_tx *t, const struct wish *w, stru
     return arena_string(a, buf_slice(&text));
 }
 
+/* Whoever repeats the request from here on is told of the same job. */
+static bool keep_answer(struct catalog_tx *t, const struct wish *w, struct err *e)
+{
+    AUTO(json) json_t *point = w->point[0] == '\0' ? NULL : point_json(w);
+    AUTO(json) json_t *answer = pos_reply_job(w->ids.job, point);
+
+    return once_keep(t, w->r, 202, answer, e);
+}
+
 static bool queue_wish(struct catalog_tx *t, void *arg, struct err *e)
 {
     struct wish *w = arg;
@@ -112,17 +126,17 @@ static bool queue_wish(struct catalog_tx *t, void *arg, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "no such configuration");
     w->type = pos_record_type(c->document);
 
-    const struct pos_order o = {.kind = RUN_BACKUP,
+    const struct pos_order o = {.r = w->r,
+                                .kind = RUN_BACKUP,
                                 .set = c->id,
                                 .config = c->id,
                                 .variant = w->type,
                                 .arguments = arguments_of(t, w, &a),
-                                .actor = w->actor,
                                 .action = w->description != NULL ? "restore-point" : "backup",
-                                .object = c->id,
-                                .key = w->key};
+                                .object = c->id};
 
-    return pos_order_queue(t, &o, &w->ids, e) && (w->description == NULL || add_point(t, w, e));
+    return pos_order_queue(t, &o, &w->ids, e) && (w->description == NULL || add_point(t, w, e)) &&
+           keep_answer(t, w, e);
 }
 
 static bool has_result(const struct catalog_run *run)
@@ -137,6 +151,7 @@ static void reply_failed(struct request *r, const char *what, const struct wish 
 {
     json_t *record = pos_record_json(w->service, run, w->type);
 
+    once_forget(r);
     reply_json(r, 500,
                json_pack("{s:s, s:O, s:o}", "error", what, "details",
                          json_object_get(record, "error"), "backup", record));
@@ -153,7 +168,7 @@ void pos_backup_create(struct request *r)
                                          {"name", FIELD_TEXT, FIELD_NULLABLE, 1, NAME_MAX_BYTES},
                                          {0}};
     static const char what[] = "Failed to create backup";
-    struct wish w = {.service = request_app(r), .key = request_header(r, "Idempotency-Key")};
+    struct wish w = {.r = r, .service = request_app(r)};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
     const json_t *body;
@@ -175,7 +190,6 @@ void pos_backup_create(struct request *r)
         pos_reply_error(r, 400, "name: must be without comma and control characters");
         return;
     }
-    pos_order_actor(r, w.actor);
     if (!catalog_write(w.service->catalog, queue_wish, &w, &e)) {
         if (w.is_unknown)
             pos_reply_error(r, 404, "Backup configuration not found");
@@ -183,16 +197,12 @@ void pos_backup_create(struct request *r)
             pos_reply_failure(r, what, &e);
         return;
     }
-    switch (pos_order_await(r, w.ids.job, clock_monotonic_ns() + POS_ORDER_WAIT_NS, &a, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(r, w.ids.job, NULL);
+
+    const struct pos_wait wait = {
+        .job = w.ids.job, .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS, .what = what};
+
+    if (!pos_order_await(r, &wait, &a, &run))
         return;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return;
-    case POS_ENDED:
-        break;
-    }
     if (has_result(&run))
         reply_json(r, 200,
                    json_pack("{s:b, s:o}", "success", 1, "backup",
@@ -259,28 +269,26 @@ static void refuse_point(struct request *r, const struct wish *w, const struct e
 void pos_backup_restore_point(struct request *r)
 {
     static const char what[] = "Failed to create restore point";
-    struct wish w = {.service = request_app(r)};
+    struct wish w = {.r = r, .service = request_app(r)};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
     struct err e;
 
     if (!read_point(r, &w))
         return;
-    pos_order_actor(r, w.actor);
     if (!catalog_write(w.service->catalog, queue_wish, &w, &e)) {
         refuse_point(r, &w, &e);
         return;
     }
-    switch (pos_order_await(r, w.ids.job, clock_monotonic_ns() + POS_ORDER_WAIT_NS, &a, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(r, w.ids.job, json_pack("{s:s}", "restorePointId", w.point));
+
+    AUTO(json) json_t *more = point_json(&w);
+    const struct pos_wait wait = {.job = w.ids.job,
+                                  .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS,
+                                  .what = what,
+                                  .more = more};
+
+    if (!pos_order_await(r, &wait, &a, &run))
         return;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return;
-    case POS_ENDED:
-        break;
-    }
 
     struct settled s = {&w, &run};
 

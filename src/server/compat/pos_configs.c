@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "codec/pos_config.h"
+#include "server/api_private.h"
 #include "server/compat/pos_private.h"
 
 static bool list_configs(struct catalog *c, struct arena *a, struct catalog_config_list *out,
@@ -49,13 +50,9 @@ void pos_configs_get(struct request *r)
 /* Changing one */
 
 struct change {
-    const char *id;
-    const struct pos_config *config; /* NULL: it is deleted */
-    int64_t wanted;                  /* version */
-    bool must_be_there;              /* whatever its version */
-    int64_t version;                 /* answer */
-    bool is_missing;                 /* answer: why it failed */
-    char actor[POS_ACTOR_MAX];
+    struct api_config_change row;
+    bool must_be_there; /* whatever its version */
+    bool is_missing;    /* answer: why it failed */
 };
 
 /* The version that If-Match names; clients of the published service send none.  False after
@@ -68,7 +65,7 @@ static bool read_wanted(struct request *r, struct change *g)
     uint64_t version = 0;
     struct err e;
 
-    g->wanted = CATALOG_VERSION_ANY;
+    g->row.wanted = CATALOG_VERSION_ANY;
     g->must_be_there = match != NULL && strcmp(match, "*") == 0;
     if (match == NULL || g->must_be_there)
         return true;
@@ -79,7 +76,7 @@ static bool read_wanted(struct request *r, struct change *g)
         pos_reply_error(r, 412, "The backup configuration is not the one that was read");
         return false;
     }
-    g->wanted = (int64_t)version;
+    g->row.wanted = (int64_t)version;
     return true;
 }
 
@@ -90,7 +87,8 @@ static bool check_presence(struct catalog_tx *t, struct change *g, struct err *e
     struct catalog_config present;
 
     g->is_missing = false;
-    if ((g->config != NULL && !g->must_be_there) || catalog_config_get(t, g->id, &a, &present, e))
+    if ((g->row.config != NULL && !g->must_be_there) ||
+        catalog_config_get(t, g->row.id, &a, &present, e))
         return true;
     g->is_missing = e->code == ERR_NOT_FOUND;
     return false;
@@ -99,32 +97,8 @@ static bool check_presence(struct catalog_tx *t, struct change *g, struct err *e
 static bool write_change(struct catalog_tx *t, void *arg, struct err *e)
 {
     struct change *g = arg;
-    const struct pos_config *c = g->config;
-    AUTO(json) json_t *details = NULL;
-    AUTO(buf) struct buf text = {0};
 
-    if (!check_presence(t, g, e))
-        return false;
-    if (c == NULL) {
-        if (!catalog_config_delete(t, g->id, g->wanted, e))
-            return false;
-    } else if (!catalog_config_put(
-                   t,
-                   &(struct catalog_config){
-                       .id = c->id, .name = c->name, .document = c->text, .is_enabled = c->enabled},
-                   g->wanted, g->actor, &g->version, e)) {
-        return false;
-    }
-    details = c == NULL ? json_object() : json_pack("{s:I}", "version", (json_int_t)g->version);
-    json_append(details, &text);
-    return catalog_audit_append(
-        t,
-        &(struct catalog_audit_record){.actor = g->actor,
-                                       .action = c == NULL ? "config.delete" : "config.save",
-                                       .object = g->id,
-                                       .outcome = "done",
-                                       .details = buf_string(&text)},
-        e);
+    return check_presence(t, g, e) && api_config_write(t, &g->row, e);
 }
 
 /* Whether it was made; else there is an answer. */
@@ -133,7 +107,6 @@ static bool make_change(struct request *r, struct change *g, const char *what)
     const struct service *s = request_app(r);
     struct err e;
 
-    pos_order_actor(r, g->actor);
     if (!read_wanted(r, g))
         return false;
     if (catalog_write(s->catalog, write_change, g, &e))
@@ -153,7 +126,7 @@ static void save(struct request *r, const char *id)
 {
     const struct service *s = request_app(r);
     AUTO(pos_config) struct pos_config *c = NULL;
-    struct change g = {0};
+    struct change g = {.row.r = r};
     char etag[32];
     struct err e;
 
@@ -172,11 +145,11 @@ static void save(struct request *r, const char *id)
             pos_reply_failure(r, "Failed to save backup configuration", &e);
         return;
     }
-    g.id = c->id;
-    g.config = c;
+    g.row.id = c->id;
+    g.row.config = c;
     if (!make_change(r, &g, "Failed to save backup configuration"))
         return;
-    (void)snprintf(etag, sizeof(etag), "\"%" PRId64 "\"", g.version);
+    (void)snprintf(etag, sizeof(etag), "\"%" PRId64 "\"", g.row.version);
     reply_header(r, "ETag", etag);
     pos_reply_done(r, "Backup configuration saved successfully");
 }
@@ -193,7 +166,7 @@ void pos_configs_put(struct request *r)
 
 void pos_configs_delete(struct request *r)
 {
-    struct change g = {.id = request_parameter(r, "configId")};
+    struct change g = {.row = {.r = r, .id = request_parameter(r, "configId")}};
 
     if (make_change(r, &g, "Failed to delete backup configuration"))
         pos_reply_done(r, "Backup configuration deleted successfully");

@@ -4,7 +4,6 @@
  */
 #include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -15,50 +14,27 @@
 #define LOOK_MIN_MS 20
 #define LOOK_MAX_MS 1000
 
-void pos_order_actor(const struct request *r, char out[POS_ACTOR_MAX])
-{
-    const struct principal *p = request_principal(r);
-
-    if (p->kind == PRINCIPAL_USER)
-        (void)snprintf(out, POS_ACTOR_MAX, "%s", p->name);
-    else
-        (void)snprintf(out, POS_ACTOR_MAX, "token:%s", p->id);
-}
-
 bool pos_order_queue(struct catalog_tx *t, const struct pos_order *o, struct catalog_job_ids *out,
                      struct err *e)
 {
-    AUTO(buf) struct buf dedup = {0};
-    struct catalog_job_request q = {.kind = o->kind,
-                                    .set = o->set,
-                                    .config = o->config,
-                                    .variant = o->variant,
-                                    .arguments = o->arguments,
-                                    .cause = CAUSE_API,
-                                    .requested_by = o->actor,
-                                    .writer = o->set,
-                                    .attempts_max = 1};
-    AUTO(json) json_t *details = NULL;
-    AUTO(buf) struct buf text = {0};
+    const struct catalog_job_request q = {.kind = o->kind,
+                                          .set = o->set,
+                                          .config = o->config,
+                                          .variant = o->variant,
+                                          .arguments = o->arguments,
+                                          .cause = CAUSE_API,
+                                          .requested_by = request_principal(o->r)->name,
+                                          .writer = o->set,
+                                          .attempts_max = 1};
 
-    if (o->key != NULL) {
-        buf_printf(&dedup, "%s/%s/%s/%s", o->action, o->set, o->actor, o->key);
-        q.dedup = buf_string(&dedup);
-        q.dedup_s = CATALOG_IDEMPOTENCY_S;
-    }
-    if (!catalog_job_enqueue(t, &q, out, e))
-        return false;
-    if (!out->is_new)
-        return true;
-    details = json_pack("{s:s, s:s}", "job", out->job, "set", o->set);
-    json_append(details, &text);
-    return catalog_audit_append(t,
-                                &(struct catalog_audit_record){.actor = o->actor,
-                                                               .action = o->action,
-                                                               .object = o->object,
-                                                               .outcome = "done",
-                                                               .details = buf_string(&text)},
-                                e);
+    return catalog_job_enqueue(t, &q, out, e) &&
+           auth_audit(t, o->r,
+                      &(struct auth_record){
+                          .action = o->action,
+                          .object = o->object,
+                          .outcome = "done",
+                          .details = json_pack("{s:s, s:s}", "job", out->job, "set", o->set)},
+                      e);
 }
 
 bool pos_order_find(struct catalog_tx *t, const struct pos_order *o, char *out, bool *found,
@@ -107,8 +83,14 @@ static bool look(struct catalog *c, const char *job, struct arena *a, struct cat
            catalog_run_get(t, j.run, a, out, e);
 }
 
-static enum pos_wait wait_for(struct request *r, const char *job, int64_t until_ns, struct arena *a,
-                              struct catalog_run *out, struct err *e)
+enum waiting {
+    WAIT_ENDED,
+    WAIT_LATER, /* still under way */
+    WAIT_LOST,  /* nothing can be said of it: *e */
+};
+
+static enum waiting wait_for(struct request *r, const struct pos_wait *w, struct arena *a,
+                             struct catalog_run *out, struct err *e)
 {
     const struct service *s = request_app(r);
 
@@ -116,31 +98,38 @@ static enum pos_wait wait_for(struct request *r, const char *job, int64_t until_
         AUTO(arena) struct arena here = {0};
         struct catalog_run run;
 
-        if (look(s->catalog, job, &here, &run, e)) {
+        if (look(s->catalog, w->job, &here, &run, e)) {
             /* A run that ended while its job waits again is not the present one any more. */
             if (catalog_run_state_is_final(run.outcome.state))
-                return look(s->catalog, job, a, out, e) ? POS_ENDED : POS_LOST;
+                return look(s->catalog, w->job, a, out, e) ? WAIT_ENDED : WAIT_LOST;
         } else if (e->code != ERR_TRANSIENT && e->code != ERR_AWAY) {
-            return POS_LOST;
+            return WAIT_LOST;
         }
-        if (clock_monotonic_ns() >= until_ns || request_is_gone(r))
-            return POS_LATER;
+        if (clock_monotonic_ns() >= w->until_ns || request_is_gone(r))
+            return WAIT_LATER;
         (void)poll(NULL, 0, ms);
     }
 }
 
-enum pos_wait pos_order_await(struct request *r, const char *job, int64_t until_ns, struct arena *a,
-                              struct catalog_run *out, struct err *e)
+bool pos_order_await(struct request *r, const struct pos_wait *w, struct arena *a,
+                     struct catalog_run *out)
 {
     static atomic_int waiting; /* of all requests of the process: workers are what is scarce */
-    enum pos_wait result = POS_LATER;
+    enum waiting result = WAIT_LATER;
+    struct err e;
 
     if (wants_no_waiting(r)) {
         reply_header(r, "Preference-Applied", "respond-async");
-        return POS_LATER;
+    } else {
+        if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
+            result = wait_for(r, w, a, out, &e);
+        atomic_fetch_sub(&waiting, 1);
     }
-    if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
-        result = wait_for(r, job, until_ns, a, out, e);
-    atomic_fetch_sub(&waiting, 1);
-    return result;
+    if (result == WAIT_LATER) {
+        reply_job(r, w->job); /* Location */
+        reply_json(r, 202, pos_reply_job(w->job, w->more));
+    } else if (result == WAIT_LOST) {
+        pos_reply_failure(r, w->what, &e);
+    }
+    return result == WAIT_ENDED;
 }

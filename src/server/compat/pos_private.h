@@ -4,9 +4,8 @@
 #ifndef SERVER_COMPAT_POS_PRIVATE_H
 #define SERVER_COMPAT_POS_PRIVATE_H
 
+#include "server/auth.h"
 #include "server/compat/pos.h"
-#include "server/reply.h"
-#include "server/service.h"
 
 /* pos_reply.c: answers in the words of that API. */
 
@@ -36,22 +35,16 @@ MUST_CHECK bool pos_reply_body(struct request *r, const struct field *table, con
 
 /* pos_order.c: jobs, and waiting for them. */
 
-/* Who asks, as runs and the audit log call it. */
-#define POS_ACTOR_MAX 160
-void pos_order_actor(const struct request *r, char out[POS_ACTOR_MAX]);
-
 /* What is to be done. */
 struct pos_order {
+    const struct request *r; /* who asks for it */
     enum catalog_run_kind kind;
     const char *set, *config, *variant;
-    const char *arguments; /* JSON */
-    const char *actor;
+    const char *arguments;       /* JSON */
     const char *action, *object; /* of the audit log */
-    const char *key;             /* Idempotency-Key of the request; or NULL */
 };
 
-/* Queue a job and record who asked for it; a request that is repeated with its key within a day
- * gets the same job, also when the process that took it died before it could answer. */
+/* Queue a job and record who asked for it. */
 MUST_CHECK bool pos_order_queue(struct catalog_tx *t, const struct pos_order *o,
                                 struct catalog_job_ids *out, struct err *e);
 
@@ -63,27 +56,36 @@ MUST_CHECK bool pos_order_find(struct catalog_tx *t, const struct pos_order *o, 
 /* How long a request waits for its jobs, all together. */
 #define POS_ORDER_WAIT_NS (INT64_C(600) * 1000000000)
 
-enum pos_wait {
-    POS_ENDED,
-    POS_LATER, /* still under way; or the client does not want to wait */
-    POS_LOST,  /* nothing can be said of it: *e */
+/* A job that a request waits for. */
+struct pos_wait {
+    const char *job;
+    int64_t until_ns;   /* a time of clock_monotonic_ns() */
+    const char *what;   /* the "error" when nothing can be said of the job */
+    const json_t *more; /* members of the answer that it goes on; or NULL */
 };
 
 /*
- * Wait until a job has ended, a time of clock_monotonic_ns() has come, or nobody listens any more.
- * Few requests wait at a time, so that others find a worker: one too many is told POS_LATER.
+ * Wait until the job has ended.  False after answering: 202 when the time has come, nobody listens
+ * any more or the client does not want to wait; 50x when nothing can be said of it.  Few requests
+ * wait at a time, so that others find a worker: one too many is answered with 202, too.
  */
-enum pos_wait pos_order_await(struct request *r, const char *job, int64_t until_ns, struct arena *a,
-                              struct catalog_run *out, struct err *e);
+MUST_CHECK bool pos_order_await(struct request *r, const struct pos_wait *w, struct arena *a,
+                                struct catalog_run *out);
 
-/* 202 {"success": true, "job": id, ...}; takes over more, an object, or NULL. */
-void pos_reply_later(struct request *r, const char *job, json_t *more);
+/* {"success": true, "job": id} and the members of more, or NULL: what a 202 says of a job. */
+json_t *pos_reply_job(const char *job, const json_t *more);
+
+/* 500 {"error": what, "details": why} of a run that came to nothing; the request may come again. */
+void pos_reply_run(struct request *r, const char *what, const struct catalog_run *run);
 
 /* pos_record.c: what ran, as that API shows it; more of it in pos.h. */
 
 /* The same of a set that has a configuration; "full" when there is none. */
 MUST_CHECK bool pos_record_type_of(struct catalog_tx *t, const char *config, const char **out,
                                    struct err *e);
+
+/* Why a run came to nothing, as far as it says. */
+const char *pos_record_error(const struct catalog_run *run);
 
 /* Of the handlers. */
 route_fn pos_configs_get, pos_configs_post, pos_configs_put, pos_configs_delete;

@@ -9,16 +9,17 @@
 
 #include "base/clock.h"
 #include "server/compat/pos_private.h"
+#include "server/once.h"
 
 #define RECENT_NS (INT64_C(3600) * 1000000000) /* a verification counts so long for a restore */
 #define LOOK_BACK 50                           /* drills of a set that are looked through for it */
 
 /* A backup that is to be proven. */
 struct proof {
+    struct request *r;
     const struct service *service;
     const char *id;        /* as it was asked for */
     bool is_recent_enough; /* a verification that has just been made will do */
-    char actor[POS_ACTOR_MAX];
 
     struct arena arena; /* of the answers */
     bool is_unknown;    /* no backup of this id, or one that has made nothing */
@@ -94,11 +95,11 @@ static bool begin_proof(struct catalog_tx *t, void *arg, struct err *e)
         return false;
     p->arguments = arguments_of(json_pack("{s:s}", "snapshot", p->run.outcome.snapshot), &p->arena);
 
-    const struct pos_order o = {.kind = RUN_DRILL,
+    const struct pos_order o = {.r = p->r,
+                                .kind = RUN_DRILL,
                                 .set = p->run.set,
                                 .config = p->run.config,
                                 .arguments = p->arguments,
-                                .actor = p->actor,
                                 .action = "verify",
                                 .object = p->id};
 
@@ -123,35 +124,29 @@ enum proven {
 };
 
 /* is_unknown counts as invalid, as published. */
-static enum proven prove(struct request *r, struct proof *p, const char *what, int64_t until_ns)
+static enum proven prove(struct proof *p, const char *what, int64_t until_ns)
 {
+    AUTO(json)
+    json_t *more =
+        json_pack("{s:s, s:s}", "backupId", p->id, "message", "The backup is being verified");
+    const struct pos_wait wait = {.job = p->job, .until_ns = until_ns, .what = what, .more = more};
     struct catalog_run run;
     struct err e;
 
     if (!catalog_write(p->service->catalog, begin_proof, p, &e)) {
         if (p->is_unknown)
             return PROVEN_INVALID;
-        pos_reply_failure(r, what, &e);
+        pos_reply_failure(p->r, what, &e);
         return PROVEN_ANSWERED;
     }
     if (p->is_settled)
         return p->is_valid ? PROVEN_VALID : PROVEN_INVALID;
-    switch (pos_order_await(r, p->job, until_ns, &p->arena, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(
-            r, p->job,
-            json_pack("{s:s, s:s}", "backupId", p->id, "message", "The backup is being verified"));
+    if (!pos_order_await(p->r, &wait, &p->arena, &run))
         return PROVEN_ANSWERED;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return PROVEN_ANSWERED;
-    case POS_ENDED:
-        break;
-    }
     if (run.outcome.verdict != NULL)
         return strcmp(run.outcome.verdict, "proven") == 0 ? PROVEN_VALID : PROVEN_INVALID;
     /* The drill could not be held: that says nothing of the backup. */
-    reply_json(r, 500,
+    reply_json(p->r, 500,
                json_pack("{s:s, s:s}", "error", what, "details",
                          run.outcome.error != NULL ? run.outcome.error : "The drill was not held"));
     return PROVEN_ANSWERED;
@@ -160,14 +155,13 @@ static enum proven prove(struct request *r, struct proof *p, const char *what, i
 void pos_proof_verify(struct request *r)
 {
     static const struct field table[] = {{0}};
-    struct proof p = {.service = request_app(r), .id = request_parameter(r, "backupId")};
+    struct proof p = {.r = r, .service = request_app(r), .id = request_parameter(r, "backupId")};
     enum proven proven;
     const json_t *body;
 
     if (!pos_reply_body(r, table, &body))
         return;
-    pos_order_actor(r, p.actor);
-    proven = prove(r, &p, "Failed to verify backup", clock_monotonic_ns() + POS_ORDER_WAIT_NS);
+    proven = prove(&p, "Failed to verify backup", clock_monotonic_ns() + POS_ORDER_WAIT_NS);
     if (proven != PROVEN_ANSWERED)
         reply_json(r, 200,
                    json_pack("{s:s, s:b, s:s}", "backupId", p.id, "isValid", proven == PROVEN_VALID,
@@ -191,10 +185,11 @@ static bool begin_restore(struct catalog_tx *t, void *arg, struct err *e)
     struct restore *g = arg;
     const struct proof *p = g->proof;
     AUTO(arena) struct arena a = {0};
-    struct pos_order o = {.kind = RUN_RESTORE,
+    AUTO(json) json_t *answer = NULL;
+    struct pos_order o = {.r = p->r,
+                          .kind = RUN_RESTORE,
                           .set = g->set,
                           .config = p->run.config,
-                          .actor = p->actor,
                           .action = "restore",
                           .object = p->id};
     char other[CATALOG_ID_SIZE];
@@ -205,12 +200,16 @@ static bool begin_restore(struct catalog_tx *t, void *arg, struct err *e)
         return err_set(e, ERR_EXISTS, "a restore is under way");
     o.arguments = arguments_of(
         json_pack("{s:s, s:b}", "snapshot", p->run.outcome.snapshot, "in_place", 1), &a);
-    return pos_order_queue(t, &o, &g->ids, e);
+    if (!pos_order_queue(t, &o, &g->ids, e))
+        return false;
+    answer = pos_reply_job(g->ids.job, NULL);
+    return once_keep(t, p->r, 202, answer, e);
 }
 
 static void restore(struct request *r, struct restore *g, int64_t until_ns)
 {
     static const char what[] = "Failed to restore backup";
+    const struct pos_wait wait = {.job = g->ids.job, .until_ns = until_ns, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
     struct err e;
@@ -222,31 +221,20 @@ static void restore(struct request *r, struct restore *g, int64_t until_ns)
             pos_reply_failure(r, what, &e);
         return;
     }
-    switch (pos_order_await(r, g->ids.job, until_ns, &a, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(r, g->ids.job, NULL);
+    if (!pos_order_await(r, &wait, &a, &run))
         return;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return;
-    case POS_ENDED:
-        break;
-    }
     if (run.outcome.state == RUN_SUCCESS)
         pos_reply_done(r, "Restore completed successfully");
     else
-        reply_json(r, 500,
-                   json_pack("{s:s, s:s}", "error", what, "details",
-                             run.outcome.error != NULL
-                                 ? run.outcome.error
-                                 : catalog_run_state_name(run.outcome.state)));
+        pos_reply_run(r, what, &run);
 }
 
 void pos_proof_restore(struct request *r)
 {
     static const struct field table[] = {{"targetEnvironment", FIELD_TEXT, FIELD_NULLABLE, 1, 200},
                                          {0}};
-    struct proof p = {.service = request_app(r),
+    struct proof p = {.r = r,
+                      .service = request_app(r),
                       .id = request_parameter(r, "backupId"),
                       .is_recent_enough = true};
     const int64_t until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS;
@@ -262,8 +250,7 @@ void pos_proof_restore(struct request *r)
         pos_reply_error(r, 400, "targetEnvironment: there is no such environment");
         return;
     }
-    pos_order_actor(r, p.actor);
-    switch (prove(r, &p, "Failed to restore backup", until_ns)) {
+    switch (prove(&p, "Failed to restore backup", until_ns)) {
     case PROVEN_VALID:
         if (g.set == NULL)
             g.set = p.run.set;
@@ -273,6 +260,7 @@ void pos_proof_restore(struct request *r)
         pos_reply_error(r, 400, "Backup integrity check failed. Cannot restore.");
         break;
     case PROVEN_ANSWERED:
+        once_forget(r); /* nothing is restored yet: the client asks again */
         break;
     }
     arena_done(&p.arena);

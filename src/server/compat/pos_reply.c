@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server/compat/pos_private.h"
+#include "server/once.h"
 
 void pos_reply_error(struct request *r, unsigned status, const char *text)
 {
@@ -12,7 +13,9 @@ void pos_reply_failure(struct request *r, const char *what, const struct err *e)
 {
     const bool may_pass = e->code == ERR_TRANSIENT || e->code == ERR_AWAY;
 
-    reply_err(r, e); /* for the log; the next line is what counts */
+    reply_log(r, e);
+    if (may_pass)
+        reply_header(r, "Retry-After", "5");
     reply_json(r, may_pass ? 503 : 500,
                json_pack("{s:s, s:s}", "error", what, "details",
                          may_pass ? "It cannot be done at present" : "The log says why"));
@@ -23,17 +26,19 @@ void pos_reply_done(struct request *r, const char *text)
     reply_json(r, 200, json_pack("{s:b, s:s}", "success", 1, "message", text));
 }
 
-void pos_reply_later(struct request *r, const char *job, json_t *more)
+json_t *pos_reply_job(const char *job, const json_t *more)
 {
     json_t *answer = json_pack("{s:b, s:s}", "success", 1, "job", job);
-    AUTO(buf) struct buf place = {0};
 
     if (more != NULL)
-        (void)json_object_update(answer, more); /* both are objects */
-    json_decref(more);
-    buf_printf(&place, "/api/v1/jobs/%s", job);
-    reply_header(r, "Location", buf_string(&place));
-    reply_json(r, 202, answer);
+        (void)json_object_update(answer, (json_t *)(uintptr_t)more); /* both are objects */
+    return answer;
+}
+
+void pos_reply_run(struct request *r, const char *what, const struct catalog_run *run)
+{
+    once_forget(r);
+    reply_json(r, 500, json_pack("{s:s, s:s}", "error", what, "details", pos_record_error(run)));
 }
 
 bool pos_reply_body(struct request *r, const struct field *table, const json_t **out)
@@ -60,23 +65,12 @@ static json_t *required_roles(const struct route *route)
     return list;
 }
 
-static const char *role_name(const struct principal *p)
-{
-    static const char *const names[] = {[ROLE_NONE] = "none",
-                                        [ROLE_VIEWER] = "viewer",
-                                        [ROLE_MANAGER] = "manager",
-                                        [ROLE_ADMIN] = "admin",
-                                        [ROLE_SUPER_ADMIN] = "super_admin"};
-
-    return names[p->role];
-}
-
 static json_t *forbidden(const struct request *r)
 {
     const struct route *route = request_route(r);
-    json_t *answer =
-        json_pack("{s:b, s:s, s:o, s:s}", "success", 0, "message", "Insufficient permissions",
-                  "required", required_roles(route), "current", role_name(request_principal(r)));
+    json_t *answer = json_pack("{s:b, s:s, s:o, s:s}", "success", 0, "message",
+                               "Insufficient permissions", "required", required_roles(route),
+                               "current", catalog_role_name(request_principal(r)->role));
     const char *more = NULL;
 
     /* Two handlers of the published service looked at the role themselves, and said it so. */

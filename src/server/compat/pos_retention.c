@@ -4,10 +4,11 @@
 #include "base/clock.h"
 #include "server/compat/pos_private.h"
 
+static const char what[] = "Failed to apply retention policies";
+
 /* Configurations whose rules are applied. */
 struct sweep {
-    const struct service *service;
-    char actor[POS_ACTOR_MAX];
+    const struct request *r;
     struct arena arena; /* of the answers */
     const char **configs;
     char (*jobs)[CATALOG_ID_SIZE];
@@ -17,11 +18,11 @@ struct sweep {
 /* What runs already does what is asked for. */
 static bool queue_one(struct catalog_tx *t, struct sweep *s, const char *id, struct err *e)
 {
-    const struct pos_order o = {.kind = RUN_RETENTION,
+    const struct pos_order o = {.r = s->r,
+                                .kind = RUN_RETENTION,
                                 .set = id,
                                 .config = id,
                                 .arguments = "{}",
-                                .actor = s->actor,
                                 .action = "retention",
                                 .object = id};
     AUTO(arena) struct arena a = {0};
@@ -65,31 +66,19 @@ static bool queue_all(struct catalog_tx *t, void *arg, struct err *e)
 static bool await_one(struct request *r, const struct sweep *s, size_t i, int64_t until_ns,
                       json_t *paused)
 {
-    static const char what[] = "Failed to apply retention policies";
+    const struct pos_wait wait = {.job = s->jobs[i], .until_ns = until_ns, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
-    struct err e;
 
-    switch (pos_order_await(r, s->jobs[i], until_ns, &a, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(r, s->jobs[i], NULL);
+    if (!pos_order_await(r, &wait, &a, &run))
         return false;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return false;
-    case POS_ENDED:
-        break;
-    }
     if (run.outcome.state == RUN_SKIPPED)
         (void)json_array_append_new(paused, json_string(s->configs[i]));
     if (run.outcome.state == RUN_SUCCESS || run.outcome.state == RUN_SKIPPED)
         return true;
     reply_json(r, 500,
                json_pack("{s:s, s:o}", "error", what, "details",
-                         json_sprintf("%s: %s", s->configs[i],
-                                      run.outcome.error != NULL
-                                          ? run.outcome.error
-                                          : catalog_run_state_name(run.outcome.state))));
+                         json_sprintf("%s: %s", s->configs[i], pos_record_error(&run))));
     return false;
 }
 
@@ -115,16 +104,16 @@ static void answer(struct request *r, const struct sweep *s)
 void pos_retention_apply(struct request *r)
 {
     static const struct field table[] = {{0}};
-    struct sweep s = {.service = request_app(r)};
+    const struct service *service = request_app(r);
+    struct sweep s = {.r = r};
     const json_t *body;
     struct err e;
 
     if (!pos_reply_body(r, table, &body))
         return;
-    pos_order_actor(r, s.actor);
-    if (catalog_write(s.service->catalog, queue_all, &s, &e))
+    if (catalog_write(service->catalog, queue_all, &s, &e))
         answer(r, &s);
     else
-        pos_reply_failure(r, "Failed to apply retention policies", &e);
+        pos_reply_failure(r, what, &e);
     arena_done(&s.arena);
 }

@@ -25,18 +25,18 @@ static void complete(const struct pos_config *c, struct buf *out)
 }
 
 struct trial {
+    const struct request *r;
     const char *id, *arguments;
-    char actor[POS_ACTOR_MAX];
     struct catalog_job_ids ids; /* answer */
 };
 
 static bool queue_trial(struct catalog_tx *t, void *arg, struct err *e)
 {
     struct trial *g = arg;
-    const struct pos_order o = {.kind = RUN_CHECK,
+    const struct pos_order o = {.r = g->r,
+                                .kind = RUN_CHECK,
                                 .set = POS_TRIAL_SET,
                                 .arguments = g->arguments,
-                                .actor = g->actor,
                                 .action = "config.test",
                                 .object = g->id};
 
@@ -53,28 +53,17 @@ static void refuse(struct request *r, const struct err *e)
 
 static void answer(struct request *r, const char *job)
 {
+    const struct pos_wait wait = {
+        .job = job, .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
-    struct err e;
 
-    switch (pos_order_await(r, job, clock_monotonic_ns() + POS_ORDER_WAIT_NS, &a, &run, &e)) {
-    case POS_LATER:
-        pos_reply_later(r, job, NULL);
+    if (!pos_order_await(r, &wait, &a, &run))
         return;
-    case POS_LOST:
-        pos_reply_failure(r, what, &e);
-        return;
-    case POS_ENDED:
-        break;
-    }
     if (run.outcome.state == RUN_SUCCESS)
         pos_reply_done(r, "Backup configuration test passed");
     else
-        reply_json(r, 500,
-                   json_pack("{s:s, s:s}", "error", what, "details",
-                             run.outcome.error != NULL
-                                 ? run.outcome.error
-                                 : catalog_run_state_name(run.outcome.state)));
+        pos_reply_run(r, what, &run);
 }
 
 void pos_trial_test(struct request *r)
@@ -84,7 +73,7 @@ void pos_trial_test(struct request *r)
     AUTO(json) json_t *arguments = NULL;
     AUTO(buf) struct buf document = {0};
     AUTO(buf) struct buf text = {0};
-    struct trial g = {.id = "new"};
+    struct trial g = {.r = r, .id = "new"};
     struct err e;
 
     if (!pos_config_parse(request_body(r), POS_TEST, &c, &e)) {
@@ -101,7 +90,6 @@ void pos_trial_test(struct request *r)
     arguments = json_pack("{s:s}", "document", buf_string(&document));
     json_append(arguments, &text);
     g.arguments = buf_string(&text);
-    pos_order_actor(r, g.actor);
     if (catalog_write(s->catalog, queue_trial, &g, &e))
         answer(r, g.ids.job);
     else
