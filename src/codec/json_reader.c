@@ -485,6 +485,19 @@ bool json_reader_next(struct json_reader *r, enum json_token *out, struct err *e
     return pass_between(r, &c, e) && read_token(r, c, out, e);
 }
 
+/* Pass tokens until the group around depth + 1 is at its end. */
+static bool pass_group(struct json_reader *r, size_t depth, struct err *e)
+{
+    enum json_token token;
+
+    while (r->depth > depth)
+        if (!json_reader_next(r, &token, e))
+            return false;
+    r->capture = NULL;
+    r->is_raw = false;
+    return true;
+}
+
 /* Pass one value; capture begins with its first byte. */
 static bool pass_value(struct json_reader *r, struct buf *capture, struct err *e)
 {
@@ -501,24 +514,32 @@ static bool pass_value(struct json_reader *r, struct buf *capture, struct err *e
     buf_clear(&r->text);
     if (r->state != STATE_VALUE)
         return wrong(r, "a value is missing", e);
-    if (!read_token(r, c, &token, e))
-        return false;
-    while (r->depth > depth)
-        if (!json_reader_next(r, &token, e))
-            return false;
-    r->capture = NULL;
-    r->is_raw = false;
-    return true;
+    return read_token(r, c, &token, e) && pass_group(r, depth, e);
+}
+
+/* What was appended from before on must be UTF-8. */
+static bool check_utf8(const struct json_reader *r, const struct buf *out, size_t before,
+                       struct err *e)
+{
+    return utf8_is_valid(SLICE_OF(out->data + before, out->size - before)) ||
+           wrong(r, "the value before it is not UTF-8", e);
 }
 
 bool json_reader_raw(struct json_reader *r, struct buf *out, struct err *e)
 {
     const size_t before = out->size;
 
-    if (!pass_value(r, out, e))
-        return false;
-    return utf8_is_valid(SLICE_OF(out->data + before, out->size - before)) ||
-           wrong(r, "the value before it is not UTF-8", e);
+    return pass_value(r, out, e) && check_utf8(r, out, before, e);
+}
+
+bool json_reader_rest(struct json_reader *r, struct buf *out, struct err *e)
+{
+    const size_t before = out->size;
+
+    r->capture = out;
+    r->is_raw = true;
+    buf_clear(&r->text);
+    return pass_group(r, r->depth - 1, e) && check_utf8(r, out, before, e);
 }
 
 bool json_reader_skip(struct json_reader *r, struct err *e)

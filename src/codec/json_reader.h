@@ -63,6 +63,9 @@ MUST_CHECK bool json_reader_next(struct json_reader *r, enum json_token *out, st
 /* Pass one whole value and append its bytes, as they are, to *out. */
 MUST_CHECK bool json_reader_raw(struct json_reader *r, struct buf *out, struct err *e);
 
+/* The same for what is left of the object or array whose bracket was the last token. */
+MUST_CHECK bool json_reader_rest(struct json_reader *r, struct buf *out, struct err *e);
+
 /* Pass one whole value of any length; bytes in its texts may be anything. */
 MUST_CHECK bool json_reader_skip(struct json_reader *r, struct err *e);
 

@@ -188,6 +188,27 @@ TEST(raw_values_keep_their_bytes)
 }
 END
 
+TEST(the_rest_of_a_group_keeps_its_bytes_and_is_checked)
+{
+    static const char in[] = "[{ \"a\" : [1, {\"b\":\"\\u00e9\"}] } ,{},{\"c\":\"\xff\"}]";
+    struct slice rest = SLICE_OF(in, sizeof(in) - 1);
+    AUTO(json_reader) struct json_reader r;
+    AUTO(buf) struct buf raw = {0};
+    enum json_token token;
+
+    json_reader_init(&r, read_byte, &rest, LIMIT);
+    CHECK_OK(json_reader_next(&r, &token, e));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(json_reader_next(&r, &token, e));
+        ck_assert_int_eq(token, JSON_TOKEN_OBJECT);
+        CHECK_OK(json_reader_rest(&r, &raw, e));
+    }
+    ck_assert_str_eq(buf_string(&raw), " \"a\" : [1, {\"b\":\"\\u00e9\"}] }}");
+    CHECK_OK(json_reader_next(&r, &token, e));
+    CHECK_ERR(json_reader_rest(&r, &raw, e), ERR_CORRUPT);
+}
+END
+
 TEST(raw_values_are_checked_as_well)
 {
     static const char *const bad[] = {"[1,]", "{\"a\" 1}", "tru", "\"\xff\"", "[", "", "]"};
@@ -257,6 +278,7 @@ END
 
 TESTS("json_reader", tokens_come_as_they_were_written, texts_are_decoded,
       what_is_not_json_is_refused, errors_name_the_byte, a_nul_byte_ends_nothing,
-      raw_values_keep_their_bytes, raw_values_are_checked_as_well,
+      raw_values_keep_their_bytes, the_rest_of_a_group_keeps_its_bytes_and_is_checked,
+      raw_values_are_checked_as_well,
       limits_hold_for_texts_raw_values_and_depth_but_not_for_what_is_skipped,
       a_failure_to_read_comes_through)
