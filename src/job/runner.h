@@ -48,6 +48,8 @@ bool runner_cancel(struct runner *r, const char *id);
 
 bool runner_has(const struct runner *r, const char *id);
 size_t runner_count(const struct runner *r);
+/* One of them, from 0; valid until the next call but these. */
+const struct child_job *runner_job(const struct runner *r, size_t i);
 
 /* Whether a job that was started with this configuration is there. */
 bool runner_uses(const struct runner *r, const char *config);
