@@ -548,31 +548,13 @@ static bool check_dsn(const char *dsn, struct err *e)
     return true;
 }
 
-/* All tables stand in one schema; making it needs more rights than using it. */
-static bool make_schema(struct db *d, struct err *e)
-{
-    AUTO(db_tx) struct db_tx *t = NULL;
-    AUTO(db_result) struct db_result r = {0};
-
-    if (!db_begin(d, DB_WRITE, &t, e) ||
-        !db_run(t, "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'", DB_NO_VALUES, &r,
-                e))
-        return false;
-    if (db_get_number(&r, 0, 0) == 0 && !db_script(t,
-                                                   "SELECT pg_advisory_xact_lock(7161688201);"
-                                                   "CREATE SCHEMA IF NOT EXISTS holdfast",
-                                                   e))
-        return false;
-    return db_commit(&t, e);
-}
-
 bool db_postgres_open(const struct db_options *o, struct db **out, struct err *e)
 {
     if (!check_dsn(o->dsn, e))
         return false;
 
     struct postgres_base *b = mem_new(sizeof(*b));
-    AUTO(db) struct db *d = &b->db;
+    struct db *d = &b->db;
 
     db_init(d, &postgres_ops, DB_POSTGRES);
     d->pools[DB_READ].limit = o->connections > 0 ? o->connections : CONNECTIONS;
@@ -581,8 +563,6 @@ bool db_postgres_open(const struct db_options *o, struct db **out, struct err *e
         b->password = mem_secret_new(strlen(o->password) + 1);
         memcpy(b->password, o->password, strlen(o->password));
     }
-    if (!make_schema(d, e))
-        return false;
-    *out = TAKE(d);
+    *out = d;
     return true;
 }
