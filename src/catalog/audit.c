@@ -59,14 +59,7 @@ static char *record_format(const struct catalog_audit_record *r, const char *pre
                           "actor", r->actor, "action", r->action, "object", r->object, "outcome",
                           r->outcome, "details", details, "prev", prev);
 
-    if (j == NULL)
-        return NULL;
-
-    char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-    char *copy = mem_string(text);
-
-    mem_free(text);
-    return copy;
+    return j == NULL ? NULL : json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 static bool check_record(const struct catalog_audit_record *r, struct err *e)

@@ -341,6 +341,14 @@ bool catalog_check_document(const char *what, const char *text, struct err *e)
     return j != NULL || err_set(e, ERR_USAGE, "%s is no JSON document", what);
 }
 
+void catalog_secret_hash(const char *secret, char out[CATALOG_HASH_SIZE])
+{
+    struct hash h;
+
+    sha256(slice_string(secret), &h);
+    hex_encode(SLICE_OF(h.bytes, HASH_SIZE), out);
+}
+
 int catalog_name_number(const char *const *names, size_t count, const char *name)
 {
     for (size_t i = 0; name != NULL && i < count; i++)

@@ -39,8 +39,9 @@ struct db_options {
     int connections;      /* at most, for reading (SQLite) or in all; 0: 8 */
 };
 
-/* The SQLite file is made when it is not there, with mode 0600; its folder is there.  Borrows
- * nothing.  ERR_CORRUPT when the file is no database or another program's. */
+/* The SQLite file is made when it is not there, with mode 0600; its folder is there.  A server is
+ * connected to by the first transaction.  Borrows nothing.  ERR_CORRUPT when the file is no
+ * database or another program's. */
 MUST_CHECK bool db_open(const struct db_options *o, struct db **out, struct err *e);
 /* No transaction is open any more.  Accepts NULL. */
 void db_close(struct db *d);

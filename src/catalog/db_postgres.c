@@ -16,13 +16,13 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/pq.h"
 #include "base/text.h"
 #include "catalog/db_driver.h"
 
 #define NS_PER_MS    INT64_C(1000000)
 #define CONNECTIONS  8
 #define VALUES_MAX   32
-#define SENTENCE_MAX 400
 #define ANSWER_MS    (DB_STATEMENT_MS + 5000)
 #define LOOK_STEP_MS 200
 #define OID_BIGINT   20 /* pg_type.dat */
@@ -104,21 +104,15 @@ static enum err_code code_of(const char *sqlstate)
     return ERR_FATAL;
 }
 
-/* What the server or libpq said, in one line. */
-static void flatten(const char *message, char out[SENTENCE_MAX])
-{
-    text_flatten(slice_string(message), out, SENTENCE_MAX);
-}
-
 /* Record what the server said, or without a result libpq.  Returns false. */
 static bool postgres_err(struct db_link *l, const PGresult *r, struct err *e)
 {
     const PGconn *conn = link_of(l)->conn;
     const char *state = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *primary = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    char sentence[SENTENCE_MAX];
+    char sentence[PQ_SENTENCE_MAX];
 
-    flatten(primary != NULL ? primary : PQerrorMessage(conn), sentence);
+    pq_sentence(primary != NULL ? primary : PQerrorMessage(conn), sentence);
     l->is_broken = l->is_broken || state == NULL || PQstatus(conn) != CONNECTION_OK;
 
     const enum err_code code = state == NULL ? ERR_TRANSIENT : code_of(state);
@@ -128,19 +122,10 @@ static bool postgres_err(struct db_link *l, const PGresult *r, struct err *e)
                    sentence[0] != '\0' ? sentence : "the connection broke");
 }
 
-/* There is no code before a connection stands, only text. */
 static bool connect_err(const PGconn *conn, struct err *e)
 {
-    char sentence[SENTENCE_MAX];
-    enum err_code code = ERR_TRANSIENT;
-
-    flatten(PQerrorMessage(conn), sentence);
-    if (PQconnectionNeedsPassword(conn) != 0 || strstr(sentence, "authentication failed") != NULL ||
-        strstr(sentence, "pg_hba.conf") != NULL)
-        code = ERR_DENIED;
-    else if (strstr(sentence, "does not exist") != NULL)
-        code = ERR_NOT_FOUND;
-    return err_set(e, code, "connect to the catalog: %s", sentence);
+    (void)pq_connect_err(conn, e);
+    return err_wrap(e, "connect to the catalog");
 }
 
 /* Waiting for answers */
@@ -563,31 +548,13 @@ static bool check_dsn(const char *dsn, struct err *e)
     return true;
 }
 
-/* All tables stand in one schema; making it needs more rights than using it. */
-static bool make_schema(struct db *d, struct err *e)
-{
-    AUTO(db_tx) struct db_tx *t = NULL;
-    AUTO(db_result) struct db_result r = {0};
-
-    if (!db_begin(d, DB_WRITE, &t, e) ||
-        !db_run(t, "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'", DB_NO_VALUES, &r,
-                e))
-        return false;
-    if (db_get_number(&r, 0, 0) == 0 && !db_script(t,
-                                                   "SELECT pg_advisory_xact_lock(7161688201);"
-                                                   "CREATE SCHEMA IF NOT EXISTS holdfast",
-                                                   e))
-        return false;
-    return db_commit(&t, e);
-}
-
 bool db_postgres_open(const struct db_options *o, struct db **out, struct err *e)
 {
     if (!check_dsn(o->dsn, e))
         return false;
 
     struct postgres_base *b = mem_new(sizeof(*b));
-    AUTO(db) struct db *d = &b->db;
+    struct db *d = &b->db;
 
     db_init(d, &postgres_ops, DB_POSTGRES);
     d->pools[DB_READ].limit = o->connections > 0 ? o->connections : CONNECTIONS;
@@ -596,8 +563,6 @@ bool db_postgres_open(const struct db_options *o, struct db **out, struct err *e
         b->password = mem_secret_new(strlen(o->password) + 1);
         memcpy(b->password, o->password, strlen(o->password));
     }
-    if (!make_schema(d, e))
-        return false;
-    *out = TAKE(d);
+    *out = d;
     return true;
 }

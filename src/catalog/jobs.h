@@ -107,10 +107,10 @@ MUST_CHECK bool catalog_job_finish(struct catalog_tx *t, const struct catalog_jo
                                    const struct catalog_job_end *end, bool *is_queued_again,
                                    struct err *e);
 
-/* Give a job back that was not done, for one who is about to stop: its run is interrupted and it
- * waits again, which does not count as an attempt or as an interruption. */
+/* Give a job back that was not begun: job and run wait again as if nobody had taken them, for
+ * pause_ms at least.  One that somebody asked to cancel is ended. */
 MUST_CHECK bool catalog_job_release(struct catalog *c, const struct catalog_job_hold *h,
-                                    struct err *e);
+                                    int pause_ms, struct err *e);
 
 /* That the caller still holds the job: fails as extend does.  What is written in the same
  * transaction is written while the job is held. */

@@ -140,31 +140,40 @@ bool catalog_job_finish(struct catalog_tx *t, const struct catalog_job_hold *h,
     return true;
 }
 
+struct release {
+    const struct catalog_job_hold *hold;
+    int pause_ms;
+};
+
 static bool release_work(struct catalog_tx *t, void *arg, struct err *e)
 {
-    const struct catalog_job_hold *h = arg;
+    const struct release *x = arg;
     AUTO(db_result) struct db_result r = {0};
     struct job_row j = {0};
-    struct catalog_outcome o = {
-        .state = RUN_INTERRUPTED,
-        .error_code = "interrupted",
-        .error = "the process that did it was told to stop",
-    };
+    const struct catalog_outcome o = {.state = RUN_CANCELLED, .error_code = "cancelled"};
 
-    if (!hold_row(t, h, &r, e))
+    if (!hold_row(t, x->hold, &r, e))
         return false;
     job_row_take(&r, &j);
     if (j.is_cancelled)
-        o = (struct catalog_outcome){.state = RUN_CANCELLED, .error_code = "cancelled"};
-    return catalog_run_close(t, j.run, &o, e) &&
-           (j.is_cancelled ? catalog_job_done(t, j.id, e) : catalog_job_requeue(t, &j, 0, e));
+        return catalog_run_close(t, j.run, &o, e) && catalog_job_done(t, j.id, e);
+    return db_change(t->db, "run",
+                     "UPDATE runs SET state = 'queued', started_ns = NULL WHERE id = $1",
+                     DB_VALUES(db_text(j.run)), e) &&
+           db_change(t->db, "job",
+                     "UPDATE jobs SET state = 'queued', not_before_ns = $2, holder = NULL,"
+                     " lease_ns = NULL WHERE id = $1",
+                     DB_VALUES(db_text(j.id), db_number(t->db->now_ns + x->pause_ms * NS_PER_MS)),
+                     e) &&
+           db_wake(t->db, e);
 }
 
-bool catalog_job_release(struct catalog *c, const struct catalog_job_hold *h, struct err *e)
+bool catalog_job_release(struct catalog *c, const struct catalog_job_hold *h, int pause_ms,
+                         struct err *e)
 {
-    struct catalog_job_hold hold = *h;
+    struct release x = {h, pause_ms};
 
-    return catalog_write(c, release_work, &hold, e);
+    return catalog_write(c, release_work, &x, e);
 }
 
 /* Others */

@@ -244,6 +244,17 @@ bool schema_version(struct db *d, int *out, struct err *e)
     return db_begin(d, DB_READ, &t, e) && read_version(t, out, e);
 }
 
+/* All tables stand in one schema; making it takes more rights than using it. */
+static bool make_schema(struct db_tx *t, struct err *e)
+{
+    AUTO(db_result) struct db_result r = {0};
+
+    if (!db_run(t, "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'", DB_NO_VALUES, &r,
+                e))
+        return false;
+    return db_get_number(&r, 0, 0) > 0 || db_script(t, "CREATE SCHEMA holdfast", e);
+}
+
 static bool apply(struct db_tx *t, int version, struct err *e)
 {
     const struct migration *m = &migrations[version - 1];
@@ -272,6 +283,8 @@ static bool step(struct db *d, int version, int *at, struct err *e)
                        *at, schema_newest());
     if (*at >= version)
         return true;
+    if (*at == 0 && db_kind(d) == DB_POSTGRES && !make_schema(t, e))
+        return err_wrap(e, "make the catalog's schema");
     if (!apply(t, *at + 1, e))
         return err_wrap(e, "make version %d of the catalog", *at + 1);
     return db_commit(&t, e);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "catalog/tx.h"
+#include "catalog/users_private.h"
 #include "codec/random.h"
 
 #define TOUCH_S  60  /* between two notes that a session is used */
@@ -20,14 +21,6 @@ static void token_new(char out[CATALOG_SESSION_TOKEN])
     random_bytes(bytes, sizeof(bytes));
     hex_encode(SLICE_OF(bytes, sizeof(bytes)), out);
     mem_wipe(bytes, sizeof(bytes));
-}
-
-static void token_hash(const char *token, char out[2 * HASH_SIZE + 1])
-{
-    struct hash h;
-
-    sha256(slice_string(token), &h);
-    hex_encode(SLICE_OF(h.bytes, HASH_SIZE), out);
 }
 
 /* A text from outside in one line; NULL stays NULL. */
@@ -44,14 +37,14 @@ bool catalog_session_new(struct catalog_tx *t, const struct catalog_session_star
 {
     char id[CATALOG_ID_SIZE];
     char made[CATALOG_SESSION_TOKEN];
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
     char peer[TEXT_MAX + 1];
     char agent[TEXT_MAX + 1];
     const int64_t now = t->db->now_ns;
 
     catalog_id_new(id);
     token_new(made);
-    token_hash(made, hash);
+    catalog_secret_hash(made, hash);
     if (!db_run(t->db,
                 "INSERT INTO sessions (hash, id, user_id, created_ns, seen_ns, stepped_up_ns, peer,"
                 " agent) VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
@@ -68,10 +61,9 @@ bool catalog_session_new(struct catalog_tx *t, const struct catalog_session_star
     return true;
 }
 
-#define COLUMNS                                                                              \
-    "s.id, s.created_ns, s.seen_ns, s.stepped_up_ns, s.peer, s.agent, u.id, u.name, u.role," \
-    " u.must_change, u.is_disabled, u.totp IS NOT NULL, u.version, u.created_ns,"            \
-    " u.updated_ns, u.login_ns FROM sessions s JOIN users u ON u.id = s.user_id"
+#define COLUMNS                                                                      \
+    "s.id, s.created_ns, s.seen_ns, s.stepped_up_ns, s.peer, s.agent, " USER_COLUMNS \
+    " FROM sessions s JOIN users u ON u.id = s.user_id"
 
 static void take_session(const struct db_result *r, size_t row, struct arena *a,
                          struct catalog_session *out)
@@ -83,20 +75,8 @@ static void take_session(const struct db_result *r, size_t row, struct arena *a,
         .stepped_up_ns = db_get_number(r, row, 3),
         .peer = db_keep_text(r, row, 4, a),
         .agent = db_keep_text(r, row, 5, a),
-        .user =
-            {
-                .id = db_keep_text(r, row, 6, a),
-                .name = db_keep_text(r, row, 7, a),
-                .role = (enum catalog_role)catalog_role_find(db_get_text(r, row, 8)),
-                .must_change = db_get_number(r, row, 9) != 0,
-                .is_disabled = db_get_number(r, row, 10) != 0,
-                .has_totp = db_get_number(r, row, 11) != 0,
-                .version = db_get_number(r, row, 12),
-                .created_ns = db_get_number(r, row, 13),
-                .updated_ns = db_get_number(r, row, 14),
-                .login_ns = db_get_number(r, row, 15),
-            },
     };
+    catalog_user_take(r, row, 6, a, &out->user);
 }
 
 /* A clock that went back makes no session live longer than its length. */
@@ -131,11 +111,11 @@ static bool find_one(struct catalog *c, const char *sql, const char *value, stru
 static bool find_session(struct catalog *c, const char *token, struct arena *a,
                          struct catalog_session *out, bool *is_stale, struct err *e)
 {
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
 
     if (strlen(token) != CATALOG_SESSION_TOKEN - 1)
         return err_set(e, ERR_DENIED, "there is no such session");
-    token_hash(token, hash);
+    catalog_secret_hash(token, hash);
     return find_one(c, "SELECT " COLUMNS " WHERE s.hash = $1", hash, a, out, is_stale, e);
 }
 
@@ -172,10 +152,10 @@ bool catalog_session_step_up(struct catalog_tx *t, const char *id,
                              char token[CATALOG_SESSION_TOKEN], struct err *e)
 {
     char made[CATALOG_SESSION_TOKEN];
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
 
     token_new(made);
-    token_hash(made, hash);
+    catalog_secret_hash(made, hash);
     if (!db_change(t->db, "session",
                    "UPDATE sessions SET hash = $2, stepped_up_ns = $3, seen_ns = $3 WHERE id = $1",
                    DB_VALUES(db_text(id), db_text(hash), db_number(t->db->now_ns)), e))

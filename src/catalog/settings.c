@@ -38,7 +38,8 @@ bool catalog_setting_remove(struct catalog_tx *t, const char *name, struct err *
 
 /* Schedules */
 
-bool catalog_schedule_put(struct catalog_tx *t, const struct catalog_schedule *s, struct err *e)
+bool catalog_schedule_put(struct catalog_tx *t, const struct catalog_schedule *s, int64_t was_ns,
+                          struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
 
@@ -48,13 +49,13 @@ bool catalog_schedule_put(struct catalog_tx *t, const struct catalog_schedule *s
                 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (config_id) DO UPDATE SET"
                 " last_ns = excluded.last_ns, next_ns = excluded.next_ns,"
                 " details = excluded.details, updated_ns = excluded.updated_ns"
-                " WHERE coalesce(schedules.last_ns, 0) <= coalesce(excluded.last_ns, 0)",
+                " WHERE coalesce(schedules.last_ns, 0) = $6",
                 DB_VALUES(db_text(s->config), db_time(s->last_ns), db_time(s->next_ns),
-                          db_text(s->details), db_number(t->db->now_ns)),
+                          db_text(s->details), db_number(t->db->now_ns), db_number(was_ns)),
                 &r, e))
         return false;
     return r.changed == 1 ||
-           err_set(e, ERR_EXISTS, "the schedule of %s is further already", s->config);
+           err_set(e, ERR_EXISTS, "the schedule of %s was moved on by another process", s->config);
 }
 
 #define SCHEDULE_COLUMNS "config_id, last_ns, next_ns, details"

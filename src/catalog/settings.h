@@ -22,9 +22,12 @@ struct catalog_schedule {
     int64_t next_ns;     /* the next one */
     const char *details; /* JSON; or NULL */
 };
-/* last_ns never goes back: ERR_EXISTS when another process is further. */
+/*
+ * was_ns is last_ns as the caller found it: ERR_EXISTS when it is another by now, since another
+ * process was faster.  It may go back, as when a clock that was wrong has been set right.
+ */
 MUST_CHECK bool catalog_schedule_put(struct catalog_tx *t, const struct catalog_schedule *s,
-                                     struct err *e);
+                                     int64_t was_ns, struct err *e);
 /* One that nothing is known of is all zero and found. */
 MUST_CHECK bool catalog_schedule_get(struct catalog_tx *t, const char *config, struct arena *a,
                                      struct catalog_schedule *out, struct err *e);

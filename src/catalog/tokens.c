@@ -32,14 +32,6 @@ int catalog_token_kind_find(const char *name)
     return catalog_name_number(kinds, CATALOG_TOKEN_KINDS, name);
 }
 
-static void secret_hash(const char *secret, char out[2 * HASH_SIZE + 1])
-{
-    struct hash h;
-
-    sha256(slice_string(secret), &h);
-    hex_encode(SLICE_OF(h.bytes, HASH_SIZE), out);
-}
-
 /* Nothing in it parts words or means several, but a "*" that is all of it. */
 static bool is_word(const char *text, size_t size)
 {
@@ -107,7 +99,7 @@ bool catalog_token_add(struct catalog_tx *t, const struct catalog_token *k,
     uint8_t bytes[8 + SECRET_SIZE / 2];
     char id[CATALOG_TOKEN_ID];
     char secret[SECRET_SIZE + 1];
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
 
     if (!check_token(k, now, e))
         return false;
@@ -115,7 +107,7 @@ bool catalog_token_add(struct catalog_tx *t, const struct catalog_token *k,
     hex_encode(SLICE_OF(bytes, 8), id);
     hex_encode(SLICE_OF(bytes + 8, SECRET_SIZE / 2), secret);
     mem_wipe(bytes, sizeof(bytes));
-    secret_hash(secret, hash);
+    catalog_secret_hash(secret, hash);
     if (!db_run(t->db,
                 "INSERT INTO tokens (id, hash, name, kind, user_id, role, verbs, sets, created_ns,"
                 " expires_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -174,7 +166,7 @@ static bool find_token(struct catalog *c, const char *id, const char *secret, st
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     AUTO(db_result) struct db_result r = {0};
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
 
     if (!catalog_begin_read(c, &t, e) ||
         !db_run(t->db,
@@ -185,7 +177,7 @@ static bool find_token(struct catalog *c, const char *id, const char *secret, st
     if (r.rows == 0 || db_get_number(&r, 0, 12) != 0)
         return denied(e);
     if (secret != NULL) {
-        secret_hash(secret, hash);
+        catalog_secret_hash(secret, hash);
         if (strlen(db_get_text(&r, 0, 11)) != sizeof(hash) - 1 ||
             !equal_ct(db_get_text(&r, 0, 11), hash, sizeof(hash) - 1))
             return denied(e);

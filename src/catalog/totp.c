@@ -155,14 +155,6 @@ static bool unseal_secret(const struct catalog *c, const char *user, const char 
 
 /* Storing */
 
-static void code_hash(const char *code, char out[2 * HASH_SIZE + 1])
-{
-    struct hash h;
-
-    sha256(slice_string(code), &h);
-    hex_encode(SLICE_OF(h.bytes, HASH_SIZE), out);
-}
-
 static bool remove_codes(struct catalog_tx *t, const char *user, struct err *e)
 {
     return db_run(t->db, "DELETE FROM recovery_codes WHERE user_id = $1", DB_VALUES(db_text(user)),
@@ -175,10 +167,10 @@ static bool new_codes(struct catalog_tx *t, const char *user,
     if (!remove_codes(t, user, e))
         return false;
     for (size_t i = 0; i < CATALOG_RECOVERY_CODES; i++) {
-        char hash[2 * HASH_SIZE + 1];
+        char hash[CATALOG_HASH_SIZE];
 
         catalog_id_new(codes[i]);
-        code_hash(codes[i], hash);
+        catalog_secret_hash(codes[i], hash);
         if (!db_run(t->db, "INSERT INTO recovery_codes (user_id, hash) VALUES ($1, $2)",
                     DB_VALUES(db_text(user), db_text(hash)), NULL, e))
             return false;
@@ -255,9 +247,9 @@ bool catalog_recovery_check(struct catalog_tx *t, const char *user, const char *
                             bool *is_right, struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
-    char hash[2 * HASH_SIZE + 1];
+    char hash[CATALOG_HASH_SIZE];
 
-    code_hash(code, hash);
+    catalog_secret_hash(code, hash);
     if (!db_run(t->db, "DELETE FROM recovery_codes WHERE user_id = $1 AND hash = $2",
                 DB_VALUES(db_text(user), db_text(hash)), &r, e))
         return false;

@@ -42,6 +42,10 @@ MUST_CHECK bool catalog_check_text(const char *what, const char *text, size_t li
 /* That a document is JSON within CATALOG_DOCUMENT_MAX; NULL is allowed. */
 MUST_CHECK bool catalog_check_document(const char *what, const char *text, struct err *e);
 
+/* SHA-256 of a secret of many random bits, in hexadecimal: what is stored instead of it. */
+#define CATALOG_HASH_SIZE (2 * HASH_SIZE + 1)
+void catalog_secret_hash(const char *secret, char out[CATALOG_HASH_SIZE]);
+
 /* The number of a name among names, -1 when it is none of them; for columns that hold one. */
 int catalog_name_number(const char *const *names, size_t count, const char *name);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog/tx.h"
+#include "catalog/users_private.h"
 
 static const char *const roles[CATALOG_ROLES] = {
     [ROLE_NONE] = "none",   [ROLE_VIEWER] = "viewer",           [ROLE_MANAGER] = "manager",
@@ -69,24 +70,20 @@ bool catalog_user_add(struct catalog_tx *t, const struct catalog_new_user *u,
 
 /* Finding */
 
-#define COLUMNS                                                                        \
-    "id, name, role, must_change, is_disabled, totp IS NOT NULL, version, created_ns," \
-    " updated_ns, login_ns"
-
-static void take_user(const struct db_result *r, size_t row, struct arena *a,
-                      struct catalog_user *out)
+void catalog_user_take(const struct db_result *r, size_t row, size_t column, struct arena *a,
+                       struct catalog_user *out)
 {
     *out = (struct catalog_user){
-        .id = db_keep_text(r, row, 0, a),
-        .name = db_keep_text(r, row, 1, a),
-        .role = (enum catalog_role)catalog_role_find(db_get_text(r, row, 2)),
-        .must_change = db_get_number(r, row, 3) != 0,
-        .is_disabled = db_get_number(r, row, 4) != 0,
-        .has_totp = db_get_number(r, row, 5) != 0,
-        .version = db_get_number(r, row, 6),
-        .created_ns = db_get_number(r, row, 7),
-        .updated_ns = db_get_number(r, row, 8),
-        .login_ns = db_get_number(r, row, 9),
+        .id = db_keep_text(r, row, column, a),
+        .name = db_keep_text(r, row, column + 1, a),
+        .role = (enum catalog_role)catalog_role_find(db_get_text(r, row, column + 2)),
+        .must_change = db_get_number(r, row, column + 3) != 0,
+        .is_disabled = db_get_number(r, row, column + 4) != 0,
+        .has_totp = db_get_number(r, row, column + 5) != 0,
+        .version = db_get_number(r, row, column + 6),
+        .created_ns = db_get_number(r, row, column + 7),
+        .updated_ns = db_get_number(r, row, column + 8),
+        .login_ns = db_get_number(r, row, column + 9),
     };
 }
 
@@ -103,13 +100,13 @@ bool catalog_user_find(struct catalog_tx *t, const char *name, struct arena *a,
 
     if (!take_name(name, lower))
         return no_user(e);
-    if (!db_run(t->db, "SELECT " COLUMNS ", password FROM users WHERE name = $1",
+    if (!db_run(t->db, "SELECT " USER_COLUMNS ", password FROM users u WHERE name = $1",
                 DB_VALUES(db_text(lower)), &r, e))
         return false;
     if (r.rows == 0)
         return no_user(e);
-    take_user(&r, 0, a, out);
-    out->password = db_keep_text(&r, 0, 10, a);
+    catalog_user_take(&r, 0, 0, a, out);
+    out->password = db_keep_text(&r, 0, USER_COLUMN_COUNT, a);
     return true;
 }
 
@@ -118,12 +115,12 @@ bool catalog_user_get(struct catalog_tx *t, const char *id, struct arena *a,
 {
     AUTO(db_result) struct db_result r = {0};
 
-    if (!db_run(t->db, "SELECT " COLUMNS " FROM users WHERE id = $1", DB_VALUES(db_text(id)), &r,
-                e))
+    if (!db_run(t->db, "SELECT " USER_COLUMNS " FROM users u WHERE id = $1", DB_VALUES(db_text(id)),
+                &r, e))
         return false;
     if (r.rows == 0)
         return no_user(e);
-    take_user(&r, 0, a, out);
+    catalog_user_take(&r, 0, 0, a, out);
     return true;
 }
 
@@ -132,12 +129,12 @@ bool catalog_user_list(struct catalog_tx *t, struct arena *a, struct catalog_use
 {
     AUTO(db_result) struct db_result r = {0};
 
-    if (!db_run(t->db, "SELECT " COLUMNS " FROM users ORDER BY name", DB_NO_VALUES, &r, e))
+    if (!db_run(t->db, "SELECT " USER_COLUMNS " FROM users u ORDER BY name", DB_NO_VALUES, &r, e))
         return false;
     out->count = r.rows;
     out->items = arena_take(a, r.rows * sizeof(out->items[0]));
     for (size_t i = 0; i < r.rows; i++)
-        take_user(&r, i, a, &out->items[i]);
+        catalog_user_take(&r, i, 0, a, &out->items[i]);
     return true;
 }
 

@@ -9,7 +9,7 @@
 
 enum {
     FORMAT = 1,
-    ATTEMPTS_MAX = 1000,
+    ATTEMPTS_MAX = 1000000, /* the fence of a job, which each taking of it raises */
     GRACE_DEFAULT_S = 30,
     SECONDS_MAX = 366 * 86400,
     NAME_MAX_SIZE = 255,

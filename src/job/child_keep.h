@@ -10,7 +10,7 @@
  *   status   the latest line of progress, replaced at most twice a second
  *   lines    all other lines of standard output, at most CHILD_LINES_MAX bytes
  *   errors   standard error: the first CHILD_ERRORS_MAX bytes, and the last ones behind a line
- * "..." exit     {"status": n} or {"signal": n}, with "reason" when the keeper ended it, or
+ *   exit     {"status": n} or {"signal": n}, with "reason" when the keeper ended it, or
  *            {"why": sentence} when it could not be started; written durably, last
  *
  * A folder whose request nobody locks and which has no exit is that of a job that was interrupted:

@@ -18,13 +18,17 @@
 /* Children are looked at so often. */
 #define LOOK_MS 500
 
+/* Jobs that have to wait for others here are tried again so often. */
+#define WAIT_MS 5000
+
 /* Configuration files that nobody needs any more are looked for so often. */
 #define SWEEP_NS (5 * NS_PER_S)
 
 /* A job that this host holds. */
 struct held {
-    char id[CATALOG_ID_SIZE];
+    char id[CHILD_ID_MAX + 1];
     int64_t fence;
+    bool is_adopted; /* from the dispatcher before, and its lease not extended yet */
     int64_t beat_ns; /* when its lease was extended last, by the monotonic clock */
     char *progress;  /* what it said since; or NULL */
 };
@@ -72,7 +76,7 @@ static void held_add(struct dispatch *d, const char *id, int64_t fence)
     d->held = mem_resize(d->held, d->count + 1, sizeof(*d->held));
     h = &d->held[d->count++];
     *h = (struct held){.fence = fence, .beat_ns = clock_monotonic_ns()};
-    (void)snprintf(h->id, sizeof(h->id), "%s", id); /* ids of the catalog fit */
+    (void)snprintf(h->id, sizeof(h->id), "%s", id); /* ids of jobs fit */
 }
 
 static void held_drop(struct dispatch *d, const char *id)
@@ -119,19 +123,16 @@ static bool on_ended(void *arg, const struct child_job *j, const struct child_ou
 
 /* Beginning and end */
 
-/* Leases of children that were found: whoever held them before is gone. */
-static bool adopt_leases(struct dispatch *d, struct err *e)
+/* Children that were found go on under the fences that they were started with, and the first beat
+ * tells whether these still hold: somebody else may have their jobs by now. */
+static void adopt_held(struct dispatch *d)
 {
-    AUTO(arena) struct arena a = {0};
-    AUTO(catalog_tx) struct catalog_tx *t = NULL;
-    struct catalog_job_list jobs = {0};
+    for (size_t i = 0; i < runner_count(d->runner); i++) {
+        const struct child_job *j = runner_job(d->runner, i);
 
-    if (!catalog_begin_read(d->options.catalog, &t, e) || !catalog_job_list(t, &a, &jobs, e))
-        return false;
-    for (size_t i = 0; i < jobs.count; i++)
-        if (runner_has(d->runner, jobs.items[i].id))
-            held_add(d, jobs.items[i].id, jobs.items[i].fence);
-    return true;
+        held_add(d, j->id, j->attempt);
+        d->held[i].is_adopted = true;
+    }
 }
 
 bool dispatch_open(const struct dispatch_options *o, struct dispatch **out, struct err *e)
@@ -145,8 +146,9 @@ bool dispatch_open(const struct dispatch_options *o, struct dispatch **out, stru
 
     d->options = *o;
     (void)snprintf(d->holder, sizeof(d->holder), "%.100s:%d", o->host, (int)getpid());
-    if (!runner_open(&runner, &d->runner, e) || !adopt_leases(d, e))
+    if (!runner_open(&runner, &d->runner, e))
         return false;
+    adopt_held(d);
     *out = TAKE(d);
     return true;
 }
@@ -335,9 +337,10 @@ static bool start(struct dispatch *d, const struct catalog_job *j, struct err *e
         tell(d, j->id, "started", NULL);
         return true;
     }
-    /* Something that is not the job's fault: another attempt of it still runs here, or no slot. */
+    /* Something that is not the job's fault: it may not run beside one of another set, or an
+     * attempt of it still runs here. */
     if (why.code == ERR_TRANSIENT || why.code == ERR_EXISTS)
-        return catalog_job_release(d->options.catalog, &hold, e);
+        return catalog_job_release(d->options.catalog, &hold, WAIT_MS, e);
     return refuse(d, j, &why, e);
 }
 
@@ -393,6 +396,12 @@ static bool take_jobs(struct dispatch *d, struct err *e)
 
 /* Leases */
 
+/* Whether the lease was extended longer ago than that. */
+static bool is_older(const struct held *h, int64_t age_ms)
+{
+    return clock_monotonic_ns() - h->beat_ns >= age_ms * 1000000;
+}
+
 static bool extend(struct dispatch *d, struct held *h, struct err *e)
 {
     const struct catalog_job_hold hold = {h->id, h->fence};
@@ -405,6 +414,7 @@ static bool extend(struct dispatch *d, struct held *h, struct err *e)
         is_cancelled = true; /* somebody else has it */
     }
     h->beat_ns = clock_monotonic_ns();
+    h->is_adopted = false;
     mem_free(h->progress);
     h->progress = NULL;
     if (is_cancelled)
@@ -414,18 +424,18 @@ static bool extend(struct dispatch *d, struct held *h, struct err *e)
 
 static bool beat(struct dispatch *d, struct err *e)
 {
-    const int64_t now = clock_monotonic_ns();
     bool ok = true;
 
     for (size_t i = 0; i < d->count && ok; i++) {
         struct held *h = &d->held[i];
 
-        if (now - h->beat_ns >= (int64_t)DISPATCH_BEAT_MS * 1000000)
+        if (h->is_adopted || is_older(h, DISPATCH_BEAT_MS))
             ok = extend(d, h, e);
-        /* Not heard of for a whole lease: another host may have it by now. */
-        if (!ok && now - h->beat_ns >= (int64_t)DISPATCH_LEASE_MS * 1000000)
-            (void)runner_cancel(d->runner, h->id);
     }
+    /* Not heard of for a whole lease: another host may have it by now. */
+    for (size_t i = 0; i < d->count; i++)
+        if (is_older(&d->held[i], DISPATCH_LEASE_MS))
+            (void)runner_cancel(d->runner, d->held[i].id);
     return ok;
 }
 

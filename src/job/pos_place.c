@@ -145,15 +145,6 @@ bool pos_place_publish(const struct pos_place *p, int folder, struct err *e)
 
 /* Mounts */
 
-/* Is the path below a folder, or the folder? */
-static bool is_beneath(const char *path, const char *folder)
-{
-    const size_t size = strlen(folder);
-
-    return strcmp(folder, "/") == 0 ||
-           (strncmp(path, folder, size) == 0 && (path[size] == '/' || path[size] == '\0'));
-}
-
 /* Is something mounted there?  A mount point is not on the file system of its parent. */
 static bool is_mounted(const char *folder)
 {
@@ -176,7 +167,7 @@ static bool check_mounts(const char *path, const char *table, struct err *e)
     if (file == NULL) /* a host without one mounts nothing by it */
         return true;
     while (ok && getmntent_r(file, &entry, room, sizeof(room)) != NULL)
-        if (entry.mnt_dir[0] == '/' && is_beneath(path, entry.mnt_dir) &&
+        if (entry.mnt_dir[0] == '/' && pos_set_lies_in(path, entry.mnt_dir) &&
             !is_mounted(entry.mnt_dir))
             ok = err_set(e, ERR_USAGE, "%s of %s is not mounted, and %s would lie there",
                          entry.mnt_dir, table, path);
@@ -191,7 +182,7 @@ bool pos_place_may_make(const struct pos_place *p, const char *path, const char 
     const char *root = NULL;
 
     for (size_t i = 0; i < roots->count && root == NULL; i++)
-        root = is_beneath(path, roots->items[i]) ? roots->items[i] : NULL;
+        root = pos_set_lies_in(path, roots->items[i]) ? roots->items[i] : NULL;
     if (root == NULL)
         return err_set(e, ERR_USAGE, "%s lies in no folder that is allowed for destinations", path);
     if (!is_folder(root))

@@ -23,8 +23,7 @@ static struct slice take_name(const char **path)
     }
 }
 
-/* Is a path below another, or the same? */
-static bool lies_in(const char *path, const char *folder)
+bool pos_set_lies_in(const char *path, const char *folder)
 {
     for (;;) {
         const struct slice wanted = take_name(&folder);
@@ -43,7 +42,7 @@ static bool check_roots(const struct pos_config *c, const struct pos_surrounding
         bool is_inside = d->is_s3 || s->root_count == 0;
 
         for (size_t k = 0; k < s->root_count && !is_inside; k++)
-            is_inside = lies_in(d->path, s->roots[k]);
+            is_inside = pos_set_lies_in(d->path, s->roots[k]);
         if (!is_inside)
             return err_set(e, ERR_USAGE,
                            "destinations[%zu].config.path: lies outside the folders that are "
@@ -155,8 +154,8 @@ static bool check_surroundings(const struct pos_config *c, const struct pos_surr
 static bool is_covered(const struct pos_surroundings *s, size_t index)
 {
     for (size_t i = 0; i < s->folder_count; i++)
-        if (i != index && lies_in(s->folders[index], s->folders[i]) &&
-            (i < index || !lies_in(s->folders[i], s->folders[index])))
+        if (i != index && pos_set_lies_in(s->folders[index], s->folders[i]) &&
+            (i < index || !pos_set_lies_in(s->folders[i], s->folders[index])))
             return true;
     return false;
 }

@@ -171,6 +171,12 @@ size_t runner_count(const struct runner *r)
     return r->count;
 }
 
+const struct child_job *runner_job(const struct runner *r, size_t i)
+{
+    assert(i < r->count);
+    return child_run_job(r->items[i].run);
+}
+
 bool runner_uses(const struct runner *r, const char *config)
 {
     for (size_t i = 0; i < r->count; i++) {

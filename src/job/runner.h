@@ -1,6 +1,6 @@
 /*
- * Jobs side by side: a bounded number of them, one writer for each set, and what to do when one
- * fails.  A queue feeds it and is told what came of each.  Part of child.h.
+ * Jobs side by side: a bounded number of them, and one writer for each set.  A queue feeds it and
+ * is told what came of each.  Part of child.h.
  *
  * One thread owns a runner.  The jobs do not depend on it: a runner that is opened on the folder of
  * one that died takes its jobs over.
@@ -48,6 +48,8 @@ bool runner_cancel(struct runner *r, const char *id);
 
 bool runner_has(const struct runner *r, const char *id);
 size_t runner_count(const struct runner *r);
+/* One of them, from 0; valid until the next call but these. */
+const struct child_job *runner_job(const struct runner *r, size_t i);
 
 /* Whether a job that was started with this configuration is there. */
 bool runner_uses(const struct runner *r, const char *config);
@@ -58,20 +60,5 @@ void runner_look(struct runner *r, int timeout_ms);
 /* Whether two jobs may not run at the same time: both are about one set and one of them changes it,
  * or each collects or restores. */
 bool runner_collide(enum child_verb a, const char *set_a, enum child_verb b, const char *set_b);
-
-/* When to try again (runner_retry.c). */
-struct runner_retry {
-    int attempts;              /* in all, from 1 */
-    int64_t wait_s, longest_s; /* before the second attempt; doubled each time, up to longest_s */
-};
-
-/*
- * Pure.  True when a job that ended like this in this attempt should be tried again, in *wait_s
- * seconds.  Conflicts, timeouts of the store and signals may pass; what the user, the policy or the
- * configuration decided will not.  An interrupted job is tried once more even with attempts 1.
- * salt spreads the waits of many by up to a quarter.
- */
-bool runner_should_retry(const struct runner_retry *policy, const struct child_outcome *o,
-                         int attempt, uint32_t salt, int64_t *wait_s);
 
 #endif

@@ -6,10 +6,11 @@
 #include "base/mem.h"
 #include "codec/random.h"
 
-/* Messages taken at a time; a lease is enough for all of them to run into their time limit. */
 #define SENTENCE_MAX sizeof(((struct err *)NULL)->text)
-#define TAKEN_MAX    8
-#define LEASE_MS     ((int)(TAKEN_MAX * OUTBOUND_TOTAL_MS + 30000))
+
+/* Messages taken at a time; a lease is enough for all of them to run into their time limit. */
+#define TAKEN_MAX 8
+#define LEASE_MS  ((int)(TAKEN_MAX * OUTBOUND_TOTAL_MS + 30000))
 
 bool sender_queue(struct catalog_tx *t, const char *run, const struct message_list *list,
                   struct err *e)

@@ -6,8 +6,7 @@
  *     recipients                    to whom bundles are sealed: a line "NAME ID KEY" for each
  *                                   repository of the set, id and public key in hex
  *     backup_....json.sealed        one bundle, an envelope (codec/envelope.h) around
- *                                   size of the note (u32) | note (bundle_note.h) | bytes as they
- * came
+ *                                   size of the note (u32) | note (bundle_note.h) | bytes as sent
  *
  * One process puts bundles there, and it needs no key of a repository; any other may list, and
  * remove what a committed snapshot holds.

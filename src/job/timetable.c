@@ -238,7 +238,7 @@ static bool look_in(struct catalog_tx *t, void *arg, struct err *e)
                                     .last_ns = o->last_s * SECOND,
                                     .details = buf_string(&since),
                                     .next_ns = o->next_s == INT64_MAX ? 0 : o->next_s * SECOND},
-                                e);
+                                known.last_ns, e);
 }
 
 bool timetable_look(struct timetable *t, int64_t now_s, int64_t *wake_s, struct err *e)

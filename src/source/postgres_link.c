@@ -7,11 +7,11 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "base/pq.h"
 #include "base/text.h"
 
 #define WAIT_MS         200
 #define CANCEL_TEXT_MAX 256
-#define SENTENCE_MAX    400
 #define LINES_PER_LOOK  1024 /* between looks at the requests to stop */
 
 /*
@@ -33,17 +33,6 @@ static const char settings[] =
 static_assert(POSTGRES_LOCK_WAIT_MS == 30000, "as in the settings");
 
 /* Failures */
-
-/* One line of a message of several, without "ERROR:" in front. */
-static void flatten(const char *message, char out[SENTENCE_MAX])
-{
-    static const char *const severities[] = {"ERROR:", "FATAL:", "PANIC:"};
-
-    for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++)
-        if (strncmp(message, severities[i], strlen(severities[i])) == 0)
-            message += strlen(severities[i]);
-    text_flatten(slice_string(message), out, SENTENCE_MAX);
-}
 
 static enum err_code code_of(const char *sqlstate)
 {
@@ -68,30 +57,15 @@ static bool link_err(struct postgres_link *l, PGresult *r, struct err *e)
 {
     const char *state = postgres_result_field(r, PG_DIAG_SQLSTATE);
     const char *primary = postgres_result_field(r, PG_DIAG_MESSAGE_PRIMARY);
-    char sentence[SENTENCE_MAX];
+    char sentence[PQ_SENTENCE_MAX];
 
     PQclear(l->failure);
     l->failure = r;
     memset(l->sqlstate, 0, sizeof(l->sqlstate));
     memcpy(l->sqlstate, state, strnlen(state, sizeof(l->sqlstate) - 1));
-    flatten(primary[0] != '\0' ? primary : PQerrorMessage(l->conn), sentence);
+    pq_sentence(primary[0] != '\0' ? primary : PQerrorMessage(l->conn), sentence);
     return err_set(e, code_of(l->sqlstate), "%s",
                    sentence[0] != '\0' ? sentence : "the server gave no answer");
-}
-
-/* There is no code before a connection stands, only text. */
-static bool connect_err(const PGconn *conn, struct err *e)
-{
-    char sentence[SENTENCE_MAX];
-    enum err_code code = ERR_TRANSIENT;
-
-    flatten(PQerrorMessage(conn), sentence);
-    if (PQconnectionNeedsPassword(conn) != 0 || strstr(sentence, "authentication failed") != NULL ||
-        strstr(sentence, "pg_hba.conf") != NULL)
-        code = ERR_DENIED;
-    else if (strstr(sentence, "does not exist") != NULL)
-        code = ERR_NOT_FOUND;
-    return err_set(e, code, "%s", sentence);
 }
 
 /* Connections */
@@ -118,7 +92,7 @@ bool postgres_link_open(struct postgres_link *l, const struct postgres_address *
     /* Not expanded: a database whose name looks like a connection string stays a name. */
     l->conn = PQconnectdbParams(keywords, values, 0);
     if (l->conn == NULL || PQstatus(l->conn) != CONNECTION_OK) {
-        connect_err(l->conn, e);
+        (void)pq_connect_err(l->conn, e);
         postgres_link_close(l);
         return false;
     }

@@ -219,7 +219,7 @@ TEST(who_lost_a_job_can_write_nothing_about_it_any_more)
     CHECK_ERR(catalog_job_extend(w.catalog, &lost, LONG_MS, "{\"n\":1}", &is_cancelled, e),
               ERR_DENIED);
     CHECK_ERR(finish(&w, &lost, RUN_SUCCESS, false, e), ERR_DENIED);
-    CHECK_ERR(catalog_job_release(w.catalog, &lost, e), ERR_DENIED);
+    CHECK_ERR(catalog_job_release(w.catalog, &lost, 0, e), ERR_DENIED);
     ck_assert_int_eq(run_get(&w, two.run, &a).outcome.state, RUN_RUNNING);
     CHECK(run_get(&w, one.run, &a).progress == NULL);
     CHECK_OK(catalog_job_extend(w.catalog, &held, LONG_MS, "{\"n\":1}", &is_cancelled, e));
@@ -333,24 +333,65 @@ TEST(a_waiting_job_is_cancelled_at_once_and_a_running_one_with_its_next_heartbea
 }
 END
 
-TEST(a_job_that_is_given_back_waits_again_and_that_is_no_interruption)
+TEST(a_job_that_is_given_back_waits_as_if_nobody_had_taken_it)
 {
     AUTO(world) struct world w;
     AUTO(arena) struct arena a = {0};
     struct catalog_job j = {0};
 
     world_init(&w);
-    (void)job_put(&w, "shop", NULL);
-    for (int i = 0; i < 4; i++) {
+
+    const struct catalog_job_ids ids = job_put(&w, "shop", NULL);
+
+    for (int i = 1; i <= 4; i++) {
         CHECK(claim(&w, LONG_MS, &a, &j));
+        ck_assert_int_eq(j.fence, i);
 
         const struct catalog_job_hold h = hold_of(&j);
 
-        CHECK_OK(catalog_job_release(w.catalog, &h, e));
-        ck_assert_int_eq(run_get(&w, j.run, &a).outcome.state, RUN_INTERRUPTED);
+        CHECK_OK(catalog_job_release(w.catalog, &h, 0, e));
+        CHECK_ERR(catalog_job_release(w.catalog, &h, 0, e), ERR_DENIED);
+
+        const struct catalog_run r = run_get(&w, ids.run, &a);
+
+        CHECK(r.outcome.state == RUN_QUEUED && r.started_ns == 0 && r.ended_ns == 0);
     }
-    ck_assert_int_eq(j.attempt, 1);
     CHECK(claim(&w, LONG_MS, &a, &j));
+    ck_assert_int_eq(j.attempt, 1);
+    ck_assert_str_eq(j.run, ids.run);
+}
+END
+
+TEST(a_job_that_is_given_back_is_left_alone_for_a_while_or_ended_when_it_is_cancelled)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job j = {0};
+    struct catalog_job other = {0};
+
+    world_init(&w);
+
+    const struct catalog_job_ids one = job_put(&w, "shop", NULL);
+    const struct catalog_job_ids two = job_put(&w, "blog", NULL);
+
+    CHECK(claim(&w, LONG_MS, &a, &j));
+    ck_assert_str_eq(j.id, one.job);
+
+    const struct catalog_job_hold h = hold_of(&j);
+
+    CHECK_OK(catalog_job_release(w.catalog, &h, LONG_MS, e));
+    CHECK(claim(&w, LONG_MS, &a, &other));
+    ck_assert_str_eq(other.id, two.job);
+    CHECK(!claim(&w, LONG_MS, &a, &j));
+
+    const struct catalog_job_hold held = hold_of(&other);
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+
+    CHECK_OK(catalog_job_cancel(t, two.job, e));
+    tx_commit(&t);
+    CHECK_OK(catalog_job_release(w.catalog, &held, 0, e));
+    ck_assert_int_eq(run_get(&w, two.run, &a).outcome.state, RUN_CANCELLED);
+    CHECK(!claim(&w, LONG_MS, &a, &j));
 }
 END
 
@@ -595,7 +636,8 @@ TESTS_BETWEEN("jobs", world_begin, world_end,
               a_failure_is_tried_again_after_a_pause_as_often_as_allowed,
               a_failure_that_would_come_again_is_not_tried_again,
               a_waiting_job_is_cancelled_at_once_and_a_running_one_with_its_next_heartbeat,
-              a_job_that_is_given_back_waits_again_and_that_is_no_interruption,
+              a_job_that_is_given_back_waits_as_if_nobody_had_taken_it,
+              a_job_that_is_given_back_is_left_alone_for_a_while_or_ended_when_it_is_cancelled,
               a_full_queue_takes_no_more, jobs_of_other_places_and_of_later_are_left_alone,
               a_host_takes_jobs_of_the_sets_that_its_configuration_has,
               what_a_host_that_died_held_is_done_by_another_that_has_the_set,

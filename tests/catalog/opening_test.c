@@ -52,6 +52,12 @@ TEST(looking_for_a_catalog_makes_none)
         CHECK_OK(catalog_is_there(&o, &is_there, e));
         CHECK(!is_there);
     }
+#ifdef CATALOG_ON_POSTGRES
+    AUTO(mem)
+    char *schemas = world_value(&w, "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'");
+
+    ck_assert_str_eq(schemas, "0");
+#endif
     CHECK(access(path_in(w.folder.path, "catalog.db"), F_OK) != 0);
     CHECK(access(path_in(w.folder.path, "catalog.key"), F_OK) != 0);
     w.catalog = world_open(&w);

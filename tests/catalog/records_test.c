@@ -430,7 +430,7 @@ END
 
 /* Small things */
 
-TEST(a_schedule_never_goes_back)
+TEST(a_schedule_is_moved_on_only_by_who_knows_where_it_stands)
 {
     AUTO(world) struct world w;
     AUTO(arena) struct arena a = {0};
@@ -438,13 +438,19 @@ TEST(a_schedule_never_goes_back)
 
     world_init(&w);
     AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
-    CHECK_OK(catalog_schedule_put(t, &s, e));
+    CHECK_OK(catalog_schedule_put(t, &s, 0, e));
     s.last_ns = 300;
-    CHECK_OK(catalog_schedule_put(t, &s, e));
+    CHECK_OK(catalog_schedule_put(t, &s, 100, e));
+    s.last_ns = 400;
+    CHECK_ERR(catalog_schedule_put(t, &s, 100, e), ERR_EXISTS);
     s.last_ns = 299;
-    CHECK_ERR(catalog_schedule_put(t, &s, e), ERR_EXISTS);
+    CHECK_ERR(catalog_schedule_put(t, &s, 0, e), ERR_EXISTS);
     CHECK_OK(catalog_schedule_get(t, "daily", &a, &s, e));
     ck_assert_int_eq(s.last_ns, 300);
+    s.last_ns = 200;
+    CHECK_OK(catalog_schedule_put(t, &s, 300, e));
+    CHECK_OK(catalog_schedule_get(t, "daily", &a, &s, e));
+    ck_assert_int_eq(s.last_ns, 200);
     CHECK_OK(catalog_schedule_get(t, "none", &a, &s, e));
     ck_assert_int_eq(s.last_ns, 0);
 }
@@ -769,7 +775,7 @@ TESTS_BETWEEN("records", world_begin, world_end, cleaning_removes_what_is_over_a
               a_set_knows_its_last_success_and_how_often_it_failed_since,
               a_set_has_succeeded_with_what_its_rules_allow, a_run_without_a_job_ends_once,
               old_runs_go_but_for_those_that_something_names,
-              restore_points_are_listed_until_they_are_removed, a_schedule_never_goes_back,
+              restore_points_are_listed_until_they_are_removed, a_schedule_is_moved_on_only_by_who_knows_where_it_stands,
               settings_and_stores_are_as_they_were_written_last,
               a_message_is_sent_by_one_and_again_when_that_one_is_gone,
               a_message_that_did_not_go_waits_for_its_next_time,

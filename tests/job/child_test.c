@@ -513,32 +513,7 @@ TEST(the_sentence_of_a_failure_is_the_last_exit_error)
 }
 END
 
-/* Policies */
-
-static int64_t retry_wait(enum child_state state, int status, int attempt, int attempts)
-{
-    const struct runner_retry policy = {attempts, 60, 600};
-    const struct child_outcome o = {.state = state, .status = status};
-    int64_t wait = 0;
-
-    return runner_should_retry(&policy, &o, attempt, 0, &wait) ? wait : -1;
-}
-
-TEST(what_may_pass_is_tried_again_later_and_later)
-{
-    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 1, 5), 60);
-    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 2, 5), 120);
-    ck_assert_int_eq(retry_wait(CHILD_CONFLICT, 11, 4, 9), 480);
-    ck_assert_int_eq(retry_wait(CHILD_CONFLICT, 11, 8, 9), 600);
-    ck_assert_int_eq(retry_wait(CHILD_FAILED, 1, 5, 5), -1);
-    ck_assert_int_eq(retry_wait(CHILD_FAILED, -1, 1, 2), 60);
-    ck_assert_int_eq(retry_wait(CHILD_FAILED, 12, 1, 5), -1);
-    ck_assert_int_eq(retry_wait(CHILD_SUCCEEDED, 0, 1, 5), -1);
-    ck_assert_int_eq(retry_wait(CHILD_CANCELLED, 130, 1, 5), -1);
-    ck_assert_int_eq(retry_wait(CHILD_INTERRUPTED, -1, 1, 1), 60);
-    ck_assert_int_eq(retry_wait(CHILD_INTERRUPTED, -1, 2, 1), -1);
-}
-END
+/* Side by side */
 
 TEST(a_set_has_one_writer)
 {
@@ -579,6 +554,5 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       backup_of_a_command_reads_everything_and_writes_what_it_did,
       drill_has_programs_but_no_network, restore_sets_owners_of_what_it_restores,
       success_is_status_0_and_the_id_of_a_snapshot, each_status_has_its_state,
-      the_sentence_of_a_failure_is_the_last_exit_error,
-      what_may_pass_is_tried_again_later_and_later, a_set_has_one_writer,
+      the_sentence_of_a_failure_is_the_last_exit_error, a_set_has_one_writer,
       waiting_in_a_loop_is_no_movement)

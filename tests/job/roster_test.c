@@ -328,6 +328,7 @@ TEST(nothing_is_made_outside_of_the_roots_or_where_a_mount_is_missing)
 
     AUTO(pos_place) struct pos_place *p = NULL;
     AUTO(buf) struct buf path = {0};
+    AUTO(buf) struct buf odd = {0};
     AUTO(buf) struct buf table = {0};
     AUTO(buf) struct buf mount = {0};
 
@@ -335,11 +336,18 @@ TEST(nothing_is_made_outside_of_the_roots_or_where_a_mount_is_missing)
     buf_printf(&mount, "%s/disk", w.folder.path);
     buf_printf(&path, "%s/disk/a", w.folder.path);
     buf_printf(&table, "%s/fstab", w.folder.path);
-    CHECK_OK(pos_place_may_make(p, buf_string(&path), buf_string(&table), e)); /* there is none */
-    write_table(buf_string(&table), "/elsewhere");
-    CHECK_OK(pos_place_may_make(p, buf_string(&path), buf_string(&table), e));
-    write_table(buf_string(&table), buf_string(&mount));
-    CHECK_ERR(pos_place_may_make(p, buf_string(&path), buf_string(&table), e), ERR_USAGE);
+    buf_printf(&odd, "%s//disk/./a", w.folder.path);
+
+    const char *const paths[] = {buf_string(&path), buf_string(&odd)};
+
+    for (size_t i = 0; i < 2; i++) {
+        (void)unlink(buf_string(&table));
+        CHECK_OK(pos_place_may_make(p, paths[i], buf_string(&table), e)); /* there is none */
+        write_table(buf_string(&table), "/elsewhere");
+        CHECK_OK(pos_place_may_make(p, paths[i], buf_string(&table), e));
+        write_table(buf_string(&table), buf_string(&mount));
+        CHECK_ERR(pos_place_may_make(p, paths[i], buf_string(&table), e), ERR_USAGE);
+    }
     CHECK_ERR(pos_place_may_make(p, "/srv/a", "/nowhere", e), ERR_USAGE);
     CHECK(rmdir(buf_string(&mount)) == 0);
     CHECK_ERR(pos_place_may_make(p, buf_string(&path), "/nowhere", e), ERR_USAGE);

@@ -142,6 +142,38 @@ TEST(a_set_without_success_for_too_long_is_told_once)
 }
 END
 
+TEST(a_clock_that_was_years_off_keeps_no_schedule_from_going_on)
+{
+    static const int64_t wrong[] = {-5 * 8766 * HOUR, 10 * 8766 * HOUR};
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        AUTO(world) struct world w;
+
+        world_init(&w, TIMES);
+
+        AUTO(arena) struct arena a = {0};
+        AUTO(timetable) struct timetable *t = timetable_of(&w);
+        struct catalog_job_list jobs;
+
+        /* Right, wrong, and right again: each night has its run. */
+        (void)look(t, MONDAY);
+        (void)look(t, MONDAY + 2 * HOUR);
+        ck_assert_uint_eq(queued(&w, &a, &jobs), 1);
+        (void)look(t, MONDAY + wrong[i]);
+        for (int n = 0; n <= 24; n++)
+            (void)look(t, MONDAY + wrong[i] + n * HOUR);
+
+        const size_t before = queued(&w, &a, &jobs);
+
+        (void)look(t, MONDAY + 12 * HOUR);
+        for (int n = 12; n <= 36; n++)
+            (void)look(t, MONDAY + n * HOUR);
+        ck_assert_uint_eq(before, i == 0 ? 2 : 3);
+        ck_assert_uint_eq(queued(&w, &a, &jobs), before + 1);
+    }
+}
+END
+
 TEST(a_set_that_is_paused_queues_nothing)
 {
     AUTO(world) struct world w;
@@ -166,4 +198,5 @@ TESTS("job timetable", schedules_of_sets_of_other_hosts_are_left_to_them,
       a_scheduled_backup_is_queued_once_however_many_services_look,
       a_look_sleeps_no_longer_than_until_the_next_run, drills_have_a_schedule_of_their_own,
       what_was_missed_is_made_up_for_and_told_once, a_set_without_success_for_too_long_is_told_once,
+      a_clock_that_was_years_off_keeps_no_schedule_from_going_on,
       a_set_that_is_paused_queues_nothing)

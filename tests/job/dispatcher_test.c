@@ -1,0 +1,272 @@
+/* A dispatcher with a catalog: jobs are taken, run as processes, kept by their leases. */
+#include "job/dispatch.h"
+
+#define TEST_SECONDS 120
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "job_program.h"
+#include "runner_world.h"
+
+enum { MINUTE_S = 60 };
+
+/* What a dispatcher needs. */
+struct service {
+    struct world world;
+    struct config *config;
+    struct catalog *catalog;
+    struct dispatch *dispatch;
+};
+
+static void dispatch_begin(struct service *s)
+{
+    const struct dispatch_options o = {.catalog = s->catalog, .config = s->config, .host = "here"};
+
+    CHECK_OK(dispatch_open(&o, &s->dispatch, e));
+}
+
+static void service_init(struct service *s)
+{
+    *s = (struct service){0};
+    world_init(&s->world);
+    CHECK_OK(config_load(s->world.config, &s->config, e));
+    CHECK(mkdir(s->config->state, 0700) == 0);
+    CHECK_OK(catalog_open(&(struct catalog_options){.state = s->config->state}, &s->catalog, e));
+    dispatch_begin(s);
+}
+
+static void service_auto(struct service *s)
+{
+    dispatch_close(s->dispatch);
+    catalog_close(s->catalog);
+    config_free(s->config);
+    world_auto(&s->world);
+}
+
+/* Queue a job of a set. */
+static struct catalog_job_ids order(const struct service *s, enum catalog_run_kind kind,
+                                    const char *set, const char *arguments)
+{
+    const struct catalog_job_request q = {
+        .kind = kind, .set = set, .arguments = arguments, .requested_by = "test", .writer = set};
+    struct catalog_job_ids ids;
+    struct catalog_tx *t = NULL;
+
+    CHECK_OK(catalog_begin(s->catalog, &t, e));
+    CHECK_OK(catalog_job_enqueue(t, &q, &ids, e));
+    CHECK_OK(catalog_commit(&t, e));
+    return ids;
+}
+
+static struct catalog_job job_of(const struct service *s, const char *id, struct arena *a)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    struct catalog_job j;
+
+    CHECK_OK(catalog_begin_read(s->catalog, &t, e));
+    CHECK_OK(catalog_job_get(t, id, a, &j, e));
+    return j;
+}
+
+/* All runs that there are, the newest first. */
+static struct catalog_run_list runs_of(const struct service *s, struct arena *a)
+{
+    const struct catalog_run_filter all = CATALOG_RUNS_ALL;
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    struct catalog_run_list runs = {0};
+
+    CHECK_OK(catalog_begin_read(s->catalog, &t, e));
+    CHECK_OK(catalog_run_list(t, &all, &(struct catalog_page){.limit = 1000}, a, &runs, e));
+    return runs;
+}
+
+static size_t count_ended(const struct service *s)
+{
+    AUTO(arena) struct arena a = {0};
+    const struct catalog_run_list runs = runs_of(s, &a);
+    size_t count = 0;
+
+    for (size_t i = 0; i < runs.count; i++)
+        count += catalog_run_state_is_final(runs.items[i].outcome.state);
+    return count;
+}
+
+/* Step until so many runs have ended. */
+static void step_until_ended(struct service *s, size_t count, int seconds)
+{
+    const int64_t end = clock_monotonic_ns() + seconds * NS_PER_S;
+
+    while (count_ended(s) < count && clock_monotonic_ns() < end)
+        dispatch_step(s->dispatch, 100);
+    ck_assert_uint_eq(count_ended(s), count);
+}
+
+/* A file of the folder of a job's attempt. */
+static bool has_file(const struct service *s, const char *id, int attempt, const char *name)
+{
+    AUTO(buf) struct buf path = {0};
+
+    buf_printf(&path, "%s/jobs/%s.%d/%s", s->config->state, id, attempt, name);
+    return access(buf_string(&path), F_OK) == 0;
+}
+
+TEST(a_job_of_the_queue_is_run_and_its_end_recorded)
+{
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+
+    service_init(&s);
+    (void)order(&s, RUN_BACKUP, "a", "{\"tags\":[\"good\"]}");
+    step_until_ended(&s, 1, 30);
+
+    const struct catalog_run_list runs = runs_of(&s, &a);
+
+    ck_assert_int_eq((int)runs.items[0].outcome.state, RUN_SUCCESS);
+    ck_assert_str_eq(runs.items[0].outcome.snapshot, ID64);
+    ck_assert_uint_eq(dispatch_count(s.dispatch), 0);
+}
+END
+
+TEST(a_job_that_may_not_run_beside_another_waits_for_it_and_nothing_else_happens_to_it)
+{
+    static const char prune[] = "{\"repository\":\"main\",\"max_unused\":\"nap\"}";
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+
+    service_init(&s);
+    (void)order(&s, RUN_PRUNE, "a", prune);
+
+    const struct catalog_job_ids second = order(&s, RUN_PRUNE, "b", prune);
+
+    dispatch_step(s.dispatch, 100);
+    ck_assert_uint_eq(dispatch_count(s.dispatch), 1);
+    ck_assert_int_eq(job_of(&s, second.job, &a).fence, 1);
+    step_until_ended(&s, 2, 60);
+
+    const struct catalog_run_list runs = runs_of(&s, &a);
+
+    ck_assert_uint_eq(runs.count, 2);
+    for (size_t i = 0; i < runs.count; i++)
+        ck_assert_msg(runs.items[i].outcome.state == RUN_SUCCESS, "%s",
+                      runs.items[i].outcome.error);
+    ck_assert_str_eq(job_of(&s, second.job, &a).run, second.run);
+}
+END
+
+/* Step until the keeper of the first attempt listens. */
+static void step_until_begun(struct service *s, const char *id)
+{
+    for (int i = 0; i < 300 && !has_file(s, id, 1, "process"); i++)
+        dispatch_step(s->dispatch, 100);
+    CHECK(has_file(s, id, 1, "process"));
+}
+
+TEST(a_child_whose_job_is_anothers_by_now_is_stopped_and_the_others_lease_left_alone)
+{
+    const struct catalog_job_offer offer = {"another:1", "there", 20 * MINUTE_S * 1000};
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job taken;
+    int64_t count = 0;
+    bool found = false;
+
+    service_init(&s);
+
+    const struct catalog_job_ids ids = order(&s, RUN_BACKUP, "a", "{\"tags\":[\"polite\"]}");
+
+    step_until_begun(&s, ids.job);
+    dispatch_close(s.dispatch);
+    s.dispatch = NULL;
+    clock_set_for_tests(clock_now_ns() + MINUTE_S * NS_PER_S);
+    CHECK_OK(catalog_job_expire(s.catalog, &count, e));
+    CHECK_OK(catalog_job_claim(s.catalog, &offer, &a, &taken, &found, e));
+    CHECK(found && count == 1 && taken.fence > 1);
+
+    dispatch_begin(&s);
+    ck_assert_uint_eq(dispatch_count(s.dispatch), 1);
+    for (int i = 0; i < 300 && dispatch_count(s.dispatch) > 0; i++)
+        dispatch_step(s.dispatch, 100);
+    ck_assert_uint_eq(dispatch_count(s.dispatch), 0);
+
+    const struct catalog_job j = job_of(&s, ids.job, &a);
+
+    ck_assert_str_eq(j.holder, "another:1");
+    CHECK(j.fence == taken.fence && j.lease_ns == taken.lease_ns && !j.is_cancelled);
+    ck_assert_str_eq(j.run, taken.run);
+    clock_set_for_tests(0);
+}
+END
+
+TEST(a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds)
+{
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+
+    service_init(&s);
+
+    const struct catalog_job_ids ids = order(&s, RUN_BACKUP, "a", "{\"tags\":[\"polite\"]}");
+
+    step_until_begun(&s, ids.job);
+    dispatch_close(s.dispatch);
+    s.dispatch = NULL;
+
+    const int64_t before = job_of(&s, ids.job, &a).lease_ns;
+
+    dispatch_begin(&s);
+    dispatch_step(s.dispatch, 100);
+    CHECK(job_of(&s, ids.job, &a).lease_ns > before);
+
+    struct catalog_tx *t = NULL;
+
+    CHECK_OK(catalog_begin(s.catalog, &t, e));
+    CHECK_OK(catalog_job_cancel(t, ids.job, e));
+    CHECK_OK(catalog_commit(&t, e));
+    step_until_ended(&s, 1, 60);
+    ck_assert_int_eq((int)runs_of(&s, &a).items[0].outcome.state, RUN_CANCELLED);
+}
+END
+
+TEST(all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)
+{
+    static const char polite[] = "{\"tags\":[\"polite\"]}";
+    struct rlimit limit;
+    AUTO(service) struct service s;
+    bool has_ended = false;
+
+    service_init(&s);
+
+    const struct catalog_job_ids one = order(&s, RUN_BACKUP, "a", polite);
+    const struct catalog_job_ids two = order(&s, RUN_BACKUP, "b", polite);
+
+    step_until_begun(&s, one.job);
+    step_until_begun(&s, two.job);
+
+    /* From now on every write of this process fails at once; the keepers' do not. */
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    limit.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+
+    const int64_t end = clock_monotonic_ns() + 60 * NS_PER_S;
+
+    while (!has_ended && clock_monotonic_ns() < end) {
+        dispatch_step(s.dispatch, 500);
+        has_ended = has_file(&s, one.job, 1, "exit") && has_file(&s, two.job, 1, "exit");
+        (void)poll(NULL, 0, 100);
+    }
+    limit.rlim_cur = limit.rlim_max;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(has_ended);
+}
+END
+
+JOB_PROGRAM_TESTS
+#define main run_tests
+TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
+      a_job_that_may_not_run_beside_another_waits_for_it_and_nothing_else_happens_to_it,
+      a_child_whose_job_is_anothers_by_now_is_stopped_and_the_others_lease_left_alone,
+      a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds,
+      all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)
