@@ -308,17 +308,19 @@ static json_t *make_event(const struct catalog_job *j, const struct catalog_outc
                      "again", is_queued_again);
 }
 
-/* The set of a job as it is now; NULL: it was taken out of the configuration. */
-static const struct config_set *set_of(const struct ending *g, const char *name,
+/* The set of a job as it is now; NULL: it was taken out of the configuration.  known: what the view
+ * (or NULL) has of it, or NULL. */
+static const struct config_set *set_of(const struct dispatch_options *o,
+                                       const struct roster_view *view, const char *name,
                                        const struct roster_set **known)
 {
     const struct config_set *set = NULL;
     struct err none;
 
-    *known = name != NULL && g->view != NULL ? roster_find(g->view, name) : NULL;
+    *known = name != NULL && view != NULL ? roster_find(view, name) : NULL;
     if (*known != NULL)
         return (*known)->set;
-    return name != NULL && config_find_set(g->options->config, name, &set, &none) ? set : NULL;
+    return name != NULL && config_find_set(o->config, name, &set, &none) ? set : NULL;
 }
 
 static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
@@ -336,7 +338,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     dispatch_outcome(g->child, g->outcome, &a, &end.outcome);
     if (!catalog_job_get(t, hold.id, &a, &j, e))
         return false;
-    set = set_of(g, j.set, &known);
+    set = set_of(g->options, g->view, j.set, &known);
     /* A set that was taken out of the configuration has nobody to tell. */
     if (set != NULL)
         end.outcome.may_be_incomplete = set->on_error == ON_ERROR_INCOMPLETE;
@@ -387,4 +389,19 @@ bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,
     arena_done(&g.arena);
     *event = g.event;
     return ok;
+}
+
+bool dispatch_given_up(struct catalog_tx *t, void *arg, const struct catalog_job *j,
+                       const struct catalog_outcome *c, struct err *e)
+{
+    const struct dispatch_options *o = arg;
+    AUTO(roster_view) struct roster_view *view = o->roster == NULL ? NULL : roster_take(o->roster);
+    const struct roster_set *known;
+    const struct config_set *set = set_of(o, view, j->set, &known);
+
+    if (set != NULL &&
+        !tell_all(
+            t, &(struct telling){.set = set, .templates = o->templates, .job = j, .outcome = c}, e))
+        return false;
+    return known == NULL || j->kind != RUN_BACKUP || pos_first_note(t, o->host, known, false, e);
 }
