@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "job/child_plan.h"
 #include "job/config_fields.h"
 #include "job/dispatch_stores.h"
 #include "job/pos_first.h"
@@ -42,6 +43,19 @@ static bool is_pause(const struct child_job *j, const struct child_outcome *o)
 {
     return j->verb == CHILD_FORGET && o->state == CHILD_CONFLICT &&
            json_integer_value(json_object_get(j->arguments, "failed_runs")) > 0;
+}
+
+/* It was to say what it would do, and did nothing. */
+static bool is_rehearsal(const struct child_job *j)
+{
+    return child_flag(j, "dry_run") || child_flag(j, "plan");
+}
+
+/* No backup was made: nobody may count it as one. */
+static bool is_no_backup(const struct child_job *j, const struct child_outcome *o)
+{
+    return j->verb == CHILD_BACKUP && is_rehearsal(j) &&
+           (o->state == CHILD_SUCCEEDED || o->state == CHILD_INCOMPLETE);
 }
 
 /* What may pass by itself, without anybody changing anything: who kills a job, a kernel short of
@@ -122,9 +136,9 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
     if (o->result != NULL)
         json_append(o->result, &details);
     *out = (struct catalog_outcome){
-        .state = is_pause(j, o)   ? RUN_SKIPPED
-                 : is_degraded(o) ? RUN_DEGRADED
-                                  : state_of(o->state),
+        .state = is_pause(j, o) || is_no_backup(j, o) ? RUN_SKIPPED
+                 : is_degraded(o)                     ? RUN_DEGRADED
+                                                      : state_of(o->state),
         /* Of a drill it is what was tried. */
         .snapshot = text_of(o->result, j->verb == CHILD_DRILL ? "snapshot" : "snapshot_id", a),
         .verdict = verdict_of(j, o),
@@ -328,6 +342,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     struct ending *g = arg;
     const struct catalog_job_hold hold = {g->child->id, g->child->attempt};
     const bool is_success = g->outcome->state == CHILD_SUCCEEDED;
+    const bool is_done = is_success && !is_rehearsal(g->child);
     AUTO(arena) struct arena a = {0};
     struct catalog_job j;
     struct catalog_job_end end = {.may_retry = may_pass(g->outcome)};
@@ -345,7 +360,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     if (!catalog_job_finish(t, &hold, &end, &is_queued_again, e) ||
         !dispatch_stores(t, set, g->child, g->outcome, e))
         return false;
-    if (!is_queued_again && set != NULL &&
+    if (!is_queued_again && set != NULL && (is_done || !is_success) &&
         !tell_all(
             t,
             &(struct telling){
@@ -353,10 +368,10 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
             e))
         return false;
     if (known != NULL && j.kind == RUN_BACKUP &&
-        !pos_first_note(t, g->options->host, known, is_success, e))
+        !pos_first_note(t, g->options->host, known, is_done, e))
         return false;
     g->following = (struct following){0};
-    if (is_success && j.kind == RUN_BACKUP)
+    if (is_done && j.kind == RUN_BACKUP)
         g->following = (struct following){
             .run = arena_string(&g->arena, slice_string(j.run)),
             .config = j.config == NULL ? NULL : arena_string(&g->arena, slice_string(j.config)),

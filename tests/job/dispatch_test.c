@@ -473,6 +473,39 @@ TEST(an_interrupted_job_is_left_to_its_lease)
 }
 END
 
+TEST(what_was_only_rehearsed_counts_as_nothing_and_is_told_to_nobody)
+{
+    static const struct {
+        enum catalog_run_kind kind;
+        enum child_verb verb;
+        const char *arguments;
+        enum catalog_run_state state;
+    } rows[] = {
+        {RUN_BACKUP, CHILD_BACKUP, "{\"dry_run\":true}", RUN_SKIPPED},
+        {RUN_RESTORE, CHILD_RESTORE, "{\"plan\":true}", RUN_SUCCESS},
+        {RUN_RETENTION, CHILD_FORGET, "{\"dry_run\":true}", RUN_SUCCESS},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(world) struct world w;
+        AUTO(arena) struct arena a = {0};
+        AUTO(json) json_t *arguments = json_loads(rows[i].arguments, 0, NULL);
+
+        world_init(&w, "    retention: {daily: 7}\n");
+
+        struct child_job c = taken_job(&w, rows[i].kind, 1);
+
+        c.verb = rows[i].verb;
+        c.arguments = arguments;
+        ck_assert_int_eq((int)end_job(&w, &c, CHILD_SUCCEEDED, 0, "{}", &a).outcome.state,
+                         (int)rows[i].state);
+        CHECK(set_of(&w, &a).success_ns == 0);
+        ck_assert_uint_eq(world_messages(&w, -1), 0);
+        ck_assert_uint_eq(waiting(&w, &a).count, 0);
+    }
+}
+END
+
 /* Let leases of no length end, and say what is taken then: whether there was something. */
 static bool take_again(const struct world *w, const struct dispatch_options *o)
 {
@@ -637,6 +670,7 @@ TESTS("job dispatch", a_backup_that_succeeded_is_recorded_with_its_snapshot_and_
       retention_follows_a_backup_that_succeeded_and_no_other,
       retention_that_is_paused_is_skipped_and_nobody_is_told, a_drill_that_failed_proves_nothing,
       what_another_host_holds_by_now_is_not_written, an_interrupted_job_is_left_to_its_lease,
+      what_was_only_rehearsed_counts_as_nothing_and_is_told_to_nobody,
       a_job_that_was_interrupted_for_good_is_told_once_as_a_failure,
       one_that_was_to_be_cancelled_is_told_to_nobody,
       a_job_that_no_host_took_is_told_where_its_set_is_known,
