@@ -7,7 +7,7 @@
 #ifndef CATALOG_CLEANING_H
 #define CATALOG_CLEANING_H
 
-#include "catalog/opening.h"
+#include "catalog/jobs.h"
 
 #define CATALOG_RUN_DAYS     400 /* runs that ended; see catalog_run_forget for those that stay */
 #define CATALOG_WAIT_DAYS    7   /* jobs that nobody takes: they fail then */
@@ -18,7 +18,9 @@
  * End jobs that nobody took, remove what is older, answers to requests and sessions that are over,
  * and counters of logins that say nothing any more.  Once an hour is enough, from one or several
  * processes.  In short transactions, so that nobody waits long; at most 20,000 runs each time.
+ * listener: or NULL.
  */
-MUST_CHECK bool catalog_clean(struct catalog *c, struct err *e);
+MUST_CHECK bool catalog_clean(struct catalog *c, const struct catalog_job_listener *listener,
+                              struct err *e);
 
 #endif

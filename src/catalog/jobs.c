@@ -8,10 +8,12 @@
  */
 #include "catalog/jobs.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "catalog/cleaning.h"
 #include "catalog/jobs_private.h"
 #include "catalog/runs_private.h"
 #include "catalog/tx.h"
@@ -20,6 +22,7 @@
 #define CLAIM_TRIES     20 /* against claims of one writer at the same moment */
 #define INTERRUPTED_MAX 1  /* times that a job waits again after its lease ended */
 #define EXPIRED_AT_ONCE 100
+#define DAY_NS          (INT64_C(86400) * NS_PER_S)
 
 /* Adding */
 
@@ -144,9 +147,54 @@ bool catalog_job_done(struct catalog_tx *t, const char *id, struct err *e)
            db_wake(t->db, e);
 }
 
+/* What an offer is about */
+
+/* The sets of an offer are a list in JSON, or "null" for any: $2. */
+#define OFFERED_SQLITE   "($2 = 'null' OR q.set_name IN (SELECT value FROM json_each($2)))"
+#define OFFERED_POSTGRES "($2 = 'null' OR CAST($2 AS jsonb) ? q.set_name)"
+
+/* A lease that is over, at $1.  What follows for good is told by those who have the set; $3 is when
+ * one that is still there would be too old to wait for them. */
+#define LEASE_OVER(offered)                                                              \
+    "q.state = 'running' AND q.lease_ns < $1 AND (q.interruptions < 1 OR q.cancel_ns IS" \
+    " NOT NULL OR q.lease_ns < $3 OR " offered ")"
+static_assert(INTERRUPTED_MAX == 1, "stands in LEASE_OVER");
+
+struct claim {
+    const struct catalog_job_offer *offer;
+    const char *sets; /* of the offer, as JSON */
+    struct arena *arena;
+    struct catalog_job *out;
+    bool *found;
+};
+
+static void put_sets(const struct catalog_job_offer *o, struct buf *out)
+{
+    AUTO(json) json_t *list = json_array();
+
+    for (size_t i = 0; i < o->set_count; i++)
+        json_array_append_new(list, json_string(o->sets[i]));
+    if (o->sets == NULL)
+        buf_printf(out, "null");
+    else
+        json_append(list, out);
+}
+
+/* The statement for the database that there is. */
+static const char *sql_for(const struct catalog_tx *t, const char *sqlite, const char *postgres)
+{
+    return db_kind(t->db->db) == DB_POSTGRES ? postgres : sqlite;
+}
+
+static int64_t too_old_ns(const struct catalog_tx *t)
+{
+    return t->db->now_ns - CATALOG_WAIT_DAYS * DAY_NS;
+}
+
 /* Leases that are over */
 
-static bool interrupt(struct catalog_tx *t, const struct job_row *j, struct err *e)
+static bool interrupt(struct catalog_tx *t, const struct job_row *j,
+                      const struct catalog_job_listener *listener, struct err *e)
 {
     const struct catalog_outcome o = {
         .state = j->is_cancelled ? RUN_CANCELLED : RUN_INTERRUPTED,
@@ -155,24 +203,28 @@ static bool interrupt(struct catalog_tx *t, const struct job_row *j, struct err 
     };
     struct job_row next = *j;
 
-    if (!catalog_run_close(t, j->run, &o, e))
-        return false;
     if (j->is_cancelled || j->interruptions >= INTERRUPTED_MAX)
-        return catalog_job_done(t, j->id, e);
+        return catalog_job_end_alone(t, j->id, &o, listener, e);
     next.interruptions++;
-    return catalog_job_requeue(t, &next, 0, e);
+    return catalog_run_close(t, j->run, &o, e) && catalog_job_requeue(t, &next, 0, e);
 }
 
-/* End all leases that are over.  Rows are locked by raising their fence: a holder that extends at
- * the same moment is either before it, and the lease is not over, or refused. */
-static bool expire(struct catalog_tx *t, int64_t *count, struct err *e)
+/* End the leases that are over and not left to others.  Rows are locked by raising their fence: a
+ * holder that extends at the same moment is either before it, and the lease is not over, or
+ * refused. */
+static bool expire(struct catalog_tx *t, const struct claim *c, struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
 
     if (!db_run(t->db,
-                "SELECT id FROM jobs WHERE state = 'running' AND lease_ns < $1 ORDER BY id"
-                " LIMIT $2",
-                DB_VALUES(db_number(t->db->now_ns), db_number(EXPIRED_AT_ONCE)), &r, e))
+                sql_for(t,
+                        "SELECT q.id FROM jobs q WHERE " LEASE_OVER(
+                            OFFERED_SQLITE) " ORDER BY q.id LIMIT $4",
+                        "SELECT q.id FROM jobs q WHERE " LEASE_OVER(
+                            OFFERED_POSTGRES) " ORDER BY q.id LIMIT $4"),
+                DB_VALUES(db_number(t->db->now_ns), db_text(c->sets), db_number(too_old_ns(t)),
+                          db_number(EXPIRED_AT_ONCE)),
+                &r, e))
         return false;
     for (size_t i = 0; i < r.rows; i++) {
         AUTO(db_result) struct db_result row = {0};
@@ -186,51 +238,27 @@ static bool expire(struct catalog_tx *t, int64_t *count, struct err *e)
         if (row.rows == 0)
             continue;
         job_row_take(&row, &j);
-        if (!interrupt(t, &j, e))
+        if (!interrupt(t, &j, c->offer->listener, e))
             return false;
-        ++*count;
     }
     return true;
 }
 
-static bool expire_work(struct catalog_tx *t, void *arg, struct err *e)
-{
-    int64_t *count = arg;
-
-    *count = 0;
-    return expire(t, count, e);
-}
-
-bool catalog_job_expire(struct catalog *c, int64_t *count, struct err *e)
-{
-    return catalog_write(c, expire_work, count, e);
-}
-
 /* Taking */
 
-/* The sets of an offer are a list in JSON, or "null" for any. */
-#define OFFERED_SQLITE   " AND ($3 = 'null' OR q.set_name IN (SELECT value FROM json_each($3)))"
-#define OFFERED_POSTGRES " AND ($3 = 'null' OR CAST($3 AS jsonb) ? q.set_name)"
-#define MAY_TAKE(offered)                           \
+#define MAY_TAKE(offered, place)                    \
     " q.state = 'queued' AND q.not_before_ns <= $1" \
-    " AND (q.place IS NULL OR q.place = $2)" offered
-#define CHOICE(offered)                                                                         \
-    "SELECT q.id FROM jobs q WHERE" MAY_TAKE(                                                   \
-        offered) " AND (q.writer IS NULL OR NOT EXISTS (SELECT 1 FROM jobs w WHERE w.writer = " \
-                 "q.writer"                                                                     \
-                 "  AND w.state = 'running'))"                                                  \
-                 " ORDER BY q.priority DESC, q.created_ns, q.id LIMIT 1"
+    " AND (q.place IS NULL OR q.place = " place ") AND " offered
+#define CHOICE(offered)                                                                      \
+    "SELECT q.id FROM jobs q WHERE" MAY_TAKE(                                                \
+        offered,                                                                             \
+        "$3") " AND (q.writer IS NULL OR NOT EXISTS (SELECT 1 FROM jobs w WHERE w.writer = " \
+              "q.writer"                                                                     \
+              "  AND w.state = 'running'))"                                                  \
+              " ORDER BY q.priority DESC, q.created_ns, q.id LIMIT 1"
 #define TAKE_CHOSEN(choice)                                                            \
     "UPDATE jobs SET state = 'running', fence = fence + 1, holder = $4, lease_ns = $5" \
     " WHERE state = 'queued' AND id = (" choice ") RETURNING " JOB_COLUMNS
-
-struct claim {
-    const struct catalog_job_offer *offer;
-    const char *sets; /* of the offer, as JSON */
-    struct arena *arena;
-    struct catalog_job *out;
-    bool *found;
-};
 
 static bool claim_work(struct catalog_tx *t, void *arg, struct err *e)
 {
@@ -238,16 +266,15 @@ static bool claim_work(struct catalog_tx *t, void *arg, struct err *e)
     AUTO(db_result) struct db_result r = {0};
     const int64_t now = t->db->now_ns;
     const int64_t lease = now + (int64_t)c->offer->lease_ms * INT64_C(1000000);
-    const char *sql = db_kind(t->db->db) == DB_POSTGRES
-                          ? TAKE_CHOSEN(CHOICE(OFFERED_POSTGRES) " FOR UPDATE SKIP LOCKED")
-                          : TAKE_CHOSEN(CHOICE(OFFERED_SQLITE));
-    int64_t expired = 0;
+    const char *sql = sql_for(t, TAKE_CHOSEN(CHOICE(OFFERED_SQLITE)),
+                              TAKE_CHOSEN(CHOICE(OFFERED_POSTGRES) " FOR UPDATE SKIP LOCKED"));
 
     *c->found = false;
-    if (!expire(t, &expired, e) ||
+    if (!expire(t, c, e) ||
         !db_run(t->db, sql,
-                DB_VALUES(db_number(now), db_text(c->offer->place != NULL ? c->offer->place : ""),
-                          db_text(c->sets), db_text(c->offer->holder), db_number(lease)),
+                DB_VALUES(db_number(now), db_text(c->sets),
+                          db_text(c->offer->place != NULL ? c->offer->place : ""),
+                          db_text(c->offer->holder), db_number(lease)),
                 &r, e))
         return false;
     if (r.rows == 0)
@@ -260,10 +287,8 @@ static bool claim_work(struct catalog_tx *t, void *arg, struct err *e)
                      DB_VALUES(db_text(c->out->run), db_number(now)), e);
 }
 
-#define WORK(offered)                               \
-    "SELECT count(*) FROM jobs q WHERE (" MAY_TAKE( \
-        offered) ")"                                \
-                 " OR (q.state = 'running' AND q.lease_ns < $1)"
+#define WORK(offered) \
+    "SELECT count(*) FROM jobs q WHERE (" MAY_TAKE(offered, "$4") ") OR (" LEASE_OVER(offered) ")"
 
 /* Nothing is written when there is nothing to do, and nobody has to wait for that. */
 static bool has_work(struct catalog *c, const struct claim *n, bool *has, struct err *e)
@@ -273,24 +298,13 @@ static bool has_work(struct catalog *c, const struct claim *n, bool *has, struct
     const char *place = n->offer->place != NULL ? n->offer->place : "";
 
     if (!catalog_begin_read(c, &t, e) ||
-        !db_run(t->db,
-                db_kind(t->db->db) == DB_POSTGRES ? WORK(OFFERED_POSTGRES) : WORK(OFFERED_SQLITE),
-                DB_VALUES(db_number(t->db->now_ns), db_text(place), db_text(n->sets)), &r, e))
+        !db_run(t->db, sql_for(t, WORK(OFFERED_SQLITE), WORK(OFFERED_POSTGRES)),
+                DB_VALUES(db_number(t->db->now_ns), db_text(n->sets), db_number(too_old_ns(t)),
+                          db_text(place)),
+                &r, e))
         return false;
     *has = db_get_number(&r, 0, 0) > 0;
     return true;
-}
-
-static void put_sets(const struct catalog_job_offer *o, struct buf *out)
-{
-    AUTO(json) json_t *list = json_array();
-
-    for (size_t i = 0; i < o->set_count; i++)
-        json_array_append_new(list, json_string(o->sets[i]));
-    if (o->sets == NULL)
-        buf_printf(out, "null");
-    else
-        json_append(list, out);
 }
 
 bool catalog_job_claim(struct catalog *c, const struct catalog_job_offer *o, struct arena *a,

@@ -58,6 +58,17 @@ struct catalog_job {
     bool is_cancelled; /* somebody asked for it */
 };
 
+/*
+ * Somebody who hears of a job that ends because nobody does it, with the last run of it and what is
+ * recorded: in the transaction that ends it, which may be repeated (catalog_write), so that what is
+ * written there is there once.  A failure of it leaves the job as it was.
+ */
+struct catalog_job_listener {
+    bool (*given_up)(struct catalog_tx *t, void *arg, const struct catalog_job *j,
+                     const struct catalog_outcome *o, struct err *e);
+    void *arg;
+};
+
 /* What somebody who takes jobs says of itself. */
 struct catalog_job_offer {
     const char *holder; /* "host:pid", for people */
@@ -67,11 +78,13 @@ struct catalog_job_offer {
      * for the only one there is. */
     const char *const *sets;
     size_t set_count;
+    const struct catalog_job_listener *listener; /* or NULL */
 };
 
 /*
  * Take the most urgent job that may begin, if there is one (*found): its run is running.  Ends
- * leases that are over on the way.
+ * leases that are over on the way; one that ends its job for good is left to those who have the
+ * set, since only they know whom to tell, until nobody has been heard of for CATALOG_WAIT_DAYS.
  */
 MUST_CHECK bool catalog_job_claim(struct catalog *c, const struct catalog_job_offer *o,
                                   struct arena *a, struct catalog_job *out, bool *found,
@@ -135,12 +148,10 @@ struct catalog_job_list {
 MUST_CHECK bool catalog_job_list(struct catalog_tx *t, struct arena *a,
                                  struct catalog_job_list *out, struct err *e);
 
-/* End leases that are over; *count says how many were. */
-MUST_CHECK bool catalog_job_expire(struct catalog *c, int64_t *count, struct err *e);
-
 /* End jobs that could begin before a time and that nobody took, nor the job before them: no host
- * has their set any more.  At most 100; *count says how many. */
-MUST_CHECK bool catalog_job_give_up(struct catalog_tx *t, int64_t before_ns, int64_t *count,
+ * has their set any more.  At most 100; *count says how many.  listener: or NULL. */
+MUST_CHECK bool catalog_job_give_up(struct catalog_tx *t, int64_t before_ns,
+                                    const struct catalog_job_listener *listener, int64_t *count,
                                     struct err *e);
 
 /* Remove jobs that were done before a time, with their dedup. */

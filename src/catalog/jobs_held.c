@@ -227,7 +227,19 @@ bool catalog_job_list(struct catalog_tx *t, struct arena *a, struct catalog_job_
     return true;
 }
 
-bool catalog_job_give_up(struct catalog_tx *t, int64_t before_ns, int64_t *count, struct err *e)
+bool catalog_job_end_alone(struct catalog_tx *t, const char *id, const struct catalog_outcome *o,
+                           const struct catalog_job_listener *listener, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job j;
+
+    return catalog_job_get(t, id, &a, &j, e) && catalog_run_close(t, j.run, o, e) &&
+           catalog_job_done(t, j.id, e) &&
+           (listener == NULL || listener->given_up(t, listener->arg, &j, o, e));
+}
+
+bool catalog_job_give_up(struct catalog_tx *t, int64_t before_ns,
+                         const struct catalog_job_listener *listener, int64_t *count, struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
     const struct catalog_outcome o = {
@@ -242,12 +254,11 @@ bool catalog_job_give_up(struct catalog_tx *t, int64_t before_ns, int64_t *count
                 " WHERE q.state = 'queued' AND q.created_ns < $1 AND q.not_before_ns < $1"
                 " AND NOT EXISTS (SELECT 1 FROM jobs w WHERE w.writer = q.writer"
                 "  AND w.state = 'running') ORDER BY q.id LIMIT $2)"
-                " AND state = 'queued' RETURNING id, run_id",
+                " AND state = 'queued' RETURNING id",
                 DB_VALUES(db_number(before_ns), db_number(GIVEN_UP_AT_ONCE)), &r, e))
         return false;
     for (size_t i = 0; i < r.rows; i++)
-        if (!catalog_run_close(t, db_get_text(&r, i, 1), &o, e) ||
-            !catalog_job_done(t, db_get_text(&r, i, 0), e))
+        if (!catalog_job_end_alone(t, db_get_text(&r, i, 0), &o, listener, e))
             return false;
     *count = (int64_t)r.rows;
     return true;
@@ -264,7 +275,8 @@ bool catalog_job_forget(struct catalog_tx *t, int64_t before_ns, int64_t *remove
     return true;
 }
 
-/* How long until a job that waits for its time may begin; at most limit_ms. */
+/* How long until a job that waits for its time may begin, or a lease is over; at most limit_ms.
+ * One that is over already and was left to others is nothing to wait for. */
 static bool next_due(struct catalog *c, int limit_ms, int *out, struct err *e)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -275,7 +287,8 @@ static bool next_due(struct catalog *c, int limit_ms, int *out, struct err *e)
         !db_run(t->db,
                 "SELECT min(due) FROM (SELECT min(not_before_ns) AS due FROM jobs"
                 " WHERE state = 'queued' AND not_before_ns > $1"
-                " UNION ALL SELECT min(lease_ns) + 1 FROM jobs WHERE state = 'running') AS times",
+                " UNION ALL SELECT min(lease_ns) + 1 FROM jobs WHERE state = 'running'"
+                "  AND lease_ns >= $1) AS times",
                 DB_VALUES(db_number(t->db->now_ns)), &r, e))
         return false;
     if (db_get_number(&r, 0, 0) != 0)

@@ -26,4 +26,9 @@ MUST_CHECK bool catalog_job_requeue(struct catalog_tx *t, const struct job_row *
 /* Nothing comes after it. */
 MUST_CHECK bool catalog_job_done(struct catalog_tx *t, const char *id, struct err *e);
 
+/* End a job that nobody does, and its last run.  listener: or NULL. */
+MUST_CHECK bool catalog_job_end_alone(struct catalog_tx *t, const char *id,
+                                      const struct catalog_outcome *o,
+                                      const struct catalog_job_listener *listener, struct err *e);
+
 #endif

@@ -310,7 +310,7 @@ static void clean(struct service_parts *p, int64_t now_s, int64_t *cleaned_s)
 
     if (now_s - *cleaned_s < CLEAN_S && now_s >= *cleaned_s)
         return;
-    if (!catalog_clean(p->catalog, &e))
+    if (!catalog_clean(p->catalog, dispatch_listener(p->dispatch), &e))
         on_failure(p, &e);
     *cleaned_s = now_s;
 }

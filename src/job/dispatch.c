@@ -35,6 +35,7 @@ struct held {
 
 struct dispatch {
     struct dispatch_options options;
+    struct catalog_job_listener listener; /* of jobs that nobody does */
     struct runner *runner;
     struct held *held;
     size_t count;
@@ -145,6 +146,7 @@ bool dispatch_open(const struct dispatch_options *o, struct dispatch **out, stru
                                           .arg = d};
 
     d->options = *o;
+    d->listener = (struct catalog_job_listener){dispatch_given_up, &d->options};
     (void)snprintf(d->holder, sizeof(d->holder), "%.100s:%d", o->host, (int)getpid());
     if (!runner_open(&runner, &d->runner, e))
         return false;
@@ -167,6 +169,11 @@ void dispatch_close(struct dispatch *d)
 void dispatch_auto(struct dispatch **d)
 {
     dispatch_close(*d);
+}
+
+const struct catalog_job_listener *dispatch_listener(const struct dispatch *d)
+{
+    return &d->listener;
 }
 
 size_t dispatch_count(const struct dispatch *d)
@@ -369,7 +376,10 @@ static size_t list_sets(const struct dispatch *d, struct arena *a, const char **
 static bool take_jobs(struct dispatch *d, struct err *e)
 {
     AUTO(arena) struct arena mine = {0};
-    struct catalog_job_offer offer = {d->holder, d->options.host, DISPATCH_LEASE_MS, NULL, 0};
+    struct catalog_job_offer offer = {.holder = d->holder,
+                                      .place = d->options.host,
+                                      .lease_ms = DISPATCH_LEASE_MS,
+                                      .listener = &d->listener};
     const char **sets = NULL;
 
     /* Of an SQLite catalog nobody else takes jobs: what cannot be done here fails at once. */

@@ -52,6 +52,10 @@ void dispatch_auto(struct dispatch **d);
  */
 void dispatch_step(struct dispatch *d, int timeout_ms);
 
+/* For catalog_clean(): tells of jobs that nobody did as of others that failed.  For any thread, as
+ * long as the dispatcher is there. */
+const struct catalog_job_listener *dispatch_listener(const struct dispatch *d);
+
 /* Jobs that run now. */
 size_t dispatch_count(const struct dispatch *d);
 

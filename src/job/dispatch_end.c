@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "job/child_plan.h"
 #include "job/config_fields.h"
 #include "job/dispatch_stores.h"
 #include "job/pos_first.h"
@@ -42,6 +43,19 @@ static bool is_pause(const struct child_job *j, const struct child_outcome *o)
 {
     return j->verb == CHILD_FORGET && o->state == CHILD_CONFLICT &&
            json_integer_value(json_object_get(j->arguments, "failed_runs")) > 0;
+}
+
+/* It was to say what it would do, and did nothing. */
+static bool is_rehearsal(const struct child_job *j)
+{
+    return child_flag(j, "dry_run") || child_flag(j, "plan");
+}
+
+/* No backup was made: nobody may count it as one. */
+static bool is_no_backup(const struct child_job *j, const struct child_outcome *o)
+{
+    return j->verb == CHILD_BACKUP && is_rehearsal(j) &&
+           (o->state == CHILD_SUCCEEDED || o->state == CHILD_INCOMPLETE);
 }
 
 /* What may pass by itself, without anybody changing anything: who kills a job, a kernel short of
@@ -122,9 +136,9 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
     if (o->result != NULL)
         json_append(o->result, &details);
     *out = (struct catalog_outcome){
-        .state = is_pause(j, o)   ? RUN_SKIPPED
-                 : is_degraded(o) ? RUN_DEGRADED
-                                  : state_of(o->state),
+        .state = is_pause(j, o) || is_no_backup(j, o) ? RUN_SKIPPED
+                 : is_degraded(o)                     ? RUN_DEGRADED
+                                                      : state_of(o->state),
         /* Of a drill it is what was tried. */
         .snapshot = text_of(o->result, j->verb == CHILD_DRILL ? "snapshot" : "snapshot_id", a),
         .verdict = verdict_of(j, o),
@@ -308,17 +322,19 @@ static json_t *make_event(const struct catalog_job *j, const struct catalog_outc
                      "again", is_queued_again);
 }
 
-/* The set of a job as it is now; NULL: it was taken out of the configuration. */
-static const struct config_set *set_of(const struct ending *g, const char *name,
+/* The set of a job as it is now; NULL: it was taken out of the configuration.  known: what the view
+ * (or NULL) has of it, or NULL. */
+static const struct config_set *set_of(const struct dispatch_options *o,
+                                       const struct roster_view *view, const char *name,
                                        const struct roster_set **known)
 {
     const struct config_set *set = NULL;
     struct err none;
 
-    *known = name != NULL && g->view != NULL ? roster_find(g->view, name) : NULL;
+    *known = name != NULL && view != NULL ? roster_find(view, name) : NULL;
     if (*known != NULL)
         return (*known)->set;
-    return name != NULL && config_find_set(g->options->config, name, &set, &none) ? set : NULL;
+    return name != NULL && config_find_set(o->config, name, &set, &none) ? set : NULL;
 }
 
 static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
@@ -326,6 +342,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     struct ending *g = arg;
     const struct catalog_job_hold hold = {g->child->id, g->child->attempt};
     const bool is_success = g->outcome->state == CHILD_SUCCEEDED;
+    const bool is_done = is_success && !is_rehearsal(g->child);
     AUTO(arena) struct arena a = {0};
     struct catalog_job j;
     struct catalog_job_end end = {.may_retry = may_pass(g->outcome)};
@@ -336,14 +353,14 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     dispatch_outcome(g->child, g->outcome, &a, &end.outcome);
     if (!catalog_job_get(t, hold.id, &a, &j, e))
         return false;
-    set = set_of(g, j.set, &known);
+    set = set_of(g->options, g->view, j.set, &known);
     /* A set that was taken out of the configuration has nobody to tell. */
     if (set != NULL)
         end.outcome.may_be_incomplete = set->on_error == ON_ERROR_INCOMPLETE;
     if (!catalog_job_finish(t, &hold, &end, &is_queued_again, e) ||
         !dispatch_stores(t, set, g->child, g->outcome, e))
         return false;
-    if (!is_queued_again && set != NULL &&
+    if (!is_queued_again && set != NULL && (is_done || !is_success) &&
         !tell_all(
             t,
             &(struct telling){
@@ -351,10 +368,10 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
             e))
         return false;
     if (known != NULL && j.kind == RUN_BACKUP &&
-        !pos_first_note(t, g->options->host, known, is_success, e))
+        !pos_first_note(t, g->options->host, known, is_done, e))
         return false;
     g->following = (struct following){0};
-    if (is_success && j.kind == RUN_BACKUP)
+    if (is_done && j.kind == RUN_BACKUP)
         g->following = (struct following){
             .run = arena_string(&g->arena, slice_string(j.run)),
             .config = j.config == NULL ? NULL : arena_string(&g->arena, slice_string(j.config)),
@@ -387,4 +404,19 @@ bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,
     arena_done(&g.arena);
     *event = g.event;
     return ok;
+}
+
+bool dispatch_given_up(struct catalog_tx *t, void *arg, const struct catalog_job *j,
+                       const struct catalog_outcome *c, struct err *e)
+{
+    const struct dispatch_options *o = arg;
+    AUTO(roster_view) struct roster_view *view = o->roster == NULL ? NULL : roster_take(o->roster);
+    const struct roster_set *known;
+    const struct config_set *set = set_of(o, view, j->set, &known);
+
+    if (set != NULL &&
+        !tell_all(
+            t, &(struct telling){.set = set, .templates = o->templates, .job = j, .outcome = c}, e))
+        return false;
+    return known == NULL || j->kind != RUN_BACKUP || pos_first_note(t, o->host, known, false, e);
 }

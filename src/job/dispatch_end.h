@@ -25,4 +25,8 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
 MUST_CHECK bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,
                              const struct child_outcome *outcome, json_t **event, struct err *e);
 
+/* Tell of a job that nobody does any more (struct catalog_job_listener); arg is the options. */
+MUST_CHECK bool dispatch_given_up(struct catalog_tx *t, void *arg, const struct catalog_job *j,
+                                  const struct catalog_outcome *c, struct err *e);
+
 #endif

@@ -493,6 +493,120 @@ TEST(what_a_host_that_died_held_is_done_by_another_that_has_the_set)
 }
 END
 
+/* What a listener heard. */
+struct heard {
+    int count;
+    char run[CATALOG_ID_SIZE];
+    enum catalog_run_state state;
+    bool fails; /* it cannot tell anybody */
+};
+
+static bool hear(struct catalog_tx *t, void *arg, const struct catalog_job *j,
+                 const struct catalog_outcome *o, struct err *e)
+{
+    struct heard *h = arg;
+
+    (void)t;
+    if (h->fails)
+        return err_set(e, ERR_FATAL, "nobody can be told");
+    h->count++;
+    h->state = o->state;
+    (void)snprintf(h->run, sizeof(h->run), "%s", j->run);
+    return true;
+}
+
+/* Wait until a lease of no length is over. */
+static void let_end(const struct world *w)
+{
+    int64_t now_ns;
+
+    {
+        AUTO(catalog_tx) struct catalog_tx *t = tx_read(w);
+
+        now_ns = catalog_tx_now(t);
+    }
+    world_wait_until(w, now_ns + 20000000);
+}
+
+TEST(the_end_of_a_job_that_is_interrupted_for_good_is_heard_once)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    struct heard heard = {0};
+    const struct catalog_job_listener listener = {hear, &heard};
+    const struct catalog_job_offer o = {
+        .holder = "a", .place = "a", .lease_ms = SHORT_MS, .listener = &listener};
+    struct catalog_job j = {0};
+    bool found = false;
+
+    world_init(&w);
+    (void)job_put(&w, "shop", NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(catalog_job_claim(w.catalog, &o, &a, &j, &found, e));
+        CHECK(found && heard.count == 0);
+        let_end(&w);
+    }
+    /* Who cannot tell of it does not end it. */
+    heard.fails = true;
+    CHECK_ERR(catalog_job_claim(w.catalog, &o, &a, &j, &found, e), ERR_FATAL);
+    ck_assert_int_eq((int)run_get(&w, j.run, &a).outcome.state, RUN_RUNNING);
+    heard.fails = false;
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(catalog_job_claim(w.catalog, &o, &a, &j, &found, e));
+        CHECK(!found && heard.count == 1);
+    }
+    ck_assert_str_eq(heard.run, j.run);
+    CHECK(heard.state == RUN_INTERRUPTED);
+    ck_assert_int_eq((int)run_get(&w, j.run, &a).outcome.state, RUN_INTERRUPTED);
+}
+END
+
+TEST(a_job_ends_for_good_where_its_set_is_known_or_when_that_took_too_long)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    const char *const mine[] = {"shop"};
+    const char *const other[] = {"blog"};
+    AUTO(mem) char *state = NULL;
+    uint64_t seen = 0;
+    int64_t waited_ns = 0;
+
+    world_init(&w);
+    (void)job_put(&w, "shop", NULL);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(taken_by(&w, "a", SHORT_MS, mine, 1, &a), "shop");
+        let_end(&w);
+    }
+    ck_assert_str_eq(taken_by(&w, "b", LONG_MS, other, 1, &a), "");
+    state = world_value(&w, "SELECT state FROM jobs");
+    ck_assert_str_eq(state, "running");
+    /* It is nothing to wake up for again and again; what came before may be heard late. */
+    for (int i = 0; i < 10 && waited_ns < 150000000; i++) {
+        const int64_t begun_ns = clock_monotonic_ns();
+
+        CHECK_OK(catalog_job_wait(w.catalog, 200, &seen, e));
+        waited_ns = clock_monotonic_ns() - begun_ns;
+    }
+    CHECK(waited_ns >= 150000000);
+
+    world_sql(&w, "UPDATE jobs SET lease_ns = lease_ns - 604800000000000");
+    ck_assert_str_eq(taken_by(&w, "b", LONG_MS, other, 1, &a), "");
+    mem_free(state);
+    state = world_value(&w, "SELECT state FROM jobs");
+    ck_assert_str_eq(state, "done");
+
+    (void)job_put(&w, "shop", NULL);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(taken_by(&w, "a", SHORT_MS, mine, 1, &a), "shop");
+        let_end(&w);
+    }
+    ck_assert_str_eq(taken_by(&w, "c", LONG_MS, mine, 1, &a), "");
+    mem_free(state);
+    state = world_value(&w, "SELECT count(*) FROM jobs WHERE state = 'done'");
+    ck_assert_str_eq(state, "2");
+}
+END
+
 TEST(a_job_that_nobody_takes_fails_in_the_end_and_one_that_waits_for_its_turn_does_not)
 {
     AUTO(world) struct world w;
@@ -509,9 +623,9 @@ TEST(a_job_that_nobody_takes_fails_in_the_end_and_one_that_waits_for_its_turn_do
 
     AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
 
-    CHECK_OK(catalog_job_give_up(t, 1, &count, e));
+    CHECK_OK(catalog_job_give_up(t, 1, NULL, &count, e));
     CHECK(count == 0);
-    CHECK_OK(catalog_job_give_up(t, INT64_MAX, &count, e));
+    CHECK_OK(catalog_job_give_up(t, INT64_MAX, NULL, &count, e));
     CHECK(count == 1);
     tx_commit(&t);
     CHECK(run_get(&w, stray.run, &a).outcome.state == RUN_FAILED);
@@ -641,6 +755,8 @@ TESTS_BETWEEN("jobs", world_begin, world_end,
               a_full_queue_takes_no_more, jobs_of_other_places_and_of_later_are_left_alone,
               a_host_takes_jobs_of_the_sets_that_its_configuration_has,
               what_a_host_that_died_held_is_done_by_another_that_has_the_set,
+              the_end_of_a_job_that_is_interrupted_for_good_is_heard_once,
+              a_job_ends_for_good_where_its_set_is_known_or_when_that_took_too_long,
               a_job_that_nobody_takes_fails_in_the_end_and_one_that_waits_for_its_turn_does_not,
               waiting_ends_when_another_adds_a_job, waiting_ends_when_a_job_may_begin,
               the_database_itself_refuses_a_second_writer,

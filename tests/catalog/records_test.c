@@ -718,19 +718,19 @@ TEST(cleaning_removes_what_is_over_and_leaves_the_rest)
     tx_commit(&t);
     world_sql(&w, "UPDATE outbox SET state = 'sent', ended_ns = created_ns");
     CHECK_OK(catalog_request_begin(w.catalog, &request, &a, &answer, e));
-    CHECK_OK(catalog_clean(w.catalog, e));
+    CHECK_OK(catalog_clean(w.catalog, NULL, e));
     check_rows(&w, "jobs", "2");
     check_rows(&w, "runs", "5");
     check_rows(&w, "outbox", "1");
     check_rows(&w, "idempotency", "1");
     age(&w, CATALOG_JOB_DAYS + 1);
-    CHECK_OK(catalog_clean(w.catalog, e));
+    CHECK_OK(catalog_clean(w.catalog, NULL, e));
     check_rows(&w, "jobs", "1");
     check_rows(&w, "runs", "5");
     check_rows(&w, "outbox", "0");
     check_rows(&w, "idempotency", "0");
     age(&w, CATALOG_RUN_DAYS);
-    CHECK_OK(catalog_clean(w.catalog, e));
+    CHECK_OK(catalog_clean(w.catalog, NULL, e));
     check_rows(&w, "runs", "2"); /* the last success, and the one that waits */
     check_rows(&w, "jobs", "1");
     check_rows(&w, "audit", "1");

@@ -1,6 +1,7 @@
 /* What comes of jobs gets into the catalog, and into the outbox what is to be told of it. */
 #include "job/dispatch_end.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "catalog_world.h"
@@ -472,6 +473,141 @@ TEST(an_interrupted_job_is_left_to_its_lease)
 }
 END
 
+TEST(what_was_only_rehearsed_counts_as_nothing_and_is_told_to_nobody)
+{
+    static const struct {
+        enum catalog_run_kind kind;
+        enum child_verb verb;
+        const char *arguments;
+        enum catalog_run_state state;
+    } rows[] = {
+        {RUN_BACKUP, CHILD_BACKUP, "{\"dry_run\":true}", RUN_SKIPPED},
+        {RUN_RESTORE, CHILD_RESTORE, "{\"plan\":true}", RUN_SUCCESS},
+        {RUN_RETENTION, CHILD_FORGET, "{\"dry_run\":true}", RUN_SUCCESS},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(world) struct world w;
+        AUTO(arena) struct arena a = {0};
+        AUTO(json) json_t *arguments = json_loads(rows[i].arguments, 0, NULL);
+
+        world_init(&w, "    retention: {daily: 7}\n");
+
+        struct child_job c = taken_job(&w, rows[i].kind, 1);
+
+        c.verb = rows[i].verb;
+        c.arguments = arguments;
+        ck_assert_int_eq((int)end_job(&w, &c, CHILD_SUCCEEDED, 0, "{}", &a).outcome.state,
+                         (int)rows[i].state);
+        CHECK(set_of(&w, &a).success_ns == 0);
+        ck_assert_uint_eq(world_messages(&w, -1), 0);
+        ck_assert_uint_eq(waiting(&w, &a).count, 0);
+    }
+}
+END
+
+/* Let leases of no length end, and say what is taken then: whether there was something. */
+static bool take_again(const struct world *w, const struct dispatch_options *o)
+{
+    struct dispatch_options options = *o;
+    const struct catalog_job_listener listener = {dispatch_given_up, &options};
+    const struct catalog_job_offer offer = {
+        .holder = "test", .place = "here", .lease_ms = 1, .listener = &listener};
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job j;
+    bool found = false;
+
+    (void)poll(NULL, 0, 20);
+    CHECK_OK(catalog_job_claim(w->catalog, &offer, &a, &j, &found, e));
+    return found;
+}
+
+static void queue_job(const struct world *w, struct catalog_job_ids *ids)
+{
+    const struct catalog_job_request q = {
+        .kind = RUN_BACKUP, .set = "shop", .arguments = "{}", .requested_by = "test"};
+    struct catalog_tx *t = NULL;
+
+    CHECK_OK(catalog_begin(w->catalog, &t, e));
+    CHECK_OK(catalog_job_enqueue(t, &q, ids, e));
+    CHECK_OK(catalog_commit(&t, e));
+}
+
+TEST(a_job_that_was_interrupted_for_good_is_told_once_as_a_failure)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_ids ids;
+    struct catalog_message_list list = {0};
+
+    world_init(&w, "");
+
+    const struct dispatch_options o = {
+        .catalog = w.catalog, .config = w.config, .templates = w.templates, .host = "here"};
+
+    queue_job(&w, &ids);
+    CHECK(take_again(&w, &o));
+    CHECK(take_again(&w, &o));
+    ck_assert_uint_eq(world_messages(&w, -1), 0); /* it was tried again first */
+    CHECK(!take_again(&w, &o));
+    CHECK(!take_again(&w, &o));
+    ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 2);
+    ck_assert_int_eq((int)set_of(&w, &a).failures, 2);
+
+    AUTO(catalog_tx) struct catalog_tx *t = world_read(&w);
+
+    CHECK_OK(catalog_outbox_list(t, -1, &(struct catalog_page){.limit = 10}, &a, &list, e));
+    for (size_t i = 0; i < list.count; i++) {
+        CHECK(strstr(list.items[i].payload, "has not been heard of any more") != NULL);
+        CHECK(strstr(list.items[i].payload, "Backup Failed") != NULL);
+        CHECK(strcmp(list.items[i].recipient, "https://h.example.org/good") != 0);
+    }
+}
+END
+
+TEST(one_that_was_to_be_cancelled_is_told_to_nobody)
+{
+    AUTO(world) struct world w;
+    struct catalog_job_ids ids;
+    struct catalog_tx *t = NULL;
+
+    world_init(&w, "");
+
+    const struct dispatch_options o = {
+        .catalog = w.catalog, .config = w.config, .templates = w.templates, .host = "here"};
+
+    queue_job(&w, &ids);
+    CHECK(take_again(&w, &o));
+    CHECK_OK(catalog_begin(w.catalog, &t, e));
+    CHECK_OK(catalog_job_cancel(t, ids.job, e));
+    CHECK_OK(catalog_commit(&t, e));
+    CHECK(!take_again(&w, &o));
+    ck_assert_uint_eq(world_messages(&w, -1), 0);
+}
+END
+
+TEST(a_job_that_no_host_took_is_told_where_its_set_is_known)
+{
+    AUTO(world) struct world w;
+    struct catalog_job_ids ids;
+    struct catalog_tx *t = NULL;
+    int64_t count = 0;
+
+    world_init(&w, "");
+
+    struct dispatch_options o = {
+        .catalog = w.catalog, .config = w.config, .templates = w.templates, .host = "here"};
+    const struct catalog_job_listener listener = {dispatch_given_up, &o};
+
+    queue_job(&w, &ids);
+    CHECK_OK(catalog_begin(w.catalog, &t, e));
+    CHECK_OK(catalog_job_give_up(t, INT64_MAX, &listener, &count, e));
+    CHECK_OK(catalog_commit(&t, e));
+    ck_assert_int_eq((int)count, 1);
+    ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 2);
+}
+END
+
 TEST(each_kind_of_run_has_its_command_and_others_are_refused)
 {
     AUTO(json) json_t *none = json_object();
@@ -534,5 +670,9 @@ TESTS("job dispatch", a_backup_that_succeeded_is_recorded_with_its_snapshot_and_
       retention_follows_a_backup_that_succeeded_and_no_other,
       retention_that_is_paused_is_skipped_and_nobody_is_told, a_drill_that_failed_proves_nothing,
       what_another_host_holds_by_now_is_not_written, an_interrupted_job_is_left_to_its_lease,
+      what_was_only_rehearsed_counts_as_nothing_and_is_told_to_nobody,
+      a_job_that_was_interrupted_for_good_is_told_once_as_a_failure,
+      one_that_was_to_be_cancelled_is_told_to_nobody,
+      a_job_that_no_host_took_is_told_where_its_set_is_known,
       each_kind_of_run_has_its_command_and_others_are_refused,
       a_message_that_cannot_arrive_now_waits_and_one_that_never_can_is_given_up)

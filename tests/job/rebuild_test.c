@@ -375,7 +375,7 @@ TEST(what_is_no_backup_of_a_set_or_would_be_forgotten_is_left_out)
     CHECK(found.without_set == 2 && found.safety == 1 && found.snapshots == 2);
     CHECK(n.backups == 1 && n.old == 1);
     /* The newest of the set stays known, whatever its age. */
-    CHECK_OK(catalog_clean(s.world.catalog, e));
+    CHECK_OK(catalog_clean(s.world.catalog, NULL, e));
     ck_assert_uint_eq(runs(&s, RUN_BACKUP, &a).count, 1);
     CHECK(known(&s, "shop", &a).success_ns != 0);
 }
