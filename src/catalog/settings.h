@@ -15,7 +15,9 @@ MUST_CHECK bool catalog_setting_get(struct catalog_tx *t, const char *name, stru
                                     const char **out, struct err *e);
 MUST_CHECK bool catalog_setting_remove(struct catalog_tx *t, const char *name, struct err *e);
 
-/* Where the schedule of a configuration or set stands. */
+/* Where a schedule stands: that of a configuration or set, which goes by its name, or with this in
+ * front of it that of its drills. */
+#define CATALOG_SCHEDULE_DRILLS "drill:"
 struct catalog_schedule {
     const char *config;
     int64_t last_ns;     /* the last instant that a job was made for or that was let go */

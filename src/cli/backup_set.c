@@ -155,11 +155,9 @@ bool backup_set(struct call *call, const char *config, const char *name,
 {
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
-    const char *path = NULL;
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    return config_path(config, &path, e) && config_load(path, &c, e) &&
-           config_find_set(c, name, &set, e) && backup_set_from(call, c, set, o, NULL, e);
+    return config_path_load(config, name, &c, &set, e) && backup_set_from(call, c, set, o, NULL, e);
 }
 
 bool backup_set_from(struct call *call, const struct config *c, const struct config_set *config,

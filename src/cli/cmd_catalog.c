@@ -256,7 +256,9 @@ static bool run_rebuild(struct call *call, struct err *e)
     if (args->write_config != NULL)
         return gather(&g, config, e) && write_config(call, &g, args->write_config, e);
     /* Before the repositories: nobody should wait for them in vain. */
-    if (!catalog_call_open(call, args->config, &c, e) || !gather(&g, config, e) ||
+    if (!catalog_call_find(call, config, true, &c, e))
+        return err_wrap(e, "catalog of %s", path);
+    if (!gather(&g, config, e) ||
         !rebuild_write(g.rebuild,
                        &(struct rebuild_options){
                            .catalog = c, .config = config, .record = record, .arg = call},

@@ -24,15 +24,8 @@ static bool load(struct call *call, struct config **out, const struct config_set
 {
     const struct config_args *args = call->args;
     const struct strings *words = &args->common.words;
-    AUTO(config) struct config *c = NULL;
-    const char *path = NULL;
 
-    *set = NULL;
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        (words->count > 0 && !config_find_set(c, words->items[0], set, e)))
-        return false;
-    *out = TAKE(c);
-    return true;
+    return config_path_load(args->config, words->count > 0 ? words->items[0] : NULL, out, set, e);
 }
 
 static bool run_config_show(struct call *call, struct err *e)

@@ -206,11 +206,9 @@ static bool run_config_test(struct call *call, struct err *e)
     AUTO(config) struct config *c = NULL;
     const struct config_set *only = NULL;
     struct trial t = {.call = call};
-    const char *path = NULL;
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        (words->count > 0 && !config_find_set(c, words->items[0], &only, e)))
+    if (!config_path_load(args->config, words->count > 0 ? words->items[0] : NULL, &c, &only, e))
         return false;
     for (size_t i = 0; i < c->set_count; i++)
         if (only == NULL || only == &c->sets[i]) {

@@ -31,15 +31,13 @@ static bool copy_set(struct call *call, const struct copy_args *args, struct err
 {
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
-    const char *path = NULL;
 
     if (args->common.words.count > 0 || args->filter.host != NULL || args->filter.tags.count > 0 ||
         args->filter.paths.count > 0)
         return err_set(e, ERR_USAGE,
                        "copy --set without --from-repo takes no snapshots or filters");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, args->filter.set, &set, e))
+    if (!config_path_load(args->config, args->filter.set, &c, &set, e))
         return false;
     if (!set_has_several(call, set))
         return err_set(e, ERR_USAGE, "%s",

@@ -375,12 +375,11 @@ static bool forget_set(struct forget_view *v, struct err *e)
     const struct forget_args *args = v->call->args;
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
-    const char *path = NULL, *url = NULL;
+    const char *url = NULL;
     bool is_done = false;
 
     v->call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, args->filter.set, &set, e) ||
+    if (!config_path_load(args->config, args->filter.set, &c, &set, e) ||
         ((args->common.repository != NULL || args->common.repository_file != NULL) &&
          !session_place(v->call, &url, e)) ||
         !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))

@@ -65,7 +65,6 @@ static bool run_key_public(struct call *call, struct err *e)
     AUTO(session) struct session s = {0};
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
-    const char *path = NULL;
 
     if (args->set == NULL) {
         if (!session_open(call, &s, e))
@@ -74,8 +73,7 @@ static bool run_key_public(struct call *call, struct err *e)
         return true;
     }
     call->stage = STAGE_SECRET;
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, args->set, &set, e))
+    if (!config_path_load(args->config, args->set, &c, &set, e))
         return false;
     if (config_set_bundle(set) == NULL)
         return err_set(e, ERR_USAGE, "set %s has no source of kind bundle", set->name);

@@ -68,10 +68,12 @@ static bool add(struct catalog_tx *t, void *arg, struct err *e)
 
     k.expires_ns = catalog_tx_now(t) + m->days * DAY_NS;
     return catalog_token_add(t, &k, m->text, e) &&
-           catalog_call_audit(m->call, t, "token.add", k.name,
-                              json_pack("{s:s#, s:s, s:s}", "id", m->text + 3, CATALOG_TOKEN_ID - 1,
-                                        "kind", kinds[k.kind], "role", catalog_role_name(k.role)),
-                              e);
+           catalog_call_audit(
+               m->call, t, "token.add", k.name,
+               json_pack("{s:s#, s:s, s:s, s:o, s:o}", "id", m->text + 3, CATALOG_TOKEN_ID - 1,
+                         "kind", kinds[k.kind], "role", catalog_role_name(k.role), "verbs",
+                         json_loads(k.verbs, 0, NULL), "sets", json_loads(k.sets, 0, NULL)),
+               e);
 }
 
 static bool run_token_add(struct call *call, struct err *e)

@@ -144,12 +144,11 @@ static bool run_undo(struct call *call, struct err *e)
     struct opening opening = {.call = call, .session = &s};
     char found[RESTORE_ID_MAX];
     enum restore_phase phase = RESTORE_FAILED;
-    const char *path = NULL;
 
     if (args->confirm && id == NULL)
         return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(args->config, &path, e) || !config_load(path, &c, e))
+    if (!config_path_load(args->config, NULL, &c, NULL, e))
         return false;
     call->stage = STAGE_WORK;
     if (args->list)

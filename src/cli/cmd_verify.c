@@ -3,6 +3,7 @@
  */
 #include "cli/commands.h"
 #include "cli/desk.h"
+#include "cli/render.h"
 #include "codec/json.h"
 
 struct verify_args {
@@ -33,11 +34,16 @@ static bool run_verify(struct call *call, struct err *e)
 
     if (!is_valid)
         call->status = EXIT_FAILED;
-    if (call->out->json)
-        output_json(call->out, json_pack("{s:s+, s:b, s:s}", "backupId", args->backup, "",
-                                         "isValid", is_valid, "message", sentence));
-    else
-        output_line(call->out, "%s", sentence);
+    if (call->out->json) {
+        json_t *line = json_object();
+
+        json_set_text(line, "backupId", args->backup);
+        json_set(line, "isValid", json_boolean(is_valid));
+        json_set_text(line, "message", sentence);
+        output_json(call->out, line);
+        return true;
+    }
+    output_line(call->out, "%s", sentence);
     return true;
 }
 

@@ -22,3 +22,16 @@ bool config_path(const char *option, const char **path, struct err *e)
                    "it with --config or --config-file",
                    places[0], places[1]);
 }
+
+bool config_path_load(const char *option, const char *name, struct config **out,
+                      const struct config_set **set, struct err *e)
+{
+    AUTO(config) struct config *c = NULL;
+    const char *path = NULL;
+
+    if (!config_path(option, &path, e) || !config_load(path, &c, e) ||
+        (name != NULL && !config_find_set(c, name, set, e)))
+        return false;
+    *out = TAKE(c);
+    return true;
+}

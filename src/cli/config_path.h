@@ -1,10 +1,11 @@
 /*
- * Which file is the configuration.
+ * Which file is the configuration, and reading it.
  */
 #ifndef CLI_CONFIG_PATH_H
 #define CLI_CONFIG_PATH_H
 
 #include "cli/options.h"
+#include "job/job.h"
 
 /* --config as an option of a command: a char *. */
 /* clang-format off */
@@ -19,5 +20,10 @@
  * ERR_USAGE when there is none.
  */
 MUST_CHECK bool config_path(const char *option, const char **path, struct err *e);
+
+/* Read it, and find a set in it (name NULL: none; set is then not looked at).  The caller owns
+ * *out, which *set points into. */
+MUST_CHECK bool config_path_load(const char *option, const char *name, struct config **out,
+                                 const struct config_set **set, struct err *e);
 
 #endif

@@ -8,51 +8,19 @@
 #include "cli/catalog_call.h"
 #include "cli/config_path.h"
 #include "cli/desk_private.h"
+#include "cli/service_set.h"
 #include "cli/terminal.h"
 #include "codec/json.h"
 
 /* A body. */
 #define NOTHING ((struct slice){0})
 
-/* For records of the API; that of a set made of a configuration. */
+/* For records of the API: a set made of a configuration. */
 static bool look_set(void *arg, const char *name, struct arena *a, struct service_set *out)
 {
     const struct desk *d = arg;
-    const struct roster_set *s = d->view != NULL ? roster_find(d->view, name) : NULL;
-    const char **names;
 
-    if (s == NULL || s->set == NULL)
-        return false;
-    names = arena_take(a, s->set->repository_count * sizeof(*names));
-    for (size_t n = 0; n < s->set->repository_count; n++)
-        names[n] = s->set->repositories[n]->name;
-    *out = (struct service_set){
-        .name = s->name, .repositories = names, .repository_count = s->set->repository_count};
-    return true;
-}
-
-/* The sets as the API's records name them. */
-static void take_sets(struct desk *d)
-{
-    struct arena *a = &d->call->arena;
-    struct service_set *sets = arena_take(a, d->config->set_count * sizeof(*sets));
-
-    for (size_t i = 0; i < d->config->set_count; i++) {
-        const struct config_set *set = &d->config->sets[i];
-        const char **names = arena_take(a, set->repository_count * sizeof(*names));
-
-        for (size_t n = 0; n < set->repository_count; n++)
-            names[n] = set->repositories[n]->name;
-        sets[i] = (struct service_set){.name = set->name,
-                                       .schedule = set->schedule.cron,
-                                       .repositories = names,
-                                       .repository_count = set->repository_count};
-    }
-    d->service = (struct service){.catalog = d->catalog,
-                                  .sets = sets,
-                                  .set_count = d->config->set_count,
-                                  .find_set = look_set,
-                                  .arg = d};
+    return d->view != NULL && service_set_find(d->view, name, a, out);
 }
 
 const char *desk_set_name(const struct desk *d, size_t i)
@@ -101,7 +69,8 @@ static bool open_local(struct desk *d, const char *option, bool makes_catalog, s
     }
     (void)gethostname(d->host, sizeof(d->host) - 1); /* cut, or "" */
     d->call->stage = STAGE_WORK;
-    take_sets(d);
+    d->service = (struct service){.catalog = d->catalog, .find_set = look_set, .arg = d};
+    service_set_take(&d->service, d->config, &d->call->arena);
     return true;
 }
 
@@ -247,9 +216,9 @@ static bool create_there(struct desk *d, const struct desk_wish *w, json_t **out
     AUTO(json) json_t *answer = NULL;
     AUTO(json) json_t *job = NULL;
     AUTO(json) json_t *record = NULL;
-    const char *status;
-
     AUTO(buf) struct buf text = {0};
+    const char *status;
+    const char *error;
 
     if (body == NULL)
         return err_set(e, ERR_USAGE, "an argument is not UTF-8");
@@ -263,9 +232,10 @@ static bool create_there(struct desk *d, const struct desk_wish *w, json_t **out
                     : !take_member(&answer, "backup", false, &record, e))
         return false;
     status = json_string_value(json_object_get(record, "status"));
+    error = json_string_value(json_object_get(record, "error"));
     if (status == NULL || strcmp(status, "failed") == 0)
         return err_set(e, ERR_FATAL, "Failed to create backup: %s",
-                       json_string_value(json_object_get(record, "error")));
+                       error != NULL ? error : "the service does not say why");
     *out = TAKE(record);
     return true;
 }

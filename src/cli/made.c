@@ -161,11 +161,9 @@ bool made_first(struct call *call, const char *config, const char *set, const st
 {
     AUTO(config) struct config *c = NULL;
     AUTO(first) struct first f = {.names = names};
-    const char *path = NULL;
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path(config, &path, e) || !config_load(path, &c, e) ||
-        !config_find_set(c, set, &f.set, e) || !check_names(&f, e) || !look(call, &f, e))
+    if (!config_path_load(config, set, &c, &f.set, e) || !check_names(&f, e) || !look(call, &f, e))
         return false;
     for (size_t i = 0; i < f.count; i++) {
         AUTO(session) struct session made = {0};

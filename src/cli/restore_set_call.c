@@ -213,13 +213,12 @@ static bool run(struct call *call, struct session *s, const struct restore_set_a
 bool restore_set_call(struct call *call, const struct restore_set_args *args, struct err *e)
 {
     AUTO(config) struct config *c = NULL;
-    const char *path = NULL;
     bool is_begun = false;
 
     if (args->filter->set == NULL)
         return err_set(e, ERR_USAGE, "restore --in-place needs --set, or --into and a database");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    return config_path(args->config, &path, e) && config_load(path, &c, e) &&
+    return config_path_load(args->config, NULL, &c, NULL, e) &&
            restore_set_from(call, c, args, &is_begun, e);
 }
 

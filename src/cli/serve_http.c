@@ -5,6 +5,7 @@
 #include "archive/bundle.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/service_set.h"
 #include "codec/json.h"
 #include "codec/pos_config.h"
 
@@ -62,27 +63,12 @@ static bool check_config(void *arg, const char *document, struct err *e)
            pos_place_document(place, c, &ignored, e);
 }
 
-/* Texts that outlive the view. */
 static bool find_set(void *arg, const char *name, struct arena *a, struct service_set *out)
 {
     const struct serve_http *h = arg;
     AUTO(roster_view) struct roster_view *v = roster_take(service_roster(h->parts));
-    const struct roster_set *s = roster_find(v, name);
-    const char **repositories;
 
-    if (s == NULL || s->set == NULL)
-        return false;
-    repositories = arena_take(a, s->set->repository_count * sizeof(*repositories));
-    for (size_t i = 0; i < s->set->repository_count; i++)
-        repositories[i] = arena_string(a, slice_string(s->set->repositories[i]->name));
-    *out =
-        (struct service_set){.name = arena_string(a, slice_string(s->name)),
-                             .schedule = s->set->schedule.cron == NULL
-                                             ? NULL
-                                             : arena_string(a, slice_string(s->set->schedule.cron)),
-                             .repositories = repositories,
-                             .repository_count = s->set->repository_count};
-    return true;
+    return service_set_find(v, name, a, out);
 }
 
 static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, struct err *e)
@@ -220,28 +206,6 @@ static struct http_options options_for(struct serve_http *h, const struct texts 
 
 /* Beginning */
 
-static void take_sets(struct serve_http *h)
-{
-    const struct config *c = service_config(h->parts);
-    struct service_set *sets = arena_take(&h->arena, c->set_count * sizeof(*sets));
-
-    for (size_t i = 0; i < c->set_count; i++) {
-        const struct config_set *set = &c->sets[i];
-        const char **names = arena_take(&h->arena, set->repository_count * sizeof(*names));
-
-        for (size_t n = 0; n < set->repository_count; n++)
-            names[n] = set->repositories[n]->name;
-        sets[i] = (struct service_set){.name = set->name,
-                                       .schedule = set->schedule.cron,
-                                       .repositories = names,
-                                       .repository_count = set->repository_count};
-    }
-    h->service.sets = sets;
-    h->service.set_count = c->set_count;
-    h->service.restore_targets = (const char *const *)c->serve.restore_targets.items;
-    h->service.restore_target_count = c->serve.restore_targets.count;
-}
-
 static bool open_tls(struct serve_http *h, struct err *e)
 {
     const struct config *c = service_config(h->parts);
@@ -321,23 +285,27 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
                       struct err *e)
 {
     AUTO(serve_http) struct serve_http *h = mem_new(sizeof(*h));
+    const struct config *c = service_config(p);
     struct http_options o;
 
     h->call = call;
     h->parts = p;
-    h->service = (struct service){.catalog = service_catalog(p),
-                                  .host = service_host(p),
-                                  .is_secure = service_config(p)->serve.has_tls,
-                                  .check_config = check_config,
-                                  .find_set = find_set,
-                                  .queue_test = queue_test,
-                                  .push_bundle = push_bundle,
-                                  .refuse_bundle = refuse_bundle,
-                                  .arg = h};
-    take_sets(h);
+    h->service =
+        (struct service){.catalog = service_catalog(p),
+                         .host = service_host(p),
+                         .is_secure = c->serve.has_tls,
+                         .restore_targets = (const char *const *)c->serve.restore_targets.items,
+                         .restore_target_count = c->serve.restore_targets.count,
+                         .check_config = check_config,
+                         .find_set = find_set,
+                         .queue_test = queue_test,
+                         .push_bundle = push_bundle,
+                         .refuse_bundle = refuse_bundle,
+                         .arg = h};
+    service_set_take(&h->service, c, &h->arena);
     if (!open_tls(h, e) || !make_first_user(h, e))
         return false;
-    o = options_for(h, &service_config(p)->serve.listen, h->tls);
+    o = options_for(h, &c->serve.listen, h->tls);
     h->routes = api_routes_new(&o.route_count);
     h->once = once_ops(&h->service);
     o.routes = h->routes;

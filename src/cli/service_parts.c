@@ -117,7 +117,7 @@ static bool open_catalog(struct service_parts *p, struct err *e)
         !password_from_file(p->config->serve.catalog_password_file, &password, e))
         return false;
     o.password = password;
-    return catalog_open(&o, &p->catalog, e) || err_wrap(e, "open the catalog");
+    return catalog_open(&o, &p->catalog, e);
 }
 
 static bool set_mail(struct service_parts *p, const char *name, const char *value, struct err *e)

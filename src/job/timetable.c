@@ -63,7 +63,8 @@ static bool add_entry(struct timetable *t, const struct roster_set *from,
     if (!zone_open(zone, NULL, &n->zone, e))
         return err_wrap(e, "set %s", set->name);
     t->count++;
-    (void)snprintf(n->id, sizeof(n->id), "%s%s", kind == RUN_DRILL ? "drill:" : "", set->name);
+    (void)snprintf(n->id, sizeof(n->id), "%s%s", kind == RUN_DRILL ? CATALOG_SCHEDULE_DRILLS : "",
+                   set->name);
     n->schedule = (struct schedule_entry){.id = n->id,
                                           .zone = n->zone,
                                           .jitter_s = set->schedule.jitter_ms / 1000,

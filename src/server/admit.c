@@ -168,7 +168,7 @@ bool admit_head(struct request *r, const char *method, const char *version)
     host = behind == NULL ? r->facts.host : slice_string(behind);
     if (!guard_host_is_allowed(host, o->hosts, o->host_count))
         return refuse(r, 421, "unknown_host", "this Host is not served here");
-    if (!check_rate(r, "address", r->address_text, o->address_minute))
+    if (!check_rate(r, "address", r->customer_text, o->address_minute))
         return false;
     return read_target(r) && find_route(r) && check_body(r) && check_origin(r);
 }
@@ -247,7 +247,7 @@ bool admit_principal(struct request *r)
         /* A cookie that is stale must not keep anybody from what everybody may, such as logging in.
          */
         if ((route->kinds & PRINCIPAL_BIT(PRINCIPAL_ANONYMOUS)) != 0)
-            return check_own_rate(r, r->address_text) && check_key(r);
+            return check_own_rate(r, r->customer_text) && check_key(r);
         if (e.code == ERR_DENIED)
             return refuse(r, 401, "unauthenticated", "these credentials are not valid");
         e.code = ERR_TRANSIENT; /* it cannot be known at present, for whatever reason */
@@ -256,7 +256,7 @@ bool admit_principal(struct request *r)
     }
 
     const bool is_anonymous = r->principal.kind == PRINCIPAL_ANONYMOUS;
-    const char *who = is_anonymous ? r->address_text : r->principal.id;
+    const char *who = is_anonymous ? r->customer_text : r->principal.id;
 
     if (!is_anonymous && !check_rate(r, "principal", who, o->principal_minute))
         return false;

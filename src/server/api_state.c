@@ -11,6 +11,14 @@
 #define RUNS_MAX  20000 /* that statistics look at, the newest */
 #define RUNS_PAGE 1000
 
+static json_t *schedule_json(const struct catalog_schedule *s, const char *set)
+{
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "set", set, "kind",
+                     catalog_run_kind_name(set == s->config ? RUN_BACKUP : RUN_DRILL), "last_at",
+                     auth_time_json(s->last_ns), "next_at", auth_time_json(s->next_ns), "details",
+                     api_document(s->details));
+}
+
 static void get_schedules(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -26,14 +34,13 @@ static void get_schedules(struct request *r)
     }
     items = json_array();
     for (size_t i = 0; i < list.count; i++) {
+        static const size_t prefix = sizeof(CATALOG_SCHEDULE_DRILLS) - 1;
         const struct catalog_schedule *s = &list.items[i];
+        const bool is_drill = strncmp(s->config, CATALOG_SCHEDULE_DRILLS, prefix) == 0;
+        const char *set = s->config + (is_drill ? prefix : 0);
 
-        if (principal_has_set(request_principal(r), s->config))
-            (void)json_array_append_new(
-                items, json_pack("{s:s, s:o, s:o, s:o}", "set", s->config, "last_at",
-                                 auth_time_json(s->last_ns), "next_at",
-                                 auth_time_json(s->next_ns == INT64_MAX ? 0 : s->next_ns),
-                                 "details", api_document(s->details)));
+        if (principal_has_set(request_principal(r), set))
+            (void)json_array_append_new(items, schedule_json(s, set));
     }
     reply_json(r, 200, json_pack("{s:o}", "schedules", items));
 }

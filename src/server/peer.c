@@ -68,10 +68,22 @@ static bool is_proxy(const struct http_server *s, const struct address *a)
     return false;
 }
 
-/* One customer of an IPv6 provider has a /64. */
+/* One customer of an IPv6 provider has a /64: its first address stands for all. */
+static struct address customer_of(const struct address *a)
+{
+    struct address first = *a;
+
+    if (!is_v4(a))
+        memset(first.bytes + 8, 0, 8);
+    return first;
+}
+
 static bool is_same_customer(const struct address *a, const struct address *b)
 {
-    return memcmp(a->bytes, b->bytes, is_v4(a) ? 16 : 8) == 0;
+    const struct address one = customer_of(a);
+    const struct address other = customer_of(b);
+
+    return memcmp(&one, &other, sizeof(one)) == 0;
 }
 
 /* With the lock held. */
@@ -223,6 +235,7 @@ void peer_look_behind(struct request *r)
 {
     struct address a = r->peer->address;
     struct slice host = r->facts.host;
+    struct address customer;
     AUTO(buf) struct buf origin = {0};
 
     r->is_secure = r->peer->listener->is_tls;
@@ -235,7 +248,9 @@ void peer_look_behind(struct request *r)
         if (behind != NULL)
             host = slice_string(behind);
     }
+    customer = customer_of(&a);
     r->address_text = address_text(&a, &r->arena);
+    r->customer_text = address_text(&customer, &r->arena);
     buf_printf(&origin, "%s://", r->is_secure ? "https" : "http");
     buf_append_slice(&origin, host);
     r->origin = arena_string(&r->arena, buf_slice(&origin));

@@ -123,6 +123,7 @@ struct request {
     struct route_match match;
     bool is_head, is_secure, has_body;
     const char *address_text, *origin;
+    const char *customer_text; /* what the address counts as: of IPv6 its /64 */
     struct rate_state rate;
 
     struct principal principal;

@@ -129,6 +129,14 @@ kill -TERM "$waiting"
 got=0
 wait "$waiting" || got=$?
 [ "$got" = 130 ] || fail "status $got"
+answer '[[200, {}, {"success": true, "backup": {"status": "failed"}}]]'
+status 1 backup_cli create --config a
+has err 'Failed to create backup: the service does not say why'
+
+# An argument of any bytes is no reason to end badly.
+answer '[[200, {}, {"isValid": false}]]'
+status 1 backup_cli verify --json --backup "$(printf 'a\377b')"
+json out 'lines[0]["isValid"] is False and lines[0]["backupId"].startswith("a")'
 
 # A token goes to no one without TLS, and to no one whose certificate does not hold.
 answer '[[200, {}, {"configs": []}]]'

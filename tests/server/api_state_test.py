@@ -71,16 +71,19 @@ class Figures(Case):
             self.assertEqual(self.boss.get("/api/v1/statistics?days=" + days).status, 400)
 
     def test_schedules_and_stores_are_what_the_catalog_knows(self):
-        self.house.sql("INSERT INTO schedules VALUES ('shop', 1000000000, 2000000000, '{\"missed\":1}', 1), ('wiki', 1, 2, NULL, 1)")
+        self.house.sql("INSERT INTO schedules VALUES ('shop', 1000000000, 2000000000, '{\"missed\":1}', 1), ('wiki', 1, 2, NULL, 1),"
+                       " ('drill:shop', NULL, NULL, NULL, 1)")
         self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000)")
         schedules = self.boss.get("/api/v1/schedules").json()["schedules"]
-        self.assertEqual([s["set"] for s in schedules], ["wiki", "shop"])
+        self.assertEqual([(s["set"], s["kind"]) for s in schedules],
+                         [("wiki", "backup"), ("shop", "backup"), ("shop", "drill")])
+        self.assertIsNone(schedules[2]["next_at"])
         self.assertEqual((schedules[1]["next_at"], schedules[1]["details"]), ("1970-01-01T00:00:02.000000000Z", {"missed": 1}))
         self.assertEqual(self.boss.get("/api/v1/sets/shop").json()["next_at"], "1970-01-01T00:00:02.000000000Z")
         store = self.boss.get("/api/v1/stores").json()["stores"][0]
         self.assertEqual((store["name"], store["state"], store["bytes"], store["snapshots"]), ("main", "up", None, 3))
         program = self.program(sets=["shop"])
-        self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop"])
+        self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop", "shop"])
         self.assertEqual(program.get("/api/v1/stores").status, 403)
 
     def test_restore_points_are_listed_and_let_go(self):

@@ -320,6 +320,14 @@ class Rates(rig.Case):
         statuses = [self.ask("GET", "/rated", source="127.0.2.3").status for _ in range(7)]
         self.assertEqual(statuses, [200] * 5 + [429] * 2)
 
+    def test_the_addresses_of_one_customer_count_as_one(self):
+        def ask(address):
+            return self.ask("GET", "/rated", {"X-Forwarded-For": address}, source="127.0.0.9").status
+
+        self.assertEqual([ask(f"2001:db8::{i:x}:1") for i in range(1, 8)], [200] * 5 + [429] * 2)
+        self.assertEqual([ask(f"2001:db8:0:{i:x}::1") for i in range(1, 8)], [200] * 7)
+        self.assertEqual([ask(f"198.51.100.{i}") for i in range(1, 8)], [200] * 7)
+
     def test_one_address_has_so_many_connections_and_a_proxy_has_more(self):
         for source, limit in (("127.0.2.4", 10), ("127.0.0.9", 20)):
             socks = [rig.connect(self.service.port, source=source) for _ in range(20)]

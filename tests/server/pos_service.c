@@ -1,12 +1,15 @@
+/* clang-format off */
 /*
  * The POS service's API over a real catalog, with an identity that believes what it is told and a
  * worker that does what the test tells it: each line of input is a command, each line of output its
  * answer.  Usage: pos_service FOLDER [HOST]
  *
- *     claim                                    take a job: {"id", "fence", "kind", "set", ...} or
- * {} finish ID FENCE STATE SNAPSHOT VERDICT   end it; "-" for nothing fill SET COUNT add runs that
- * have ended, one a minute until now stop                                     at the end
+ *     claim                                    take a job: {"id", "fence", "kind", "set", ...} or {}
+ *     finish ID FENCE STATE SNAPSHOT VERDICT   end it; "-" for nothing
+ *     fill SET COUNT                           add runs that have ended, one a minute until now
+ *     stop                                     at the end
  */
+/* clang-format on */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
