@@ -55,7 +55,7 @@ MUST_CHECK bool pos_set_add(const struct pos_config *c, const struct pos_surroun
  */
 MUST_CHECK bool pos_set_export(const struct config_set *set, const char **text, struct err *e);
 
-/* Is a path below a folder, or the folder itself, however many slashes and "." are in them?  Neither
+/* Is a path below a folder, or the folder itself, however many slashes and "." are in them? Neither
  * goes through "..". */
 bool pos_set_lies_in(const char *path, const char *folder);
 
