@@ -196,11 +196,12 @@ static bool forget_by_rules(struct forget_view *v, struct session *s,
 /*
  * A snapshot that cannot be read, or that was never completed, is forgotten by its whole id, or
  * what it needs could never be pruned.  *is_done = false: it is a sound snapshot, or the word is
- * no such id.
+ * no such id, or a set is meant and nobody can say whose it is.
  */
 static bool forget_unsound(struct forget_view *v, struct session *s, const char *word,
                            json_t *removed, bool *is_done, struct err *e)
 {
+    const struct forget_args *args = v->call->args;
     const struct snapshot_filter all = {0};
     AUTO(snapshot) struct snapshot *readable = NULL;
     AUTO(mem) char *sub = NULL;
@@ -209,6 +210,8 @@ static bool forget_unsound(struct forget_view *v, struct session *s, const char 
     json_t *one;
 
     *is_done = false;
+    if (args->filter.set != NULL) /* whose it is cannot be seen */
+        return true;
     if (strlen(word) != (size_t)2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
         snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) ||
         (why.code != ERR_CORRUPT && why.code != ERR_NOT_FOUND))
