@@ -52,7 +52,9 @@ const struct command command_cleanup = {
     .name = "cleanup",
     .summary = "Apply the retention of sets",
     .details = "In each repository of each set that has a retention, as \"holdfast forget --set\" "
-               "does it.\nWith --server the service does it for all its configurations.",
+               "does it.\nWith --server the service does it: for all configurations kept in it, or "
+               "the set that "
+               "--config names.",
     .examples = "holdfast cleanup --dry-run --explain\n"
                 "holdfast cleanup --config shop\n"
                 "holdfast cleanup --server https://backup.example.org --token-file "

@@ -75,7 +75,7 @@ static bool find_snapshot(struct call *call, struct session *s, struct snapshot 
 
     if (session_resolve(call, s, word, &args->filter, out, &sub, e))
         return sub == NULL || err_set(e, ERR_USAGE, "%s: a drill is of a whole snapshot", word);
-    if (!has_word || (e->code != ERR_NOT_FOUND && e->code != ERR_USAGE))
+    if (!has_word || args->filter.set != NULL || (e->code != ERR_NOT_FOUND && e->code != ERR_USAGE))
         return false;
     of_set.set = args->common.words.items[0];
     if (session_resolve(call, s, "latest", &of_set, out, &sub, &as_set))

@@ -196,11 +196,12 @@ static bool forget_by_rules(struct forget_view *v, struct session *s,
 /*
  * A snapshot that cannot be read, or that was never completed, is forgotten by its whole id, or
  * what it needs could never be pruned.  *is_done = false: it is a sound snapshot, or the word is
- * no such id.
+ * no such id, or a set is meant and nobody can say whose it is.
  */
 static bool forget_unsound(struct forget_view *v, struct session *s, const char *word,
                            json_t *removed, bool *is_done, struct err *e)
 {
+    const struct forget_args *args = v->call->args;
     const struct snapshot_filter all = {0};
     AUTO(snapshot) struct snapshot *readable = NULL;
     AUTO(mem) char *sub = NULL;
@@ -209,6 +210,8 @@ static bool forget_unsound(struct forget_view *v, struct session *s, const char 
     json_t *one;
 
     *is_done = false;
+    if (args->filter.set != NULL) /* whose it is cannot be seen */
+        return true;
     if (strlen(word) != (size_t)2 * HASH_SIZE || !hex_decode(word, id.bytes, HASH_SIZE) ||
         snapshot_resolve(s->repo, word, &all, &readable, &sub, &why) ||
         (why.code != ERR_CORRUPT && why.code != ERR_NOT_FOUND))
@@ -369,6 +372,11 @@ static bool forget_in(void *arg, const struct config_set *set, const struct conf
            finish(v, &s, e) && json_array_clear(v->groups) == 0;
 }
 
+static bool has_rules(const struct config_set *set, const struct config_repository *r)
+{
+    return !retention_is_empty(&set->retention) || !retention_is_empty(&r->retention);
+}
+
 /* In all repositories of a set, or the one that the command line names. */
 static bool forget_set(struct forget_view *v, struct err *e)
 {
@@ -376,7 +384,7 @@ static bool forget_set(struct forget_view *v, struct err *e)
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
     const char *url = NULL;
-    bool is_done = false;
+    bool is_done = false, has_other = false;
 
     v->call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path_load(args->config, args->filter.set, &c, &set, e) ||
@@ -384,13 +392,18 @@ static bool forget_set(struct forget_view *v, struct err *e)
          !session_place(v->call, &url, e)) ||
         !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))
         return false;
+    for (size_t i = 0; i < set->repository_count; i++)
+        has_other = has_other || has_rules(set, set->repositories[i]);
     for (size_t i = 0; i < set->repository_count; i++) {
-        if (url != NULL && strcmp(url, set->repositories[i]->url) != 0)
+        const struct config_repository *r = set->repositories[i];
+
+        /* One without rules keeps everything; who names it is told so. */
+        if (url != NULL ? strcmp(url, r->url) != 0 : has_other && !has_rules(set, r))
             continue;
         if (is_done && args->approve != NULL)
             return err_set(e, ERR_USAGE, "--approve is about one repository: name it with -r");
         is_done = true;
-        if (!forget_in(v, set, set->repositories[i], e))
+        if (!forget_in(v, set, r, e))
             return false;
     }
     return is_done || err_set(e, ERR_USAGE, "%s is no repository of set %s", url, set->name);

@@ -98,7 +98,7 @@ static void set_raw(json_t *o, const struct repo_sizes *r)
 static void tell_json(struct call *call, const struct restore_size *restore,
                       const struct repo_sizes *raw)
 {
-    json_t *o = json_object();
+    json_t *o = json_message("stats");
 
     if (restore != NULL && raw != NULL) {
         json_t *part = json_object();

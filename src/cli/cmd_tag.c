@@ -19,6 +19,8 @@ static const struct option tag_options[] = {
      NULL},
     {"add", 0, OPTION_LIST, AT(add), "TAG[,TAG]", "Add a tag", NULL, NULL},
     {"remove", 0, OPTION_LIST, AT(remove), "TAG[,TAG]", "Remove a tag", NULL, NULL},
+    {"of-set", 0, OPTION_TEXT, AT(filter.set), "SET", "Only snapshots of the set SET", NULL, NULL,
+     NULL},
     FILTER_OPTIONS(tag_args, filter),
     {0},
 };

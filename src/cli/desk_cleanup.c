@@ -4,11 +4,15 @@
  */
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "cli/backup_stores.h"
 #include "cli/desk_private.h"
+#include "cli/desk_tell.h"
 #include "cli/forget_set.h"
 #include "codec/json.h"
+
+enum { NAME_ROOM = 256 }; /* of a set or a repository, in print */
 
 /* One set. */
 struct cleaning {
@@ -130,16 +134,98 @@ static bool clean_here(struct desk *d, const struct desk_cleanup *w, json_t *lis
     return first.code == ERR_NONE;
 }
 
+/* A service: of one set by its native API, which says why */
+
+/* What came of the job. */
+static bool tell_job(struct desk *d, const struct desk_cleanup *w, const char *name,
+                     const json_t *job, json_t *list, struct err *e)
+{
+    const json_t *result = json_object_get(job, "result");
+    const json_t *plans = json_object_get(result, "details");
+    const char *state = json_string_value(json_object_get(job, "state"));
+    const char *error = json_string_value(json_object_get(result, "error"));
+    char repository[NAME_ROOM];
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(plans, i, one)
+    {
+        desk_text(one, "repository", repository, sizeof(repository));
+        output_note(d->call->out, "%s in %s:", name, repository);
+        forget_tell(d->call, one, !w->explain);
+        (void)json_array_append(list, (json_t *)(uintptr_t)one);
+    }
+    if (state == NULL || strcmp(state, "success") != 0)
+        return err_set(e,
+                       state != NULL && strcmp(state, "skipped") == 0 ? ERR_TRANSIENT : ERR_FATAL,
+                       "%s: %s", name, error != NULL ? error : "nobody knows why");
+    return json_is_array(plans) ||
+           err_set(e, ERR_FATAL, "%s: the service does not say what it found", name);
+}
+
+static bool clean_set_there(struct desk *d, const struct desk_cleanup *w, const char *name,
+                            json_t *list, struct err *e)
+{
+    AUTO(json) json_t *known = NULL;
+    AUTO(json) json_t *answer = NULL;
+    AUTO(json) json_t *job = NULL;
+    AUTO(buf) struct buf path = {0};
+    struct slice body = slice_string(w->is_dry_run ? "{\"dry_run\":true}" : "{}");
+    int status = 0;
+
+    buf_printf(&path, "/api/v1/sets/");
+    if (!remote_path_add(&path, name, e))
+        return err_wrap(e, "--config");
+    if (!remote_ask(d->remote, "GET", buf_string(&path), (struct slice){0}, &status, &known, e)) {
+        if (e->code == ERR_NOT_FOUND)
+            e->code = ERR_USAGE; /* as a set that is not in the configuration */
+        return false;
+    }
+    if (!json_is_string(json_object_get(known, "last_success_at"))) {
+        output_note(d->call->out, "%s: nothing is backed up yet", name);
+        return true;
+    }
+    buf_printf(&path, "/forget");
+    return remote_order(d->remote, buf_string(&path), body, &answer, &job, e) &&
+           (job != NULL ? tell_job(d, w, name, job, list, e)
+                        : err_set(e, ERR_FATAL, "the service made no job of it"));
+}
+
+/* Of all configurations kept there.  One that fails keeps no other from being told. */
+static bool clean_sets_there(struct desk *d, const struct desk_cleanup *w, json_t *list,
+                             struct err *e)
+{
+    AUTO(json) json_t *configs = NULL;
+    struct err first = {0};
+    const json_t *one;
+    size_t i;
+
+    if (!desk_configs(d, &configs, e))
+        return false;
+    json_array_foreach(configs, i, one)
+    {
+        char name[NAME_ROOM];
+
+        desk_text(one, "id", name, sizeof(name));
+        if (!clean_set_there(d, w, name, list, e) && first.code == ERR_NONE)
+            first = *e;
+        if (cancel_is_requested())
+            return cancel_err(e);
+    }
+    *e = first;
+    return first.code == ERR_NONE;
+}
+
 static bool clean_there(struct desk *d, const struct desk_cleanup *w, json_t *list, struct err *e)
 {
     AUTO(json) json_t *answer = NULL;
     AUTO(json) json_t *job = NULL;
     const json_t *paused;
 
-    if (w->is_dry_run || w->explain || w->config != NULL)
-        return err_set(e, ERR_USAGE,
-                       "a service applies the retention of all its configurations: --dry-run, "
-                       "--explain and --config are for this machine");
+    if (w->config != NULL)
+        return clean_set_there(d, w, w->config, list, e);
+    if (w->is_dry_run || w->explain)
+        return clean_sets_there(d, w, list, e);
     if (!remote_order(d->remote, "/api/backup/retention/apply", (struct slice){0}, &answer, &job,
                       e))
         return false;

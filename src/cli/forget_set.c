@@ -1,5 +1,6 @@
 #include "cli/forget_set.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
@@ -8,7 +9,13 @@
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "cli/catalog_call.h"
+#include "cli/desk_tell.h"
 #include "cli/render.h"
+
+enum {
+    TELL_MAX = 512,
+    SHORT_MAX = 32,
+};
 
 /* What the catalog knows */
 
@@ -52,47 +59,87 @@ bool forget_learn(struct call *call, const struct config *c, const char *set,
     return true;
 }
 
-/* Telling */
+/* Telling.  A plan may come from elsewhere: nothing in it is trusted to be fit for a terminal. */
 
-static const char *what_of(enum retention_action a, bool is_dry_run)
+static const char *what_of(const char *action, bool is_dry_run)
 {
-    if (a == RETENTION_REMOVE)
+    if (strcmp(action, retention_action_text(RETENTION_REMOVE)) == 0)
         return is_dry_run ? "would be forgotten" : "forgotten";
-    return retention_action_text(a);
+    return action;
 }
 
-static void tell_rows(struct call *call, const struct forget_plan *p,
-                      const struct retention_plan *plan)
+static void add_row(struct table *t, const json_t *snapshot, bool is_dry_run)
+{
+    char text[TELL_MAX];
+    char action[SHORT_MAX];
+    char time[CLOCK_TEXT_MAX];
+    int64_t time_ns = 0;
+    struct err none;
+    AUTO(buf) struct buf cell = {0};
+
+    desk_text(snapshot, "id", text, SHORT_ID_MAX);
+    table_add(t, text);
+    desk_text(snapshot, "time", text, sizeof(text));
+    if (clock_parse(text, &time_ns, &none)) {
+        clock_format_local(time_ns, time);
+        table_add(t, time);
+    } else {
+        table_add(t, text);
+    }
+    desk_text(snapshot, "trust", text, sizeof(text));
+    table_add(t, text);
+    desk_text(snapshot, "action", action, sizeof(action));
+    desk_text(snapshot, "reason", text, sizeof(text));
+    buf_printf(&cell, "%s: %s", what_of(action, is_dry_run), text);
+    table_add(t, buf_string(&cell));
+}
+
+static void tell_rows(struct call *call, const json_t *snapshots, bool is_dry_run)
 {
     AUTO(table) struct table t;
     AUTO(buf) struct buf text = {0};
+    const json_t *one;
+    size_t i;
 
     table_init(&t, 4);
     table_add(&t, "ID");
     table_add(&t, "Received");
     table_add(&t, "Trust");
     table_add(&t, "What, and why");
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct retention_decision *d = &plan->decisions[i];
-        AUTO(buf) struct buf cell = {0};
-        char time[CLOCK_TEXT_MAX];
-
-        buf_printf(&cell, "%.8s", d->item->id);
-        table_add(&t, buf_string(&cell));
-        clock_format_local(d->item->received_ns, time);
-        table_add(&t, time);
-        table_add(&t, trust_text(d->item->trust));
-        buf_clear(&cell);
-        buf_printf(&cell, "%s: %s", what_of(d->action, p->is_dry_run), d->reason);
-        table_add(&t, buf_string(&cell));
+    json_array_foreach(snapshots, i, one)
+    {
+        add_row(&t, one, is_dry_run);
     }
     table_print(&t, &text);
     output_raw(call->out, buf_slice(&text));
 }
 
-/* How to let go what waits. */
-static bool tell_approval(struct call *call, const struct forget_plan *p, json_t *line,
-                          struct err *e)
+void forget_tell(struct call *call, const json_t *plan, bool is_brief)
+{
+    const json_t *snapshots = json_object_get(plan, "snapshots");
+    const bool is_dry_run = json_is_true(json_object_get(plan, "dry_run"));
+    const uint64_t removed = desk_size(plan, "remove"), held = desk_size(plan, "hold");
+    char text[TELL_MAX];
+    char digest[2 * HASH_SIZE + 1];
+
+    if (!call->out->json && !call->out->quiet && !is_brief && json_array_size(snapshots) > 0)
+        tell_rows(call, snapshots, is_dry_run);
+    desk_text(plan, "sentence", text, sizeof(text));
+    if (text[0] != '\0')
+        output_note(call->out, "%s", text);
+    output_note(call->out, "%" PRIu64 " snapshot%s %s, %" PRIu64 " kept, %" PRIu64 " waiting",
+                removed, plural(removed),
+                what_of(retention_action_text(RETENTION_REMOVE), is_dry_run),
+                desk_size(plan, "keep"), held);
+    desk_text(plan, "approve", digest, sizeof(digest));
+    desk_text(plan, "set", text, sizeof(text));
+    if (digest[0] != '\0')
+        output_note(call->out, "All %" PRIu64 " go with: holdfast forget --set %s --approve %s",
+                    removed + held, text, digest);
+}
+
+/* What lets go what waits. */
+static bool add_approval(const struct forget_plan *p, json_t *line, struct err *e)
 {
     AUTO(retention_run) struct retention_run *more = NULL;
     struct retention_known known = *p->known;
@@ -103,8 +150,6 @@ static bool tell_approval(struct call *call, const struct forget_plan *p, json_t
         return false;
     hex_encode(SLICE_OF(more->plan->digest.bytes, HASH_SIZE), digest);
     json_set_text(line, "approve", digest);
-    output_note(call->out, "All %zu go with: holdfast forget --set %s --approve %s",
-                more->plan->removed, p->set->name, digest);
     return true;
 }
 
@@ -117,15 +162,10 @@ static bool tell(struct call *call, const struct forget_plan *p, const struct re
     json_set_text(line, "repository", p->in->name);
     json_set(line, "dry_run", json_boolean(p->is_dry_run));
     json_array_append_new(list, line);
-    if (!call->out->json && !call->out->quiet && !p->is_brief && plan->count > 0)
-        tell_rows(call, p, plan);
-    if (plan->sentence != NULL)
-        output_note(call->out, "%s", plan->sentence);
-    output_note(call->out, "%zu snapshot%s %s, %zu kept, %zu waiting", plan->removed,
-                plural(plan->removed), what_of(RETENTION_REMOVE, p->is_dry_run), plan->kept,
-                plan->held);
-    return (plan->state != RETENTION_LIMITED || tell_approval(call, p, line, e)) &&
-           output_is_good(call->out, e);
+    if (plan->state == RETENTION_LIMITED && !add_approval(p, line, e))
+        return false;
+    forget_tell(call, line, p->is_brief);
+    return output_is_good(call->out, e);
 }
 
 bool forget_plan(struct call *call, const struct forget_plan *p, json_t *list, struct err *e)

@@ -34,4 +34,7 @@ struct forget_plan {
 MUST_CHECK bool forget_plan(struct call *call, const struct forget_plan *p, json_t *list,
                             struct err *e);
 
+/* The same of a plan that came as such an element of list: what a service did, or would do. */
+void forget_tell(struct call *call, const json_t *plan, bool is_brief);
+
 #endif

@@ -237,8 +237,6 @@ bool restore_set_from(struct call *call, const struct config *c,
     if (!config_find_set(c, args->filter->set, &set, e) ||
         !set_open_snapshot(call, set, args->selector, args->filter, &s, &snapshot, &sub, e))
         return false;
-    if (snapshot->set == NULL || strcmp(snapshot->set, set->name) != 0)
-        return err_set(e, ERR_USAGE, "snapshot %s is not of set %s", args->selector, set->name);
 
     struct restore_set_options o = {.config = c,
                                     .set = set,

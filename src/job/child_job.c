@@ -18,9 +18,11 @@ enum {
 const char *child_verb_name(enum child_verb v)
 {
     static const char *const names[CHILD_VERBS] = {
-        [CHILD_BACKUP] = "backup",   [CHILD_CHECK] = "check",   [CHILD_COPY] = "copy",
-        [CHILD_DRILL] = "drill",     [CHILD_FORGET] = "forget", [CHILD_PRUNE] = "prune",
-        [CHILD_RESTORE] = "restore", [CHILD_TRY] = "try",       [CHILD_UNDO] = "undo",
+        [CHILD_BACKUP] = "backup", [CHILD_CHECK] = "check",   [CHILD_COPY] = "copy",
+        [CHILD_DRILL] = "drill",   [CHILD_FORGET] = "forget", [CHILD_PARITY] = "parity",
+        [CHILD_PRUNE] = "prune",   [CHILD_REPAIR] = "repair", [CHILD_RESTORE] = "restore",
+        [CHILD_STATS] = "stats",   [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
+        [CHILD_UNDO] = "undo",
     };
 
     return names[v];

@@ -19,8 +19,12 @@ enum child_verb {
     CHILD_COPY,
     CHILD_DRILL,
     CHILD_FORGET,
+    CHILD_PARITY,
     CHILD_PRUNE,
+    CHILD_REPAIR,
     CHILD_RESTORE,
+    CHILD_STATS,
+    CHILD_TAG,
     CHILD_TRY, /* "config test" */
     CHILD_UNDO,
     CHILD_VERBS, /* how many there are */

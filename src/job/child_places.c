@@ -37,12 +37,16 @@ static const struct verb_row rows[CHILD_VERBS] = {
                      .has_server = true,
                      .sets_owners = true},
     [CHILD_FORGET] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_PARITY] = {.touch = TOUCH_NOTHING},
     [CHILD_PRUNE] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_REPAIR] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_RESTORE] = {.touch = TOUCH_WRITE,
                        .has_scratch = true,
                        .is_writer = true,
                        .has_server = true,
                        .sets_owners = true},
+    [CHILD_STATS] = {.touch = TOUCH_NOTHING},
+    [CHILD_TAG] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_TRY] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true, .makes = true},
     [CHILD_UNDO] = {.touch = TOUCH_WRITE,
                     .has_scratch = true,
@@ -435,6 +439,8 @@ bool child_plan_places(const struct child_job *j, const struct config *c, struct
         return false;
     if (j->verb == CHILD_CHECK)
         row.is_writer = child_flag(j, "repair");
+    if (j->verb == CHILD_PARITY)
+        row.is_writer = strcmp(child_text(j, "command"), "parity status") != 0;
     s.sets_owners = row.sets_owners;
     add_system(&s, c);
     add_named_files(&s);

@@ -32,11 +32,19 @@ struct argument {
     enum argument_kind kind;
 };
 
-#define BIT(verb)  (1U << CHILD_##verb)
-#define REPOSITORY (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP))
+#define BIT(verb) (1U << CHILD_##verb)
+/* Named by the argument "command", about one repository. */
+#define COMMANDS (BIT(PARITY) | BIT(REPAIR) | BIT(STATS) | BIT(TAG))
+#define REPOSITORY \
+    (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | COMMANDS)
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
+    {"command", NULL, COMMANDS, ARGUMENT_OURS},
+    {"percent", "percent", BIT(PARITY), ARGUMENT_TEXT},
+    {"shards", "shards", BIT(PARITY), ARGUMENT_TEXT},
+    {"add", "add", BIT(TAG), ARGUMENT_TEXTS},
+    {"remove", "remove", BIT(TAG), ARGUMENT_TEXTS},
     {"dry_run", "dry-run", BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(RESTORE),
      ARGUMENT_FLAG},
     {"tags", "tag", BIT(BACKUP), ARGUMENT_TEXTS},
@@ -61,7 +69,7 @@ static const struct argument arguments[] = {
     {"keep_yearly", "keep-yearly", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_within", "keep-within", BIT(FORGET), ARGUMENT_TEXT},
     {"keep_tags", "keep-tag", BIT(FORGET), ARGUMENT_TEXTS},
-    {"snapshots", NULL, BIT(FORGET) | BIT(COPY), ARGUMENT_WORDS},
+    {"snapshots", NULL, BIT(FORGET) | BIT(COPY) | BIT(TAG), ARGUMENT_WORDS},
     {"target", "target", BIT(RESTORE), ARGUMENT_TEXT},
     {"include", "include", BIT(RESTORE), ARGUMENT_TEXTS},
     {"exclude", "exclude", BIT(RESTORE), ARGUMENT_TEXTS},
@@ -89,11 +97,11 @@ static const struct argument arguments[] = {
 };
 
 /* Which verbs cannot do without what. */
-#define NEEDS_SET        (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TRY))
-#define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE))
+#define NEEDS_SET        (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY))
+#define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
 #define TAKES_SET        (NEEDS_SET | NEEDS_EITHER)
-#define TAKES_CONFIG     (TAKES_SET | BIT(UNDO))
+#define TAKES_CONFIG     ((TAKES_SET & ~BIT(TAG)) | BIT(UNDO))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -120,6 +128,29 @@ static const char *const variables[] = {
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
 };
+
+static const struct {
+    const char *words;
+    enum child_verb verb;
+} commands[] = {
+    {"parity disable", CHILD_PARITY},
+    {"parity enable", CHILD_PARITY},
+    {"parity status", CHILD_PARITY},
+    {"repair index", CHILD_REPAIR},
+    {"repair packs", CHILD_REPAIR},
+    {"stats", CHILD_STATS},
+    {"tag", CHILD_TAG},
+};
+
+bool child_verb_of(const char *command, enum child_verb *out)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].words, command) == 0) {
+            *out = commands[i].verb;
+            return true;
+        }
+    return false;
+}
 
 void child_texts_add(struct child_texts *t, struct arena *a, const char *fmt, ...)
 {
@@ -261,6 +292,23 @@ static bool argument_check(const struct argument *a, const json_t *value, struct
     return text_check(a->name, value, e);
 }
 
+/* Of the verbs that "command" names. */
+static bool check_command(const struct child_job *j, struct err *e)
+{
+    const char *command = child_text(j, "command");
+    enum child_verb named;
+
+    if ((COMMANDS & 1U << j->verb) == 0)
+        return true;
+    if (command == NULL || !child_verb_of(command, &named) || named != j->verb)
+        return err_set(e, ERR_USAGE, "job: %s is not named by \"command\"",
+                       child_verb_name(j->verb));
+    /* Without them it would be about all snapshots. */
+    return j->verb != CHILD_TAG ||
+           json_array_size(json_object_get(j->arguments, "snapshots")) > 0 ||
+           err_set(e, ERR_USAGE, "job: tag needs snapshots");
+}
+
 static bool check(const struct child_job *j, struct err *e)
 {
     const unsigned bit = 1U << j->verb;
@@ -289,7 +337,7 @@ static bool check(const struct child_job *j, struct err *e)
         return err_set(e, ERR_USAGE, "job: %s takes no set", child_verb_name(j->verb));
     if (j->verb == CHILD_RESTORE && child_text(j, "snapshot") == NULL)
         return err_set(e, ERR_USAGE, "job: restore needs a snapshot");
-    return true;
+    return check_command(j, e);
 }
 
 /* One argument as command_split() reads it. */
@@ -360,6 +408,19 @@ static void add_words(struct child_plan *p, struct child_texts *t, const struct 
     }
 }
 
+/* The words of the command. */
+static void add_command(struct child_plan *p, struct child_texts *t, const struct child_job *j)
+{
+    const char *words = j->verb == CHILD_TRY ? "config test" : child_text(j, "command");
+
+    if (words == NULL)
+        words = child_verb_name(j->verb);
+    for (size_t size; *words != '\0'; words += size + (words[size] == ' ')) {
+        size = strcspn(words, " ");
+        child_texts_add(t, &p->arena, "%.*s", (int)size, words);
+    }
+}
+
 static void make_argv(struct child_plan *p, const struct child_job *j, const struct config *c,
                       const struct config_repository *repository)
 {
@@ -373,18 +434,13 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
     child_texts_add(&t, &p->arena, "holdfast");
     child_texts_add(&t, &p->arena, CHILD_SANDBOX_OPTION "%s",
                     p->profile.may_exec ? "exec" : "no-exec");
-    if (j->verb == CHILD_TRY) {
-        child_texts_add(&t, &p->arena, "config");
-        child_texts_add(&t, &p->arena, "test");
-    } else {
-        child_texts_add(&t, &p->arena, "%s", child_verb_name(j->verb));
-    }
+    add_command(p, &t, j);
     child_texts_add(&t, &p->arena, "--json");
     child_texts_add(&t, &p->arena, "--cache-dir=%s/cache", c->state);
     if ((TAKES_CONFIG & bit) != 0)
         child_texts_add(&t, &p->arena, "--config=%s", j->config);
     if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named)
-        child_texts_add(&t, &p->arena, "--set=%s", j->set);
+        child_texts_add(&t, &p->arena, j->verb == CHILD_TAG ? "--of-set=%s" : "--set=%s", j->set);
     if (repository != NULL)
         add_repository(p, &t, repository);
     if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
@@ -512,9 +568,14 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){"drill", "snapshot"};
     case CHILD_FORGET:
         return (struct child_promise){NULL, NULL};
+    case CHILD_STATS:
+        return (struct child_promise){"stats", NULL};
     case CHILD_CHECK:
     case CHILD_COPY:
+    case CHILD_PARITY:
     case CHILD_PRUNE:
+    case CHILD_REPAIR:
+    case CHILD_TAG:
     case CHILD_TRY:
     case CHILD_VERBS:
         break;

@@ -33,6 +33,12 @@ MUST_CHECK bool child_plan_make(const struct child_job *j, const struct config *
 const char *const *child_plan_variables(struct child_plan *p, const struct child_job *j,
                                         const struct config *c);
 
+/*
+ * Commands that share a kind of run with others: the argument "command" of a job names one, "parity
+ * enable" or "tag".  False: there is none of the name.
+ */
+bool child_verb_of(const char *command, enum child_verb *out);
+
 /* Whether the verb is about a set; others take none. */
 bool child_verb_takes_set(enum child_verb v);
 

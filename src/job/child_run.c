@@ -260,8 +260,13 @@ static void take_line(void *arg, struct slice line)
     if (!child_line_parse(line, &j, &r->bad_line))
         return;
     if (is_promised(&r->job, j)) {
-        json_decref(r->result);
-        r->result = json_incref(j);
+        /* A plan of each repository. */
+        if (json_is_array(r->result) && json_is_array(j)) {
+            (void)json_array_extend(r->result, j);
+        } else {
+            json_decref(r->result);
+            r->result = json_incref(j);
+        }
     }
     if (r->fn != NULL)
         r->fn(r->arg, &r->job, j);

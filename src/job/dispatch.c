@@ -194,11 +194,15 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
         {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET}, {RUN_PRUNE, CHILD_PRUNE},
         {RUN_COPY, CHILD_COPY},
     };
+    const char *command = json_string_value(json_object_get(arguments, "command"));
 
     if (j->kind == RUN_RESTORE) {
         *out = json_object_get(arguments, "restore") != NULL ? CHILD_UNDO : CHILD_RESTORE;
         return true;
     }
+    if (command != NULL)
+        return child_verb_of(command, out) ||
+               err_set(e, ERR_USAGE, "no job does \"%.40s\"", command);
     if (j->kind == RUN_CHECK && json_object_get(arguments, "document") != NULL) {
         *out = CHILD_TRY;
         return true;

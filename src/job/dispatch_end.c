@@ -345,6 +345,8 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     const struct catalog_job_hold hold = {g->child->id, g->child->attempt};
     const bool is_success = g->outcome->state == CHILD_SUCCEEDED;
     const bool is_done = is_success && !is_rehearsal(g->child);
+    /* Who asked looks at the job. */
+    const bool is_answer = is_success && child_text(g->child, "command") != NULL;
     AUTO(arena) struct arena a = {0};
     struct catalog_job j;
     struct catalog_job_end end = {.may_retry = may_pass(g->outcome)};
@@ -363,7 +365,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     if (!catalog_job_finish(t, &hold, &end, &is_queued_again, e) ||
         !dispatch_stores(t, set, g->child, g->outcome, e))
         return false;
-    if (!is_queued_again && set != NULL && (is_done || !is_success) &&
+    if (!is_queued_again && set != NULL && (is_done || !is_success) && !is_answer &&
         !tell_all(t,
                   &(struct telling){.set = set,
                                     .templates = g->options->templates,

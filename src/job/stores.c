@@ -403,8 +403,8 @@ bool stores_backup(struct set_stores *s, const struct backup_options *o,
 /* Finding */
 
 /* By the beginning of the id of which it is a copy. */
-static bool find_copy(struct set_store *one, const char *selector, struct snapshot **out,
-                      char **sub, struct err *e)
+static bool find_copy(struct set_store *one, const char *selector, const char *set,
+                      struct snapshot **out, char **sub, struct err *e)
 {
     AUTO(snapshot_list) struct snapshot_list all = {0};
     const size_t size = strcspn(selector, ":");
@@ -416,7 +416,7 @@ static bool find_copy(struct set_store *one, const char *selector, struct snapsh
         char text[65];
 
         snapshot_id_text(snapshot_origin(all.items[i]), text);
-        if (strncmp(text, selector, size) != 0)
+        if (strncmp(text, selector, size) != 0 || !snapshot_is_of_set(all.items[i], set))
             continue;
         *out = TAKE(all.items[i]);
         *sub = selector[size] == '\0'
@@ -434,7 +434,8 @@ static bool find_in(struct set_store *one, const char *selector, const struct sn
 
     if (snapshot_resolve(one->repo, selector, f, out, sub, e))
         return true;
-    return e->code == ERR_NOT_FOUND && !is_latest && find_copy(one, selector, out, sub, &why);
+    return e->code == ERR_NOT_FOUND && !is_latest &&
+           find_copy(one, selector, f == NULL ? NULL : f->set, out, sub, &why);
 }
 
 bool stores_find(struct set_stores *s, const char *selector, const struct snapshot_filter *f,

@@ -232,6 +232,8 @@ struct snapshot_filter {
     size_t path_count;
 };
 bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f);
+/* set NULL: of any. */
+bool snapshot_is_of_set(const struct snapshot *s, const char *set);
 
 /* The tag of a snapshot of a set that a restore takes of the state before it. */
 #define SNAPSHOT_SAFETY "safety"
@@ -240,7 +242,8 @@ bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
  * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
  * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only
  * committed snapshots; those of sets with the tag SNAPSHOT_SAFETY are the latest only when the
- * filter names tags.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
+ * filter names tags.  An id has to be one of the filter's set, whatever else the filter says:
+ * who may work on a set names no snapshot of another.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
  */
 MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
                                  const struct snapshot_filter *f, struct snapshot **out, char **sub,

@@ -52,13 +52,18 @@ static bool has_path(const struct snapshot *s, const char *path)
     return false;
 }
 
+bool snapshot_is_of_set(const struct snapshot *s, const char *set)
+{
+    return set == NULL || (s->set != NULL && strcmp(set, s->set) == 0);
+}
+
 bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
 {
     bool has_tags = f->tag_count == 0;
 
     if (f->host != NULL && *f->host != '\0' && strcmp(f->host, s->host) != 0)
         return false;
-    if (f->set != NULL && (s->set == NULL || strcmp(f->set, s->set) != 0))
+    if (!snapshot_is_of_set(s, f->set))
         return false;
     for (size_t i = 0; i < f->tag_count && !has_tags; i++)
         has_tags = snapshot_has_tags(s, f->tags[i]);
@@ -158,8 +163,14 @@ bool snapshot_resolve(struct repo *r, const char *selector, const struct snapsho
     const size_t length = colon == NULL ? strlen(selector) : (size_t)(colon - selector);
     AUTO(mem) char *name = mem_dup(selector, length);
 
-    if (!(strcmp(name, "latest") == 0 ? latest_find(r, f, out, e) : prefix_find(r, name, out, e)))
+    AUTO(snapshot) struct snapshot *found = NULL;
+
+    if (!(strcmp(name, "latest") == 0 ? latest_find(r, f, &found, e)
+                                      : prefix_find(r, name, &found, e)))
         return false;
+    if (f != NULL && !snapshot_is_of_set(found, f->set))
+        return err_set(e, ERR_USAGE, "snapshot %s is not of set %s", name, f->set);
+    *out = TAKE(found);
     *sub = colon == NULL ? NULL : mem_string(colon + 1 + strspn(colon + 1, "/"));
     return true;
 }

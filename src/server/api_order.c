@@ -31,19 +31,13 @@ static const struct field copy_fields[] = {FLAG("dry_run"), LIST("snapshots"), {
 static const struct field prune_fields[] = {REPOSITORY,          FLAG("dry_run"),
                                             TEXT("max_unused"),  TEXT("max_repack_size"),
                                             FLAG("empty_trash"), {0}};
-static const struct field forget_fields[] = {REPOSITORY,
-                                             FLAG("dry_run"),
-                                             FLAG("prune"),
-                                             KEEP("keep_last"),
-                                             KEEP("keep_hourly"),
-                                             KEEP("keep_daily"),
-                                             KEEP("keep_weekly"),
-                                             KEEP("keep_monthly"),
-                                             KEEP("keep_yearly"),
-                                             TEXT("keep_within"),
-                                             LIST("keep_tags"),
-                                             LIST("snapshots"),
-                                             {0}};
+static const struct field forget_fields[] = {REPOSITORY,          FLAG("dry_run"),
+                                             FLAG("prune"),       KEEP("keep_last"),
+                                             KEEP("keep_hourly"), KEEP("keep_daily"),
+                                             KEEP("keep_weekly"), KEEP("keep_monthly"),
+                                             KEEP("keep_yearly"), TEXT("keep_within"),
+                                             TEXT("approve"),     LIST("keep_tags"),
+                                             LIST("snapshots"),   {0}};
 static const struct field plan_fields[] = {
     REPOSITORY, {"snapshot", FIELD_TEXT, FIELD_REQUIRED, 1, PATH_TEXT}, {0}};
 static const struct field restore_fields[] = {
@@ -60,16 +54,25 @@ static const struct field restore_fields[] = {
     FLAG("numeric_ids"),
     FLAG("no_owner"),
     {0}};
+static const struct field repository_fields[] = {REPOSITORY, {0}};
+static const struct field parity_fields[] = {REPOSITORY, TEXT("percent"), TEXT("shards"), {0}};
+static const struct field tag_fields[] = {REPOSITORY,
+                                          {"snapshots", FIELD_LIST, FIELD_REQUIRED, 1, 1000, word},
+                                          LIST("add"),
+                                          LIST("remove"),
+                                          {0}};
 static const struct field undo_fields[] = {
     {"restore", FIELD_TEXT, FIELD_REQUIRED, 8, RESTORE_ID}, FLAG("discard"), {0}};
 
-/* What the last word of a path asks for. */
+/* What the end of a path asks for. */
 struct kind {
-    const char *word, *action; /* of the audit log */
+    const char *word;   /* behind the set */
+    const char *action; /* of the audit log */
     const struct field *fields;
     enum catalog_run_kind kind;
     bool names_repository; /* works on one, which has to be said when the set has several */
     bool is_restore;       /* one at a time of a set */
+    const char *command;   /* what several of one kind are told apart by (job.h); or NULL */
 };
 
 static const struct kind kinds[] = {
@@ -79,9 +82,17 @@ static const struct kind kinds[] = {
     {"copy", "copy", copy_fields, RUN_COPY, false, false},
     {"prune", "prune", prune_fields, RUN_PRUNE, true, false},
     {"forget", "retention", forget_fields, RUN_RETENTION, false, false},
-    {"plan", "restore.plan", plan_fields, RUN_RESTORE, false, false},
+    {"restore/plan", "restore.plan", plan_fields, RUN_RESTORE, false, false},
     {"restore", "restore", restore_fields, RUN_RESTORE, false, true},
     {"undo", "restore.undo", undo_fields, RUN_RESTORE, false, true},
+    {"tag", "tag", tag_fields, RUN_RETENTION, true, false, "tag"},
+    {"stats", "stats", repository_fields, RUN_CHECK, true, false, "stats"},
+    {"parity/status", "parity.status", repository_fields, RUN_CHECK, true, false, "parity status"},
+    {"parity/enable", "parity.enable", parity_fields, RUN_CHECK, true, false, "parity enable"},
+    {"parity/disable", "parity.disable", repository_fields, RUN_CHECK, true, false,
+     "parity disable"},
+    {"repair/index", "repair.index", repository_fields, RUN_CHECK, true, false, "repair index"},
+    {"repair/packs", "repair.packs", repository_fields, RUN_CHECK, true, false, "repair packs"},
 };
 
 struct order {
@@ -95,7 +106,7 @@ struct order {
 
 static const struct kind *kind_of(const struct request *r)
 {
-    const char *name = strrchr(request_route(r)->path, '/') + 1;
+    const char *name = request_route(r)->path + sizeof("/api/v1/sets/{set}/") - 1;
     size_t i = 0;
 
     while (strcmp(kinds[i].word, name) != 0)
@@ -208,6 +219,8 @@ static bool read_arguments(struct order *o)
     if (body == NULL && o->kind->kind == RUN_RESTORE)
         return refuse(o->r, o->kind->fields == undo_fields ? "restore: is missing"
                                                            : "snapshot: is missing");
+    if (body == NULL && o->kind->fields == tag_fields)
+        return refuse(o->r, "snapshots: is missing");
     if (!check_texts(o->r, o->arguments) || !take_repository(o) ||
         (o->kind->fields == restore_fields && !take_target(o)))
         return false;
@@ -215,6 +228,8 @@ static bool read_arguments(struct order *o)
         (void)json_object_set_new(o->arguments, "in_place", json_true());
         (void)json_object_set_new(o->arguments, "plan", json_true());
     }
+    if (o->kind->command != NULL)
+        (void)json_object_set_new(o->arguments, "command", json_string(o->kind->command));
     json_append(o->arguments, &o->text);
     return true;
 }
@@ -262,6 +277,7 @@ static bool write_order(struct catalog_tx *t, void *arg, struct err *e)
     const struct catalog_job_request q = {
         .kind = o->kind->kind,
         .set = o->set,
+        .variant = o->kind->command,
         .arguments = buf_string(&o->text),
         .cause = CAUSE_API,
         .requested_by = request_principal(o->r)->name,
@@ -311,6 +327,21 @@ const struct route api_order_routes[] = {
      .handler = post_order, .summary = "Look for damage in a repository of a set"},
     {METHOD_POST, "/api/v1/sets/{set}/copy", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
      .handler = post_order, .summary = "Copy snapshots to the set's further repositories"},
+    {METHOD_POST, "/api/v1/sets/{set}/stats", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Measure a repository of a set"},
+    {METHOD_POST, "/api/v1/sets/{set}/parity/status", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Look how much of a repository has parity"},
+    {METHOD_POST, "/api/v1/sets/{set}/parity/enable", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Keep parity beside what a repository stores"},
+    {METHOD_POST, "/api/v1/sets/{set}/parity/disable", API_REMOVE, FLAGS | ROUTE_STEP_UP,
+     AUTH_BODY_MAX, AUTH_JSON, .handler = post_order,
+     .summary = "Remove the parity of a repository"},
+    {METHOD_POST, "/api/v1/sets/{set}/repair/index", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Make the index of a repository anew from its packs"},
+    {METHOD_POST, "/api/v1/sets/{set}/repair/packs", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Heal damaged packs of a repository"},
+    {METHOD_POST, "/api/v1/sets/{set}/tag", API_REMOVE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,
+     AUTH_JSON, .handler = post_order, .summary = "Change the tags of snapshots"},
     {METHOD_POST, "/api/v1/sets/{set}/prune", API_REMOVE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,
      AUTH_JSON, .handler = post_order, .summary = "Remove data that no snapshot needs"},
     {METHOD_POST, "/api/v1/sets/{set}/forget", API_REMOVE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,

@@ -19,6 +19,25 @@ static json_t *schedule_json(const struct catalog_schedule *s, const char *set)
                      api_document(s->details));
 }
 
+static void get_catalog(struct request *r)
+{
+    struct catalog *c = auth_service(r)->catalog;
+    const struct catalog_run_filter all = CATALOG_RUNS_ALL;
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_list jobs = {0};
+    int64_t runs = 0;
+    struct err e = {0};
+
+    if (!catalog_begin_read(c, &t, &e) || !catalog_run_count(t, &all, &runs, &e) ||
+        !catalog_job_list(t, &a, &jobs, &e))
+        reply_err(r, &e);
+    else
+        reply_json(r, 200,
+                   json_pack("{s:s, s:I, s:I}", "kind", catalog_kind(c), "runs", (json_int_t)runs,
+                             "jobs", (json_int_t)jobs.count));
+}
+
 static void get_schedules(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -223,6 +242,8 @@ const struct route api_state_routes[] = {
      .summary = "When sets ran by their schedules and will again"},
     {METHOD_GET, "/api/v1/stores", API_READ, .handler = get_stores,
      .summary = "What is known of the repositories"},
+    {METHOD_GET, "/api/v1/catalog", API_READ, .handler = get_catalog,
+     .summary = "Which database the catalog is in, and how much it knows"},
     {METHOD_GET, "/api/v1/statistics", API_READ, ROUTE_CHECKS_SETS, .rate_minute = 30,
      .handler = get_statistics, .summary = "Figures about what ran"},
     {METHOD_GET, "/api/v1/restore-points", API_READ, .handler = get_points,

@@ -86,6 +86,14 @@ status 14 "$HOLDFAST" drill lax
 has out 'it is not in the backup'
 
 # Mistakes are told with the line.
+# Who means a set names no snapshot of another.
+status 0 "$HOLDFAST" snapshots --set lax --json
+other=$(json_get out 'lines[0][-1]["id"]')
+for verb in "forget --dry-run" "restore --target elsewhere" drill "ls -l"; do
+    # shellcheck disable=SC2086
+    status 2 "$HOLDFAST" $verb --set shop "$other"
+    has err 'is not of set shop'
+done
 status 2 "$HOLDFAST" backup --set shopp
 has err 'shop'
 status 2 "$HOLDFAST" backup --set shop files

@@ -114,6 +114,21 @@ job check '' 0 '{"repository":"main","read_data":true}'
 job check '' 0 '{"repository":"second"}'
 job copy all 0 '{}'
 
+# What keeps a repository, and tags of the set's own snapshots.
+job stats '' 0 '{"repository":"main","command":"stats"}'
+json out 'lines[-1]["message_type"] == "stats" and lines[-1]["raw_data"]["pack_count"] > 0'
+job parity '' 0 '{"repository":"second","command":"parity enable","percent":"10"}'
+job parity '' 0 '{"repository":"second","command":"parity status"}'
+json out 'lines[-1]["enabled"] is True and lines[-1]["unprotected"] == 0'
+job parity '' 0 '{"repository":"second","command":"parity disable"}'
+job repair '' 0 '{"repository":"second","command":"repair index"}'
+job repair '' 0 '{"repository":"second","command":"repair packs"}'
+job tag tcp 0 '{"repository":"main","command":"tag","snapshots":["latest"],"add":["pin"]}'
+json out 'lines[-1]["changed_snapshots"] == 1'
+status 0 "$HOLDFAST" snapshots -r repo --password-file password --set plain --json
+job tag tcp 2 '{"repository":"main","command":"tag","snapshots":["'"$(json_get out 'lines[0][-1]["id"]')"'"],"add":["pin"]}'
+has err 'is not of set tcp'
+
 # Back in place, applied, and undone.
 cp -r app/uploads uploads.before
 psql -c 'delete from sale'

@@ -107,8 +107,19 @@ status 0 env -u HOLDFAST_SERVER "$HOLDFAST" snapshots -r "$work/disk/files" --ke
 json out 'len(lines[0]) == 1'
 status 0 backup_cli cleanup
 has out 'Retention policies applied successfully'
-status 2 backup_cli cleanup --dry-run
-has err 'are for this machine'
+status 0 backup_cli cleanup --dry-run --explain
+has out 'daily-files in '
+has out 'daily-database in '
+has out 'keep: '
+has out '0 snapshots would be forgotten, 1 kept, 0 waiting'
+has out 'Dry run: nothing was removed'
+status 0 backup_cli cleanup --config daily-files --json
+json out '[(s["set"], s["state"], s["keep"], s["dry_run"]) for s in lines[-1]["sets"]] == [("daily-files", "ready", 1, False)]'
+status 0 backup_cli cleanup --config own --dry-run
+has out 'own: nothing is backed up yet'
+status 2 backup_cli cleanup --config nobody --dry-run
+status 1 env HOLDFAST_TOKEN_FILE="$work/manager.token" "$HOLDFAST" cleanup --dry-run
+has err 'you may not do this'
 status 0 backup_cli list
 has out 'daily-database (1):'
 has out 'daily-files (1):'

@@ -287,6 +287,49 @@ TEST(fields_that_are_unknown_or_of_another_type_are_refused)
 }
 END
 
+#define MAIN "{\"repository\":\"main\"}"
+
+TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
+{
+    static const struct {
+        enum child_verb verb;
+        const char *arguments;
+    } bad[] = {
+        {CHILD_PARITY, MAIN},
+        {CHILD_PARITY, "{\"repository\":\"main\",\"command\":\"stats\"}"},
+        {CHILD_PARITY, "{\"repository\":\"main\",\"command\":\"parity\"}"},
+        {CHILD_REPAIR, "{\"repository\":\"main\",\"command\":\"repair index --force\"}"},
+        {CHILD_STATS, "{\"command\":\"stats\"}"},
+        {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"add\":[\"x\"]}"},
+        {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"snapshots\":[]}"},
+        {CHILD_CHECK, "{\"repository\":\"main\",\"command\":\"tag\"}"},
+    };
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(child_plan) struct child_plan q = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(plan(&w, bad[i].verb, bad[i].verb == CHILD_TAG ? "shop" : NULL, bad[i].arguments,
+                       &p, e),
+                  ERR_USAGE);
+    CHECK_OK(plan(&w, CHILD_TAG, "shop",
+                  "{\"repository\":\"main\",\"command\":\"tag\",\"snapshots\":[\"--set=\"],"
+                  "\"add\":[\"pin\"]}",
+                  &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|tag|--json|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--of-set=shop|") != NULL);
+    CHECK(ends_with(&all, "|--add=pin|--|--set=|"));
+    buf_clear(&all);
+    CHECK_OK(plan(&w, CHILD_REPAIR, NULL, "{\"repository\":\"main\",\"command\":\"repair packs\"}",
+                  &q, e));
+    join(q.argv, &all);
+    CHECK(strstr(buf_string(&all), "|repair|packs|--json|") != NULL);
+}
+END
+
 TEST(a_repository_is_named_with_its_secret_and_options)
 {
     AUTO(world) struct world w;
@@ -336,7 +379,7 @@ static void check_acts(const char *sources, enum child_verb verb, const char *ar
 {
     AUTO(world) struct world w;
     AUTO(child_plan) struct child_plan p = {0};
-    const bool has_set = verb != CHILD_PRUNE && verb != CHILD_CHECK && verb != CHILD_UNDO;
+    const bool has_set = verb != CHILD_UNDO && child_verb_takes_set(verb);
 
     world_init(&w, sources);
     CHECK(mkdir(acts_path(&w.acts, "tmp"), 0700) == 0);
@@ -345,8 +388,6 @@ static void check_acts(const char *sources, enum child_verb verb, const char *ar
     CHECK_OK(plan(&w, verb, has_set ? "shop" : NULL, arguments, &p, e));
     acts_check(&w.acts, &p.profile, wanted);
 }
-
-#define MAIN "{\"repository\":\"main\"}"
 
 TEST(prune_forget_and_copy_reach_their_repository_only)
 {
@@ -389,6 +430,17 @@ END
 
 TEST(a_remote_repository_takes_a_network_and_a_command_takes_programs)
 {
+    check_acts(FILES_SOURCE, CHILD_STATS, "{\"repository\":\"main\",\"command\":\"stats\"}",
+               ALWAYS "read_inside");
+    check_acts(FILES_SOURCE, CHILD_PARITY,
+               "{\"repository\":\"main\",\"command\":\"parity status\"}", ALWAYS "read_inside");
+    check_acts(FILES_SOURCE, CHILD_PARITY,
+               "{\"repository\":\"main\",\"command\":\"parity enable\"}", ALWAYS INSIDE);
+    check_acts(FILES_SOURCE, CHILD_REPAIR, "{\"repository\":\"main\",\"command\":\"repair index\"}",
+               ALWAYS INSIDE);
+    check_acts(FILES_SOURCE, CHILD_TAG,
+               "{\"repository\":\"main\",\"command\":\"tag\",\"snapshots\":[\"ab12\"]}",
+               ALWAYS INSIDE);
     check_acts(FILES_SOURCE, CHILD_CHECK, "{\"repository\":\"vault\"}",
                CLIENT "unix_connect exec_shell raw_socket");
 }
@@ -545,6 +597,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       no_value_of_a_job_can_be_an_option,
       a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
       fields_that_are_unknown_or_of_another_type_are_refused,
+      a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
       a_repository_is_named_with_its_secret_and_options,
       the_environment_of_a_job_is_the_listed_names,
       prune_forget_and_copy_reach_their_repository_only, trying_a_set_reaches_what_a_backup_reaches,

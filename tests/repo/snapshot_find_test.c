@@ -96,6 +96,29 @@ TEST(prefix_finds_a_committed_snapshot_only)
 }
 END
 
+TEST(an_id_is_one_of_the_set_that_is_meant)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(snapshot) struct snapshot *of_shop = sample(2);
+    AUTO(mem) char *sub = NULL;
+    const struct hash of_none = committed(r, 1);
+    const struct snapshot_filter shop = {.set = "shop"}, wiki = {.set = "wiki"};
+
+    mem_free(of_shop->set);
+    of_shop->set = mem_string("shop");
+    CHECK_OK(snapshot_put(r, of_shop, e));
+    CHECK_OK(snapshot_commit(r, &of_shop->id, e));
+
+    CHECK(resolves_to(r, text_of(&of_shop->id).text, &shop, &of_shop->id));
+    CHECK(resolves_to(r, text_of(&of_shop->id).text, NULL, &of_shop->id));
+    CHECK_ERR(snapshot_resolve(r, text_of(&of_shop->id).text, &wiki, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, text_of(&of_none).text, &shop, &s, &sub, e), ERR_USAGE);
+    CHECK(s == NULL && sub == NULL);
+}
+END
+
 /*
  * Seal one document until two objects share the first four digits of their names, and commit
  * both.  *id is one of them.
@@ -169,5 +192,5 @@ TEST(filter_lets_through_what_has_all_it_asks_for)
 END
 
 TESTS("snapshot_find", latest_is_the_newest_committed_that_matches, selector_may_name_a_path_inside,
-      prefix_finds_a_committed_snapshot_only, prefix_of_several_snapshots_is_refused,
-      filter_lets_through_what_has_all_it_asks_for)
+      prefix_finds_a_committed_snapshot_only, an_id_is_one_of_the_set_that_is_meant,
+      prefix_of_several_snapshots_is_refused, filter_lets_through_what_has_all_it_asks_for)

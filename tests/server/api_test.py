@@ -28,6 +28,10 @@ class Orders(Case):
         for verb, body, kind in (("drill", {"snapshot": "latest"}, "drill"), ("check", {"read_data": True}, "check"),
                                  ("copy", None, "copy"), ("prune", {"dry_run": True}, "prune"),
                                  ("forget", {"keep_last": 3}, "retention"),
+                                 ("stats", None, "check"), ("parity/status", None, "check"),
+                                 ("parity/enable", {"percent": "10"}, "check"), ("parity/disable", {}, "check"),
+                                 ("repair/index", None, "check"), ("repair/packs", None, "check"),
+                                 ("tag", {"snapshots": ["ab12"], "add": ["pin"]}, "retention"),
                                  ("restore/plan", {"snapshot": "latest"}, "restore"),
                                  ("restore", {"snapshot": "ab12", "in_place": True}, "restore")):
             self.setUp()
@@ -40,6 +44,26 @@ class Orders(Case):
         self.assertEqual(self.order("check", set_="wiki").json()["detail"], "repository: the set has several, name one")
         self.assertEqual(self.order("prune", {"repository": "other"}).json()["detail"], "repository: is none of the set's")
         self.assertEqual(self.order("prune", {"repository": "remote"}, "wiki").status, 202)
+
+    def test_commands_that_share_a_kind_are_named_in_the_job_and_the_run(self):
+        for verb, body in (("stats", None), ("parity/enable", {"shards": "20+2"}), ("repair/packs", {"repository": "main"}),
+                           ("tag", {"snapshots": ["ab12"], "remove": ["pin"]})):
+            self.setUp()
+            job = self.job(self.order(verb, body).json()["job"])
+            self.assertEqual(job["arguments"], {**(body or {}), "repository": "main", "command": verb.replace("/", " ")})
+            self.assertEqual(job["result"]["variant"], verb.replace("/", " "))
+        for body in (None, {}, {"snapshots": []}, {"add": ["x"]}, {"snapshots": ["ab12"], "command": "stats"},
+                     {"snapshots": ["ab12"], "set": ["x"]}, {"snapshots": ["ab\n12"]}):
+            self.assertEqual(self.order("tag", body).status, 400, body)
+        self.assertEqual(self.order("stats", {"command": "tag"}).status, 400)
+        self.assertEqual(self.order("stats", set_="wiki").json()["detail"], "repository: the set has several, name one")
+
+    def test_the_catalog_says_what_it_is(self):
+        answer = self.boss.get("/api/v1/catalog")
+        self.assertEqual((answer.status, answer.json()["kind"], answer.json()["jobs"]), (200, "SQLite", 0))
+        self.order("backup")
+        self.assertEqual(self.boss.get("/api/v1/catalog").json()["jobs"], 1)
+        self.assertEqual(self.program(sets=["shop"]).get("/api/v1/catalog").status, 403)
 
     def test_a_plan_changes_nothing(self):
         arguments = self.job(self.order("restore/plan", {"snapshot": "latest"}).json()["job"])["arguments"]
@@ -99,7 +123,7 @@ class Orders(Case):
     def test_a_session_proves_itself_before_what_cannot_be_undone(self):
         self.house.sql("UPDATE sessions SET stepped_up_ns = 1")
         try:
-            for verb in ("restore", "undo", "prune", "forget"):
+            for verb in ("restore", "undo", "prune", "forget", "tag", "parity/disable"):
                 self.assertEqual(self.order(verb, {}).json()["code"], "step_up_required")
             self.assertEqual(self.order("restore/plan", {"snapshot": "latest"}).status, 202)
         finally:
