@@ -98,7 +98,7 @@ def program_cases(stage, pattern, argv, limit_s):
 
 
 def e2e_cases():
-    return program_cases("e2e", "[0-9][0-9]-*.sh", ["/bin/sh"], 300)
+    return program_cases("e2e", "[0-9][0-9]-*.sh", ["/bin/sh"], 900)
 
 
 def deploy_cases():

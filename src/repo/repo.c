@@ -333,8 +333,12 @@ bool repo_open(struct store *s, const struct unlock *with, struct repo **out, st
 {
     if (open_once(s, with, out, e))
         return true;
-    return s->has_cache && e->code != ERR_NOT_FOUND && e->code != ERR_CANCELLED &&
-           distrust_keys(s) && open_once(s, with, out, e);
+
+    /* Not of a store that is away: it would only be waited for again. */
+    const bool is_wrong =
+        e->code == ERR_DENIED || (object_is_at_fault(e) && e->code != ERR_NOT_FOUND);
+
+    return s->has_cache && is_wrong && distrust_keys(s) && open_once(s, with, out, e);
 }
 
 /* Asking */

@@ -121,7 +121,7 @@ MUST_CHECK bool key_remove(struct repo *r, const char *id, struct err *e);
 /* Add a slot for the new secret, then remove the current one; the handle stays open. */
 MUST_CHECK bool key_passwd(struct repo *r, const struct unlock *with, struct err *e);
 
-/* Key files: 64 hex digits and a newline (keys.c). */
+/* Key files: 64 hex digits and a newline (key_file.c). */
 MUST_CHECK bool key_file_read(const char *path, uint8_t out[32], struct err *e);
 /* Make one with mode 0600 from random bytes.  ERR_EXISTS when the path is taken. */
 MUST_CHECK bool key_file_make(const char *path, uint8_t out[32], struct err *e);

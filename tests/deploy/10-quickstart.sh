@@ -9,11 +9,7 @@ top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 export HOLDFAST_QUICKSTART_DIR="$work/quick start"
 home="$HOLDFAST_QUICKSTART_DIR/service"
 pid=''
-finish() {
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null || :
-    rm -rf "$work"
-}
-trap finish EXIT
+at_end() { [ -z "$pid" ] || kill "$pid" 2>/dev/null; }
 
 mkdir foreign
 echo mine >foreign/file

@@ -8,11 +8,7 @@ top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 machine=''
-finish() {
-    [ -z "$machine" ] || { kill "$machine" 2>/dev/null; wait "$machine" 2>/dev/null; } || :
-    rm -rf "$work"
-}
-trap finish EXIT
+at_end() { [ -z "$machine" ] || { kill "$machine" 2>/dev/null; wait "$machine" 2>/dev/null; }; }
 
 status 0 "$top/script/package" deb
 package=$(ls "$top"/build/package/holdfast_*.deb)

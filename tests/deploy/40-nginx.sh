@@ -7,11 +7,7 @@ top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 . "$top/tests/e2e/lib.sh"
 
 nginx=''
-finish() {
-    [ -z "$nginx" ] || kill "$nginx" 2>/dev/null || :
-    rm -rf "$work"
-}
-trap finish EXIT
+at_end() { [ -z "$nginx" ] || kill "$nginx" 2>/dev/null; }
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=backup.example.org \
     -addext subjectAltName=DNS:backup.example.org -keyout key.pem -out certificate.pem >out 2>err || fail "openssl"
@@ -25,6 +21,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, sys.argv[1] + "/tests/server")
 os.environ["SERVER_SERVICE"] = os.environ["BUILD"] + "/tests/server/server_service"
@@ -65,7 +62,6 @@ def connect():
             return context.wrap_socket(socket.create_connection(("127.0.0.1", tls), 30), server_hostname="backup.example.org")
         except ConnectionRefusedError:
             assert nginx.poll() is None
-            import time
             time.sleep(0.1)
     raise AssertionError("nginx does not listen")
 
@@ -80,7 +76,6 @@ def ask(method, path, body=None, headers=None):
 
 
 import json
-import time
 
 hello = ask("GET", "/hello", headers={"X-Forwarded-For": "198.51.100.7", "Forwarded": "for=198.51.100.7", "X-Forwarded-Host": "evil.example.org"})
 assert hello.status == 200, hello.text

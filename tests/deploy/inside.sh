@@ -106,7 +106,7 @@ nsenter -t "$pid" -m -- setpriv --reuid=holdfast --regid=holdfast --clear-groups
     fail "it may not write where its unit says"
 
 # A job goes on over a restart, and the next service takes it over.
-sed -i 's|argv: \[cat, /proc/mounts\]|argv: [sh, -c, "sleep 20; echo done"]|' /etc/holdfast/holdfast.yaml
+sed -i 's|argv: \[cat, /proc/mounts\]|argv: [sh, -c, "sleep 60; echo done"]|' /etc/holdfast/holdfast.yaml
 systemctl restart holdfast
 until_true 150 pgrep -x sleep -u holdfast
 pid=$(systemctl show -p MainPID --value holdfast)
@@ -115,7 +115,7 @@ systemctl restart holdfast
 [ "$(systemctl show -p MainPID --value holdfast)" != "$pid" ] || fail "it was not restarted"
 pgrep -x sleep -u holdfast >/dev/null || fail "the job ended with the service"
 ended() { journalctl --no-pager -o cat -u holdfast --since "$since" | grep -q '^backup of shop: '; }
-until_true 120 ended
+until_true 300 ended
 journalctl --no-pager -o cat -u holdfast --since "$since" | grep -q '^backup of shop: success' || fail "the job was not taken over"
 
 systemctl stop holdfast

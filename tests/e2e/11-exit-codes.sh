@@ -51,25 +51,26 @@ status 13 "$HOLDFAST" restore latest --target broken
 
 # Interrupted: while a stream that never ends is read.
 mkfifo pipe
-sleep 60 >pipe &
-sleeper=$!
-"$HOLDFAST" backup --stdin <pipe >out 2>err &
-backup=$!
-sleep 1
+sleeper=''
+at_end() { [ -z "$sleeper" ] || kill "$sleeper"; }
+# A backup whose stream comes to a halt; more than a pipe holds of it was read.
+begin() {
+    rm -f is_read
+    (head -c 1000000 /dev/zero && : >is_read && exec sleep 600) >pipe &
+    sleeper=$!
+    "$HOLDFAST" backup --stdin <pipe >out 2>err &
+    backup=$!
+    until_true 60 test -e is_read
+}
+begin
 kill -INT "$backup" 2>/dev/null || true
 kill "$sleeper"
 got=0
 wait "$backup" || got=$?
 # A shell starts background jobs with SIGINT ignored, and holdfast leaves it so.
 [ "$got" = 0 ] || [ "$got" = 130 ] || fail "status $got of an interrupted backup"
-"$HOLDFAST" backup --stdin <pipe >out 2>err &
-backup=$!
-sleep 60 >pipe &
-sleeper=$!
-sleep 1
+begin
 kill -TERM "$backup"
-sleep 1
-kill "$sleeper"
 got=0
 wait "$backup" || got=$?
 [ "$got" = 130 ] || fail "status $got after SIGTERM"

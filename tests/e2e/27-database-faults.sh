@@ -47,15 +47,7 @@ start_proxy() {
     mkdir way
     "$PYTHON" "$here/proxy.py" "$PWD/way" "$server" "$@" &
     proxy=$!
-    wait_for way/.s.PGSQL.5432
-}
-wait_for() {
-    looks=0
-    until [ -e "$1" ]; do
-        looks=$((looks + 1))
-        [ "$looks" -lt 2000 ] || fail "$1 does not come"
-        sleep 0.01
-    done
+    until_true 60 test -e way/.s.PGSQL.5432
 }
 count() { status 0 "$HOLDFAST" snapshots --json && json_get out 'len(lines[0])'; }
 # refused WORD...: a backup of the set "strict" fails with these words, and there is no new snapshot.  What
@@ -78,7 +70,7 @@ held() {
     start_proxy hold "$((bytes / 2))"
     (got=0 && "$HOLDFAST" backup --set strict >out 2>err || got=$?; echo "$got" >status) &
     backup=$!
-    wait_for way/held
+    until_true 60 test -e way/held
 }
 go_on() {
     touch way/go

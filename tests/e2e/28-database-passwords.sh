@@ -65,6 +65,8 @@ while not os.path.exists("over"):
         looks += 1
         programs += b"--section=" in text or b"--globals-only" in text
         found += word in text
+        if found == 1 and word in text:
+            open("spotted", "w").close()
     if not os.path.exists("watching"):
         open("watching", "w").close()
 print(looks, programs, found, file=open("seen", "w"))
@@ -73,7 +75,7 @@ watch() {
     rm -f over watching
     "$PYTHON" watch.py &
     watcher=$!
-    until [ -e watching ]; do sleep 0.01; done
+    until_true 60 test -e watching
 }
 # seen: how often in what was looked at a program of PostgreSQL was, and how often the word.
 seen() {
@@ -85,9 +87,11 @@ seen() {
 }
 # The watcher is not blind.
 watch
-env CANARY="$secret" sleep 1
+env CANARY="$secret" sleep 60 &
+canary=$!
+until_true 50 test -e spotted
+kill "$canary"
 seen
-[ "$found" -ge 1 ] || fail "nothing was seen in $looks looks"
 
 watch
 for set in file command passfile service; do

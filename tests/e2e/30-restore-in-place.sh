@@ -87,7 +87,7 @@ mkfifo hold
 import sqlite3, sys, time
 c = sqlite3.connect(sys.argv[1]); c.execute("select * from t").fetchall(); print("open", flush=True); sys.stdin.read()' app.db <hold >held &
 exec 9>hold
-until grep -q open held; do sleep 0.1; done
+until_true 60 grep -q open held
 status 11 "$HOLDFAST" restore latest --set shop --in-place --yes
 has err 'another process has'
 exec 9>&-

@@ -25,16 +25,11 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 Subsystem sftp internal-sftp
 EOF
-here=$PWD
 "$sshd" -D -f "$PWD/sshd_config" -E "$PWD/sshd.log" &
 pid=$!
-trap 'kill "$pid" 2>/dev/null || true; rm -rf "$here"' EXIT
-tries=0
-until [ -s sshd.pid ]; do
-    tries=$((tries + 1))
-    kill -0 "$pid" && [ "$tries" -lt 100 ] || fail "sshd does not start: $(cat sshd.log)"
-    sleep 0.1
-done
+at_end() { kill "$pid" 2>/dev/null; }
+is_up() { [ -s sshd.pid ] || { kill -0 "$pid" || fail "sshd does not start: $(cat sshd.log)"; return 1; }; }
+until_true 60 is_up
 awk -v p="$port" '{ print "[127.0.0.1]:" p, $1, $2 }' host_key.pub >known_hosts
 : >no_hosts
 

@@ -11,7 +11,7 @@ psql -c "create table sale (id serial primary key, what text);
     insert into sale (what) select 'item ' || i from generate_series(1, 3000) i" >/dev/null
 
 # The same server by TCP too.
-port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_ports 1)
 # shellcheck disable=SC2086
 (cd / && $as "$bin/pg_ctl" -D "$server/data" -w -l "$server/log" -m fast \
     -o "-c fsync=off -c listen_addresses=127.0.0.1 -c port=$port -k $server" restart) >"$work/server.log" 2>&1 ||
@@ -71,7 +71,7 @@ job() {
     mkdir -p "$folder"
     # shellcheck disable=SC2089
     set_field=${2:+"\"set\":\"$2\","}
-    printf '{"format":1,"id":"job%s","attempt":1,"verb":"%s","config":"%s",%s"arguments":%s,"limits":{"time_s":100,"stall_s":60,"grace_s":5},"must_confine":%s}\n' \
+    printf '{"format":1,"id":"job%s","attempt":1,"verb":"%s","config":"%s",%s"arguments":%s,"limits":{"time_s":600,"stall_s":300,"grace_s":5},"must_confine":%s}\n' \
         "$number" "$1" "$PWD/holdfast.yaml" "$set_field" "$4" "${confined:-false}" >"$folder/request"
     "$HOLDFAST" --keep-job "$folder" <"$folder/request" || fail "the keeper of $1 ended with $?"
     for file in lines errors; do

@@ -9,7 +9,7 @@ echo 200 >answer
 mkfifo input
 "$PYTHON" "$cases/push_server.py" <input >port &
 exec 3>input
-while [ ! -s port ]; do :; done
+until_true 60 test -s port
 url=http://127.0.0.1:$(cat port)/backup
 push() { "$HOLDFAST" push --url "$url" "$@"; }
 count() { if [ -e requests ]; then wc -l <requests; else echo 0; fi; }

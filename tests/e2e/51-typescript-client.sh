@@ -22,7 +22,7 @@ echo 200 >answer
 mkfifo input
 "$PYTHON" "$cases/push_server.py" <input >port &
 exec 3>input
-while [ ! -s port ]; do :; done
+until_true 60 test -s port
 status 0 node -e "require('./client/dist/backup').backupToServer({ url: 'http://127.0.0.1:$(cat port)/backup' }).then(() => console.log('Backup completed'))"
 has out 'Backup completed'
 json requests 'list(json.loads(lines[0]["body"])) == ["timestamp", "version", "data"] and len(lines[0]["body"]) == 181'

@@ -5,13 +5,6 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-worker=''
-finish() {
-    [ -z "$worker" ] || kill "$worker" 2>/dev/null || :
-    rm -rf "$work"
-}
-trap finish EXIT
-
 make_repository
 mkdir data
 cat >holdfast.yaml <<YAML
@@ -79,17 +72,9 @@ has out '0 snapshots forgotten'
 
 # A worker does it behind each backup.
 sed -i 's/    retention: {daily: 2}/    retention: {last: 1, max_percent: 100}\n    schedule: "* * * * *"/' holdfast.yaml
-"$HOLDFAST" worker >worker.out 2>worker.err &
-worker=$!
-left=180
-until grep -q 'retention of shop: success' worker.out; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || fail "no retention: $(cat worker.out worker.err)"
-    sleep 1
-done
-kill "$worker"
-wait "$worker" || :
-worker=''
+start_service worker
+until_true 300 service_says 'retention of shop: success'
+stop_service
 [ "$(count)" -le 3 ] || fail "too many are left: $(count)"
 main snapshots | grep -q pin || fail 'the pinned one is gone'
 "$PYTHON" - <<'END_PY'

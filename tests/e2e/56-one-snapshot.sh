@@ -5,12 +5,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-worker=''
-finish() {
-    kill_all "$worker" "$(keepers)"
-    rm -rf "$work"
-}
-
+at_end() { kill_all "$(keepers)"; }
 # Keepers of jobs of this state folder, and what is below a process.
 keepers() {
     for place in /proc/[0-9]*; do
@@ -32,7 +27,6 @@ kill_all() {
         for one in $pid $(below "$pid"); do kill -9 "$one" 2>/dev/null || :; done
     done
 }
-trap finish EXIT
 
 make_repository
 "$HOLDFAST" init -r "$work/second" --key-file "$work/key" --from-repo "$HOLDFAST_REPOSITORY" \
@@ -55,30 +49,17 @@ END
 chmod 600 holdfast.yaml
 
 list() { "$HOLDFAST" snapshots --json "$@"; }
-until_true() {
-    left=$1
-    shift
-    until "$@"; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || fail "never: $* $(cat worker.out worker.err)"
-        sleep 1
-    done
-}
 is_stored() { list -r "$work/second" --key-file "$work/key" | grep -q '"job"'; }
-has_succeeded() { grep -q 'backup of shop: success' worker.out; }
 
-"$HOLDFAST" worker >worker.out 2>worker.err &
-worker=$!
-until_true 150 is_stored
+start_service worker
+until_true 300 is_stored
 list >first
 printf '#!/bin/sh\nexec cat >/dev/null\n' >check.new
 chmod 755 check.new
 mv check.new check
 kill_all "$(keepers)"
-until_true 200 has_succeeded
-kill "$worker"
-wait "$worker" || :
-worker=''
+until_true 300 service_says 'backup of shop: success'
+stop_service
 
 list >main
 list -r "$work/second" --key-file "$work/key" >there

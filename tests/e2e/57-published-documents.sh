@@ -1,22 +1,15 @@
 #!/bin/sh
 # What the documents of the two applications show, typed as it stands there, against a real service: bundles and POS backups.
-# shellcheck disable=SC2154 # lib.sh sets work, and server
+# shellcheck disable=SC2154,SC2034 # lib.sh sets work and server, and reads token
 set -eu
 examples=$(dirname "$(readlink -f "$0")")/../../deploy/configs
 terminal=$(dirname "$(readlink -f "$0")")/terminal.py
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-service=''
-at_end() { [ -z "$service" ] || kill "$service" 2>/dev/null; }
 start_postgres shop
 psql -c 'create table sale (id int primary key, what text)' -c "insert into sale values (1, 'tea'), (2, 'rice')"
-"$PYTHON" -c '
-import socket
-ends = [socket.socket() for _ in range(2)]
-for end in ends:
-    end.bind(("127.0.0.1", 0))
-print(*[end.getsockname()[1] for end in ends])' >ports
+free_ports 2 >ports
 read -r api bundles <ports
 
 # The variables of the POS document, each where it belongs here.
@@ -56,14 +49,8 @@ for role in admin manager; do
     grep -o 'hf_[A-Za-z0-9_-]*' ../out | head -1 >"../$role.token"
     chmod 600 "../$role.token"
 done
-"$HOLDFAST" serve >../serve.out 2>../serve.err &
-service=$!
-left=300
-until curl -sf -m 5 "http://127.0.0.1:$api/readyz" >../ready; do
-    left=$((left - 1))
-    { [ "$left" -gt 0 ] && kill -0 "$service"; } || fail "the service does not answer: $(cat ../serve.out ../serve.err)"
-    sleep 0.2
-done
+start_service serve
+wait_ready "$api"
 
 # --- Bundles: the request body and the response of the document.
 cat >../bundle.json <<'END'
@@ -100,100 +87,90 @@ config["destinations"] = [{"type": "local", "config": {"path": sys.argv[2] + "/"
 json.dump(config, open("backup-%s.json" % sys.argv[3], "w"), indent=2)' "$examples/backup-$example.json" "$work/disk" "$example"
 done
 
-# ask ROLE METHOD PATH [BODY]: the status on the first line of said, the answer in out.
-ask() {
+# answers_to ROLE STATUS METHOD PATH [BODY]
+answers_to() {
     token=$(cat "../$1.token")
-    set -- "$2" "$3" ${4+"-d"} ${4+"$4"}
-    method=$1
-    path=$2
-    shift 2
-    curl -sS -m 280 -X "$method" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -o ../out -w '%{http_code}' \
-        "$@" "http://127.0.0.1:$api/api/backup$path" >../said 2>../err || fail "no answer: $method $path"
-}
-# answers STATUS ROLE METHOD PATH [BODY]
-answers() {
-    wanted=$1
-    shift
-    ask "$@"
-    [ "$(cat ../said)" = "$wanted" ] || fail "$(cat ../said) instead of $wanted: $*"
+    wanted=$2 method=$3 path=/api/backup$4
+    shift 4
+    answers "$wanted" "$method" "$api" "$path" "$@"
 }
 # The last column of its table: managers read, and nothing else.
-answers 403 manager DELETE /configs/x
+answers_to manager 403 DELETE /configs/x
 for call in 'POST /create' 'POST /configs' 'POST /configs/test' 'PUT /configs/x' 'POST /verify/x' 'POST /restore/x' \
     'POST /restore-point' 'POST /retention/apply'; do
     # shellcheck disable=SC2086
-    answers 403 manager $call '{}'
+    answers_to manager 403 $call '{}'
 done
 for path in /configs /history/x /stats; do
-    answers 200 manager GET "$path"
+    answers_to manager 200 GET "$path"
 done
 
 # Tried before they are saved, for real, and nothing is kept.
-answers 400 admin POST /configs/test '{}'
+answers_to admin 400 POST /configs/test '{}'
 has out '{"error":"name is required"}'
 for example in daily-db weekly-full files; do
-    answers 200 admin POST /configs/test "$(cat "backup-$example.json")"
+    answers_to admin 200 POST /configs/test "$(cat "backup-$example.json")"
     has out '{"success":true,"message":"Backup configuration test passed"}'
 done
 [ -z "$(ls -A ../disk)" ] || fail "something was kept: $(ls -A ../disk)"
 brief() { printf '{"name": "n", "type": "%s", "destinations": [{"type": "local", "config": {"path": "%s"}}]}' "$@"; }
-answers 200 admin POST /configs/test "$(brief files "$work/disk/brief")"
-answers 400 admin POST /configs/test "$(brief files /elsewhere)"
+answers_to admin 200 POST /configs/test "$(brief files "$work/disk/brief")"
+answers_to admin 400 POST /configs/test "$(brief files /elsewhere)"
 has out 'destinations[0].config.path: lies outside'
 echo file >../disk/file
-answers 500 admin POST /configs/test "$(brief files "$work/disk/file")"
+answers_to admin 500 POST /configs/test "$(brief files "$work/disk/file")"
 json out 'lines[0]["error"] == "Failed to test backup configuration" and "repository" in lines[0]["details"]'
 rm ../disk/file
 cp -p ../database.url ../database.good
 sed -i 's,/shop$,/nowhere,' ../database.url
-answers 500 admin POST /configs/test "$(brief database "$work/disk/brief")"
+answers_to admin 500 POST /configs/test "$(brief database "$work/disk/brief")"
 json out '"source postgres/" in lines[0]["details"] and "nowhere" in lines[0]["details"]'
-answers 200 admin POST /configs/test "$(brief files "$work/disk/brief")"
+answers_to admin 200 POST /configs/test "$(brief files "$work/disk/brief")"
 cp -p ../database.good ../database.url
 [ -z "$(ls -A ../disk)" ] || fail "something was kept: $(ls -A ../disk)"
-answers 200 admin GET /configs
+answers_to admin 200 GET /configs
 has out '{"configs":[]}'
 
-answers 200 admin POST /configs "$(cat backup-daily-db.json)"
+answers_to admin 200 POST /configs "$(cat backup-daily-db.json)"
 has out '{"success":true,"message":"Backup configuration saved successfully"}'
-answers 200 admin PUT /configs/daily-db-backup "$(cat backup-daily-db.json)"
-answers 200 admin POST /configs "$(cat backup-weekly-full.json)"
-answers 200 admin GET /configs
+answers_to admin 200 PUT /configs/daily-db-backup "$(cat backup-daily-db.json)"
+answers_to admin 200 POST /configs "$(cat backup-weekly-full.json)"
+answers_to admin 200 GET /configs
 json out '[c["id"] for c in lines[0]["configs"]] == ["daily-db-backup", "weekly-full-backup"]'
 json out 'lines[0]["configs"][0] == json.load(open("backup-daily-db.json"))'
 
-answers 400 admin POST /create '{}'
+answers_to admin 400 POST /create '{}'
 has out '{"error":"Backup configuration ID is required"}'
-answers 404 admin POST /create '{"configId": "nobody"}'
+answers_to admin 404 POST /create '{"configId": "nobody"}'
 has out '{"error":"Backup configuration not found"}'
-answers 200 admin POST /create '{"configId": "daily-db-backup", "type": "database"}'
+answers_to admin 200 POST /create '{"configId": "daily-db-backup", "type": "database"}'
 json out 'lines[0]["success"] is True and lines[0]["backup"]["configId"] == "daily-db-backup" and lines[0]["backup"]["status"] == "success"'
 first=$(json_get out 'lines[0]["backup"]["id"]')
-answers 200 admin GET '/history/daily-db-backup?page=1&limit=20'
+answers_to admin 200 GET '/history/daily-db-backup?page=1&limit=20'
 json out 'list(lines[0]) == ["backups", "total", "page", "limit", "totalPages"] and lines[0]["total"] == 1'
 json out "lines[0][\"backups\"][0][\"id\"] == \"$first\""
-answers 200 admin POST "/verify/$first"
+answers_to admin 200 POST "/verify/$first"
 json out "lines[0] == {\"backupId\": \"$first\", \"isValid\": True, \"message\": \"Backup integrity verified\"}"
-answers 200 admin POST /verify/id-123
+answers_to admin 200 POST /verify/id-123
 json out 'lines[0] == {"backupId": "id-123", "isValid": False, "message": "Backup integrity check failed"}'
 # The same with a repository that is there, and with one that was.
-answers 200 admin POST /configs/test "$(cat backup-daily-db.json)"
+answers_to admin 200 POST /configs/test "$(cat backup-daily-db.json)"
 mv ../disk/daily-db-backup ../away
-answers 500 admin POST /configs/test "$(cat backup-daily-db.json)"
+answers_to admin 500 POST /configs/test "$(cat backup-daily-db.json)"
 has out 'was there and is gone: is its disk mounted?'
 [ -z "$(ls -A ../disk)" ] || fail "something was kept: $(ls -A ../disk)"
 mv ../away ../disk/daily-db-backup
-answers 400 admin POST /restore-point '{}'
+answers_to admin 400 POST /restore-point '{}'
 has out '{"error":"Description is required for restore point"}'
-answers 200 admin POST /restore-point '{"description": "Before the upgrade"}'
+answers_to admin 200 POST /restore-point '{"description": "Before the upgrade"}'
 json out 'lines[0]["success"] is True and lines[0]["message"] == "Restore point created successfully" and lines[0]["restorePointId"]'
 psql -c 'delete from sale'
-answers 200 admin POST "/restore/$first"
+answers_to admin 200 POST "/restore/$first"
 has out '{"success":true,"message":"Restore completed successfully"}'
 [ "$(psql -c 'select count(*) from sale')" = 2 ] || fail 'the rows did not come back'
-answers 200 admin POST /retention/apply
+answers_to admin 200 POST /retention/apply
 has out '{"success":true,"message":"Retention policies applied successfully"}'
-answers 200 admin GET /stats
+answers_to admin 200 GET /stats
 json out 'set(lines[0]["stats"]) == {"total", "recent", "storage", "configs", "successRate"} and lines[0]["stats"]["configs"]["total"] == 2'
 json out 'lines[0]["stats"]["total"]["backups"] == 2 and lines[0]["stats"]["successRate"] == 100'
 
@@ -219,5 +196,5 @@ status 0 env -u HOLDFAST_SERVER ./backup-cli cleanup --dry-run
 has out 'daily-db-backup in local-'
 has out 'files-backup: nothing is backed up yet'
 
-answers 200 admin DELETE /configs/weekly-full-backup
+answers_to admin 200 DELETE /configs/weekly-full-backup
 has out '{"success":true,"message":"Backup configuration deleted successfully"}'

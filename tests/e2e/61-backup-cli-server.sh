@@ -6,16 +6,10 @@ terminal=$(dirname "$(readlink -f "$0")")/terminal.py
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-service=''
-at_end() { [ -z "$service" ] || kill "$service" 2>/dev/null; }
 start_postgres shop
 psql -c 'create table sale (id int primary key, what text)' -c "insert into sale values (1, 'one'), (2, 'two')"
 make_repository
-port=$("$PYTHON" -c '
-import socket
-end = socket.socket()
-end.bind(("127.0.0.1", 0))
-print(end.getsockname()[1])')
+port=$(free_ports 1)
 mkdir served uploads disk
 echo picture >uploads/picture
 cat >served/holdfast.yaml <<YAML
@@ -45,15 +39,9 @@ token_file() {
 token_file admin admin
 token_file manager manager
 cd served
-"$HOLDFAST" serve >../serve.out 2>../serve.err &
-service=$!
+start_service serve
 cd ..
-left=300
-until "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen("http://127.0.0.1:" + sys.argv[1] + "/readyz", timeout=5)' "$port" 2>/dev/null; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || fail "the service does not answer: $(cat serve.out serve.err)"
-    sleep 0.2
-done
+wait_ready "$port"
 
 export HOLDFAST_SERVER="http://127.0.0.1:$port" HOLDFAST_TOKEN_FILE="$work/admin.token"
 backup_cli() { "$HOLDFAST" "$@"; }
@@ -154,7 +142,5 @@ status 12 env HOLDFAST_TOKEN_FILE="$work/wrong.token" "$HOLDFAST" list
 lacks err hf_0000
 status 12 env -u HOLDFAST_TOKEN_FILE "$HOLDFAST" list
 has err 'Authentication required'
-kill "$service"
-wait "$service" || :
-service=''
+stop_service
 status 11 backup_cli list

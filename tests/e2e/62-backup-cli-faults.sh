@@ -6,19 +6,14 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-start_service() {
+start_stand_in() {
     mkfifo "input$1"
     # shellcheck disable=SC2086
     "$PYTHON" "$here/backup_service.py" $2 <"input$1" >"port$1" 2>"log$1" &
     eval "exec $3>input$1"
-    left=300
-    until [ -s "port$1" ]; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || fail "the stand-in does not start: $(cat "log$1")"
-        sleep 0.1
-    done
+    until_true 60 test -s "port$1"
 }
-start_service 1 '' 8
+start_stand_in 1 '' 8
 url="http://127.0.0.1:$(cat port1)"
 echo hf_1_secret >token
 export HOLDFAST_SERVER="$url" HOLDFAST_TOKEN_FILE="$work/token"
@@ -119,12 +114,7 @@ status 0 backup_cli list --configs
 answer '[[200, {"wait": 60}, {"configs": []}]]'
 "$HOLDFAST" list >out 2>err &
 waiting=$!
-left=300
-until [ -s requests ]; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || fail 'nothing was asked'
-    sleep 0.1
-done
+until_true 60 test -s requests
 kill -TERM "$waiting"
 got=0
 wait "$waiting" || got=$?
@@ -152,7 +142,7 @@ status 0 backup_cli list --server "$url///"
 json requests 'lines[0]["path"] == "/api/backup/configs"'
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 >openssl.log 2>&1 || fail "openssl: $(cat openssl.log)"
-start_service 2 'tls.pem tls.key' 9
+start_stand_in 2 'tls.pem tls.key' 9
 : >requests
 status 1 backup_cli list --server "https://127.0.0.1:$(cat port2)"
 [ ! -s requests ] || fail 'the token was shown to a stranger'

@@ -5,10 +5,6 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-service=
-at_end() { [ -z "$service" ] || kill "$service" 2>/dev/null; }
-trap 'at_end || :; rm -rf "$work"' EXIT
-
 "$HOLDFAST" init -r "$work/one" --key-file "$work/one.key" >/dev/null
 "$HOLDFAST" init -r "$work/two" --key-file "$work/two.key" --copy-chunker-params --from-repo "$work/one" \
     --from-key-file "$work/one.key" >/dev/null
@@ -48,17 +44,9 @@ END
 }
 
 # A service does a backup; others are done by hand.
-"$HOLDFAST" worker >worker.out 2>worker.err &
-service=$!
-left=120
-until grep -q 'backup of shop: success' worker.out; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || fail "no backup: $(cat worker.err)"
-    sleep 1
-done
-kill "$service"
-wait "$service" 2>/dev/null || :
-service=
+start_service worker
+until_true 180 service_says 'backup of shop: success'
+stop_service
 runs >by-service
 [ "$(wc -l <by-service)" -ge 1 ] || fail "the service recorded nothing"
 unset HOLDFAST_REPOSITORY HOLDFAST_KEY_FILE || :

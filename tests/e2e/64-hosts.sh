@@ -59,14 +59,12 @@ queue() {
         'api', 'ann', 'queued', 0, 0, '$2', 1, 1, 0, 0, 0, $now)"
 }
 state_of() { psql -c "select state from holdfast.runs where id = 'run$1'"; }
-await() {
-    left=120
-    until [ "$(state_of "$1")" = success ]; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] && [ "$(state_of "$1")" != failed ] ||
-            fail "run $1: $(psql -c "select state, error from holdfast.runs where id = 'run$1'") $(cat ./*.err)"
-        sleep 1
-    done
+has_succeeded() {
+    case $(state_of "$1") in
+    success) ;;
+    failed) fail "run $1: $(psql -c "select error from holdfast.runs where id = 'run$1'") $(cat ./*.err)" ;;
+    *) return 1 ;;
+    esac
 }
 
 queue 1 far
@@ -74,14 +72,14 @@ queue 2 both
 queue 3 near
 (as_host alpha "$HOLDFAST" worker -c alpha.yaml) >alpha.out 2>alpha.err &
 workers=$!
-await 3
+until_true 180 has_succeeded 3
 # Nobody who is there has these.
 [ "$(state_of 1)" = queued ] || fail "alpha took what it does not have"
 [ "$(state_of 2)" = queued ] || fail "alpha took what belongs to beta"
 (as_host beta "$HOLDFAST" worker -c beta.yaml) >beta.out 2>beta.err &
 workers="$workers $!"
-await 1
-await 2
+until_true 180 has_succeeded 1
+until_true 180 has_succeeded 2
 status 0 "$HOLDFAST" snapshots --json
 json out 'sorted((s["set"], s["hostname"]) for s in lines[0]) ==
     [("both", "beta"), ("far", "beta"), ("near", "alpha")]'

@@ -5,12 +5,8 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-service='' listener=''
-finish() {
-    for pid in $service $listener; do kill "$pid" 2>/dev/null || :; done
-    rm -rf "$work"
-}
-trap finish EXIT
+listener=''
+at_end() { [ -z "$listener" ] || kill "$listener"; }
 
 # Writes down what it is told, a line each; with READY=1 also whether a port answers at that moment.
 cat >supervisor.py <<'PY'
@@ -34,7 +30,7 @@ PY
 make_repository
 mkdir data
 echo one >data/file
-"$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' >port
+free_ports 1 >port
 cat >holdfast.yaml <<YAML
 state: $work/state
 repositories:
@@ -55,55 +51,36 @@ supervise() {
     rm -f heard listens
     "$PYTHON" supervisor.py "$1" &
     listener=$!
-    until [ -e listens ]; do sleep 0.1; done
+    until_true 60 test -e listens
 }
 
-# heard SECONDS LINE: the supervisor is told a line that begins so.
-heard() {
-    left=$(($1 * 5))
-    until grep -qs "^$2" heard; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || fail "never told: $2; but: $(cat heard out err)"
-        sleep 0.2
-    done
-}
-
-ends() {
-    kill "$service"
-    got=0
-    wait "$service" || got=$?
-    service=''
-    [ "$got" = 0 ] || [ "$got" = 130 ] || fail "it ended with $got"
-    heard 30 'STOPPING=1'
-}
+# heard LINE: the supervisor is told a line that begins so.
+heard() { until_true 180 grep -qs "^$1" heard; }
 
 supervise "$work/notify"
-NOTIFY_SOCKET="$work/notify" WATCHDOG_USEC=1000000 "$HOLDFAST" serve >out 2>err &
-service=$!
-heard 60 'READY=1'
-heard 30 'and it answers'
-heard 30 'WATCHDOG=1'
-heard 30 'STATUS=0 jobs under way'
-heard 120 'STATUS=1 job under way'
+NOTIFY_SOCKET="$work/notify" WATCHDOG_USEC=1000000 start_service serve
+heard 'READY=1'
+heard 'and it answers'
+heard 'WATCHDOG=1'
+heard 'STATUS=0 jobs under way'
+heard 'STATUS=1 job under way'
 touch go # it lasts until it was heard of
-until grep -q 'backup of shop: success' out; do
-    kill -0 "$service" || fail "the service is gone"
-    sleep 0.2
-done
+until_true 180 service_says 'backup of shop: success'
 # No child can speak to the supervisor.
 status 0 "$HOLDFAST" dump latest command/environment
 has out PATH=
 lacks out NOTIFY_SOCKET
 lacks out WATCHDOG
-ends
+stop_service
+heard 'STOPPING=1'
 
 # The worker, and an abstract socket.
 rm port
 supervise "@holdfast-e2e-$$"
-NOTIFY_SOCKET="@holdfast-e2e-$$" "$HOLDFAST" worker >out 2>err &
-service=$!
-heard 60 'READY=1'
-ends
+NOTIFY_SOCKET="@holdfast-e2e-$$" start_service worker
+heard 'READY=1'
+stop_service
+heard 'STOPPING=1'
 ! grep -q WATCHDOG heard || fail "signs of life that nobody asked for"
 
 NOTIFY_SOCKET=nonsense status 2 "$HOLDFAST" worker

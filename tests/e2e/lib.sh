@@ -3,12 +3,23 @@
 
 PYTHON=${PYTHON:-/usr/bin/python3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-e2e.XXXXXX")
-trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+
+# What a case has to end or remove at its end; it defines its own.  What the words below have begun ends by itself.
+at_end() { :; }
+service='' # the process that start_service began
+postgres='' # the folder of the server that start_postgres began
+leave() {
+    at_end || :
+    [ -z "$service" ] || kill "$service" 2>/dev/null || :
+    [ -z "$postgres" ] || kill -QUIT "$(head -1 "$postgres/data/postmaster.pid")" 2>/dev/null || :
+    rm -rf "$work" ${postgres:+"$postgres"}
+}
+trap leave EXIT
 
 fail() {
     echo "FAILED: $*" >&2
-    for file in out err; do
+    for file in out err heard service.out service.err; do
         [ ! -s "$work/$file" ] || sed "s/^/    $file: /" "$work/$file" >&2
     done
     exit 1
@@ -45,6 +56,75 @@ print(eval(sys.argv[2]))' "$work/$1" "$2"
 
 same() { diff -r "$1" "$2" >"$work/out" 2>&1 || fail "$1 and $2 differ"; }
 
+# until_true SECONDS WORDS...: wait for a command to succeed.
+until_true() {
+    looks=$(($1 * 5))
+    shift
+    until "$@"; do
+        looks=$((looks - 1))
+        [ "$looks" -gt 0 ] || fail "never: $*"
+        sleep 0.2
+    done
+}
+
+# free_ports NUMBER: print ports that nobody has; whoever asks takes them a moment later.
+free_ports() {
+    "$PYTHON" -c '
+import socket, sys
+ends = [socket.socket() for _ in range(int(sys.argv[1]))]
+for end in ends:
+    end.bind(("127.0.0.1", 0))
+print(*[end.getsockname()[1] for end in ends])' "$1"
+}
+
+# start_service VERB...: "serve" or "worker" goes on beside the case; what it says is in service.out and service.err.
+start_service() {
+    "$HOLDFAST" "$@" >"$work/service.out" 2>"$work/service.err" &
+    service=$!
+}
+# service_says WORDS, to wait for with until_true; never after the service has gone.
+service_says() {
+    grep -qF -e "$1" "$work/service.out" || { kill -0 "$service" || fail "the service is gone"; return 1; }
+}
+# wait_ready PORT: the service takes requests.
+wait_ready() { until_true 120 is_ready "$1"; }
+is_ready() {
+    curl -sf -m 20 -o "$work/ready" "http://127.0.0.1:$1/readyz" || { kill -0 "$service" || fail "the service is gone"; return 1; }
+}
+# End the service as its supervisor does; it may say that it was interrupted.
+stop_service() {
+    kill "$service"
+    got=0
+    wait "$service" || got=$?
+    service=''
+    [ "$got" = 0 ] || [ "$got" = 130 ] || fail "the service ended with $got"
+}
+kill_service() {
+    kill -9 "$service"
+    wait "$service" 2>/dev/null || :
+    service=''
+}
+
+# answers STATUS METHOD PORT PATH [BODY [HEADER...]]: a service answers so; out has the body of its answer, head the
+# lines before.  The token that the variable has goes with it.
+token=''
+answers() {
+    wanted=$1 method=$2 url=http://127.0.0.1:$3$4
+    shift 4
+    : >"$work/out"
+    got=$(
+        [ $# = 0 ] || { body=$1; shift; }
+        for header; do
+            set -- "$@" -H "$header"
+            shift
+        done
+        [ -z "$token" ] || set -- -H "Authorization: Bearer $token" "$@"
+        [ -z "${body+x}" ] || set -- -H 'Content-Type: application/json' --data-raw "$body" "$@"
+        curl -sS -m 280 -X "$method" -D "$work/head" -o "$work/out" -w '%{http_code}' "$@" "$url" 2>"$work/err"
+    ) || fail "no answer: $method $url"
+    [ "$got" = "$wanted" ] || fail "status $got instead of $wanted: $method $url"
+}
+
 # A small tree, always the same.
 make_tree() {
     mkdir -p "$1/a/b" "$1/empty"
@@ -66,9 +146,6 @@ latest_id() {
     json_get out 'lines[0][-1]["id"]'
 }
 
-# What a case has to stop at its end, before the server; it defines its own.
-at_end() { :; }
-
 # A PostgreSQL server in the folder server, its socket there too; stopped by its pid at the end.  The
 # database of the name given is made, and dsn says where it is.  Ends with 77 when none is installed.
 start_postgres() {
@@ -78,12 +155,12 @@ start_postgres() {
     [ -n "$bin" ] && [ -x "$bin/initdb" ] || exit 77
     as=
     # Above the work folder, which a server's user may not be able to enter.
-    server=$(mktemp -d /tmp/holdfast-postgres.XXXXXX)
+    postgres=$(mktemp -d /tmp/holdfast-postgres.XXXXXX)
+    server=$postgres
     if [ "$(id -u)" = 0 ]; then
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
         chown postgres "$server"
     fi
-    trap 'at_end || true; kill -QUIT "$(head -1 "$server/data/postmaster.pid")" 2>/dev/null || true; rm -rf "$server" "$work"' EXIT
     # shellcheck disable=SC2086
     (cd / && $as "$bin/initdb" -D "$server/data" -U postgres -A trust --no-sync) >"$work/server.log" 2>&1 ||
         fail "initdb: $(tail -3 "$work/server.log")"

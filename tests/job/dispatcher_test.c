@@ -1,7 +1,7 @@
 /* A dispatcher with a catalog: jobs are taken, run as processes, kept by their leases. */
 #include "job/dispatch.h"
 
-#define TEST_SECONDS 120
+#define TEST_SECONDS 300
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -121,7 +121,7 @@ TEST(a_job_of_the_queue_is_run_and_its_end_recorded)
 
     service_init(&s);
     (void)order(&s, RUN_BACKUP, "a", "{\"tags\":[\"good\"]}");
-    step_until_ended(&s, 1, 30);
+    step_until_ended(&s, 1, 60);
 
     const struct catalog_run_list runs = runs_of(&s, &a);
 

@@ -2,7 +2,7 @@
  * The service that is killed at any moment: it has eight jobs of four sets to do, writes down what
  * it was told in files, and starts again what was interrupted.
  */
-#define TEST_SECONDS 120
+#define TEST_SECONDS 300
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -60,7 +60,7 @@ static void serve(struct world *w)
     struct err e = {0};
 
     /* One that was killed while it started a keeper holds its lock a moment longer. */
-    for (int i = 0; i < 500 && !runner_open(&o, &r, &e); i++)
+    for (int i = 0; i < 6000 && !runner_open(&o, &r, &e); i++)
         (void)poll(NULL, 0, 10);
     if (r == NULL)
         _exit(3);
@@ -151,7 +151,7 @@ static void kill_service(bool kills_keepers)
         if (service == 0)
             serve(&w);
         random = random * 1664525U + 1013904223U;
-        for (int left = (int)((random >> 16) % 150) + (round > 60 ? 5000 : 0); left > 0;
+        for (int left = (int)((random >> 16) % 150) + (round > 60 ? 20000 : 0); left > 0;
              left -= 5) {
             if (waitpid(service, &status, WNOHANG) == service) {
                 CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -1,5 +1,5 @@
 /* Jobs, keepers and the runner: what comes of jobs, their limits, and what they can see. */
-#define TEST_SECONDS 120
+#define TEST_SECONDS 300
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -75,7 +75,7 @@ static void run(struct world *w, struct child_job *j, struct told *t)
     AUTO(runner) struct runner *r = runner_for(w, t, 1);
 
     CHECK_OK(runner_start(r, j, e));
-    look_until_told(r, t, 60);
+    look_until_told(r, t, 120);
     /* Nothing stays behind. */
     ck_assert_uint_eq(directory_count(path_in(w->scratch.path, "state/jobs")), 0);
 }
@@ -168,7 +168,7 @@ static void check_stops(const char *how, const struct child_limits *limits, bool
         CHECK(runner_cancel(r, "one")); /* its keeper does not listen yet */
     look_until_told(r, &t, 60);
     ck_assert_msg(t.state == wanted, "%s: %s", child_state_name(t.state), t.why);
-    CHECK(clock_monotonic_ns() - began < 20 * NS_PER_S);
+    CHECK(clock_monotonic_ns() - began < 50 * NS_PER_S); /* the longest grace is longer */
 }
 
 TEST(a_job_stops_when_it_is_asked_to_and_is_killed_when_it_does_not)
@@ -274,7 +274,7 @@ TEST(a_runner_that_comes_later_takes_over_what_runs)
 
     CHECK(runner_has(r, "one"));
     CHECK_ERR(runner_start(r, job(&w, "one", "a", "work"), e), ERR_EXISTS);
-    look_until_told(r, &later, 30);
+    look_until_told(r, &later, 60);
     CHECK(!t.is_told && later.state == CHILD_SUCCEEDED);
     ck_assert_str_eq(later.id, "one");
 }
@@ -285,7 +285,7 @@ static pid_t keeper_of(struct world *w, const char *name)
     AUTO(buf) struct buf path = {0};
 
     buf_printf(&path, "%s/state/jobs/%s/process", w->scratch.path, name);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         AUTO(buf) struct buf text = {0};
         struct err ignored;
         json_t *process = NULL;
@@ -315,7 +315,7 @@ TEST(a_job_whose_keeper_is_killed_is_dead_and_interrupted)
     const pid_t keeper = keeper_of(&w, "one.1");
 
     CHECK(keeper > 0 && kill(keeper, SIGKILL) == 0);
-    look_until_told(r, &t, 30);
+    look_until_told(r, &t, 60);
     CHECK(t.state == CHILD_INTERRUPTED);
 }
 END

@@ -411,7 +411,24 @@ TEST(an_answer_that_was_wrong_once_does_no_harm_the_next_time)
         open_after_a_lie(prefixes[i]);
 }
 
+TEST(a_store_that_is_away_is_asked_once_when_a_repository_is_opened)
+{
+    AUTO(store) struct store *memory = store_memory_new();
+
+    repo_close(world_repo(memory));
+
+    struct store *far = store_fault_new(
+        memory, (struct fault_plan){.at = 0, .mode = FAULT_FROM, .code = ERR_TRANSIENT});
+    AUTO(store) struct store *cached = store_cache_new(far, store_memory_new());
+    struct repo *r = NULL;
+
+    CHECK_ERR(repo_open(cached, &world_unlock, &r, e), ERR_TRANSIENT);
+    ck_assert_int_eq(store_fault_calls(far), 1);
+}
+END
+
 TESTS("repo parallel", an_answer_that_was_wrong_once_does_no_harm_the_next_time,
+      a_store_that_is_away_is_asked_once_when_a_repository_is_opened,
       frames_that_stand_together_are_fetched_with_one_request,
       frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one,
       no_delta_is_made_where_the_store_is_far_away,

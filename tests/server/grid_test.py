@@ -63,7 +63,7 @@ class Grid(rig.Case):
         for said, status in (({}, 401), ({"Authorization": "Test 1 1 -"}, 403), ({"Authorization": "Test 2 3 write"}, 100)):
             raw = rig.request("POST", "/upload", {"Content-Length": "1000", "Content-Type": "application/json",
                                                   "Expect": "100-continue", **said})
-            answer, _ = rig.exchange(self.service.port, raw)
+            answer = rig.exchange(self.service.port, raw)
             self.assertEqual(answer.status, status)
 
     def test_stale_credentials_keep_nobody_from_what_everybody_may(self):

@@ -89,7 +89,7 @@ class Hostile(unittest.TestCase):
         self.assertEqual(self.stored(), self.before)
 
     def send(self, port, raw):
-        answer, _ = rig.exchange(port, raw)
+        answer = rig.exchange(port, raw)
         return answer.status if answer else None
 
     def post(self, body, headers=None, path="/backup"):
@@ -269,7 +269,7 @@ class Hostile(unittest.TestCase):
                         sock.send(b"a")
                     except OSError:  # let go meanwhile
                         pass
-            self.assertLess(sorted(took)[40], 5, "others waited")
+            self.assertLess(sorted(took)[40], 9, "others waited") # 10 s is the time for a head
         finally:
             for sock in slow:
                 sock.close()

@@ -25,7 +25,7 @@ class Bodies(rig.Case):
         answer = self.post("/echo", body)
         self.assertEqual((answer.status, answer.json()["code"]), (413, "body_too_large"))
         headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-        answer, closed = rig.exchange(self.service.port, rig.request("POST", "/echo", headers) + chunked(body))
+        answer, closed = rig.exchange_to_end(self.service.port, rig.request("POST", "/echo", headers) + chunked(body))
         self.assertEqual((answer.status, closed), (413, True))
 
     def test_a_body_as_large_as_the_limit_passes(self):
@@ -57,6 +57,7 @@ class Bodies(rig.Case):
     def test_memory_for_bodies_has_a_bound_over_all_connections(self):
         head = rig.request("POST", "/bytes", {"Content-Length": str(12 * MIB)})
         socks = [rig.connect(self.service.port) for _ in range(8)]
+        all_sent = threading.Barrier(len(socks)) # all but the last byte, or was refused
         statuses = []
         try:
             for sock in socks:
@@ -64,7 +65,11 @@ class Bodies(rig.Case):
             def send(sock):
                 try:
                     sock.sendall(b"x" * (12 * MIB - 1))
-                    time.sleep(1)
+                except OSError:
+                    pass
+                all_sent.wait()
+                time.sleep(1)
+                try:
                     sock.sendall(b"x")
                     statuses.append(rig.read_answer(sock).status)
                 except OSError:
@@ -150,7 +155,7 @@ class Streams(rig.Case):
 
     def test_a_stream_longer_than_the_route_takes_is_refused(self):
         raw = rig.request("POST", "/small-sink", {"Transfer-Encoding": "chunked"}) + chunked(b"x" * (2 * MIB))
-        answer, closed = rig.exchange(self.service.port, raw)
+        answer, closed = rig.exchange_to_end(self.service.port, raw)
         self.assertEqual((answer.status, closed), (413, True))
         self.assertEqual(self.ask("POST", "/small-sink", body=b"x" * (2 * MIB)).status, 413)
 
@@ -250,12 +255,12 @@ class Times(rig.Case):
         with rig.connect(self.service.port) as sock:
             started = time.monotonic()
             try:
-                for byte in rig.request("GET", "/hello", {"X": "y" * 100}):
+                for byte in rig.request("GET", "/hello", {"X": "y" * 1000}):
                     sock.sendall(bytes([byte]))
                     time.sleep(0.1)
             except (BrokenPipeError, ConnectionResetError):
                 pass
-            self.assertLess(time.monotonic() - started, 4)
+            self.assertLess(time.monotonic() - started, 9) # 10 s are usual
             answer = rig.read_answer(sock)
             if answer is not None: # a reset may overtake it
                 self.assertEqual(answer.status, 408)
@@ -268,7 +273,7 @@ class Times(rig.Case):
             self.assertEqual(rig.read_answer(sock).status, 200)
             started = time.monotonic()
             self.assertEqual(sock.recv(100), b"")
-            self.assertLess(time.monotonic() - started, 5)
+            self.assertLess(time.monotonic() - started, 12) # 15 s are usual
 
     def test_a_body_that_trickles_is_ended_with_408(self):
         for target in ("/bytes", "/sink"):
@@ -276,24 +281,34 @@ class Times(rig.Case):
                 sock.sendall(rig.request("POST", target, {"Content-Length": "100000"}))
                 started = time.monotonic()
                 try:
-                    while time.monotonic() - started < 20:
+                    while time.monotonic() - started < 2 * rig.END_S:
                         sock.sendall(b"x")
                         time.sleep(0.1)
                 except (BrokenPipeError, ConnectionResetError):
                     pass
-                self.assertLess(time.monotonic() - started, 12)
+                self.assertLess(time.monotonic() - started, rig.END_S)
 
     def test_many_that_trickle_do_not_hold_others_up(self):
-        slow = [rig.connect(self.service.port, source=f"127.0.1.{i % 200 + 1}") for i in range(300)]
+        service = rig.Service(f"head_ms={5 * rig.END_S * 1000}")
+
+        def wait_s():
+            waits = []
+            for _ in range(100):
+                started = time.monotonic()
+                self.assertEqual(rig.exchange(service.port, rig.request("GET", "/hello")).status, 200)
+                waits.append(time.monotonic() - started)
+            return sorted(waits)[95]
+
+        usual_s = wait_s()
+        slow = [rig.connect(service.port, source=f"127.0.1.{i % 200 + 1}") for i in range(300)]
         for sock in slow:
             sock.sendall(b"GET /hello HTTP/1.1\r\nX: ")
-        waits = []
-        for _ in range(100):
-            started = time.monotonic()
-            self.assertEqual(self.ask("GET", "/hello").status, 200)
-            waits.append(time.monotonic() - started - 0.1) # exchange() listens 0.1 s longer
-        [sock.close() for sock in slow]
-        self.assertLess(sorted(waits)[95], 1)
+        self.assertLess(wait_s(), max(1, 5 * usual_s))
+        for sock in slow: # all of them were there to the end
+            sock.setblocking(False)
+            self.assertRaises(BlockingIOError, sock.recv, 1)
+            sock.close()
+        self.assertEqual(service.stop()[0], 0)
 
 
 class Rates(rig.Case):
@@ -304,13 +319,14 @@ class Rates(rig.Case):
 
     def test_who_asks_too_often_is_told_when_to_come_back(self):
         seen = []
+        started = time.monotonic()
         with rig.connect(self.service.port, source="127.0.2.1") as sock:
-            for _ in range(120):
+            while len(seen) < 100 or seen[-1].status == 200:
                 sock.sendall(rig.request("GET", "/hello"))
                 seen.append(rig.read_answer(sock))
+                self.assertLessEqual(len(seen), 102 + (time.monotonic() - started) * 100 / 60)
         statuses = [answer.status for answer in seen]
-        self.assertEqual(statuses[:100], [200] * 100)
-        self.assertIn(429, statuses)
+        self.assertEqual(statuses, [200] * (len(seen) - 1) + [429])
         last = seen[-1]
         self.assertEqual((last.status, last.headers["ratelimit-limit"], last.headers["ratelimit-remaining"]), (429, "100", "0"))
         self.assertGreaterEqual(int(last.headers["retry-after"]), 1)
@@ -347,7 +363,7 @@ class Rates(rig.Case):
         most = 0
         for _ in range(10):
             alive = []
-            begin = threading.Barrier(30)
+            begin, all_heard = threading.Barrier(30), threading.Barrier(30)
 
             def come():
                 begin.wait()
@@ -355,16 +371,17 @@ class Rates(rig.Case):
                     with rig.connect(self.service.port, source="127.0.2.5") as sock:
                         sock.sendall(rig.request("GET", "/healthz"))
                         alive.append(rig.read_answer(sock) is not None)
-                        time.sleep(0.3)
+                        all_heard.wait()
                 except OSError:
                     alive.append(False)
+                    all_heard.wait()
 
             comers = [threading.Thread(target=come) for _ in range(30)]
             [comer.start() for comer in comers]
             [comer.join() for comer in comers]
             self.assertEqual(len(alive), 30)
             most = max(most, sum(alive))
-            time.sleep(0.3)
+            rig.wait_until(lambda: self.metric("holdfast_http_connections", source="127.0.2.6") == 1, "they are gone")
         self.assertEqual(most, 10)
 
 
@@ -374,16 +391,25 @@ class Stops(rig.Case):
 
     def test_requests_under_way_are_finished_and_new_ones_refused(self):
         service = rig.Service()
+        ends = []
+
+        def is_refused():
+            try:
+                rig.connect(service.port).close()
+                return False
+            except OSError:
+                return True
+
         with rig.connect(service.port) as sock:
-            sock.sendall(rig.request("GET", "/slow?ms=800"))
-            time.sleep(0.2)
-            stop = threading.Thread(target=lambda: self.assertEqual(service.stop(5000)[0], 0))
+            sock.sendall(rig.request("GET", "/stream?size=50000000"))
+            begun = sock.recv(1)
+            stop = threading.Thread(target=lambda: ends.append(service.stop(rig.END_S * 1000)[0]))
             stop.start()
-            time.sleep(0.2)
-            with self.assertRaises(OSError):
-                rig.connect(service.port, timeout=2).close()
-            self.assertEqual(rig.read_answer(sock).status, 204)
+            rig.wait_until(is_refused, "new connections are refused")
+            self.assertEqual(ends, [])
+            self.assertEqual(len(rig.read_answer(sock, have=begun).body), 50000000)
             stop.join()
+        self.assertEqual(ends, [0])
 
     def test_stopping_waits_no_longer_than_it_was_told(self):
         service = rig.Service()
@@ -397,7 +423,7 @@ class Stops(rig.Case):
         status, seconds = service.stop(500)
         [sock.close() for sock in socks]
         self.assertEqual(status, 0)
-        self.assertLess(seconds, 5)
+        self.assertLess(seconds, rig.END_S / 2)
 
 
 if __name__ == "__main__":

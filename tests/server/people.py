@@ -55,7 +55,7 @@ class House:
         return status
 
     def sql(self, statement, *values):
-        with sqlite3.connect(self.folder + "/catalog.db", timeout=10) as db:
+        with sqlite3.connect(self.folder + "/catalog.db", timeout=60) as db:
             rows = db.execute(statement, values).fetchall()
         db.close()
         return rows

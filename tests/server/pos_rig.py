@@ -87,7 +87,7 @@ class Pos:
 
     def sql(self, text, *values):
         """Past the service, as nobody should."""
-        with sqlite3.connect(self.folder + "/catalog.db", timeout=20) as db:
+        with sqlite3.connect(self.folder + "/catalog.db", timeout=60) as db:
             rows = db.execute(text, values).fetchall()
         db.close()
         return rows
@@ -95,7 +95,7 @@ class Pos:
     def ask(self, method, path, body=None, role="admin", kind="user", headers=None, scopes="*",
             how="Test"):
         """body: what becomes JSON; bytes go as they are.  role None: nobody in particular."""
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=200)
         all_headers = {}
         if role is not None:
             all_headers["Authorization"] = f"{how} {KINDS[kind]} {ROLES[role]} {scopes}"

@@ -9,6 +9,7 @@ import time
 import unittest
 
 SERVICE = os.environ["SERVER_SERVICE"] # the program that meson builds beside these tests
+END_S = 60 # for what comes at once, on a machine with other work to do
 
 
 class Service:
@@ -59,7 +60,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def connect(port, host="127.0.0.1", source=None, timeout=20):
+def connect(port, host="127.0.0.1", source=None, timeout=END_S):
     return socket.create_connection((host, port), timeout=timeout,
                                     source_address=(source, 0) if source else None)
 
@@ -102,7 +103,7 @@ def read_answer(sock, method="GET", have=b""):
 
 def read_chunks(sock, status, headers, data):
     """body is None when the end is missing."""
-    body = b""
+    body = bytearray()
     while True:
         while b"\r\n" not in data:
             more = sock.recv(65536)
@@ -119,25 +120,43 @@ def read_chunks(sock, status, headers, data):
         body += data[:size]
         data = data[size + 2:]
         if size == 0:
-            return Answer(status, headers, body, data)
+            return Answer(status, headers, bytes(body), data)
 
 
 def exchange(port, raw, method="GET", **where):
-    """Send bytes on a connection of their own; (answer or None, whether the server then closed)."""
+    """Send bytes on a connection of their own; the answer or None."""
     with connect(port, **where) as sock:
+        return say(sock, raw, method)
+
+
+def exchange_to_end(port, raw):
+    """As exchange(), of bytes that end the connection; (answer or None, whether the server closed it)."""
+    with connect(port) as sock:
+        answer = say(sock, raw, "GET")
         try:
-            sock.sendall(raw)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        answer = read_answer(sock, method)
-        sock.settimeout(0.1)
-        try:
-            closed = sock.recv(1) == b""
+            return answer, sock.recv(1) == b""
         except ConnectionResetError:
-            closed = True
+            return answer, True
         except socket.timeout:
-            closed = False
-        return answer, closed
+            return answer, False
+
+
+def say(sock, raw, method):
+    try:
+        sock.sendall(raw)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return read_answer(sock, method)
+
+
+def wait_until(is_so, what):
+    """The first thing that is_so() returns and that is true."""
+    deadline = time.monotonic() + END_S
+    while not (found := is_so()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} within {END_S} s")
+        time.sleep(0.05)
+    return found
 
 
 def request(method, target, headers=None, body=b"", host="localhost"):
@@ -171,9 +190,13 @@ class Case(unittest.TestCase):
             self.assertLess(self.service.rss_mb(), self.rss_limit_mb)
 
     def ask(self, method, target, headers=None, body=b"", host="localhost", **where):
-        answer, _ = exchange(self.service.port, request(method, target, headers, body, host), method,
-                             **where)
-        return answer
+        return exchange(self.service.port, request(method, target, headers, body, host), method, **where)
+
+    def metric(self, name, **where):
+        for line in self.ask("GET", "/metrics", **where).body.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise KeyError(name)
 
     def ask_json(self, method, target, document, headers=None):
         return self.ask(method, target, {"Content-Type": "application/json", **(headers or {})},
