@@ -181,16 +181,6 @@ TEST(whatever_is_done_to_configurations_changes_their_stamp)
 }
 END
 
-/* A user with this role, whose stored password nobody has. */
-static void user_put(const struct world *w, enum catalog_role role, char id[CATALOG_ID_SIZE])
-{
-    const struct catalog_new_user u = {.name = "ann", .role = role, .password = "$argon2id$none"};
-    AUTO(catalog_tx) struct catalog_tx *t = tx_write(w);
-
-    CHECK_OK(catalog_user_add(t, &u, id, e));
-    tx_commit(&t);
-}
-
 TEST(a_look_at_a_session_tells_whether_it_is_one_and_does_not_keep_it)
 {
     AUTO(world) struct world w;
@@ -198,7 +188,7 @@ TEST(a_look_at_a_session_tells_whether_it_is_one_and_does_not_keep_it)
     char token[CATALOG_SESSION_TOKEN];
 
     world_init(&w);
-    user_put(&w, ROLE_VIEWER, user);
+    user_put(&w, "ann", ROLE_VIEWER, user);
     AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
     CHECK_OK(catalog_session_new(t, &(struct catalog_session_start){.user = user}, token, e));
     tx_commit(&t);
@@ -235,7 +225,7 @@ TEST(a_look_at_a_token_tells_its_role_and_does_not_use_it)
     enum catalog_role role = ROLE_NONE;
 
     world_init(&w);
-    user_put(&w, ROLE_ADMIN, user);
+    user_put(&w, "ann", ROLE_ADMIN, user);
 
     const struct catalog_token k = {
         .name = "ci", .user = user, .role = ROLE_MANAGER, .verbs = "[\"*\"]", .sets = "[\"*\"]"};

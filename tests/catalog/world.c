@@ -198,3 +198,16 @@ void world_wait_until(const struct world *w, int64_t time_ns)
         (void)poll(NULL, 0, 1);
     }
 }
+
+const char some_hash[] = "$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$"
+                         "K7yjCdvAaqeDdqoNSaGUhYMqNPqYn3jNL0cIO5mC1kU";
+
+void user_put(const struct world *w, const char *name, enum catalog_role role,
+              char id[CATALOG_ID_SIZE])
+{
+    const struct catalog_new_user u = {.name = name, .role = role, .password = some_hash};
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(w);
+
+    CHECK_OK(catalog_user_add(t, &u, id, e));
+    tx_commit(&t);
+}

@@ -44,6 +44,13 @@ void tx_commit(struct catalog_tx **t);
 /* Add a job of a set and a run that waits. */
 struct catalog_job_ids job_put(const struct world *w, const char *set, const char *dedup);
 
+/* A stored password without the time that a real one takes; of "correct horse battery". */
+extern const char some_hash[];
+
+/* Add a user with it. */
+void user_put(const struct world *w, const char *name, enum catalog_role role,
+              char id[CATALOG_ID_SIZE]);
+
 /* Wait until the clock of the database is past this. */
 void world_wait_until(const struct world *w, int64_t time_ns);
 
