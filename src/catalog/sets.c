@@ -1,31 +1,40 @@
 /* What is known of sets, and restore points. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "catalog/runs_private.h"
 #include "catalog/tx.h"
 
 /* Sets */
 
+/* A time further ahead than this was noted by a clock that was wrong, and keeps nothing that came
+ * after it from being learnt. */
+#define AHEAD_MAX_NS (INT64_C(25) * 3600 * NS_PER_S)
+
 /* A backup of a set succeeded, even if it is not all that it could be, or it did not. */
 static bool learn_backup(struct catalog_tx *t, const struct run_end *end, bool is_success,
                          struct err *e)
 {
+    const int64_t absurd_ns = t->db->now_ns + AHEAD_MAX_NS;
+
     if (is_success)
         return db_run(t->db,
                       "UPDATE sets SET success_ns = $2, success_run = $3, updated_ns = $4,"
                       /* A failure that came after it is one still. */
-                      " failures = CASE WHEN coalesce(failure_ns, 0) <= $2 THEN 0"
-                      "  ELSE failures END"
-                      " WHERE name = $1 AND coalesce(success_ns, 0) <= $2",
+                      " failures = CASE WHEN coalesce(failure_ns, 0) <= $2 OR failure_ns > $5"
+                      "  THEN 0 ELSE failures END,"
+                      " failure_ns = CASE WHEN failure_ns > $5 THEN NULL ELSE failure_ns END"
+                      " WHERE name = $1 AND (coalesce(success_ns, 0) <= $2 OR success_ns > $5)",
                       DB_VALUES(db_text(end->set), db_number(end->ended_ns), db_text(end->id),
-                                db_number(t->db->now_ns)),
+                                db_number(t->db->now_ns), db_number(absurd_ns)),
                       NULL, e);
     /* One from before the last success or failure, which comes late, says nothing new. */
     return db_run(t->db,
                   "UPDATE sets SET failure_ns = $2, failures = failures + 1, updated_ns = $3"
-                  " WHERE name = $1 AND coalesce(success_ns, 0) <= $2"
-                  " AND coalesce(failure_ns, 0) <= $2",
-                  DB_VALUES(db_text(end->set), db_number(end->ended_ns), db_number(t->db->now_ns)),
+                  " WHERE name = $1 AND (coalesce(success_ns, 0) <= $2 OR success_ns > $4)"
+                  " AND (coalesce(failure_ns, 0) <= $2 OR failure_ns > $4)",
+                  DB_VALUES(db_text(end->set), db_number(end->ended_ns), db_number(t->db->now_ns),
+                            db_number(absurd_ns)),
                   NULL, e);
 }
 
@@ -39,12 +48,13 @@ static bool learn_verdict(struct catalog_tx *t, const struct run_end *end, const
     /* What is proven is verified as well. */
     return db_run(t->db,
                   "UPDATE sets SET updated_ns = $3,"
-                  " verified_ns = CASE WHEN coalesce(verified_ns, 0) < $2 THEN $2"
-                  "  ELSE verified_ns END,"
-                  " proven_ns = CASE WHEN $4 = 1 AND coalesce(proven_ns, 0) < $2 THEN $2"
+                  " verified_ns = CASE WHEN coalesce(verified_ns, 0) < $2 OR verified_ns > $5"
+                  "  THEN $2 ELSE verified_ns END,"
+                  " proven_ns = CASE WHEN $4 = 1"
+                  "  AND (coalesce(proven_ns, 0) < $2 OR proven_ns > $5) THEN $2"
                   "  ELSE proven_ns END WHERE name = $1",
                   DB_VALUES(db_text(end->set), db_number(end->ended_ns), db_number(t->db->now_ns),
-                            db_number(is_proven)),
+                            db_number(is_proven), db_number(t->db->now_ns + AHEAD_MAX_NS)),
                   NULL, e);
 }
 

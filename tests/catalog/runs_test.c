@@ -353,7 +353,35 @@ TEST(a_run_that_comes_late_takes_nothing_back_from_its_set)
 }
 END
 
-TESTS_BETWEEN("runs", world_begin, world_end, a_run_that_comes_late_takes_nothing_back_from_its_set,
+TEST(a_set_learns_again_after_a_clock_that_was_a_year_ahead)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_set s = {0};
+    char id[CATALOG_ID_SIZE];
+    struct catalog_run r = {.set = "shop", .kind = RUN_BACKUP, .requested_by = "ann"};
+
+    world_init(&w);
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+    const int64_t now = catalog_tx_now(t);
+    const int64_t times[] = {now + INT64_C(365) * 86400 * NS_PER_S, now};
+
+    for (size_t i = 0; i < 2; i++) {
+        r.created_ns = r.ended_ns = times[i];
+        r.outcome = (struct catalog_outcome){.state = RUN_SUCCESS, .verdict = "proven"};
+        CHECK_OK(catalog_run_add(t, &r, id, e));
+        r.outcome = (struct catalog_outcome){.state = RUN_FAILED};
+        CHECK_OK(catalog_run_add(t, &r, id, e));
+        CHECK_OK(catalog_set_get(t, "shop", &a, &s, e));
+        CHECK(s.success_ns == times[i] && s.failure_ns == times[i] && s.failures == 1);
+        CHECK(s.verified_ns == times[i] && s.proven_ns == times[i]);
+    }
+}
+END
+
+TESTS_BETWEEN("runs", world_begin, world_end,
+              a_set_learns_again_after_a_clock_that_was_a_year_ahead,
+              a_run_that_comes_late_takes_nothing_back_from_its_set,
               pages_of_runs_are_whole_and_in_order_whatever_is_asked_for,
               the_history_of_a_set_counts_what_has_ended,
               sums_of_runs_are_by_kind_variant_and_state,
