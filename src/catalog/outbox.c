@@ -20,14 +20,26 @@ const char *catalog_message_state_name(enum catalog_message_state state)
     return states[state];
 }
 
-static bool check_room(struct catalog_tx *t, struct err *e)
+bool catalog_outbox_room(struct catalog_tx *t, size_t *out, struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
 
     if (!db_run(t->db, "SELECT count(*) FROM outbox WHERE state = 'waiting'", DB_NO_VALUES, &r, e))
         return false;
-    return db_get_number(&r, 0, 0) < CATALOG_OUTBOX_MAX ||
-           err_set(e, ERR_TRANSIENT, "%d messages wait to be sent", CATALOG_OUTBOX_MAX);
+
+    const int64_t waiting = db_get_number(&r, 0, 0);
+
+    *out = waiting < CATALOG_OUTBOX_MAX ? (size_t)(CATALOG_OUTBOX_MAX - waiting) : 0;
+    return true;
+}
+
+static bool check_room(struct catalog_tx *t, struct err *e)
+{
+    size_t room = 0;
+
+    return catalog_outbox_room(t, &room, e) &&
+           (room > 0 ||
+            err_set(e, ERR_TRANSIENT, "%d messages wait to be sent", CATALOG_OUTBOX_MAX));
 }
 
 bool catalog_outbox_add(struct catalog_tx *t, const struct catalog_message *m, bool *is_new,

@@ -41,6 +41,9 @@ struct catalog_message {
 MUST_CHECK bool catalog_outbox_add(struct catalog_tx *t, const struct catalog_message *m,
                                    bool *is_new, struct err *e);
 
+/* How many more may wait. */
+MUST_CHECK bool catalog_outbox_room(struct catalog_tx *t, size_t *out, struct err *e);
+
 struct catalog_message_list {
     struct catalog_message *items;
     size_t count;

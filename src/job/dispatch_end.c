@@ -154,6 +154,7 @@ struct telling {
     const struct template_set *templates;
     const struct catalog_job *job;
     const struct catalog_outcome *outcome;
+    size_t *lost; /* messages for which there was no room */
 };
 
 static bool add_messages(struct catalog_tx *t, const struct telling *n, enum notice_outcome outcome,
@@ -179,7 +180,7 @@ static bool add_messages(struct catalog_tx *t, const struct telling *n, enum not
                                      .size = (uint64_t)c->bytes,
                                      .time_ns = clock_now_ns()},
                     to, count, n->templates, &list, &bad);
-    return sender_queue(t, n->job->run, &list, e);
+    return sender_queue_some(t, n->job->run, &list, n->lost, e);
 }
 
 /* Of the channels those who only count the time since the last success, or the others; in the
@@ -297,6 +298,7 @@ struct ending {
     json_t *event;                  /* owned */
     struct arena arena;
     struct following following; /* set NULL: nothing follows */
+    size_t lost;                /* messages */
 };
 
 static json_t *make_event(const struct catalog_job *j, const struct catalog_outcome *c,
@@ -333,6 +335,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     const struct config_set *set;
     bool is_queued_again = false;
 
+    g->lost = 0;
     dispatch_outcome(g->child, g->outcome, &a, &end.outcome);
     if (!catalog_job_get(t, hold.id, &a, &j, e))
         return false;
@@ -344,11 +347,13 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
         !dispatch_stores(t, set, g->child, g->outcome, e))
         return false;
     if (!is_queued_again && set != NULL &&
-        !tell_all(
-            t,
-            &(struct telling){
-                .set = set, .templates = g->options->templates, .job = &j, .outcome = &end.outcome},
-            e))
+        !tell_all(t,
+                  &(struct telling){.set = set,
+                                    .templates = g->options->templates,
+                                    .job = &j,
+                                    .outcome = &end.outcome,
+                                    .lost = &g->lost},
+                  e))
         return false;
     if (known != NULL && j.kind == RUN_BACKUP &&
         !pos_first_note(t, g->options->host, known, is_success, e))
@@ -362,6 +367,17 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     json_decref(g->event);
     g->event = make_event(&j, &end.outcome, is_queued_again);
     return true;
+}
+
+static void tell_lost(const struct ending *g)
+{
+    struct err e = {0};
+
+    if (g->lost == 0 || g->options->failed == NULL)
+        return;
+    (void)err_set(&e, ERR_TRANSIENT, "%zu messages about job %s are lost: %d wait to be sent",
+                  g->lost, g->child->id, CATALOG_OUTBOX_MAX);
+    g->options->failed(g->options->arg, &e);
 }
 
 bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,
@@ -379,11 +395,13 @@ bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,
         json_decref(g.event);
         g.event = NULL;
         ok = e->code == ERR_DENIED || e->code == ERR_NOT_FOUND;
+        g.lost = 0;
     } else if (g.following.set != NULL) {
         /* In a transaction of its own: a full queue must not keep the end from being recorded, and
          * what is left out now comes after the next backup. */
         (void)!catalog_write(o->catalog, queue_retention, &g.following, &ignored);
     }
+    tell_lost(&g);
     arena_done(&g.arena);
     *event = g.event;
     return ok;

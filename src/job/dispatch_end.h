@@ -19,7 +19,8 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
 /*
  * End the run and put messages for its set's channels into the outbox, in one transaction.  A job
  * that was taken by somebody else meanwhile is theirs: true, and nothing is written.  An
- * interrupted one is left to its lease, which gives it a second chance.  *event (owned) is
+ * interrupted one is left to its lease, which gives it a second chance.  Messages for which the
+ * outbox has no room are lost, and o->failed hears of it. *event (owned) is
  * {"job", "run"?, "set", "kind", "state", "snapshot"?, "error"?}.
  */
 MUST_CHECK bool dispatch_end(const struct dispatch_options *o, const struct child_job *j,

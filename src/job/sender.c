@@ -33,6 +33,22 @@ bool sender_queue(struct catalog_tx *t, const char *run, const struct message_li
     return true;
 }
 
+bool sender_queue_some(struct catalog_tx *t, const char *run, const struct message_list *list,
+                       size_t *lost, struct err *e)
+{
+    struct message_list some = *list;
+    size_t room = 0;
+
+    if (!catalog_outbox_room(t, &room, e))
+        return false;
+    if (some.count > room)
+        some.count = room;
+    if (!sender_queue(t, run, &some, e))
+        return false;
+    *lost += list->count - some.count;
+    return true;
+}
+
 static void wait_or_give_up(const struct catalog_message *m, const struct message_result *r,
                             struct catalog_message_result *out)
 {

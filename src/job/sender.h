@@ -13,6 +13,11 @@
 MUST_CHECK bool sender_queue(struct catalog_tx *t, const char *run, const struct message_list *list,
                              struct err *e);
 
+/* The same as far as there is room: *lost grows by those that were left out.  A full outbox must
+ * not keep what they tell of from being written down. */
+MUST_CHECK bool sender_queue_some(struct catalog_tx *t, const char *run,
+                                  const struct message_list *list, size_t *lost, struct err *e);
+
 /*
  * Take messages whose time has come, try each once and note what came of it; *sent counts those
  * that arrived.  Blocks for as long as message_send() does.  False when the catalog fails, or

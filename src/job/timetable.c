@@ -110,6 +110,7 @@ struct look {
     const struct timed *entry;
     int64_t now_s;
     int64_t wake_s; /* answer */
+    size_t lost;    /* messages for which there was no room */
 };
 
 static bool queue_run(const struct look *k, struct catalog_tx *t, const struct schedule_run *r,
@@ -134,8 +135,8 @@ static bool queue_run(const struct look *k, struct catalog_tx *t, const struct s
 }
 
 /* Tell once: the notice's id, which is that of a moment, is what the outbox knows it by. */
-static bool tell(const struct look *k, struct catalog_tx *t, enum notice_event event,
-                 int64_t moment_s, const char *sentence, struct err *e)
+static bool tell(struct look *k, struct catalog_tx *t, enum notice_event event, int64_t moment_s,
+                 const char *sentence, struct err *e)
 {
     const struct texts *to = &k->entry->set->notify.on_failure;
     AUTO(message_list) struct message_list list = {0};
@@ -154,10 +155,10 @@ static bool tell(const struct look *k, struct catalog_tx *t, enum notice_event e
                                      .host = k->options->host,
                                      .time_ns = k->now_s * SECOND},
                     (const char *const *)to->items, to->count, k->options->templates, &list, &bad);
-    return sender_queue(t, NULL, &list, e);
+    return sender_queue_some(t, NULL, &list, &k->lost, e);
 }
 
-static bool note(const struct look *k, struct catalog_tx *t, const struct schedule_outcome *o,
+static bool note(struct look *k, struct catalog_tx *t, const struct schedule_outcome *o,
                  struct err *e)
 {
     char sentence[160];
@@ -210,6 +211,7 @@ static bool look_in(struct catalog_tx *t, void *arg, struct err *e)
     struct catalog_schedule known;
     struct catalog_set set;
 
+    k->lost = 0;
     if (!check_version(k, t, e) || !catalog_schedule_get(t, k->entry->id, &a, &known, e) ||
         !catalog_set_get(t, k->entry->set->name, &a, &set, e))
         return false;
@@ -244,18 +246,23 @@ static bool look_in(struct catalog_tx *t, void *arg, struct err *e)
 bool timetable_look(struct timetable *t, int64_t now_s, int64_t *wake_s, struct err *e)
 {
     int64_t wake = now_s + SCHEDULE_LOOK_S;
+    size_t lost = 0;
 
     for (size_t i = 0; i < t->count; i++) {
-        struct look k = {&t->options, &t->entries[i], now_s, wake};
+        struct look k = {&t->options, &t->entries[i], now_s, wake, 0};
 
         /* Another process is further: it queued what was due.  Or the configuration was changed or
          * deleted, and there will be another timetable. */
-        if (!catalog_write(t->options.catalog, look_in, &k, e) && e->code != ERR_EXISTS &&
-            e->code != ERR_NOT_FOUND)
+        if (catalog_write(t->options.catalog, look_in, &k, e))
+            lost += k.lost;
+        else if (e->code != ERR_EXISTS && e->code != ERR_NOT_FOUND)
             return false;
         if (k.wake_s < wake)
             wake = k.wake_s;
     }
+    if (lost > 0)
+        return err_set(e, ERR_TRANSIENT, "%zu messages are lost: %d wait to be sent", lost,
+                       CATALOG_OUTBOX_MAX);
     *wake_s = wake;
     return true;
 }

@@ -33,7 +33,8 @@ void timetable_auto(struct timetable **t);
 /*
  * Queue what is due, note what was missed and what has not succeeded for too long, with messages
  * for those who hear of failures.  *wake_s is when to look again, in seconds since 1970.  What was
- * queued before a failure stays so; the next look goes on.
+ * queued before a failure stays so; the next look goes on.  Messages for which the outbox has no
+ * room are lost: that is a failure too, after all else was done.
  */
 MUST_CHECK bool timetable_look(struct timetable *t, int64_t now_s, int64_t *wake_s, struct err *e);
 

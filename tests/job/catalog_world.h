@@ -69,4 +69,17 @@ static inline size_t world_messages(const struct world *w, int state)
     return list.count;
 }
 
+/* Let as many messages wait as may. */
+static inline void world_fill_outbox(const struct world *w)
+{
+    const struct catalog_message m = {.channel = "mail", .recipient = "o@e.org", .payload = "{}"};
+    struct catalog_tx *t = NULL;
+    bool is_new = false;
+
+    CHECK_OK(catalog_begin(w->catalog, &t, e));
+    for (int i = 0; i < CATALOG_OUTBOX_MAX; i++)
+        CHECK_OK(catalog_outbox_add(t, &m, &is_new, e));
+    CHECK_OK(catalog_commit(&t, e));
+}
+
 #endif

@@ -107,6 +107,44 @@ TEST(a_failure_is_recorded_with_its_sentence_and_told_to_others)
 }
 END
 
+static void on_failed(void *arg, const struct err *e)
+{
+    struct err *told = arg;
+
+    *told = *e;
+}
+
+TEST(an_end_is_recorded_when_no_more_messages_may_wait_and_their_loss_is_told)
+{
+    AUTO(world) struct world w;
+    struct err told = {0};
+
+    world_init(&w, "");
+
+    AUTO(arena) struct arena a = {0};
+    const struct child_job c = taken_job(&w, RUN_BACKUP, 1);
+    const struct dispatch_options options = {.catalog = w.catalog,
+                                             .config = w.config,
+                                             .templates = w.templates,
+                                             .host = "here",
+                                             .failed = on_failed,
+                                             .arg = &told};
+    const struct child_outcome o = outcome_of(CHILD_FAILED, 13, NULL);
+    const struct catalog_run_filter all = CATALOG_RUNS_ALL;
+    struct catalog_run_list runs = {0};
+    AUTO(json) json_t *event = NULL;
+
+    world_fill_outbox(&w);
+    CHECK_OK(dispatch_end(&options, &c, &o, &event, e));
+
+    AUTO(catalog_tx) struct catalog_tx *t = world_read(&w);
+
+    CHECK_OK(catalog_run_list(t, &all, &(struct catalog_page){.limit = 10}, &a, &runs, e));
+    ck_assert_int_eq((int)runs.items[0].outcome.state, RUN_FAILED);
+    ck_assert_msg(strncmp(told.text, "2 messages about job ", 21) == 0, "%s", told.text);
+}
+END
+
 static struct catalog_set set_of(const struct world *w, struct arena *a)
 {
     AUTO(catalog_tx) struct catalog_tx *t = world_read(w);
@@ -523,6 +561,7 @@ END
 
 TESTS("job dispatch", a_backup_that_succeeded_is_recorded_with_its_snapshot_and_told,
       a_failure_is_recorded_with_its_sentence_and_told_to_others,
+      an_end_is_recorded_when_no_more_messages_may_wait_and_their_loss_is_told,
       a_degraded_backup_is_a_success_that_names_who_lacks_it,
       a_store_is_up_when_a_job_was_done_and_down_when_it_could_not_be_opened,
       a_failure_of_something_else_says_nothing_of_the_store,

@@ -174,6 +174,25 @@ TEST(a_clock_that_was_years_off_keeps_no_schedule_from_going_on)
 }
 END
 
+TEST(a_run_is_queued_also_when_no_more_messages_may_wait)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES);
+
+    AUTO(arena) struct arena a = {0};
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+    struct catalog_job_list jobs;
+    int64_t wake_s = 0;
+
+    (void)look(t, MONDAY);
+    world_fill_outbox(&w);
+    CHECK_ERR(timetable_look(t, MONDAY + 12 * HOUR, &wake_s, e), ERR_TRANSIENT);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), 1);
+    (void)look(t, MONDAY + 12 * HOUR + 1); /* it was told, if to nobody but the log */
+}
+END
+
 TEST(a_set_that_is_paused_queues_nothing)
 {
     AUTO(world) struct world w;
@@ -199,4 +218,4 @@ TESTS("job timetable", schedules_of_sets_of_other_hosts_are_left_to_them,
       a_look_sleeps_no_longer_than_until_the_next_run, drills_have_a_schedule_of_their_own,
       what_was_missed_is_made_up_for_and_told_once, a_set_without_success_for_too_long_is_told_once,
       a_clock_that_was_years_off_keeps_no_schedule_from_going_on,
-      a_set_that_is_paused_queues_nothing)
+      a_run_is_queued_also_when_no_more_messages_may_wait, a_set_that_is_paused_queues_nothing)
