@@ -41,15 +41,14 @@ static bool is_word(const char *text, size_t size)
     return size > 0 && (strspn(text, signs) == size || (size == 1 && text[0] == '*'));
 }
 
-/* A list of words; *has tells whether wanted is among them. */
-static bool read_words(const char *text, const char *wanted, bool *has)
+/* A list of words that a principal of the service has room for. */
+static bool are_words(const char *text)
 {
     AUTO(json) json_t *list = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const json_t *word = NULL;
     size_t size = 0;
     size_t i = 0;
 
-    *has = false;
     if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > WORDS_MAX)
         return false;
     json_array_foreach(list, i, word)
@@ -57,28 +56,15 @@ static bool read_words(const char *text, const char *wanted, bool *has)
         if (!json_is_string(word) || !is_word(json_string_value(word), json_string_length(word)))
             return false;
         size += json_string_length(word) + 1;
-        *has = *has || strcmp(json_string_value(word), "*") == 0 ||
-               (wanted != NULL && strcmp(json_string_value(word), wanted) == 0);
     }
     return size <= CATALOG_TOKEN_WORDS;
 }
 
-bool catalog_token_allows(const struct catalog_token *k, const char *verb, const char *set)
-{
-    bool has_verb = false;
-    bool has_set = false;
-
-    return read_words(k->verbs, verb, &has_verb) && has_verb &&
-           (set == NULL || (read_words(k->sets, set, &has_set) && has_set));
-}
-
 static bool check_token(const struct catalog_token *k, int64_t now_ns, struct err *e)
 {
-    bool has = false;
-
     if (!catalog_check_text("the name of a token", k->name, 200, e))
         return false;
-    if (!read_words(k->verbs, NULL, &has) || !read_words(k->sets, NULL, &has))
+    if (!are_words(k->verbs) || !are_words(k->sets))
         return err_set(
             e, ERR_USAGE,
             "the verbs and sets of a token are lists of 1 to %d words of letters, digits and"

@@ -49,9 +49,6 @@ MUST_CHECK bool catalog_token_use(struct catalog *c, const char *text, struct ar
 MUST_CHECK bool catalog_token_check(struct catalog *c, const char *id, enum catalog_role *role,
                                     struct err *e);
 
-/* Whether its lists have the verb and the set; set NULL: the verb is about no set. */
-bool catalog_token_allows(const struct catalog_token *k, const char *verb, const char *set);
-
 struct catalog_token_list {
     struct catalog_token *items;
     size_t count;

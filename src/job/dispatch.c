@@ -1,5 +1,6 @@
 #include "job/dispatch.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -473,12 +474,15 @@ static bool sweep(struct dispatch *d, struct err *e)
 
 void dispatch_step(struct dispatch *d, int timeout_ms)
 {
+    const int look_ms = timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS;
     struct err e = {0};
 
     if (!beat(d, &e) || !take_jobs(d, &e) || !sweep(d, &e))
         tell_failure(d, &e);
-    if (runner_count(d->runner) > 0)
-        runner_look(d->runner, timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
-    else if (!catalog_job_wait(d->options.catalog, timeout_ms, &d->seen, &e))
+    if (runner_count(d->runner) > 0) {
+        runner_look(d->runner, look_ms);
+    } else if (!catalog_job_wait(d->options.catalog, timeout_ms, &d->seen, &e)) {
         tell_failure(d, &e);
+        (void)poll(NULL, 0, look_ms); /* a signal ends it */
+    }
 }

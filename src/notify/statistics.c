@@ -245,9 +245,11 @@ json_t *statistics_json(const struct run_record *runs, size_t count,
     size_t n = 0;
 
     assert(scope->days >= 1 && scope->days <= STATISTICS_DAYS_MAX);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        assert(runs[i].count <= 1); /* durations has one place for each */
         if (is_finished_backup(&runs[i]))
             backups[n++] = &runs[i];
+    }
     json_object_set_new(all, "kinds", kinds_json(runs, count, durations));
     json_object_set_new(all, "types", groups_json(backups, n, false, durations));
     json_object_set_new(all, "sets", groups_json(backups, n, true, durations));

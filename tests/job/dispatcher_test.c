@@ -261,10 +261,46 @@ TEST(all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)
 }
 END
 
+static void on_failed(void *arg, const struct err *e)
+{
+    int *count = arg;
+
+    ck_assert_int_ne((int)e->code, ERR_NONE);
+    ++*count;
+}
+
+TEST(a_catalog_that_fails_at_once_is_not_asked_without_a_pause)
+{
+    AUTO(service) struct service s;
+    int failures = 0;
+
+    service_init(&s);
+    dispatch_close(s.dispatch);
+
+    const struct dispatch_options o = {.catalog = s.catalog,
+                                       .config = s.config,
+                                       .host = "here",
+                                       .failed = on_failed,
+                                       .arg = &failures};
+
+    CHECK_OK(dispatch_open(&o, &s.dispatch, e));
+    CHECK(truncate(path_in(s.config->state, "catalog.db"), 0) == 0);
+    CHECK(truncate(path_in(s.config->state, "catalog.db-wal"), 0) == 0);
+
+    const int64_t began = clock_monotonic_ns();
+
+    for (int i = 0; i < 5; i++)
+        dispatch_step(s.dispatch, 100);
+    CHECK(clock_monotonic_ns() - began >= 5 * 90 * (NS_PER_S / 1000));
+    ck_assert_int_ge(failures, 5);
+}
+END
+
 JOB_PROGRAM_TESTS
 #define main run_tests
 TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
       a_job_that_may_not_run_beside_another_waits_for_it_and_nothing_else_happens_to_it,
       a_child_whose_job_is_anothers_by_now_is_stopped_and_the_others_lease_left_alone,
       a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds,
+      a_catalog_that_fails_at_once_is_not_asked_without_a_pause,
       all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)
