@@ -240,7 +240,8 @@ bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
  * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
  * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only
  * committed snapshots; those of sets with the tag SNAPSHOT_SAFETY are the latest only when the
- * filter names tags.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
+ * filter names tags.  Of the filter only the set counts for an id.  ERR_NOT_FOUND, ERR_USAGE when
+ * ambiguous.
  */
 MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
                                  const struct snapshot_filter *f, struct snapshot **out, char **sub,

@@ -158,8 +158,15 @@ bool snapshot_resolve(struct repo *r, const char *selector, const struct snapsho
     const size_t length = colon == NULL ? strlen(selector) : (size_t)(colon - selector);
     AUTO(mem) char *name = mem_dup(selector, length);
 
-    if (!(strcmp(name, "latest") == 0 ? latest_find(r, f, out, e) : prefix_find(r, name, out, e)))
+    AUTO(snapshot) struct snapshot *found = NULL;
+
+    if (!(strcmp(name, "latest") == 0 ? latest_find(r, f, &found, e)
+                                      : prefix_find(r, name, &found, e)))
         return false;
+    /* Who may look at one set must not get at another's by its id. */
+    if (f != NULL && f->set != NULL && (found->set == NULL || strcmp(found->set, f->set) != 0))
+        return err_set(e, ERR_NOT_FOUND, "there is no snapshot %s of set %s", name, f->set);
+    *out = TAKE(found);
     *sub = colon == NULL ? NULL : mem_string(colon + 1 + strspn(colon + 1, "/"));
     return true;
 }
