@@ -306,21 +306,18 @@ static bool catch_signals(struct keeper *k, struct err *e)
 
 static bool start(struct keeper *k, struct err *e)
 {
-    AUTO(config) struct config *c = NULL;
     AUTO(child_plan) struct child_plan p = {0};
-    const struct sandbox_start s = {.path = SANDBOX_SELF, .profile = &p.profile, .input_fd = -1};
 
-    if (!config_load(k->job.config, &c, e) || !child_plan_make(&k->job, c, &p, e))
+    if (!child_plan_load(&k->job, &p, e))
         return false;
-    for (const char *const *folder = p.folders; *folder != NULL; folder++)
-        if (!dir_make_all(*folder, 0700, e))
-            return false;
 
-    struct sandbox_start whole = s;
+    const struct sandbox_start s = {.path = SANDBOX_SELF,
+                                    .argv = p.argv,
+                                    .environment = p.environment,
+                                    .profile = &p.profile,
+                                    .input_fd = -1};
 
-    whole.argv = p.argv;
-    whole.environment = p.environment;
-    if (!sandbox_start(&whole, &k->child, &k->gaps, e) || !child_end_open(&k->child, &k->end_fd, e))
+    if (!sandbox_start(&s, &k->child, &k->gaps, e) || !child_end_open(&k->child, &k->end_fd, e))
         return false;
     return k->gaps == 0 || !k->job.must_confine ||
            err_set(e, ERR_DENIED, "the sandbox has gaps, and the job must not run with any");
