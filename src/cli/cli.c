@@ -42,6 +42,15 @@ static bool run_command(struct call *call, const struct parsed *p, struct err *e
     return p->command->run(call, e);
 }
 
+/* A snapshot or path that is not there, or is not what the command can work on, once the repository
+ * is open: for programs that have to tell that from damage. */
+static const char *cause_of(enum stage stage, enum err_code code)
+{
+    if (stage != STAGE_WORK)
+        return NULL;
+    return code == ERR_NOT_FOUND ? "not-found" : code == ERR_USAGE ? "invalid" : NULL;
+}
+
 /* Tell a failure; the exit status. */
 static int fail(struct call *call, const struct err *e, const char *hint)
 {
@@ -50,6 +59,7 @@ static int fail(struct call *call, const struct err *e, const char *hint)
     output_failure(call->out, &(struct output_failure){.status = status,
                                                        .is_opening = call->stage == STAGE_STORE ||
                                                                      call->stage == STAGE_UNLOCK,
+                                                       .cause = cause_of(call->stage, e->code),
                                                        .sentence = e->text,
                                                        .hint = hint});
     return status;

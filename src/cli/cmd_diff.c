@@ -7,13 +7,15 @@
 
 struct diff_args {
     struct common common;
-    struct filter_args filter; /* always empty: both snapshots are named */
+    struct filter_args filter; /* its set only: both snapshots are named */
     bool metadata;
 };
 
 static const struct option diff_options[] = {
     {"metadata", 0, OPTION_FLAG, offsetof(struct diff_args, metadata), NULL,
      "Show also what differs only in mode, owner or times", NULL, NULL},
+    {"set", 0, OPTION_TEXT, offsetof(struct diff_args, filter.set), "SET",
+     "Only snapshots of the set SET", NULL, NULL},
     {0},
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/paths.h"
+#include "cli/render.h"
 #include "cli/session.h"
 #include "job/job.h"
 
@@ -12,6 +13,7 @@ struct dump_args {
     struct filter_args filter;
     char *target;
     int archive;
+    bool head;
 };
 
 static const char *const archive_words[] = {"tar", NULL};
@@ -20,7 +22,9 @@ static const struct option dump_options[] = {
     {"archive", 'a', OPTION_CHOICE, offsetof(struct dump_args, archive), "FORMAT",
      "Write a directory as: tar", NULL, NULL, archive_words},
     {"target", 't', OPTION_TEXT, offsetof(struct dump_args, target), "FILE",
-     "Write to the new file FILE instead of standard output", NULL, NULL},
+     "Write to the new file FILE instead of standard output", NULL, "output"},
+    {"head", 0, OPTION_FLAG, offsetof(struct dump_args, head), NULL,
+     "Write a line of JSON about it in front of it", NULL, "output"},
     FILTER_OPTIONS_AND_SET(dump_args, filter),
     {0},
 };
@@ -57,6 +61,19 @@ static bool dump_to_file(struct session *s, const struct snapshot *snapshot, con
     return false;
 }
 
+/* As `ls --json` has it. */
+static bool write_head(struct call *call, struct session *s, const struct snapshot *snapshot,
+                       const char *path, struct err *e)
+{
+    AUTO(buf) struct buf keep = {0};
+    struct entry en;
+
+    if (!dump_find(s->repo, &snapshot->tree, path, &keep, &en, e))
+        return false;
+    output_json(call->out, json_entry(path, &en));
+    return output_flush(call->out, e);
+}
+
 static bool run_dump(struct call *call, struct err *e)
 {
     const struct dump_args *args = call->args;
@@ -74,6 +91,9 @@ static bool run_dump(struct call *call, struct err *e)
     buf_append_slice(&top, slice_string("/"));
     buf_append_slice(&top, slice_string(words[1]));
     path_join("/", buf_string(&top), &path);
+
+    if (args->head && !write_head(call, &s, snapshot, buf_string(&path), e))
+        return err_wrap(e, "dump %s", words[1]);
 
     const bool is_done = args->target != NULL
                              ? dump_to_file(&s, snapshot, buf_string(&path), args->target, e)

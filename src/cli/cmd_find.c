@@ -14,7 +14,7 @@ struct find_args {
     struct filter_args filter;
     struct strings snapshots;
     int64_t oldest_ns, newest_ns;
-    bool ignore_case, is_long;
+    bool ignore_case, is_long, is_lines;
 };
 
 #define AT(member) offsetof(struct find_args, member)
@@ -28,6 +28,8 @@ static const struct option find_options[] = {
      NULL, NULL},
     {"ignore-case", 0, OPTION_FLAG, AT(ignore_case), NULL, "Take A and a for the same", NULL, NULL},
     {"long", 'l', OPTION_FLAG, AT(is_long), NULL, "Show mode, owner, size and time", NULL, NULL},
+    {"lines", 0, OPTION_FLAG, AT(is_lines), NULL,
+     "With --json: a line for each match as it is found, instead of one list", NULL, NULL},
     FILTER_OPTIONS_AND_SET(find_args, filter),
     {0},
 };
@@ -35,6 +37,7 @@ static const struct option find_options[] = {
 struct find_walk {
     struct call *call;
     const struct find_args *args;
+    const struct snapshot *snapshot;
     json_t *matches; /* of one snapshot, with --json */
     uint64_t hits;
 };
@@ -78,7 +81,12 @@ static bool look_at(void *arg, const char *path, const struct entry *en, bool *d
     if (!is_wanted(w->args, path, en))
         return true;
     w->hits++;
-    if (w->call->out->json)
+    if (w->args->is_lines) {
+        json_t *line = json_entry(path, en);
+
+        json_set_hash(line, "snapshot", &w->snapshot->id);
+        output_json(w->call->out, line);
+    } else if (w->call->out->json)
         json_array_append_new(w->matches, json_entry(path, en));
     else
         listing_line(w->call->out, path, en, w->args->is_long);
@@ -93,6 +101,7 @@ static bool look_into(struct find_walk *w, struct session *s, const struct snaps
 
     short_id(&snapshot->id, id);
     clock_format_local(snapshot->time_ns, time);
+    w->snapshot = snapshot;
     w->hits = 0;
     w->matches = json_array();
     output_note(w->call->out, "snapshot %s at %s:", id, time);
@@ -119,13 +128,15 @@ static bool run_find(struct call *call, struct err *e)
     AUTO(json) json_t *all = json_array();
     struct find_walk w = {.call = call, .args = args};
 
+    if (args->is_lines && !call->out->json)
+        return err_set(e, ERR_USAGE, "--lines needs --json");
     if (!session_open_indexed(call, &s, e) ||
         !session_select(call, &s, &args->snapshots, &args->filter, &list, e))
         return false;
     for (size_t i = list.count; i-- > 0;)
         if (!look_into(&w, &s, list.items[i], all, e))
             return false;
-    if (call->out->json)
+    if (call->out->json && !args->is_lines)
         output_json(call->out, json_incref(all));
     return true;
 }

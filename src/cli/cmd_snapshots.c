@@ -12,8 +12,8 @@
 struct snapshots_args {
     struct common common;
     struct filter_args filter;
-    int latest;
-    char *group_by;
+    int latest, page;
+    char *group_by, *after;
     bool all;
 };
 
@@ -23,9 +23,13 @@ static const struct option snapshots_options[] = {
     {"latest", 0, OPTION_COUNT, AT(latest), "N", "Show only the N newest of each host and paths",
      NULL, NULL},
     {"group-by", 'g', OPTION_ANY_TEXT, AT(group_by), "host,paths,tags",
-     "Show snapshots in groups of the same host, paths or tags", NULL, NULL},
+     "Show snapshots in groups of the same host, paths or tags", NULL, "grouping"},
     {"all", 0, OPTION_FLAG, AT(all), NULL,
      "Show forgotten snapshots and unfinished ones too, with their state", NULL, NULL},
+    {"page", 0, OPTION_COUNT, AT(page), "N",
+     "With --json: an object with the N newest, and where the next page begins", NULL, "grouping"},
+    {"after", 0, OPTION_TEXT, AT(after), "NEXT", "With --page: those behind a page that said NEXT",
+     NULL, NULL},
     FILTER_OPTIONS_AND_SET(snapshots_args, filter),
     {0},
 };
@@ -219,6 +223,77 @@ static void print_groups(struct call *call, const struct grouping *g, const stru
         json_decref(groups);
 }
 
+/* Pages, newest first.  Those of one time stand in the order of their ids, so that the last of a
+ * page says where the next one begins, whatever came or went meanwhile. */
+
+static int compare_newest(const void *a, const void *b)
+{
+    const struct snapshot *x = *(const struct snapshot *const *)a;
+    const struct snapshot *y = *(const struct snapshot *const *)b;
+
+    if (x->time_ns != y->time_ns)
+        return x->time_ns > y->time_ns ? -1 : 1;
+    return memcmp(y->id.bytes, x->id.bytes, HASH_SIZE);
+}
+
+/* "1790000000000000000.4f0c...": time and id of the last one. */
+static bool cursor_parse(const char *text, struct snapshot *out, struct err *e)
+{
+    const char *dot = strchr(text, '.');
+    AUTO(mem) char *digits = mem_dup(text, dot == NULL ? 0 : (size_t)(dot - text));
+    uint64_t ns = 0;
+    struct err ignored;
+
+    if (dot == NULL || !parse_u64(digits, &ns, &ignored) || ns > INT64_MAX ||
+        strlen(dot + 1) != 2 * (size_t)HASH_SIZE || !hex_decode(dot + 1, out->id.bytes, HASH_SIZE))
+        return err_set(e, ERR_USAGE, "--after: \"%.100s\" is not what a page gave as next", text);
+    out->time_ns = (int64_t)ns;
+    return true;
+}
+
+static void print_page(struct call *call, const struct snapshot_list *l,
+                       const struct snapshot *after)
+{
+    const struct snapshots_args *args = call->args;
+    const size_t limit = (size_t)args->page;
+    AUTO(mem) const struct snapshot **left = mem_array(l->count, sizeof(struct snapshot *));
+    json_t *items = json_array();
+    json_t *page = json_object();
+    size_t count = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        left[count] = l->items[i];
+        if (after == NULL || compare_newest(&left[count], &after) > 0)
+            count++;
+    }
+    qsort(left, count, sizeof(*left), compare_newest); /* NOLINT(bugprone-sizeof-expression) */
+    for (size_t i = 0; i < count && i < limit; i++)
+        json_array_append_new(items, json_snapshot(left[i]));
+    json_set(page, "snapshots", items);
+    if (count > limit) {
+        AUTO(buf) struct buf next = {0};
+        char id[65];
+
+        snapshot_id_text(&left[limit - 1]->id, id);
+        buf_printf(&next, "%lld.%s", (long long)left[limit - 1]->time_ns, id);
+        json_set(page, "next", json_string(buf_string(&next)));
+    } else {
+        json_set(page, "next", json_null());
+    }
+    output_json(call->out, page);
+}
+
+static bool check_page(const struct call *call, struct snapshot *after, struct err *e)
+{
+    const struct snapshots_args *args = call->args;
+
+    if (args->page != 0 && (args->page < 0 || !call->out->json || args->all))
+        return err_set(e, ERR_USAGE, "--page needs --json, takes a number from 1 and no --all");
+    if (args->after != NULL && args->page == 0)
+        return err_set(e, ERR_USAGE, "--after needs --page");
+    return args->after == NULL || cursor_parse(args->after, after, e);
+}
+
 static bool run_snapshots(struct call *call, struct err *e)
 {
     const struct snapshots_args *args = call->args;
@@ -227,10 +302,11 @@ static bool run_snapshots(struct call *call, struct err *e)
     struct grouping g = {0};
     struct damage damage = {.out = call->out};
     const bool is_exact = args->common.words.count > 0 && !args->all;
+    struct snapshot after = {0};
 
     if (args->group_by != NULL && !grouping_parse(args->group_by, &g, e))
         return false;
-    if (!session_open(call, &s, e))
+    if (!check_page(call, &after, e) || !session_open(call, &s, e))
         return false;
     if (is_exact ? !session_select(call, &s, &args->common.words, &args->filter, &list, e)
                  : !load(call, &s, &damage, &list, e))
@@ -239,7 +315,9 @@ static bool run_snapshots(struct call *call, struct err *e)
     AUTO(mem) bool *is_shown = mem_array(list.count, sizeof(*is_shown));
 
     choose_latest(&list, args->latest, is_shown);
-    if (args->group_by != NULL)
+    if (args->page > 0)
+        print_page(call, &list, args->after == NULL ? NULL : &after);
+    else if (args->group_by != NULL)
         print_groups(call, &g, &list, is_shown, args->all);
     else if (call->out->json)
         output_json(call->out, list_json(&list, is_shown, args->all));

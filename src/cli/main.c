@@ -41,8 +41,9 @@ static void hide_environment(void)
 }
 
 /*
- * The two ways in which the service starts this program: as the keeper of a job, and as the job,
- * which gives up what is left to give up before it looks at anything else.
+ * The ways in which the service starts this program: as the keeper of a job, as what becomes a
+ * reading, and as the job or the reading itself, which gives up what is left to give up before it
+ * looks at anything else.
  */
 static bool seal(const char *how)
 {
@@ -63,6 +64,8 @@ int main(int argc, char **argv)
     hide_environment();
     if (argc == 3 && strcmp(argv[1], CHILD_KEEP_OPTION) == 0)
         return child_keep(argv[2]);
+    if (argc == 2 && strcmp(argv[1], READING_OPTION) == 0)
+        return reading_become();
     if (argc < 2 || strncmp(argv[1], CHILD_SANDBOX_OPTION, size) != 0)
         return cli_run(argc, argv);
     if (!seal(argv[1] + size))

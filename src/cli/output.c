@@ -172,6 +172,8 @@ void output_failure(struct output *o, const struct output_failure *f)
 
         if (f->is_opening)
             (void)json_object_set_new(line, "opening", json_true()); /* cannot fail */
+        if (f->cause != NULL)
+            (void)json_object_set_new(line, "cause", json_string(f->cause)); /* cannot fail */
         if (f->hint != NULL)
             (void)json_object_set_new(line, "hint", json_from_text(f->hint)); /* cannot fail */
         output_json_err(o, line);

@@ -58,7 +58,8 @@ void output_item_warning(struct output *o, const char *path, const char *sentenc
 /* The failure that ends the program. */
 struct output_failure {
     int status;
-    bool is_opening; /* the repository could not be opened */
+    bool is_opening;   /* the repository could not be opened */
+    const char *cause; /* "not-found", "invalid": of what was asked for; NULL: anything else */
     const char *sentence;
     const char *hint; /* or NULL */
 };

@@ -81,7 +81,8 @@ json_t *json_message(const char *type)
 void json_set_path(json_t *o, const char *key, struct slice path)
 {
     if (utf8_is_valid(path)) {
-        json_set(o, key, json_stringn((const char *)path.data, path.size));
+        /* The root of a snapshot has no name, and no bytes of one. */
+        json_set(o, key, json_stringn(path.size == 0 ? "" : (const char *)path.data, path.size));
         return;
     }
 

@@ -5,6 +5,7 @@
 #include "archive/bundle.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/serve_read.h"
 #include "cli/service_set.h"
 #include "codec/json.h"
 #include "codec/pos_config.h"
@@ -24,6 +25,7 @@ struct serve_http {
     struct api_metrics *metrics;
     struct tls *tls;
     struct spool *spool;
+    struct serve_read reader;
     struct http_server *api, *bundles;
 };
 
@@ -128,6 +130,13 @@ static void refuse_bundle(void *arg, unsigned status, struct buf *out)
                    : status < 500                       ? BUNDLE_BAD_REQUEST
                                                         : BUNDLE_FAILED,
                    out);
+}
+
+static bool read_set(void *arg, const struct service_reading *q, struct err *e)
+{
+    struct serve_http *h = arg;
+
+    return serve_read(&h->reader, q, e);
 }
 
 static void log_line(void *arg, const char *line)
@@ -290,6 +299,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
 
     h->call = call;
     h->parts = p;
+    h->reader.parts = p;
     h->service =
         (struct service){.catalog = service_catalog(p),
                          .host = service_host(p),
@@ -298,6 +308,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
                          .restore_target_count = c->serve.restore_targets.count,
                          .check_config = check_config,
                          .find_set = find_set,
+                         .read_set = read_set,
                          .queue_test = queue_test,
                          .push_bundle = push_bundle,
                          .refuse_bundle = refuse_bundle,

@@ -10,6 +10,7 @@
 #include "job/child_outcome.h"
 #include "job/child_plan.h"
 #include "job/child_run.h"
+#include "job/reading.h"
 #include "job/runner.h"
 
 #endif

@@ -18,11 +18,13 @@ enum {
 const char *child_verb_name(enum child_verb v)
 {
     static const char *const names[CHILD_VERBS] = {
-        [CHILD_BACKUP] = "backup", [CHILD_CHECK] = "check",   [CHILD_COPY] = "copy",
-        [CHILD_DRILL] = "drill",   [CHILD_FORGET] = "forget", [CHILD_PARITY] = "parity",
-        [CHILD_PRUNE] = "prune",   [CHILD_REPAIR] = "repair", [CHILD_RESTORE] = "restore",
-        [CHILD_STATS] = "stats",   [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
-        [CHILD_UNDO] = "undo",
+        [CHILD_BACKUP] = "backup",   [CHILD_CHECK] = "check",   [CHILD_COPY] = "copy",
+        [CHILD_DRILL] = "drill",     [CHILD_FORGET] = "forget", [CHILD_MEASURE] = "measure",
+        [CHILD_PARITY] = "parity",   [CHILD_PRUNE] = "prune",   [CHILD_REPAIR] = "repair",
+        [CHILD_RESTORE] = "restore", [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
+        [CHILD_UNDO] = "undo",       [CHILD_DIFF] = "diff",     [CHILD_DUMP] = "dump",
+        [CHILD_FIND] = "find",       [CHILD_LS] = "ls",         [CHILD_SNAPSHOTS] = "snapshots",
+        [CHILD_STATS] = "stats",
     };
 
     return names[v];
@@ -98,7 +100,12 @@ void child_job_format(const struct child_job *j, struct buf *out)
     buf_printf(out, "\n");
 }
 
-static bool verb_parse(const char *name, enum child_verb *out)
+bool child_verb_reads(enum child_verb v)
+{
+    return v >= CHILD_DIFF && v <= CHILD_STATS;
+}
+
+bool child_verb_parse(const char *name, enum child_verb *out)
 {
     for (int v = 0; v < CHILD_VERBS; v++)
         if (strcmp(child_verb_name((enum child_verb)v), name) == 0) {
@@ -149,7 +156,7 @@ bool child_job_parse(struct slice text, struct child_job *out, struct err *e)
         return err_set(e, ERR_CORRUPT, "job: %s", why.text);
     if (format != FORMAT)
         return err_set(e, ERR_CORRUPT, "job: format %d instead of %d", format, FORMAT);
-    if (!verb_parse(verb, &j.verb))
+    if (!child_verb_parse(verb, &j.verb))
         return err_set(e, ERR_USAGE, "job: there is no verb \"%.20s\"", verb);
     if (strlen(id) > CHILD_ID_MAX)
         return err_set(e, ERR_USAGE, "job: the id is longer than %d bytes", CHILD_ID_MAX);

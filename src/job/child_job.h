@@ -19,19 +19,30 @@ enum child_verb {
     CHILD_COPY,
     CHILD_DRILL,
     CHILD_FORGET,
+    CHILD_MEASURE, /* "stats" of a repository, as a job */
     CHILD_PARITY,
     CHILD_PRUNE,
     CHILD_REPAIR,
     CHILD_RESTORE,
-    CHILD_STATS,
     CHILD_TAG,
     CHILD_TRY, /* "config test" */
     CHILD_UNDO,
+    /* Those that only look, and are readings (reading.h) instead of jobs of the queue. */
+    CHILD_DIFF,
+    CHILD_DUMP,
+    CHILD_FIND,
+    CHILD_LS,
+    CHILD_SNAPSHOTS,
+    CHILD_STATS,
     CHILD_VERBS, /* how many there are */
 };
 
-/* The command's name. */
+/* The command's name, and back; false when there is none of this name. */
 const char *child_verb_name(enum child_verb v);
+MUST_CHECK bool child_verb_parse(const char *name, enum child_verb *out);
+
+/* Whether it only looks. */
+bool child_verb_reads(enum child_verb v);
 
 #define CHILD_ID_MAX 64 /* [A-Za-z0-9-] */
 

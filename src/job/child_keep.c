@@ -306,17 +306,17 @@ static bool catch_signals(struct keeper *k, struct err *e)
 
 static bool start(struct keeper *k, struct err *e)
 {
-    AUTO(config) struct config *c = NULL;
     AUTO(child_plan) struct child_plan p = {0};
-    struct sandbox_start s = {.path = SANDBOX_SELF, .profile = &p.profile, .input_fd = -1};
 
-    if (!config_load(k->job.config, &c, e) || !child_plan_make(&k->job, c, &p, e))
+    if (!child_plan_load(&k->job, &p, e))
         return false;
-    for (const char *const *folder = p.folders; *folder != NULL; folder++)
-        if (!dir_make_all(*folder, 0700, e))
-            return false;
-    s.argv = p.argv;
-    s.environment = p.environment;
+
+    const struct sandbox_start s = {.path = SANDBOX_SELF,
+                                    .argv = p.argv,
+                                    .environment = p.environment,
+                                    .profile = &p.profile,
+                                    .input_fd = -1};
+
     if (!sandbox_start(&s, &k->child, &k->gaps, e) || !child_end_open(&k->child, &k->end_fd, e))
         return false;
     return k->gaps == 0 || !k->job.must_confine ||

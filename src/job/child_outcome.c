@@ -119,11 +119,14 @@ static void take_sentence(const char *errors, struct child_outcome *out)
         return;
 
     const char *text = json_string_value(json_object_get(line, "message"));
+    const char *cause = json_string_value(json_object_get(line, "cause"));
 
     if (text == NULL)
         return;
     (void)err_set(&out->why, ERR_FATAL, "%s", text);
     out->is_opening = json_is_true(json_object_get(line, "opening"));
+    out->is_missing = cause != NULL && strcmp(cause, "not-found") == 0;
+    out->is_invalid = cause != NULL && strcmp(cause, "invalid") == 0;
 }
 
 /* States that the keeper brought about. */

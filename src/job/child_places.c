@@ -27,6 +27,7 @@ struct verb_row {
     bool sets_owners;
 };
 
+/* Verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_BACKUP] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true},
     [CHILD_CHECK] = {.touch = TOUCH_NOTHING},
@@ -45,7 +46,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                        .is_writer = true,
                        .has_server = true,
                        .sets_owners = true},
-    [CHILD_STATS] = {.touch = TOUCH_NOTHING},
+    [CHILD_MEASURE] = {.touch = TOUCH_NOTHING},
     [CHILD_TAG] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_TRY] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true, .makes = true},
     [CHILD_UNDO] = {.touch = TOUCH_WRITE,
@@ -428,15 +429,12 @@ static void add_sets(struct places *s, const struct child_job *j, const struct c
         }
 }
 
-bool child_plan_places(const struct child_job *j, const struct config *c, struct child_plan *p,
-                       struct err *e)
+void child_plan_places(const struct child_job *j, const struct config *c,
+                       const struct config_repository *repository, struct child_plan *p)
 {
     AUTO(places) struct places s = {.arena = &p->arena};
     struct verb_row row = rows[j->verb];
-    const struct config_repository *repository = NULL;
 
-    if (!child_repository(j, c, &repository, e))
-        return false;
     if (j->verb == CHILD_CHECK)
         row.is_writer = child_flag(j, "repair");
     if (j->verb == CHILD_PARITY)
@@ -458,11 +456,11 @@ bool child_plan_places(const struct child_job *j, const struct config *c, struct
         add(&s, &s.writable, file_scratch_folder());
     if (row.has_server)
         add_drill(&s);
-    add_sets(&s, j, c, &row);
+    if (!child_verb_reads(j->verb))
+        add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);
     add_arguments(&s, j);
     s.sets_owners = s.sets_owners || row.sets_owners;
     fill(&s, j, p);
-    return true;
 }

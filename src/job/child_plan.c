@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -34,9 +35,12 @@ struct argument {
 
 #define BIT(verb) (1U << CHILD_##verb)
 /* Named by the argument "command", about one repository. */
-#define COMMANDS (BIT(PARITY) | BIT(REPAIR) | BIT(STATS) | BIT(TAG))
-#define REPOSITORY \
-    (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | COMMANDS)
+#define COMMANDS (BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
+/* child_verb_reads() */
+#define READS (BIT(DIFF) | BIT(DUMP) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
+#define REPOSITORY                                                                                \
+    (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | COMMANDS | \
+     READS)
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
@@ -47,7 +51,7 @@ static const struct argument arguments[] = {
     {"remove", "remove", BIT(TAG), ARGUMENT_TEXTS},
     {"dry_run", "dry-run", BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(RESTORE),
      ARGUMENT_FLAG},
-    {"tags", "tag", BIT(BACKUP), ARGUMENT_TEXTS},
+    {"tags", "tag", BIT(BACKUP) | BIT(SNAPSHOTS), ARGUMENT_TEXTS},
     {"create", "create-repository", BIT(BACKUP), ARGUMENT_TEXTS},
     {"force", "force", BIT(BACKUP) | BIT(RESTORE), ARGUMENT_FLAG},
     {"skip_if_unchanged", "skip-if-unchanged", BIT(BACKUP), ARGUMENT_FLAG},
@@ -94,14 +98,25 @@ static const struct argument arguments[] = {
     {"restore", NULL, BIT(UNDO), ARGUMENT_WORD},
     {"discard", "discard", BIT(UNDO), ARGUMENT_FLAG},
     {"confirm", "confirm", BIT(UNDO), ARGUMENT_FLAG},
+    {"page", "page", BIT(SNAPSHOTS), ARGUMENT_COUNT},
+    {"after", "after", BIT(SNAPSHOTS), ARGUMENT_TEXT},
+    {"recursive", "recursive", BIT(LS), ARGUMENT_FLAG},
+    {"head", "head", BIT(DUMP), ARGUMENT_FLAG},
+    {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},
+    {"ignore_case", "ignore-case", BIT(FIND), ARGUMENT_FLAG},
+    {"in", "snapshot", BIT(FIND), ARGUMENT_TEXTS},
+    {"metadata", "metadata", BIT(DIFF), ARGUMENT_FLAG},
+    {"mode", "mode", BIT(STATS), ARGUMENT_TEXT},
+    {"words", NULL, READS, ARGUMENT_WORDS},
 };
 
 /* Which verbs cannot do without what. */
-#define NEEDS_SET        (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY))
+#define NEEDS_SET \
+    (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY) | READS)
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
 #define TAKES_SET        (NEEDS_SET | NEEDS_EITHER)
-#define TAKES_CONFIG     ((TAKES_SET & ~BIT(TAG)) | BIT(UNDO))
+#define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | READS)) | BIT(UNDO))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -138,7 +153,7 @@ static const struct {
     {"parity status", CHILD_PARITY},
     {"repair index", CHILD_REPAIR},
     {"repair packs", CHILD_REPAIR},
-    {"stats", CHILD_STATS},
+    {"stats", CHILD_MEASURE},
     {"tag", CHILD_TAG},
 };
 
@@ -210,8 +225,9 @@ const char *child_text(const struct child_job *j, const char *name)
     return json_string_value(json_object_get(j->arguments, name));
 }
 
-bool child_repository(const struct child_job *j, const struct config *c,
-                      const struct config_repository **out, struct err *e)
+/* The one that the job names, or NULL. */
+static bool find_repository(const struct child_job *j, const struct config *c,
+                            const struct config_repository **out, struct err *e)
 {
     const char *name = child_text(j, "repository");
 
@@ -392,7 +408,8 @@ static void add_option(struct child_plan *p, struct child_texts *t, const struct
 
 static void add_words(struct child_plan *p, struct child_texts *t, const struct child_job *j)
 {
-    const json_t *list = json_object_get(j->arguments, "snapshots");
+    const json_t *list =
+        json_object_get(j->arguments, child_verb_reads(j->verb) ? "words" : "snapshots");
     const char *word = child_text(j, j->verb == CHILD_UNDO ? "restore" : "snapshot");
     const json_t *one;
     size_t i;
@@ -468,7 +485,7 @@ const char *const *child_plan_variables(struct child_plan *p, const struct child
 
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
         child_texts_add(&t, &p->arena, "%s", variables[i]);
-    if (j->set != NULL && config_find_set(c, j->set, &set, &ignored))
+    if (j->set != NULL && !child_verb_reads(j->verb) && config_find_set(c, j->set, &set, &ignored))
         for (size_t i = 0; i < set->source_count; i++) {
             const struct config_source *s = &set->sources[i];
 
@@ -507,7 +524,8 @@ bool child_forgets_by_set(const struct child_job *j)
 }
 
 /* Restoring beside what stands and forgetting by rules of the job are about one repository, which
- * the command line has to name: that of the job, or the only one of its set. */
+ * the command line has to name: that of the job, or the only one of its set.  Looking takes the
+ * first, where backups go first. */
 static bool choose_repository(const struct child_job *j, const struct config_set *set,
                               const struct config_repository **r, struct err *e)
 {
@@ -515,9 +533,9 @@ static bool choose_repository(const struct child_job *j, const struct config_set
     const bool is_beside =
         j->verb == CHILD_RESTORE && child_text(j, "into") == NULL && !child_flag(j, "in_place");
 
-    if (*r != NULL || set == NULL || (!is_by_rules && !is_beside))
+    if (*r != NULL || set == NULL || (!is_by_rules && !is_beside && !child_verb_reads(j->verb)))
         return true;
-    if (set->repository_count > 1)
+    if (set->repository_count > 1 && !child_verb_reads(j->verb))
         return err_set(e, ERR_USAGE, "job: set %s has %zu repositories: name one", set->name,
                        set->repository_count);
     *r = set->repositories[0];
@@ -533,11 +551,26 @@ bool child_plan_make(const struct child_job *j, const struct config *c, struct c
 
     if (!child_job_check(j, e) || !check(j, e) ||
         (j->set != NULL && !config_find_set(c, j->set, &set, e)) ||
-        !child_repository(j, c, &repository, e) || !choose_repository(j, set, &repository, e) ||
-        !child_plan_places(j, c, &p, e))
+        !find_repository(j, c, &repository, e) || !choose_repository(j, set, &repository, e))
         return false;
+    child_plan_places(j, c, repository, &p);
     make_argv(&p, j, c, repository);
     make_environment(&p, j, c);
+    *out = p;
+    p = (struct child_plan){0};
+    return true;
+}
+
+bool child_plan_load(const struct child_job *j, struct child_plan *out, struct err *e)
+{
+    AUTO(config) struct config *c = NULL;
+    AUTO(child_plan) struct child_plan p = {0};
+
+    if (!config_load(j->config, &c, e) || !child_plan_make(j, c, &p, e))
+        return false;
+    for (const char *const *folder = p.folders; *folder != NULL; folder++)
+        if (!dir_make_all(*folder, 0700, e))
+            return false;
     *out = p;
     p = (struct child_plan){0};
     return true;
@@ -568,8 +601,15 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){"drill", "snapshot"};
     case CHILD_FORGET:
         return (struct child_promise){NULL, NULL};
-    case CHILD_STATS:
+    case CHILD_MEASURE:
         return (struct child_promise){"stats", NULL};
+    case CHILD_DIFF:
+    case CHILD_DUMP:
+    case CHILD_FIND:
+    case CHILD_LS:
+    case CHILD_SNAPSHOTS:
+    case CHILD_STATS:
+        return (struct child_promise){"", NULL}; /* their output is for somebody else */
     case CHILD_CHECK:
     case CHILD_COPY:
     case CHILD_PARITY:

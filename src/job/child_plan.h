@@ -29,6 +29,9 @@ void child_plan_auto(struct child_plan *p);
 MUST_CHECK bool child_plan_make(const struct child_job *j, const struct config *c,
                                 struct child_plan *out, struct err *e);
 
+/* The same with the configuration that the job names, read now, and with the folders made. */
+MUST_CHECK bool child_plan_load(const struct child_job *j, struct child_plan *out, struct err *e);
+
 /* Names of the variables that a job may get from us, ends with NULL. */
 const char *const *child_plan_variables(struct child_plan *p, const struct child_job *j,
                                         const struct config *c);
@@ -67,9 +70,8 @@ char **child_texts_end(struct child_texts *t, struct arena *a);
 void child_texts_auto(struct child_texts *t);
 bool child_flag(const struct child_job *j, const char *name);
 const char *child_text(const struct child_job *j, const char *name);
-MUST_CHECK bool child_repository(const struct child_job *j, const struct config *c,
-                                 const struct config_repository **out, struct err *e);
-MUST_CHECK bool child_plan_places(const struct child_job *j, const struct config *c,
-                                  struct child_plan *p, struct err *e);
+/* repository: the one that the command line names, or NULL. */
+void child_plan_places(const struct child_job *j, const struct config *c,
+                       const struct config_repository *repository, struct child_plan *p);
 
 #endif

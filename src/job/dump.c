@@ -64,6 +64,26 @@ static bool dump_tree(struct repo *r, const struct hash *tree, const char *path,
     return browse_walk(r, tree, path, dump_entry, d, e) && tar_writer_finish(tar, e);
 }
 
+static bool find(struct reader *rd, const struct hash *tree, const char *path, struct buf *keep,
+                 struct entry *out, struct err *e)
+{
+    if (!tree_find(rd, tree, path, keep, out, e))
+        return false;
+    return out->type == ENTRY_DIRECTORY || out->type == ENTRY_FILE ||
+           err_set(e, ERR_USAGE, "%s: neither a file nor a directory", path);
+}
+
+bool dump_find(struct repo *r, const struct hash *tree, const char *path, struct buf *keep,
+               struct entry *out, struct err *e)
+{
+    AUTO(reader) struct reader *rd = NULL;
+
+    if (!repo_load_index(r, e))
+        return false;
+    rd = reader_new(r);
+    return find(rd, tree, path, keep, out, e);
+}
+
 bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd, struct err *e)
 {
     AUTO(reader) struct reader *rd = NULL;
@@ -75,11 +95,9 @@ bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,
         return false;
     rd = reader_new(r);
     d.reader = rd;
-    if (!tree_find(rd, tree, path, &keep, &en, e))
+    if (!find(rd, tree, path, &keep, &en, e))
         return false;
     if (en.type == ENTRY_DIRECTORY)
         return dump_tree(r, tree, path, &d, e);
-    if (en.type != ENTRY_FILE)
-        return err_set(e, ERR_USAGE, "%s: neither a file nor a directory", path);
     return dump_file(&d, &en, e) || err_wrap(e, "%s", path);
 }

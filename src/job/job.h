@@ -172,6 +172,11 @@ MUST_CHECK bool diff_run(struct repo *r, const struct diff_side *before,
                          const struct diff_side *after, const struct diff_options *o,
                          struct diff_stats *out, struct err *e);
 
+/* What dump_run() would write: ERR_NOT_FOUND, or ERR_USAGE for what is neither a file nor a
+ * directory. *out borrows from keep. */
+MUST_CHECK bool dump_find(struct repo *r, const struct hash *tree, const char *path,
+                          struct buf *keep, struct entry *out, struct err *e);
+
 /* Write the content of a file, or a directory as a tar (pax) stream, to fd. */
 MUST_CHECK bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,
                          struct err *e);

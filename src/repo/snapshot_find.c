@@ -169,7 +169,7 @@ bool snapshot_resolve(struct repo *r, const char *selector, const struct snapsho
                                       : prefix_find(r, name, &found, e)))
         return false;
     if (f != NULL && !snapshot_is_of_set(found, f->set))
-        return err_set(e, ERR_USAGE, "snapshot %s is not of set %s", name, f->set);
+        return err_set(e, ERR_NOT_FOUND, "snapshot %s is not of set %s", name, f->set);
     *out = TAKE(found);
     *sub = colon == NULL ? NULL : mem_string(colon + 1 + strspn(colon + 1, "/"));
     return true;

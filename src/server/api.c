@@ -27,6 +27,7 @@ struct route *api_routes_new(size_t *count)
         {api_config_routes, api_config_route_count},
         {api_audit_routes, api_audit_route_count},
         {api_notification_routes, api_notification_route_count},
+        {api_snapshot_routes, api_snapshot_route_count},
         {api_pos_routes, api_pos_route_count},
     };
     struct route *all;

@@ -89,13 +89,14 @@ static void end_late(struct peer *p)
 /* Whether the other side closed; with peers_lock. */
 static bool has_hung_up(const struct peer *p)
 {
-    uint8_t byte;
+    struct pollfd end = {.fd = p->fd, .events = POLLRDHUP};
 
-    return p->state == PEER_LISTENS && p->request != NULL &&
-           recv(p->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    /* Not by reading: behind TLS the last words stand in front of the end. */
+    return p->request != NULL && (p->state == PEER_LISTENS || p->request->is_watched) &&
+           poll(&end, 1, 0) > 0;
 }
 
-/* A stream that waits for events is not read from, so nobody else notices. */
+/* A stream that waits for events, or for its handler, is not read from, so nobody else notices. */
 static void let_go(struct http_server *s)
 {
     struct request *gone[64];

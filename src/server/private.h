@@ -146,6 +146,8 @@ struct request {
     struct buf body;
     struct pipe_buf up, down;
     struct reply reply;
+
+    bool is_watched; /* request_watch(); guarded by peers_lock */
 };
 
 struct http_server {

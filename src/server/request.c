@@ -243,6 +243,18 @@ const char *request_once(const struct request *r, struct hash *digest)
     return r->idempotency_key;
 }
 
+bool request_knows_chunks(const struct request *r)
+{
+    return slice_is_equal(r->head.version, slice_string("HTTP/1.1"));
+}
+
+void request_watch(struct request *r)
+{
+    pthread_mutex_lock(&r->server->peers_lock);
+    r->is_watched = true;
+    pthread_mutex_unlock(&r->server->peers_lock);
+}
+
 bool request_is_gone(struct request *r)
 {
     pthread_mutex_lock(&r->lock);

@@ -65,6 +65,13 @@ MUST_CHECK bool request_read(struct request *r, void *to, size_t room, size_t *g
  */
 const char *request_once(const struct request *r, struct hash *digest);
 
+/* Whether the client can tell a body of unknown size that broke off from a whole one (HTTP/1.1). */
+bool request_knows_chunks(const struct request *r);
+
+/* Notice a client that hangs up while the handler works: others are noticed when they are written
+ * to.  One that ends its sending alone has hung up as well. */
+void request_watch(struct request *r);
+
 /* Whether nobody waits for the answer any more; long work asks now and then. */
 bool request_is_gone(struct request *r);
 

@@ -26,6 +26,19 @@ struct service_bundle {
     const char *retry_after; /* or NULL */
 };
 
+/* A command that only looks into the snapshots of a set.  It runs beside the service, which has no
+ * key of a repository. */
+struct service_reading {
+    const char *verb; /* "snapshots", "ls", "find", "diff", "stats" or "dump" */
+    const char *set;
+    const json_t *arguments; /* its words and options, as job/child_plan.c has them */
+    /* What it prints, as it comes.  May block; false ends it. */
+    bool (*take)(void *arg, struct slice bytes, struct err *e);
+    /* Whether somebody waits for it, asked now and then; false ends it. */
+    bool (*is_wanted)(void *arg);
+    void *arg;
+};
+
 struct service {
     struct catalog *catalog;
     struct events *events;
@@ -47,6 +60,13 @@ struct service {
     /* A set of this name as it is now, of the file or of the API; false: there is none here.  Texts
      * stand in the arena.  NULL: there are only those of sets. */
     bool (*find_set)(void *arg, const char *name, struct arena *a, struct service_set *out);
+    /*
+     * Read to the end; true only when what was taken is the whole.  The sentence is for clients
+     * when it is ERR_NOT_FOUND (no such snapshot or path, no such set here), ERR_USAGE, ERR_EXISTS
+     * (something is in the way, or the set is elsewhere) or ERR_TRANSIENT (too many at a time).
+     * ERR_AWAY: its repository cannot be opened.  NULL: nothing can be read here.
+     */
+    bool (*read_set)(void *arg, const struct service_reading *q, struct err *e);
     /* Put a message to try a channel (notify.h) into the outbox. */
     bool (*queue_test)(void *arg, struct catalog_tx *t, const char *channel, struct err *e);
     /* Keep the bundle that is the request's body, and say what to answer; and the body of a

@@ -34,6 +34,26 @@ json out 'all(k in lines[-1] for k in "name type path uid gid size mode permissi
 
 status 0 "$HOLDFAST" find two --json
 json out "lines[0][0]['hits'] == 1 and lines[0][0]['snapshot'] == '$id'"
+status 0 "$HOLDFAST" find two one nothing --json --lines
+json out "{(l['name'], l['snapshot']) for l in lines} == {('one', '$id'), ('two', '$id')}"
+status 2 "$HOLDFAST" find two --lines
+
+# A line about it in front of what is dumped, also of the root.
+status 0 "$HOLDFAST" dump latest:"$PWD/source" one --head
+[ "$(tail -1 out)" = one ] || fail "the file does not follow its line"
+head -1 out >line
+json line 'lines[0]["name"] == "one" and lines[0]["size"] == 4'
+status 0 "$HOLDFAST" dump latest / --head
+head -1 out >line
+json line 'lines[0]["type"] == "dir" and "size" not in lines[0]'
+
+# What is not there, or is nothing to work on, once the repository is open.
+status 1 "$HOLDFAST" dump latest /none --json
+json err 'lines[-1]["cause"] == "not-found"'
+status 2 "$HOLDFAST" dump latest:"$PWD/source" a/link --json
+json err 'lines[-1]["cause"] == "invalid"'
+status 10 "$HOLDFAST" -r "$PWD/none" ls latest --json
+json err '"cause" not in lines[-1]'
 
 echo more >>source/one
 mkdir source/new
@@ -42,6 +62,27 @@ status 0 "$HOLDFAST" diff "$id" latest --json
 json out '{(l["modifier"], l["path"].rsplit("source")[-1]) for l in lines if l["message_type"] == "change"}
     == {("M", "/one"), ("+", "/new/")}'
 json out 'lines[-1]["message_type"] == "statistics" and lines[-1]["changed_files"] == 1'
+
+# Pages from the newest to the oldest, each once.
+status 0 "$HOLDFAST" snapshots --json --page 1
+json out 'len(lines[0]["snapshots"]) == 1'
+newest=$(json_get out 'lines[0]["snapshots"][0]["id"]')
+status 0 "$HOLDFAST" snapshots --json --page 1 --after "$(json_get out 'lines[0]["next"]')"
+json out "lines[0]['next'] is None and [s['id'] for s in lines[0]['snapshots']] == ['$id']"
+status 0 "$HOLDFAST" snapshots --json --page 5
+json out "lines[0]['next'] is None and [s['id'] for s in lines[0]['snapshots']] == ['$newest', '$id']"
+for bad in x 1 "1." ".$id" "-1.$id" "1.$id-"; do
+    status 2 "$HOLDFAST" snapshots --json --page 1 --after "$bad"
+done
+status 2 "$HOLDFAST" snapshots --page 1
+status 2 "$HOLDFAST" snapshots --json --after "1.$id"
+
+# By its id only what is of the set: these are of none.
+for command in "ls $id" "dump $id /" "diff $id latest" "stats $id" "snapshots $id"; do
+    # shellcheck disable=SC2086
+    status 1 "$HOLDFAST" $command --set shop --json
+    json err 'lines[-1]["cause"] == "not-found"'
+done
 
 status 0 "$HOLDFAST" restore latest --target back --json
 json out 'lines[-1]["message_type"] == "summary" and lines[-1]["files_restored"] >= 4'

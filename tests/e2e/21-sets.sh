@@ -91,7 +91,7 @@ status 0 "$HOLDFAST" snapshots --set lax --json
 other=$(json_get out 'lines[0][-1]["id"]')
 for verb in "forget --dry-run" "restore --target elsewhere" drill "ls -l"; do
     # shellcheck disable=SC2086
-    status 2 "$HOLDFAST" $verb --set shop "$other"
+    status 1 "$HOLDFAST" $verb --set shop "$other"
     has err 'is not of set shop'
 done
 status 2 "$HOLDFAST" backup --set shopp

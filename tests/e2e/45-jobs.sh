@@ -126,7 +126,7 @@ job repair '' 0 '{"repository":"second","command":"repair packs"}'
 job tag tcp 0 '{"repository":"main","command":"tag","snapshots":["latest"],"add":["pin"]}'
 json out 'lines[-1]["changed_snapshots"] == 1'
 status 0 "$HOLDFAST" snapshots -r repo --password-file password --set plain --json
-job tag tcp 2 '{"repository":"main","command":"tag","snapshots":["'"$(json_get out 'lines[0][-1]["id"]')"'"],"add":["pin"]}'
+job tag tcp 1 '{"repository":"main","command":"tag","snapshots":["'"$(json_get out 'lines[0][-1]["id"]')"'"],"add":["pin"]}'
 has err 'is not of set tcp'
 
 # Back in place, applied, and undone.

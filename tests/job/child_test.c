@@ -299,7 +299,7 @@ TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
         {CHILD_PARITY, "{\"repository\":\"main\",\"command\":\"stats\"}"},
         {CHILD_PARITY, "{\"repository\":\"main\",\"command\":\"parity\"}"},
         {CHILD_REPAIR, "{\"repository\":\"main\",\"command\":\"repair index --force\"}"},
-        {CHILD_STATS, "{\"command\":\"stats\"}"},
+        {CHILD_MEASURE, "{\"command\":\"stats\"}"},
         {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"add\":[\"x\"]}"},
         {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"snapshots\":[]}"},
         {CHILD_CHECK, "{\"repository\":\"main\",\"command\":\"tag\"}"},
@@ -430,7 +430,7 @@ END
 
 TEST(a_remote_repository_takes_a_network_and_a_command_takes_programs)
 {
-    check_acts(FILES_SOURCE, CHILD_STATS, "{\"repository\":\"main\",\"command\":\"stats\"}",
+    check_acts(FILES_SOURCE, CHILD_MEASURE, "{\"repository\":\"main\",\"command\":\"stats\"}",
                ALWAYS "read_inside");
     check_acts(FILES_SOURCE, CHILD_PARITY,
                "{\"repository\":\"main\",\"command\":\"parity status\"}", ALWAYS "read_inside");

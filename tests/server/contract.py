@@ -1,5 +1,6 @@
 """docs/openapi.yaml as something that answers are held against."""
 
+import json
 import os
 
 import jsonschema
@@ -69,5 +70,7 @@ class Contract:
             assert answer.body == b"", where
             return
         assert kind in content, f"{where}: {kind}"
-        if kind.endswith("json"):
+        if kind == "application/x-ndjson":
+            assert all(isinstance(json.loads(line), dict) for line in answer.body.splitlines()), where
+        elif kind.endswith("json"):
             jsonschema.Draft4Validator(content[kind]["schema"], resolver=self.resolver).validate(answer.json())

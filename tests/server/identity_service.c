@@ -3,7 +3,9 @@
  * one line of JSON with its port and the password of the first start, and serves until its input
  * ends. Usage: identity_service FOLDER [secure]
  */
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +75,59 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
         &is_new, e);
 }
 
+static atomic_int patient; /* requests that wait until nobody wants them */
+
+/* Stands for the commands that look into snapshots: what the handlers make of them is shown. */
+static bool read_set(void *arg, const struct service_reading *q, struct err *e)
+{
+    const char *word = json_string_value(json_array_get(json_object_get(q->arguments, "words"), 0));
+    const bool has_head = json_is_true(json_object_get(q->arguments, "head"));
+    AUTO(buf) struct buf line = {0};
+    AUTO(json) json_t *shown = NULL;
+
+    (void)arg;
+    if (word != NULL && strcmp(word, "dead") == 0)
+        return err_set(e, ERR_NOT_FOUND, "no such snapshot");
+    if (word != NULL && strcmp(word, "feed") == 0)
+        return err_set(e, ERR_EXISTS, "another run is in the way");
+    if (word != NULL && strcmp(word, "fade") == 0)
+        return err_set(e, ERR_TRANSIENT, "too many");
+    if (word != NULL && strcmp(word, "face") == 0)
+        return err_set(e, ERR_FATAL, "a secret");
+    if (word != NULL && strcmp(word, "cafe") == 0) {
+        for (patient++; q->is_wanted(q->arg);)
+            (void)poll(NULL, 0, 20);
+        patient--;
+        return err_set(e, ERR_CANCELLED, "nobody waited");
+    }
+    shown = json_pack("{s:s, s:s, s:O, s:s, s:s, s:i, s:i, s:i, s:i}", "verb", q->verb, "set",
+                      q->set, "arguments", q->arguments, "id",
+                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "time",
+                      "", "total_size", 1, "total_file_count", 1, "total_entry_count", 1,
+                      "snapshots_count", 1);
+    json_append(shown, &line);
+    if (has_head) {
+        AUTO(buf) struct buf head = {0};
+
+        buf_printf(&head, "{\"size\": %zu}\n", line.size);
+        return q->take(q->arg, buf_slice(&head), e) && q->take(q->arg, buf_slice(&line), e);
+    }
+    if (strcmp(q->verb, "snapshots") == 0) {
+        AUTO(buf) struct buf list = {0};
+
+        buf_printf(&list, word != NULL ? "[%s]" : "{\"snapshots\": [%s], \"next\": null}",
+                   buf_string(&line));
+        return q->take(q->arg, buf_slice(&list), e);
+    }
+    buf_printf(&line, "\n");
+    for (int i = 0; word != NULL && strcmp(word, "feedfeed") == 0 && i < 10000; i++)
+        if (!q->is_wanted(q->arg) || !q->take(q->arg, buf_slice(&line), e))
+            return false;
+    if (word != NULL && strcmp(word, "feedfeed") == 0)
+        return err_set(e, ERR_FATAL, "in the middle");
+    return q->take(q->arg, buf_slice(&line), e);
+}
+
 static void measure(void *arg, struct metrics *m)
 {
     api_metrics_put(arg, m);
@@ -110,19 +165,34 @@ static void tell(const struct http_server *server, const struct http_server *bun
     (void)fflush(stdout);
 }
 
-/* "publish TOPIC", until the input ends. */
+/* "publish TOPIC" and "patient", until the input ends. */
 static void take_lines(struct events *events)
 {
     char line[200];
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, "patient") == 0) {
+            (void)printf("%d\n", patient);
+            (void)fflush(stdout);
+        }
         if (strncmp(line, "publish ", 8) != 0)
             continue;
         events_publish(events, line + 8, "progress", slice_string("{\"percent\":1}"));
         (void)printf("{}\n");
         (void)fflush(stdout);
     }
+}
+
+static struct http_server *start_bundles(struct http_options o)
+{
+    struct http_server *server = NULL;
+    struct err e = {0};
+
+    o.routes = api_bundle_routes;
+    o.route_count = api_bundle_route_count;
+    must(http_server_start(&o, &server, &e), &e);
+    return server;
 }
 
 int main(int argc, char **argv)
@@ -143,6 +213,7 @@ int main(int argc, char **argv)
                               .set_count = 2,
                               .restore_targets = targets,
                               .restore_target_count = 1,
+                              .read_set = read_set,
                               .queue_test = queue_test,
                               .push_bundle = push_bundle,
                               .refuse_bundle = refuse_bundle,
@@ -180,12 +251,7 @@ int main(int argc, char **argv)
     must(identity_first_password(catalog, &is_made, password, &e), &e);
     must(http_server_start(&o, &server, &e), &e);
     service.events = http_server_events(server);
-
-    struct http_options b = o;
-
-    b.routes = api_bundle_routes;
-    b.route_count = api_bundle_route_count;
-    must(http_server_start(&b, &bundles, &e), &e);
+    bundles = start_bundles(o);
     tell(server, bundles, &o, is_made ? password : NULL);
     take_lines(service.events);
     http_server_stop(bundles, 0);

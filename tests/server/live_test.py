@@ -336,6 +336,26 @@ class Tls(rig.Case):
                 heard += more
             self.assertEqual(heard, b"\x81\x02hi")
 
+    def test_a_listener_that_hangs_up_behind_tls_is_noticed(self):
+        def streams():
+            lines = self.ask("GET", "/metrics").body.decode().splitlines()
+            return next(float(line.split()[1]) for line in lines if line.startswith("holdfast_http_streams "))
+
+        with self.shake() as sock:
+            sock.sendall(rig.request("GET", "/events"))
+            sock.recv(100)
+            self.assertEqual(streams(), 1)
+            # A proper end: words of TLS in front of that of the connection.
+            sock.settimeout(0.2)
+            try:
+                sock.unwrap()
+            except OSError:
+                pass
+        end = time.monotonic() + 5 # before a comment would be written to it
+        while streams() > 0 and time.monotonic() < end:
+            time.sleep(0.1)
+        self.assertEqual(streams(), 0)
+
     def test_a_handshake_that_does_not_go_on_is_cut(self):
         with rig.connect(self.service.tls) as sock:
             sock.sendall(b"\x16\x03\x01")

@@ -81,14 +81,16 @@ class Answers(unittest.TestCase):
         self.assertEqual(answer.status, 201, answer.body)
         job = self.ask("GET", "/api/v1/jobs").json()["jobs"][0]
         me = self.ask("GET", "/api/v1/users").json()["users"][0]
-        known = {"set": "shop", "job": job["id"], "run": job["run"], "user": me["id"]}
+        queries = {"/content": "path=/etc/fstab", "/sets/{set}/files": "pattern=a", "/diff": "from=latest&to=abcd"}
+        known = {"set": "shop", "snapshot": "latest", "job": job["id"], "run": job["run"], "user": me["id"]}
         for method, path, operation in self.contract.operations():
             if method != "GET" or path in ("/api/v1/events", "/api/v1/events/socket"):
                 continue # which have tests of their own
             target = path
             for name, value in known.items():
                 target = target.replace("{" + name + "}", value)
-            answer = self.ask("GET", target.replace("{configId}", "x"))
+            query = next(("?" + query for end, query in queries.items() if path.endswith(end)), "")
+            answer = self.ask("GET", target.replace("{configId}", "x") + query)
             self.assertEqual(answer.status, 200, (target, answer.body))
 
     def test_every_field_of_a_body_is_known_and_no_other(self):

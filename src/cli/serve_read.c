@@ -1,0 +1,126 @@
+#include "cli/serve_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/json.h"
+
+/* Whether this host does what there is to do with the set, else who does. */
+static bool check_host(const struct serve_read *s, const struct config_set *set, struct err *e)
+{
+    AUTO(buf) struct buf hosts = {0};
+
+    if (config_set_is_here(set, service_host(s->parts)))
+        return true;
+    for (size_t i = 0; i < set->hosts.count; i++)
+        buf_printf(&hosts, "%s%s", i == 0 ? "" : ", ", set->hosts.items[i]);
+    return err_set(e, ERR_EXISTS, "the set belongs to %s: ask the service there",
+                   buf_string(&hosts));
+}
+
+static bool check_repository(const struct config_set *set, const json_t *arguments, struct err *e)
+{
+    const char *name = json_string_value(json_object_get(arguments, "repository"));
+
+    for (size_t i = 0; name != NULL && i < set->repository_count; i++)
+        if (strcmp(set->repositories[i]->name, name) == 0)
+            return true;
+    return name == NULL || err_set(e, ERR_USAGE, "repository: is none of the set's");
+}
+
+/* The configuration that the set is in, as it is now. */
+static bool take_config(const struct serve_read *s, const struct service_reading *q, char **out,
+                        struct err *e)
+{
+    struct roster *roster = service_roster(s->parts);
+    AUTO(roster_view) struct roster_view *v = NULL;
+    const struct roster_set *set;
+    bool has_changed;
+
+    if (!roster_look(roster, &has_changed, e)) {
+        e->code = ERR_AWAY; /* whatever it is of the catalog: nothing for clients */
+        return false;
+    }
+    v = roster_take(roster);
+    set = roster_find(v, q->set);
+    if (set == NULL)
+        return err_set(e, ERR_NOT_FOUND, "no set of this name is configured on this host, %s",
+                       service_host(s->parts));
+    if (set->set == NULL)
+        return err_set(e, ERR_EXISTS, "this host cannot use the set's configuration");
+    if (!check_host(s, set->set, e) || !check_repository(set->set, q->arguments, e))
+        return false;
+    if (!roster_publish(roster, set, out, e)) {
+        e->code = ERR_FATAL; /* of our own files */
+        return false;
+    }
+    return true;
+}
+
+static bool make_job(const struct serve_read *s, const struct service_reading *q,
+                     struct child_job *out, struct err *e)
+{
+    AUTO(child_job) struct child_job j = {.attempt = 1, .limits = READING_LIMITS};
+    char id[CATALOG_ID_SIZE];
+
+    if (!child_verb_parse(q->verb, &j.verb) || !child_verb_reads(j.verb))
+        return err_set(e, ERR_FATAL, "\"%s\" does not only look", q->verb);
+    catalog_id_new(id);
+    (void)snprintf(j.id, sizeof(j.id), "%s", id); /* ids of the catalog fit */
+    if (!take_config(s, q, &j.config, e))
+        return false;
+    j.set = mem_string(q->set);
+    j.arguments = json_deep_copy(q->arguments);
+    *out = j;
+    j = (struct child_job){0};
+    return true;
+}
+
+/* What came of it, in words for clients; those of the command are for the log. */
+static bool judge(const struct child_outcome *o, struct err *e)
+{
+    if (o->state == CHILD_SUCCEEDED)
+        return true;
+    if (o->is_missing)
+        return err_set(e, ERR_NOT_FOUND, "no such snapshot of the set, or no such path in it");
+    if (o->is_invalid)
+        return err_set(e, ERR_USAGE,
+                       "several snapshots begin so, or the path is no file and no directory");
+    if (o->is_opening)
+        return err_set(e, ERR_AWAY, "%s", o->why.text);
+    if (o->state == CHILD_CONFLICT)
+        return err_set(e, ERR_EXISTS, "another run is in the way; the same may succeed later");
+    if (o->state == CHILD_CANCELLED)
+        return err_set(e, ERR_CANCELLED, "nobody waited for it");
+    return err_set(e, ERR_FATAL, "%s", o->why.text);
+}
+
+static bool run(struct serve_read *s, const struct service_reading *q, struct err *e)
+{
+    const struct reading_ends ends = {q->take, q->is_wanted, q->arg};
+    AUTO(child_job) struct child_job j = {0};
+    AUTO(child_outcome) struct child_outcome o = {0};
+
+    if (!make_job(s, q, &j, e))
+        return false;
+    if (!reading_run(&j, &ends, &o, e)) {
+        e->code = ERR_FATAL; /* the request was checked: it is something of ours, for the log */
+        return false;
+    }
+    return judge(&o, e);
+}
+
+bool serve_read(struct serve_read *s, const struct service_reading *q, struct err *e)
+{
+    if (atomic_fetch_add(&s->count, 1) >= SERVE_READINGS_MAX) {
+        atomic_fetch_sub(&s->count, 1);
+        return err_set(e, ERR_TRANSIENT, "%d are looking into snapshots already; try again",
+                       SERVE_READINGS_MAX);
+    }
+
+    const bool is_done = run(s, q, e);
+
+    atomic_fetch_sub(&s->count, 1);
+    return is_done;
+}

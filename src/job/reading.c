@@ -1,0 +1,220 @@
+#include "job/reading.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "codec/json.h"
+#include "job/child_plan.h"
+
+enum {
+    PIECE = 64 << 10,
+    TURN_MS = 200, /* limits and the caller are looked at so often */
+};
+
+struct reading {
+    const struct child_job *job;
+    const struct reading_ends *ends;
+    struct child child;
+    int feed_fd; /* our end of its standard input: a socket, so that it sees whether we live */
+    int end_fd;
+    const char *reason; /* why it was ended, as child_outcome.c knows them, or NULL */
+    int64_t started_ms, moved_ms;
+    struct buf errors;
+};
+
+static void reading_auto(struct reading *r)
+{
+    child_auto(&r->child);
+    fd_auto(&r->feed_fd);
+    fd_auto(&r->end_fd);
+    buf_done(&r->errors);
+}
+
+static int64_t now_ms(void)
+{
+    return clock_monotonic_ns() / (NS_PER_S / 1000);
+}
+
+static void stop(struct reading *r, const char *reason)
+{
+    if (r->reason != NULL)
+        return;
+    r->reason = reason;
+    if (r->child.pid > 0) /* else it has ended, and there is more in its pipes */
+        child_signal(&r->child, SIGKILL);
+}
+
+/* The job in front of whatever else goes in: a length and the document. */
+static bool send_request(int fd, const struct child_job *j, struct err *e)
+{
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf all = {0};
+
+    child_job_format(j, &text);
+
+    const uint32_t size = (uint32_t)text.size; /* both ends are this very program */
+
+    buf_append(&all, &size, sizeof(size));
+    buf_append_slice(&all, buf_slice(&text));
+    for (size_t at = 0; at < all.size;) {
+        const ssize_t n = send(fd, all.data + at, all.size - at, MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EINTR)
+            return err_sys(e, "tell it what to do");
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+static bool start(struct reading *r, const struct config *c, struct err *e)
+{
+    AUTO(child_plan) struct child_plan names = {0};
+    int ends[2] = {-1, -1};
+    char *const argv[] = {(char *)(uintptr_t)SANDBOX_SELF, (char *)(uintptr_t)READING_OPTION, NULL};
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_sys(e, "socket");
+    r->feed_fd = ends[0];
+
+    AUTO(fd) int input = ends[1];
+    const struct child_spec spec = {.argv = argv,
+                                    .keep = child_plan_variables(&names, r->job, c),
+                                    .has_input = true,
+                                    .input_fd = input,
+                                    .takes_errors = true,
+                                    .has_group = true};
+
+    return child_start_with(&spec, &r->child, e) && child_end_open(&r->child, &r->end_fd, e) &&
+           send_request(r->feed_fd, r->job, e);
+}
+
+/* The last words say why it failed. */
+static void take_errors(struct reading *r, struct slice bytes)
+{
+    buf_append_slice(&r->errors, bytes);
+    if (r->errors.size > READING_ERRORS_MAX) {
+        memmove(r->errors.data, r->errors.data + r->errors.size - READING_ERRORS_MAX,
+                READING_ERRORS_MAX);
+        r->errors.size = READING_ERRORS_MAX;
+    }
+}
+
+/* Some of what a pipe holds; closes it at its end.  False when there was nothing. */
+static bool drain(struct reading *r, int *fd)
+{
+    uint8_t bytes[PIECE];
+    const ssize_t n = read(*fd, bytes, sizeof(bytes));
+    struct err ignored;
+
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n < 0 && errno == EAGAIN)
+        return false;
+    if (n <= 0) {
+        fd_auto(fd);
+        *fd = -1;
+        return false;
+    }
+    if (fd == &r->child.err_fd)
+        take_errors(r, SLICE_OF(bytes, (size_t)n));
+    else if (r->reason == NULL &&
+             !r->ends->take(r->ends->arg, SLICE_OF(bytes, (size_t)n), &ignored))
+        stop(r, "cancel");
+    r->moved_ms = now_ms(); /* behind take(): a slow reader is no fault of the child's */
+    return true;
+}
+
+static void check_limits(struct reading *r)
+{
+    const struct child_limits *l = &r->job->limits;
+    const int64_t now = now_ms();
+
+    if (!r->ends->is_wanted(r->ends->arg))
+        stop(r, "cancel");
+    if (l->time_s > 0 && now - r->started_ms >= l->time_s * 1000)
+        stop(r, "time");
+    if (l->stall_s > 0 && now - r->moved_ms >= l->stall_s * 1000)
+        stop(r, "stall");
+}
+
+/* Until it has ended. */
+static void watch(struct reading *r)
+{
+    struct pollfd fds[3] = {
+        {.fd = r->end_fd, .events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}};
+
+    do {
+        fds[1].fd = r->child.out_fd;
+        fds[2].fd = r->child.err_fd;
+        (void)poll(fds, 3, TURN_MS); /* fails for a signal only: all are looked at again */
+        if (fds[1].revents != 0)
+            (void)drain(r, &r->child.out_fd); /* more may come */
+        if (fds[2].revents != 0)
+            (void)drain(r, &r->child.err_fd);
+        check_limits(r);
+    } while ((fds[0].revents & POLLIN) == 0);
+}
+
+/* What is left in the pipes; others than the child may hold them open. */
+static void drain_rest(struct reading *r)
+{
+    for (int i = 0; i < 2; i++) {
+        int *fd = i == 0 ? &r->child.out_fd : &r->child.err_fd;
+
+        if (*fd < 0 || fcntl(*fd, F_SETFL, O_NONBLOCK) < 0)
+            continue;
+        while (*fd >= 0 && drain(r, fd))
+            check_limits(r);
+    }
+}
+
+/* How it ended, as the file "exit" of a keeper says it; nothing of its group is left. */
+static json_t *reap(struct reading *r)
+{
+    siginfo_t info = {0};
+    int result;
+
+    child_signal(&r->child, SIGKILL); /* it has ended itself */
+    do
+        result = waitid(P_PID, (id_t)r->child.pid, &info, WEXITED);
+    while (result < 0 && errno == EINTR);
+    r->child.pid = 0;
+    return json_pack("{s:i, s:s*}", info.si_code == CLD_EXITED ? "status" : "signal",
+                     info.si_status, "reason", r->reason);
+}
+
+bool reading_run(const struct child_job *j, const struct reading_ends *ends,
+                 struct child_outcome *out, struct err *e)
+{
+    AUTO(reading)
+    struct reading r = {.job = j, .ends = ends, .child = CHILD_NONE, .feed_fd = -1, .end_fd = -1};
+    AUTO(config) struct config *c = NULL;
+    AUTO(child_plan) struct child_plan plan = {0};
+
+    if (!config_load(j->config, &c, e) || !child_plan_make(j, c, &plan, e))
+        return false;
+    r.started_ms = r.moved_ms = now_ms();
+    if (!start(&r, c, e))
+        return err_wrap(e, "start %s", child_verb_name(j->verb));
+    watch(&r);
+
+    AUTO(json) json_t *end = reap(&r);
+
+    drain_rest(&r);
+    /* All was printed, and not all was taken: what was is not the whole, however well it ended. */
+    if (r.reason != NULL) {
+        (void)json_object_del(end, "status");                            /* it may be there */
+        (void)json_object_set_new(end, "reason", json_string(r.reason)); /* cannot fail */
+    }
+    child_outcome_judge(j, &(struct child_end){.exit = end, .errors = buf_string(&r.errors)}, out);
+    return true;
+}
