@@ -115,7 +115,7 @@ job check '' 0 '{"repository":"second"}'
 job copy all 0 '{}'
 
 # What keeps a repository, and tags of the set's own snapshots.
-job stats '' 0 '{"repository":"main","command":"stats"}'
+job measure '' 0 '{"repository":"main","command":"stats"}'
 json out 'lines[-1]["message_type"] == "stats" and lines[-1]["raw_data"]["pack_count"] > 0'
 job parity '' 0 '{"repository":"second","command":"parity enable","percent":"10"}'
 job parity '' 0 '{"repository":"second","command":"parity status"}'
