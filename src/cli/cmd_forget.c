@@ -372,11 +372,6 @@ static bool forget_in(void *arg, const struct config_set *set, const struct conf
            finish(v, &s, e) && json_array_clear(v->groups) == 0;
 }
 
-static bool has_rules(const struct config_set *set, const struct config_repository *r)
-{
-    return !retention_is_empty(&set->retention) || !retention_is_empty(&r->retention);
-}
-
 /* In all repositories of a set, or the one that the command line names. */
 static bool forget_set(struct forget_view *v, struct err *e)
 {
@@ -384,7 +379,7 @@ static bool forget_set(struct forget_view *v, struct err *e)
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
     const char *url = NULL;
-    bool is_done = false, has_other = false;
+    bool is_done = false;
 
     v->call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path_load(args->config, args->filter.set, &c, &set, e) ||
@@ -392,18 +387,13 @@ static bool forget_set(struct forget_view *v, struct err *e)
          !session_place(v->call, &url, e)) ||
         !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))
         return false;
-    for (size_t i = 0; i < set->repository_count; i++)
-        has_other = has_other || has_rules(set, set->repositories[i]);
     for (size_t i = 0; i < set->repository_count; i++) {
-        const struct config_repository *r = set->repositories[i];
-
-        /* One without rules keeps everything; who names it is told so. */
-        if (url != NULL ? strcmp(url, r->url) != 0 : has_other && !has_rules(set, r))
+        if (url != NULL && strcmp(url, set->repositories[i]->url) != 0)
             continue;
         if (is_done && args->approve != NULL)
             return err_set(e, ERR_USAGE, "--approve is about one repository: name it with -r");
         is_done = true;
-        if (!forget_in(v, set, r, e))
+        if (!forget_in(v, set, set->repositories[i], e))
             return false;
     }
     return is_done || err_set(e, ERR_USAGE, "%s is no repository of set %s", url, set->name);

@@ -39,7 +39,8 @@ static int text_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool keys_names(struct repo *r, struct key_list *out, struct err *e)
+/* Keys of all slots, sorted; out has neither sizes nor times. */
+static bool keys_names(struct repo *r, struct key_list *out, struct err *e)
 {
     AUTO(key_list) struct key_list all = {0};
     size_t kept = 0;
@@ -108,6 +109,29 @@ static bool fail_with(struct err *e, const struct err *why)
 {
     *e = *why;
     return false;
+}
+
+bool keys_left(struct repo *r, struct key_list *out, struct err *e)
+{
+    AUTO(key_list) struct key_list all = {0};
+
+    if (!key_list_read(r, folder, &all, e))
+        return false;
+    for (size_t i = 0; i < all.count; i++) {
+        AUTO(buf) struct buf bytes = {0};
+        struct slot s;
+
+        if (!is_slot_key(all.items[i]) || i == KEY_SLOT_MAX)
+            return err_set(e, ERR_EXISTS, "object %s is there already", all.items[i]);
+        if (!store_get_all(r->store, all.items[i], &bytes, e))
+            return false;
+        if (!slot_decode(buf_slice(&bytes), &s, e))
+            return err_set(e, ERR_EXISTS, "object %s is there already and is no key slot",
+                           all.items[i]);
+    }
+    *out = all;
+    all = (struct key_list){0};
+    return true;
 }
 
 /* Unlocking */

@@ -114,21 +114,52 @@ static void config_encode(const struct repo *r, struct buf *out)
     mem_wipe(chunk_key, sizeof(chunk_key));
 }
 
-static bool place_is_free(struct repo *r, struct err *e)
+/* That nothing was ever stored: with keys and no config it would be a repository that was hurt. */
+static bool check_bare(struct repo *r, struct err *e)
 {
-    AUTO(key_list) struct key_list names = {0};
+    static const char *const folders[] = {
+        "packs/",     "index/",     "snapshots/", "commits/", "trash/",
+        "condemned/", "discarded/", "drills/",    "parity/",
+    };
+
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        AUTO(key_list) struct key_list found = {0};
+
+        if (!key_list_read(r, folders[i], &found, e))
+            return false;
+        if (found.count > 0)
+            return err_set(e, ERR_EXISTS,
+                           "there are keys and object %s, but no config: what is left of a "
+                           "repository; choose another place",
+                           found.items[0]);
+    }
+    return true;
+}
+
+/* left: key slots that a creation put there which did not come to its end. */
+static bool place_is_free(struct repo *r, struct key_list *left, struct err *e)
+{
+    AUTO(key_list) struct key_list found = {0};
     struct object_info info = {0};
 
     if (store_stat(r->store, "config", &info, e))
         return err_set(e, ERR_EXISTS, "there is a repository at this place already");
-    if (e->code != ERR_NOT_FOUND || !keys_names(r, &names, e))
+    if (e->code != ERR_NOT_FOUND || !keys_left(r, &found, e) ||
+        (found.count > 0 && !check_bare(r, e)))
         return false;
-    if (names.count > 0)
-        return err_set(e, ERR_EXISTS,
-                       "object %s is there already, left by a repository that was not made "
-                       "completely; remove it or choose another place",
-                       names.items[0]);
+    *left = found;
+    found = (struct key_list){0};
     return true;
+}
+
+/* Slots of before, now that the config is there: its repository is another one than theirs, whoever
+ * put them, so they open nothing.  Leaving them does no harm. */
+static void left_remove(struct repo *r, const struct key_list *left)
+{
+    struct err ignored;
+
+    for (size_t i = 0; i < left->count; i++)
+        (void)!store_remove(r->store, left->items[i], &ignored);
 }
 
 /* The slot of a repository whose place another one took meanwhile. */
@@ -176,9 +207,10 @@ bool repo_create_like(struct store *s, const struct repo *like, const struct unl
                       const char *label, struct repo **out, struct err *e)
 {
     AUTO(repo) struct repo *r = repo_new(s);
+    AUTO(key_list) struct key_list left = {0};
     struct key_slot slot = {0};
 
-    if (!place_is_free(r, e))
+    if (!place_is_free(r, &left, e))
         return false;
     r->parity.is_known = true; /* and off */
     r->created_ns = clock_now_ns();
@@ -193,6 +225,7 @@ bool repo_create_like(struct store *s, const struct repo *like, const struct unl
     memcpy(r->slot, slot.id, sizeof(r->slot));
     if (!config_put(r, e))
         return false;
+    left_remove(r, &left);
     *out = TAKE(r);
     return true;
 }

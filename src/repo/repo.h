@@ -55,8 +55,9 @@ struct key_slot {
 
 /*
  * Make a repository in an empty store and open it.  The store is borrowed until
- * repo_close().  ERR_EXISTS when a config or key is there already.  The config object is
- * written last, so a crash leaves no half repository that opens.
+ * repo_close().  ERR_EXISTS when a config is there already, or a key beside anything but
+ * keys.  The config object is written last, so a crash leaves no half repository that opens, and
+ * what it leaves is no hindrance to the next.
  */
 MUST_CHECK bool repo_create(struct store *s, const struct unlock *with, const char *label,
                             struct repo **out, struct err *e);

@@ -54,7 +54,8 @@ MUST_CHECK bool keys_unlock(struct repo *r, const struct unlock *with, struct er
 MUST_CHECK bool slot_prove(const struct repo *r, const char *key, struct slice bytes,
                            struct err *e);
 
-/* Keys of all slots, sorted; out has neither sizes nor times. */
-MUST_CHECK bool keys_names(struct repo *r, struct key_list *out, struct err *e);
+/* What stands in the folder of keys where no repository is yet.  ERR_EXISTS when that is anything
+ * but key slots, of whatever repositories. */
+MUST_CHECK bool keys_left(struct repo *r, struct key_list *out, struct err *e);
 
 #endif

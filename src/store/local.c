@@ -34,6 +34,7 @@
 enum {
     DIR_MODE = 0700,
     TMP_ID_SIZE = 16,
+    ID_DIGITS = 2 * TMP_ID_SIZE, /* and of a key */
 };
 
 #define TMP_AGE_NS (3600 * NS_PER_S)
@@ -481,7 +482,31 @@ static bool is_foreign(const char *name)
     return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lost+found") != 0;
 }
 
-static bool directory_is_empty(const char *path, struct err *e)
+/* A folder of ours in which somebody who was killed may have left files on their way to their
+ * names, or keys: 32 digits each.  Whether the keys are any is for others to see. */
+static bool is_begun(int root, const char *name)
+{
+    const bool is_ours = strcmp(name, "keys") == 0 || strcmp(name, "tmp") == 0;
+    const int fd =
+        is_ours ? openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    AUTO(stream) DIR *d = fd < 0 ? NULL : stream_of(fd);
+    const struct dirent *entry = NULL;
+    struct stat st;
+
+    errno = 0;
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        const char *one = entry->d_name;
+
+        if (strcmp(one, ".") != 0 && strcmp(one, "..") != 0 &&
+            (strlen(one) != ID_DIGITS || strspn(one, "0123456789abcdef") != ID_DIGITS ||
+             fstatat(fd, one, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
+            return false;
+        errno = 0;
+    }
+    return d != NULL && errno == 0;
+}
+
+static bool directory_is_free(const char *path, struct err *e)
 {
     AUTO(stream) DIR *d = opendir(path);
 
@@ -494,13 +519,13 @@ static bool directory_is_empty(const char *path, struct err *e)
 
         if (entry == NULL)
             return errno == 0 || err_sys(e, "read directory %s", path);
-        if (is_foreign(entry->d_name))
+        if (is_foreign(entry->d_name) && !is_begun(dirfd(d), entry->d_name))
             return err_set(e, ERR_EXISTS, "%s is there and not empty", path);
     }
 }
 
 bool local_create(const char *path, struct store **out, struct err *e)
 {
-    return dir_make_all(path, DIR_MODE, e) && directory_is_empty(path, e) &&
+    return dir_make_all(path, DIR_MODE, e) && directory_is_free(path, e) &&
            local_open(path, out, e);
 }

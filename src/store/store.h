@@ -232,7 +232,8 @@ void store_secrets_take(const char *url, const struct store_options *o);
 
 /*
  * Make the place that a URL names, with its parent directories, and open it.  ERR_EXISTS
- * when it is there and not empty.
+ * when it is there and not empty; a local folder may hold what the making of a repository left
+ * there that was killed: keys/ and tmp/ with nothing in them but files named by 32 digits.
  */
 MUST_CHECK bool store_create(const char *url, const struct store_options *o, struct store **out,
                              struct err *e);

@@ -1,4 +1,4 @@
-"""WORK PORT PID: what 67-look.sh asks of a service; PID is its process."""
+"""WORK PORT PID: what 68-look.sh asks of a service; PID is its process."""
 
 import hashlib
 import http.client

@@ -82,6 +82,30 @@ TEST(place_that_is_taken_is_left_alone)
 }
 END
 
+TEST(what_a_creation_left_that_was_killed_is_no_hindrance_and_anything_else_is)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = NULL;
+    AUTO(mem) struct key_slot *slots = NULL;
+    size_t count = 0;
+
+    repo_close(repo_in(s));
+    CHECK_OK(store_remove(s, "config", e));
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const others[] = {"packs/00/x", "parity/switch", "keys/stray"};
+
+        CHECK_OK(store_put(s, others[i], slice_string("x"), PUT_NEW, e));
+        CHECK_ERR(repo_create(s, &with, "", &r, e), ERR_EXISTS);
+        CHECK_ERR(repo_open(s, &with, &r, e), ERR_NOT_FOUND);
+        CHECK_OK(store_remove(s, others[i], e));
+    }
+    CHECK_OK(repo_create(s, &with, "", &r, e));
+    CHECK_OK(key_list(r, &slots, &count, e));
+    CHECK(count == 1 && slots[0].is_current);
+    CHECK(opens(s));
+}
+END
+
 TEST(place_without_config_holds_no_repository)
 {
     AUTO(store) struct store *s = store_memory_new();
@@ -261,6 +285,7 @@ TEST(open_reports_the_failure_of_the_store)
 END
 
 TESTS("repo_open", repository_opens_as_it_was_made, repositories_share_no_key_and_no_writer,
+      what_a_creation_left_that_was_killed_is_no_hindrance_and_anything_else_is,
       place_that_is_taken_is_left_alone, place_without_config_holds_no_repository,
       config_with_a_flipped_bit_does_not_open, config_that_is_cut_off_or_no_config_is_corrupt,
       newer_repository_is_named_as_such, config_with_missing_or_wrong_members_is_corrupt,
