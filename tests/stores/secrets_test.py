@@ -169,10 +169,14 @@ class SecretsTest(RepositoryTest):
             resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         child = subprocess.Popen(
             [rig.HOLDFAST, "backup", "--stdin-from-command", "--stdin-filename", "slow", "--",
-             "sh", "-c", "echo begun; exec sleep 60"],
+             "sh", "-c", "echo begun; : >begun; exec sleep 600"],
             env=self.program.environment({"AWS_SESSION_TOKEN": TOKEN}), cwd=place, preexec_fn=allow_cores, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(1)  # by now it has opened the repository and waits for the command
+        self.addCleanup(child.kill)
+        end = time.monotonic() + 60
+        while not os.path.exists(place + "/begun"):  # then it has opened the repository and waits for the command
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.1)
         self.lacks_keys("environ", readable(f"/proc/{child.pid}/environ"))
         child.send_signal(signal.SIGSEGV)
         self.assertEqual(child.wait(30), -signal.SIGSEGV)

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from worlds import BucketTest, Program, gateway, rig  # noqa: E402
 
-PROMPT_S = 20  # a certificate is not worth a minute of patience
+PROMPT_S = 50  # a certificate is not worth a minute of patience
 
 
 def new_key():
