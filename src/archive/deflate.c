@@ -90,6 +90,11 @@ bool deflater_finish(struct deflater *d, struct err *e)
     return true;
 }
 
+uint32_t deflate_crc(uint32_t crc, struct slice bytes)
+{
+    return (uint32_t)crc32_z(crc, bytes.data, bytes.size);
+}
+
 struct inflater {
     z_stream z;
     struct inflate_limits limits;

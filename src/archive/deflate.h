@@ -24,6 +24,9 @@ void deflater_auto(struct deflater **d);
 MUST_CHECK bool deflater_add(struct deflater *d, struct slice bytes, struct err *e);
 MUST_CHECK bool deflater_finish(struct deflater *d, struct err *e);
 
+/* CRC-32 of bytes that come in parts; it begins with 0. */
+uint32_t deflate_crc(uint32_t crc, struct slice bytes);
+
 struct inflate_limits {
     uint64_t size_max;  /* plain bytes */
     uint32_t ratio_max; /* plain bytes for each byte taken in, beyond the first MiB of them */

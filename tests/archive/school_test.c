@@ -430,7 +430,7 @@ TEST(nothing_stands_behind_the_one_stream_and_it_is_whole)
 }
 END
 
-/* An output of which the n-th call fails. */
+/* An output of which one call fails. */
 struct failing {
     struct buf file;
     int left;
@@ -440,7 +440,7 @@ static bool write_failing(void *arg, struct slice piece, struct err *e)
 {
     struct failing *f = arg;
 
-    if (f->left-- <= 0)
+    if (f->left-- == 0)
         return err_set(e, ERR_FATAL, "no space left");
     buf_append_slice(&f->file, piece);
     return true;
@@ -451,7 +451,7 @@ static bool patch_failing(void *arg, uint64_t offset, struct slice bytes, struct
     struct failing *f = arg;
     const struct output to = output_of_buf(&f->file);
 
-    if (f->left-- <= 0)
+    if (f->left-- == 0)
         return err_set(e, ERR_FATAL, "no space left");
     return to.patch(to.arg, offset, bytes, e);
 }
