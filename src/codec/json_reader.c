@@ -1,5 +1,6 @@
 #include "codec/json_reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -483,6 +484,18 @@ bool json_reader_next(struct json_reader *r, enum json_token *out, struct err *e
     int c;
 
     return pass_between(r, &c, e) && read_token(r, c, out, e);
+}
+
+bool json_reader_more(struct json_reader *r, bool *more, struct err *e)
+{
+    enum json_token end;
+    int c;
+
+    assert(r->depth > 0);
+    if (!pass_between(r, &c, e))
+        return false;
+    *more = r->state == STATE_VALUE || r->state == STATE_NAME;
+    return *more || end_group(r, &end, e);
 }
 
 /* Pass one value; capture begins with its first byte. */
