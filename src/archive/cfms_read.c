@@ -306,7 +306,7 @@ static bool check_mac(const struct cfms_source *s, const struct cfms_key *key, s
 
 static bool check_size(uint64_t size, struct err *e)
 {
-    if (size < 2 * CIPHER_BLOCK_SIZE || size % CIPHER_BLOCK_SIZE != 0)
+    if (size < (uint64_t)2 * CIPHER_BLOCK_SIZE || size % CIPHER_BLOCK_SIZE != 0)
         return err_set(e, ERR_CORRUPT, "it is no archive: its size is no whole number of blocks");
     return true;
 }

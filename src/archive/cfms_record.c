@@ -155,7 +155,8 @@ static bool take_text(const json_t *j, const char *member, const char **out, str
 
 static bool take_id(const json_t *j, const char *member, const char **out, struct err *e)
 {
-    return take_text(j, member, out, e) && (cfms_id_is(*out) || wrong(member, e));
+    *out = json_string_value(json_object_get(j, member));
+    return (*out != NULL && cfms_id_is(*out)) || wrong(member, e);
 }
 
 static bool take_id_or_null(const json_t *j, const char *member, const char **out, struct err *e)

@@ -261,7 +261,7 @@ static bool end_content(struct cfms_writer *w, struct err *e)
 }
 
 /* The next id, which is larger than the last. */
-static bool next_id(struct cfms_writer *w, const char *id, struct cfms_known **out, struct err *e)
+static bool next_id(struct cfms_writer *w, const char *id, struct err *e)
 {
     assert(w->stage == STAGE_CONTENTS);
     if (!cfms_id_is(id))
@@ -270,8 +270,7 @@ static bool next_id(struct cfms_writer *w, const char *id, struct cfms_known **o
         return false;
     if (strcmp(id, w->last) <= 0)
         return err_set(e, ERR_USAGE, "file %s: it comes behind a larger one, or twice", id);
-    *out = cfms_table_get(w->table, id);
-    if (*out == NULL)
+    if (cfms_table_get(w->table, id) == NULL)
         return err_set(e, ERR_USAGE, "there are more than %d files", CFMS_FILES_MAX);
     memcpy(w->last, id, strlen(id) + 1);
     return true;
@@ -280,9 +279,8 @@ static bool next_id(struct cfms_writer *w, const char *id, struct cfms_known **o
 bool cfms_writer_content(struct cfms_writer *w, const char *id, uint64_t size, struct err *e)
 {
     char name[sizeof("./files/") + CFMS_ID_MAX];
-    struct cfms_known *known;
 
-    if (!next_id(w, id, &known, e))
+    if (!next_id(w, id, e))
         return false;
     if (size > CFMS_BYTES_MAX - w->plain_size - w->plain.size)
         return err_set(e, ERR_USAGE, "file %s: the archive would be too large", id);
@@ -303,11 +301,9 @@ bool cfms_writer_bytes(struct cfms_writer *w, struct slice bytes, struct err *e)
 
 bool cfms_writer_missing(struct cfms_writer *w, const char *id, struct err *e)
 {
-    struct cfms_known *known;
-
-    if (!next_id(w, id, &known, e))
+    if (!next_id(w, id, e))
         return false;
-    known->is_missing = true;
+    cfms_table_get(w->table, id)->is_missing = true;
     (void)json_array_append_new(w->missing, json_string(id));
     return true;
 }
