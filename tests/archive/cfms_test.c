@@ -38,6 +38,8 @@ static bool world_write(void *arg, struct slice bytes, struct err *e)
 }
 
 static const char content_one[] = "the first file\n";
+static const char content_two[] =
+    "no checksum says what stands here, in more than two blocks of it";
 
 static bool rows_of_documents(void *arg, struct cfms_rows *to, struct err *e)
 {
@@ -84,7 +86,10 @@ static bool world_contents(struct world *w, struct cfms_writer *c, struct err *e
     if (!cfms_writer_content(c, "f1", sizeof(content_one) - 1, e) ||
         !cfms_writer_bytes(c, slice_string(content_one), e))
         return false;
-    return w->lacks ? cfms_writer_missing(c, "f2", e) : cfms_writer_content(c, "f2", 0, e);
+    if (w->lacks)
+        return cfms_writer_missing(c, "f2", e);
+    return cfms_writer_content(c, "f2", sizeof(content_two) - 1, e) &&
+           cfms_writer_bytes(c, slice_string(content_two), e);
 }
 
 static bool world_make(struct world *w, struct err *e)
@@ -196,7 +201,8 @@ static bool see(struct slice archive, const struct cfms_key *key, bool legacy, s
 static const char log_whole[] = "document hello \u00fcb a-folder 0.10000000000000001 rule 7 read 2 "
                                 "revision 1 hello f1 revision 2 hello f2\n"
                                 "content f1 15: the first file\nend f1\n"
-                                "content f2 0: end f2\n"
+                                "content f2 64: no checksum says what stands here, in more "
+                                "than two blocks of itend f2\n"
                                 "file f1 ./content/1 sum 1\nfile f2 ./content/2 - 0\n"
                                 "folder a-folder A \"folder\"\n -\n";
 
@@ -265,9 +271,10 @@ TEST(no_changed_bit_of_an_authenticated_archive_is_believed)
 }
 END
 
-/* Changes between the first reading and the second. */
+/* Gives back another byte once all has been read. */
 struct changing {
     struct slice bytes;
+    size_t at;
     bool was_read;
 };
 
@@ -277,28 +284,46 @@ static bool changing_read(void *arg, uint64_t offset, uint8_t *to, size_t room, 
     struct changing *c = arg;
 
     CHECK(fixture_read(&c->bytes, offset, to, room, got, e));
-    if (c->was_read && offset == 16)
-        to[*got - 1] ^= 1; /* zeros behind the end of the archive, or its padding */
+    if (c->was_read && c->at >= offset && c->at < offset + *got)
+        to[c->at - offset] ^= 1;
     c->was_read = c->was_read || offset + *got == c->bytes.size;
     return true;
+}
+
+/* Where a text begins that is in the tar archive once. */
+static size_t find_plain(const struct world *w, const char *text)
+{
+    AUTO(cipher) struct cipher *c = cipher_cbc_open(w->key.key, w->archive.data);
+    AUTO(mem) uint8_t *plain = mem_new(w->archive.size);
+    const size_t size = cipher_add(c, SLICE_OF(w->archive.data + 16, w->archive.size - 16), plain);
+    const uint8_t *found = memmem(plain, size, text, strlen(text));
+
+    CHECK(found != NULL);
+    return (size_t)(found - plain);
 }
 
 TEST(an_archive_that_changes_while_it_is_read_is_not_believed)
 {
     AUTO(world) struct world w = {0};
     AUTO(seen) struct seen s = {0};
+    AUTO(seen) struct seen legacy = {0};
     struct cfms_result r;
 
     CHECK_OK(world_make(&w, e));
 
-    struct changing c = {.bytes = buf_slice(&w.archive)};
+    /* In the second block of a content without checksum: nothing but the MAC can tell. */
+    const size_t at = 16 + find_plain(&w, content_two) + 16;
+    struct changing c = {.bytes = buf_slice(&w.archive), .at = at};
     const struct cfms_source source = {changing_read, &c, w.archive.size};
     const struct cfms_permission permission = {false, CFMS_BYTES_MAX};
     const struct cfms_visitor v = {&s,          see_document, see_folder,      see_file,
                                    see_content, see_bytes,    see_content_end, see_missing};
 
     CHECK_ERR(cfms_read(&source, &w.key, &permission, &v, &r, e), ERR_CORRUPT);
-    CHECK(c.was_read);
+    CHECK(c.was_read && strstr(buf_string(&s.log), "folder") != NULL);
+    w.archive.data[at] ^= 1;
+    w.key.has_mac = false;
+    CHECK_OK(see(buf_slice(&w.archive), &w.key, true, &legacy, &r, e));
 }
 END
 
@@ -493,6 +518,33 @@ TEST(a_key_file_longer_than_its_limit_is_refused)
 }
 END
 
+/* What has no room in eleven octal digits stands in the extended header. */
+TEST(members_of_8_gib_and_more_have_their_size_and_come_back_with_it)
+{
+    static const uint64_t sizes[] = {((uint64_t)1 << 33) - 1, (uint64_t)1 << 33, 9663676416};
+    static const char *const records[] = {NULL, "19 size=8589934592\n", "19 size=9663676416\n"};
+
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(buf) struct buf header = {0};
+        struct ustar_member m;
+        bool more;
+
+        ustar_header("./files/x", 0644, sizes[i], -1.5, &header);
+        CHECK(memmem(header.data, header.size, "14 mtime=-1.5\n", 14) != NULL);
+        CHECK(records[i] == NULL ||
+              memmem(header.data, header.size, records[i], strlen(records[i])) != NULL);
+
+        struct slice in = buf_slice(&header);
+        AUTO(ustar_reader)
+        struct ustar_reader *r =
+            ustar_reader_new(json_read_slice, &in, (struct ustar_limits){1, CFMS_BYTES_MAX});
+
+        CHECK_OK(ustar_reader_next(r, &m, &more, e));
+        CHECK(more && m.size == sizes[i] && strcmp(m.name, "files/x") == 0);
+    }
+}
+END
+
 /* Far more than is held in memory at once, and the size of a member beyond one piece. */
 TEST(contents_of_any_size_stream_through)
 {
@@ -522,4 +574,6 @@ TESTS("archive/cfms", what_is_written_reads_back_and_is_authenticated,
       contents_come_in_order_once_and_in_their_size, contents_and_records_of_files_belong_together,
       ids_are_names_and_never_paths, key_files_of_the_application_come_back_byte_for_byte,
       key_files_that_are_none_are_refused_without_showing_the_key,
-      a_key_file_longer_than_its_limit_is_refused, contents_of_any_size_stream_through)
+      a_key_file_longer_than_its_limit_is_refused,
+      members_of_8_gib_and_more_have_their_size_and_come_back_with_it,
+      contents_of_any_size_stream_through)
