@@ -323,8 +323,8 @@ def pax(*records):
 END = bytes(1024)
 
 
-def bad_tars():
-    """Names of plain texts that no reader should take, with the texts."""
+def bad_ends():
+    """What no reader should take behind good members, with a name for each."""
     one = raw_header(b"./files/a", 3) + filled(b"abc")
     for name in (b"/etc/passwd", b"../x", b"./../x", b"a/../../x", b"./files/../../x", b"a//b",
                  b"a/./b", b"./files/a/b", b"files/..", b"files/.", b"files/a.b", b"files/a b",
@@ -343,6 +343,9 @@ def bad_tars():
     yield "pax twice", pax(b"mtime=1", b"mtime=2") + one + END
     yield "path twice", pax(b"path=files/b", b"path=files/c") + one + END
     yield "two pax headers", pax(b"mtime=1") + pax(b"mtime=2") + one + END
+    yield "two other pax headers", pax(b"mtime=1") + pax(b"atime=2") + one + END
+    yield "nul in a time", pax(b"mtime=1\0") + one + END
+    yield "half an end", one + bytes(512) + b"x" * 512
     yield "pax at the end", pax(b"mtime=1") + END
     yield "pax with nul", pax(b"path=files/a\0b") + one + END
     for text in (b"5", b"5 a=b", b"x a=b\n", b" 5 a=b\n", b"0 a=b\n", b"3 a\n", b"999 a=b\n",
@@ -357,6 +360,7 @@ def bad_tars():
                   b"           \0", b"\0" * 12, b"00000000009\0", b"0000000 003\0", b"777777777777",
                   b"77777777777\0", b"+0000000003\0"):
         yield f"size {field!r}", raw_header(b"./files/a", 0, size_field=field) + filled(b"abc") + END
+    yield "file with a link", tar_of([member("./files/a", linkname="/etc/passwd")])
     yield "folder with size", raw_header(b"./files/", 3, b"5") + filled(b"abc") + END
     yield "bytes in the filling", raw_header(b"./files/a", 3) + b"abcX" + bytes(508) + END
     yield "one block of zeros", one + bytes(512)
@@ -364,11 +368,19 @@ def bad_tars():
     yield "goes on", one + bytes(512) + one + END
     yield "bytes behind", one + END + b"x" * 512
     yield "long tail", one + bytes((1 << 20) + 4096)
+
+
+def bad_tars():
+    """Names of plain texts that no reader should take, with the texts."""
+    whole = tar_of(good())
+    body = whole.rstrip(b"\0")
+    body += bytes(-len(body) % 512)
+    for name, text in bad_ends():
+        yield name, body + text
     yield "nothing", b""
     yield "zeros", bytes(10240)
     yield "not tar", b"hello backup\n"
     yield "zip", b"PK\x03\x04" + bytes(1000)
-    whole = tar_of(good())
     for cut in range(0, len(whole) - 10240, 700):
         yield f"cut at {cut}", whole[:cut]
     for at in (100, 148, 156, 257, 512 + 130, 1024, 1100, 1536 + 5, 2000):
@@ -428,6 +440,17 @@ class Malformed(Folder):
     def setUp(self):
         super().setUp()
         self.key = self.path("m.key", key_text())
+
+    def test_only_what_is_bad_is_refused(self):
+        """The members that the bad ones are put behind, and their likes, are taken."""
+        body = tar_of(good()).rstrip(b"\0")
+        body += bytes(-len(body) % 512)
+        fine = (b"", raw_header(b"./files/a", 3) + filled(b"abc"), raw_header(b"a/b", 0),
+                pax(b"path=files/b") + raw_header(b"x", 0), pax(b"size=3") + raw_header(b"y", 0) +
+                filled(b"abc"), raw_header(b"./files/z", 0, b"\0"), raw_header(b"./d/", 0, b"5"))
+        given = [seal_cbc(body + more + END) for more in fine]
+        for answer in self.ask("cfms", given, self.key):
+            self.assertEqual(answer[0], "ok")
 
     def test_tar_archives_made_with_malice_are_refused(self):
         named = [(name, seal_cbc(text)) for name, text in bad_tars()]
