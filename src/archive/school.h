@@ -12,13 +12,14 @@
 #define ARCHIVE_SCHOOL_H
 
 #include "archive/deflate.h"
+#include "codec/cipher.h"
 #include "codec/hash.h"
 
 #define SCHOOL_IV_SIZE  16
 #define SCHOOL_TAG_SIZE 16
 #define SCHOOL_HEAD     (SCHOOL_IV_SIZE + SCHOOL_TAG_SIZE)
 /* What one key and IV may encrypt (NIST SP 800-38D). */
-#define SCHOOL_SEALED_MAX (((uint64_t)1 << 36) - 32)
+#define SCHOOL_SEALED_MAX CIPHER_GCM_MAX
 
 #define SCHOOL_KEY_SIZE   32
 struct school_key {

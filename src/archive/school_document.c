@@ -91,34 +91,31 @@ static bool next_is(struct reading *d, enum json_token wanted, const char *why, 
     return json_reader_next(&d->json, &token, e) && (token == wanted || invalid(e, why));
 }
 
-/* Behind its bracket. */
 static bool read_row(struct reading *d, int table, const char *name, struct err *e)
 {
     buf_clear(&d->row);
-    buf_append(&d->row, "{", 1);
     json_reader_limit(&d->json, SCHOOL_ROW_MAX);
-    if (!json_reader_rest(&d->json, &d->row, e))
+    if (!json_reader_raw(&d->json, &d->row, e))
         return false;
+    if (d->row.data[0] != '{')
+        return invalid(e, "a row is no object");
     return d->rows->fn == NULL || d->rows->fn(d->rows->arg, table, name, buf_slice(&d->row), e);
 }
 
 static bool read_rows(struct reading *d, int table, const char *name, struct err *e)
 {
     uint64_t *count = table >= 0 ? &d->facts.rows[table] : &d->facts.other_rows;
-    enum json_token token;
+    bool more;
 
     if (!next_is(d, JSON_TOKEN_ARRAY, "it is no list", e))
         return false;
-    for (;;) {
-        if (!json_reader_next(&d->json, &token, e))
+    for (;; ++*count) {
+        if (!json_reader_more(&d->json, &more, e))
             return false;
-        if (token == JSON_TOKEN_ARRAY_END)
+        if (!more)
             return true;
-        if (token != JSON_TOKEN_OBJECT)
-            return invalid(e, "a row is no object");
         if (!read_row(d, table, name, e))
             return false;
-        ++*count;
     }
 }
 

@@ -6,15 +6,16 @@
 #include <assert.h>
 #include <string.h>
 
-#include "archive/school_cipher.h"
+#include "archive/school.h"
 #include "base/mem.h"
+#include "codec/cipher.h"
 
 #define PIECE ((size_t)1 << 20) /* 64 GiB of them have sums of 2 MiB */
 
 struct school_reader {
     struct input from;
     uint64_t sealed_size;
-    struct school_cipher *cipher;
+    struct cipher *cipher;
     struct inflater *inflater;
     struct hash *sums; /* one for each piece */
     uint64_t next;     /* piece to read */
@@ -49,7 +50,7 @@ static bool read_compressed(void *arg, uint8_t *to, size_t room, size_t *got, st
         sha256(SLICE_OF(r->piece, n), &sum);
         if (!hash_is_equal(&sum, &r->sums[r->next]))
             return err_set(e, ERR_CORRUPT, "it was changed while it was read");
-        school_cipher_convert(r->cipher, SLICE_OF(r->piece, n), r->piece);
+        (void)cipher_add(r->cipher, SLICE_OF(r->piece, n), r->piece);
         r->at = 0;
         r->size = n;
         r->next++;
@@ -70,7 +71,7 @@ static bool all_zero(const uint8_t tag[SCHOOL_TAG_SIZE])
 }
 
 /* The first pass. */
-static bool authenticate(struct school_reader *r, struct school_cipher *cipher,
+static bool authenticate(struct school_reader *r, struct cipher *cipher,
                          const uint8_t tag[SCHOOL_TAG_SIZE], struct err *e)
 {
     size_t n;
@@ -79,10 +80,10 @@ static bool authenticate(struct school_reader *r, struct school_cipher *cipher,
         if (!read_piece(r, i, &n, e))
             return false;
         sha256(SLICE_OF(r->piece, n), &r->sums[i]);
-        school_cipher_convert(cipher, SLICE_OF(r->piece, n), r->piece);
+        (void)cipher_add(cipher, SLICE_OF(r->piece, n), r->piece);
     }
     mem_wipe(r->piece, PIECE);
-    if (school_cipher_is_authentic(cipher, tag))
+    if (cipher_gcm_is_authentic(cipher, tag))
         return true;
     if (all_zero(tag))
         return err_set(e, ERR_CORRUPT,
@@ -124,12 +125,13 @@ bool school_reader_open(const struct school_reading *how, struct school_reader *
     if (!input_read(&r->from, 0, head, sizeof(head), e))
         return false;
 
-    AUTO(school_cipher)
-    struct school_cipher *first = school_cipher_new(SCHOOL_OPEN, how->key, head);
+    AUTO(cipher)
+    struct cipher *first =
+        cipher_gcm_open(how->key->bytes, SLICE_OF(head, SCHOOL_IV_SIZE), (struct slice){0});
 
     if (!authenticate(r, first, head + SCHOOL_IV_SIZE, e))
         return false;
-    r->cipher = school_cipher_new(SCHOOL_OPEN, how->key, head);
+    r->cipher = cipher_gcm_open(how->key->bytes, SLICE_OF(head, SCHOOL_IV_SIZE), (struct slice){0});
     r->inflater = inflater_new(DEFLATE_GZIP, &limits, read_compressed, r);
     *out = TAKE(r);
     return true;
@@ -146,7 +148,7 @@ void school_reader_free(struct school_reader *r)
 {
     if (r == NULL)
         return;
-    school_cipher_free(r->cipher);
+    cipher_free(r->cipher);
     inflater_free(r->inflater);
     if (r->piece != NULL)
         mem_wipe(r->piece, PIECE);

@@ -1,15 +1,16 @@
 #include <assert.h>
 #include <string.h>
 
-#include "archive/school_cipher.h"
+#include "archive/school.h"
 #include "base/mem.h"
+#include "codec/cipher.h"
 #include "codec/random.h"
 
 #define PIECE ((size_t)64 << 10)
 
 struct school_writer {
     struct output to;
-    struct school_cipher *cipher;
+    struct cipher *cipher;
     struct deflater *deflater;
     struct sha256_stream *sum;
     uint64_t plain_size, sealed_size;
@@ -24,7 +25,7 @@ static bool seal(void *arg, struct slice piece, struct err *e)
     if (piece.size > SCHOOL_SEALED_MAX - w->sealed_size)
         return err_set(e, ERR_USAGE, "one file cannot hold more than 64 GiB");
     w->sealed_size += piece.size;
-    school_cipher_convert(w->cipher, piece, w->piece);
+    (void)cipher_add(w->cipher, piece, w->piece);
     return w->to.write(w->to.arg, SLICE_OF(w->piece, piece.size), e);
 }
 
@@ -44,7 +45,7 @@ bool school_writer_open(const struct school_writing *how, struct school_writer *
     else
         random_bytes(head, SCHOOL_IV_SIZE);
     w->to = how->to;
-    w->cipher = school_cipher_new(SCHOOL_SEAL, how->key, head);
+    w->cipher = cipher_gcm_seal(how->key->bytes, SLICE_OF(head, SCHOOL_IV_SIZE), (struct slice){0});
     w->deflater = deflater_new(DEFLATE_GZIP, seal, w);
     w->sum = sha256_stream_new();
     if (!w->to.write(w->to.arg, SLICE_OF(head, sizeof(head)), e))
@@ -68,7 +69,7 @@ bool school_writer_finish(struct school_writer *w, struct school_written *out, s
 
     if (!deflater_finish(w->deflater, e))
         return false;
-    school_cipher_tag(w->cipher, tag);
+    cipher_gcm_tag(w->cipher, tag);
     if (!w->to.patch(w->to.arg, SCHOOL_IV_SIZE, SLICE_OF(tag, sizeof(tag)), e))
         return false;
     out->size = SCHOOL_HEAD + w->sealed_size;
@@ -81,7 +82,7 @@ void school_writer_free(struct school_writer *w)
 {
     if (w == NULL)
         return;
-    school_cipher_free(w->cipher);
+    cipher_free(w->cipher);
     deflater_free(w->deflater);
     sha256_stream_free(w->sum);
     mem_free(w);

@@ -215,6 +215,42 @@ void mac_sum(struct mac *m, uint8_t type, struct slice in, struct hash *out)
     mac_finish(m, &c, out);
 }
 
+struct hmac_stream {
+    struct mac mac;
+    SHA256_CTX state; /* of the message under way */
+};
+
+struct hmac_stream *hmac_stream_new(const uint8_t key[HASH_SIZE])
+{
+    struct hmac_stream *s = mem_secret_new(sizeof(*s));
+
+    state_init_keyed(&s->mac.inner, key, 0x36);
+    state_init_keyed(&s->mac.outer, key, 0x5c);
+    s->state = s->mac.inner;
+    return s;
+}
+
+void hmac_stream_add(struct hmac_stream *s, struct slice in)
+{
+    state_add(&s->state, in.data, in.size);
+}
+
+void hmac_stream_finish(struct hmac_stream *s, struct hash *out)
+{
+    mac_finish(&s->mac, &s->state, out);
+    s->state = s->mac.inner;
+}
+
+void hmac_stream_free(struct hmac_stream *s)
+{
+    mem_secret_free(s);
+}
+
+void hmac_stream_auto(struct hmac_stream **s)
+{
+    hmac_stream_free(*s);
+}
+
 /* A message under way in mac_sum_all(): state stands at a border of blocks until it is done. */
 struct mac_lane {
     SHA256_CTX state;

@@ -58,6 +58,15 @@ void mac_sum_all(struct mac *m, struct mac_message *messages, size_t count);
 void mac_sum_beside(struct mac *m, struct mac_message *messages, size_t count,
                     struct sha256_stream *s, struct slice *rest);
 
+/* HMAC-SHA-256 of a run of bytes that arrives in parts. */
+struct hmac_stream;
+struct hmac_stream *hmac_stream_new(const uint8_t key[HASH_SIZE]);
+void hmac_stream_add(struct hmac_stream *s, struct slice in);
+/* The sum; the stream then begins anew. */
+void hmac_stream_finish(struct hmac_stream *s, struct hash *out);
+void hmac_stream_free(struct hmac_stream *s);
+void hmac_stream_auto(struct hmac_stream **s);
+
 /* HKDF-SHA-256 (RFC 5869); out_size <= 64.  extract may have an empty salt. */
 void hkdf(struct slice ikm, struct slice salt, struct slice info, uint8_t *out, size_t out_size);
 

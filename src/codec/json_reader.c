@@ -1,5 +1,6 @@
 #include "codec/json_reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -485,17 +486,16 @@ bool json_reader_next(struct json_reader *r, enum json_token *out, struct err *e
     return pass_between(r, &c, e) && read_token(r, c, out, e);
 }
 
-/* Pass tokens until the group around depth + 1 is at its end. */
-static bool pass_group(struct json_reader *r, size_t depth, struct err *e)
+bool json_reader_more(struct json_reader *r, bool *more, struct err *e)
 {
-    enum json_token token;
+    enum json_token end;
+    int c;
 
-    while (r->depth > depth)
-        if (!json_reader_next(r, &token, e))
-            return false;
-    r->capture = NULL;
-    r->is_raw = false;
-    return true;
+    assert(r->depth > 0);
+    if (!pass_between(r, &c, e))
+        return false;
+    *more = r->state == STATE_VALUE || r->state == STATE_NAME;
+    return *more || end_group(r, &end, e);
 }
 
 /* Pass one value; capture begins with its first byte. */
@@ -514,32 +514,24 @@ static bool pass_value(struct json_reader *r, struct buf *capture, struct err *e
     buf_clear(&r->text);
     if (r->state != STATE_VALUE)
         return wrong(r, "a value is missing", e);
-    return read_token(r, c, &token, e) && pass_group(r, depth, e);
-}
-
-/* What was appended from before on must be UTF-8. */
-static bool check_utf8(const struct json_reader *r, const struct buf *out, size_t before,
-                       struct err *e)
-{
-    return utf8_is_valid(SLICE_OF(out->data + before, out->size - before)) ||
-           wrong(r, "the value before it is not UTF-8", e);
+    if (!read_token(r, c, &token, e))
+        return false;
+    while (r->depth > depth)
+        if (!json_reader_next(r, &token, e))
+            return false;
+    r->capture = NULL;
+    r->is_raw = false;
+    return true;
 }
 
 bool json_reader_raw(struct json_reader *r, struct buf *out, struct err *e)
 {
     const size_t before = out->size;
 
-    return pass_value(r, out, e) && check_utf8(r, out, before, e);
-}
-
-bool json_reader_rest(struct json_reader *r, struct buf *out, struct err *e)
-{
-    const size_t before = out->size;
-
-    r->capture = out;
-    r->is_raw = true;
-    buf_clear(&r->text);
-    return pass_group(r, r->depth - 1, e) && check_utf8(r, out, before, e);
+    if (!pass_value(r, out, e))
+        return false;
+    return utf8_is_valid(SLICE_OF(out->data + before, out->size - before)) ||
+           wrong(r, "the value before it is not UTF-8", e);
 }
 
 bool json_reader_skip(struct json_reader *r, struct err *e)

@@ -60,11 +60,12 @@ void json_reader_limit(struct json_reader *r, size_t limit);
  */
 MUST_CHECK bool json_reader_next(struct json_reader *r, enum json_token *out, struct err *e);
 
+/* Whether another value or name stands in the array or object we are in; passes its end when not.
+ */
+MUST_CHECK bool json_reader_more(struct json_reader *r, bool *more, struct err *e);
+
 /* Pass one whole value and append its bytes, as they are, to *out. */
 MUST_CHECK bool json_reader_raw(struct json_reader *r, struct buf *out, struct err *e);
-
-/* The same for what is left of the object or array whose bracket was the last token. */
-MUST_CHECK bool json_reader_rest(struct json_reader *r, struct buf *out, struct err *e);
 
 /* Pass one whole value of any length; bytes in its texts may be anything. */
 MUST_CHECK bool json_reader_skip(struct json_reader *r, struct err *e);

@@ -1,4 +1,4 @@
-#include "archive/school_cipher.h"
+#include "archive/school.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/cipher.h"
 #include "support/test.h"
 
 #define KEY_TEXT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -140,13 +141,14 @@ END
 static void seal_raw(struct slice in, struct buf *out)
 {
     const struct school_key k = test_key();
-    AUTO(school_cipher)
-    struct school_cipher *c = school_cipher_new(SCHOOL_SEAL, &k, vector_iv);
+    AUTO(cipher)
+    struct cipher *c =
+        cipher_gcm_seal(k.bytes, SLICE_OF(vector_iv, SCHOOL_IV_SIZE), (struct slice){0});
 
     buf_append(out, vector_iv, sizeof(vector_iv));
     (void)buf_extend(out, SCHOOL_TAG_SIZE + in.size);
-    school_cipher_convert(c, in, out->data + SCHOOL_HEAD);
-    school_cipher_tag(c, out->data + SCHOOL_IV_SIZE);
+    (void)cipher_add(c, in, out->data + SCHOOL_HEAD);
+    cipher_gcm_tag(c, out->data + SCHOOL_IV_SIZE);
 }
 
 TEST(the_seal_is_that_of_the_application_byte_for_byte)
