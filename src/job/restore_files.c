@@ -21,8 +21,7 @@ static void options_of(const struct restore_source *p, size_t path, struct stage
     *out = (struct stage_options){.snapshot = p->snapshot,
                                   .safety = p->safety,
                                   .source = p->source->name,
-                                  .path = files_of(p)->paths.items[path],
-                                  .id = p->id};
+                                  .path = files_of(p)->paths.items[path]};
 }
 
 /* A path that is not there was out of reach when it was backed up, or is new in the configuration:
@@ -83,10 +82,13 @@ static bool begin(struct restore_source *p, struct err *e)
 
     (void)json_object_set_new(p->note, "paths", paths);
     for (size_t i = 0; i < files_of(p)->paths.count; i++) {
+        const char *path = files_of(p)->paths.items[i];
         AUTO(mem) char *folder = NULL;
         AUTO(buf) struct buf text = {0};
+        char id[RESTORE_PLACE_ID];
 
-        if (!stage_folder(files_of(p)->paths.items[i], p->id, &folder, e))
+        restore_place_id(p, path, id);
+        if (!stage_folder(path, id, &folder, e))
             return false;
         path_escape(slice_string(folder), &text);
         (void)json_array_append_new(paths, json_pack("{s:s}", "folder", buf_string(&text)));
@@ -127,10 +129,13 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 
     for (size_t i = 0; i < files_of(p)->paths.count; i++) {
         AUTO(stage_result) struct stage_result r = {0};
+        char id[RESTORE_PLACE_ID];
         struct stage_options o;
         bool is_stored = false;
 
         options_of(p, i, &o);
+        restore_place_id(p, o.path, id);
+        o.id = id;
         if (!is_in_snapshot(p, o.path, &is_stored, e))
             return false;
         if (!is_stored)

@@ -1,6 +1,6 @@
 /*
- * PostgreSQL databases: restored beside as "holdfast_restored_<id>", the old one is kept as
- * "holdfast_before_<id>".
+ * PostgreSQL databases: restored beside as "holdfast_restored_<digits>", the old one is kept as
+ * "holdfast_before_<digits>".
  */
 #include <string.h>
 
@@ -78,12 +78,14 @@ static bool begin(struct restore_source *p, struct err *e)
     AUTO(buf) struct buf staged = {0};
     AUTO(buf) struct buf kept = {0};
     struct postgres_present present = {0};
+    char id[RESTORE_PLACE_ID];
 
     if (!server_open(p, NULL, &s, e) ||
         !postgres_present(&s.how, p->source->postgres.database, &present, e))
         return false;
-    buf_printf(&staged, "holdfast_restored_%s", p->id);
-    buf_printf(&kept, "holdfast_before_%s", p->id);
+    restore_place_id(p, "", id);
+    buf_printf(&staged, "holdfast_restored_%s", id);
+    buf_printf(&kept, "holdfast_before_%s", id);
     restore_source_note_set(p, "database", p->source->postgres.database);
     restore_source_note_set(p, "staged", buf_string(&staged));
     restore_source_note_set(p, "kept", buf_string(&kept));

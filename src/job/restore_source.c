@@ -1,6 +1,10 @@
 #include "job/restore_source.h"
 
+#include <string.h>
+
 #include "base/mem.h"
+#include "base/text.h"
+#include "codec/hash.h"
 #include "job/feed.h"
 
 const struct restore_source_ops *restore_source_ops_of(enum config_source_kind kind)
@@ -38,6 +42,19 @@ bool restore_source_note_text(const struct restore_source *p, const char *name, 
 void restore_source_note_set(struct restore_source *p, const char *name, const char *text)
 {
     (void)json_object_set_new(p->note, name, json_string(text)); /* what is in it was checked */
+}
+
+void restore_place_id(const struct restore_source *p, const char *place, char out[RESTORE_PLACE_ID])
+{
+    AUTO(buf) struct buf text = {0};
+    struct hash sum;
+
+    /* The names of sources and the id have no NUL bytes, so no two lists of the three are alike. */
+    buf_append(&text, p->id, strlen(p->id) + 1);
+    buf_append(&text, p->source->name, strlen(p->source->name) + 1);
+    buf_append(&text, place, strlen(place));
+    sha256(buf_slice(&text), &sum);
+    hex_encode(SLICE_OF(sum.bytes, (RESTORE_PLACE_ID - 1) / 2), out);
 }
 
 void restore_put_rows(struct buf *out, uint64_t tables, uint64_t rows)

@@ -55,6 +55,12 @@ MUST_CHECK bool restore_source_note_text(const struct restore_source *p, const c
                                          const char **out, struct err *e);
 void restore_source_note_set(struct restore_source *p, const char *name, const char *text);
 
+/* For the name of what is made beside one place of the source ("": it has one only): trees in one
+ * folder and databases of one server each have their own.  16 hex digits, the same each time. */
+#define RESTORE_PLACE_ID 17 /* with NUL */
+void restore_place_id(const struct restore_source *p, const char *place,
+                      char out[RESTORE_PLACE_ID]);
+
 /* "3 tables, 1 row" */
 void restore_put_rows(struct buf *out, uint64_t tables, uint64_t rows);
 

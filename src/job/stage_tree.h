@@ -21,9 +21,9 @@ struct stage_options {
     const struct snapshot *safety;   /* what is, backed up just now by the same set */
     const char *source;              /* name of the file tree in the set */
     const char *path;                /* P: absolute, normalised; one of the source's paths */
-    const char *id;                  /* of the restore: 16 hex digits; NULL for stage_plan() */
-    bool numeric_ids;                /* as in struct target_options */
-    const struct exclude *exclude;   /* of the source, or NULL; for stage_plan() alone */
+    const char *id;   /* of this tree in this restore: 16 hex digits; NULL for stage_plan() */
+    bool numeric_ids; /* as in struct target_options */
+    const struct exclude *exclude; /* of the source, or NULL; for stage_plan() alone */
 };
 
 /* Of what is no directory; the first four are all of the snapshot and all that is saved of the

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -287,6 +288,24 @@ static long buffer_size(uint64_t limit)
     return limit < LEAST_BUFFER ? LEAST_BUFFER : (long)limit;
 }
 
+/* The variables are those of OpenSSL's own programs and of curl, which the library leaves to its
+ * caller; each replaces one of the system's two places. */
+static void set_trust(CURL *c, const struct http_settings *s)
+{
+    const char *file = getenv("SSL_CERT_FILE");
+    const char *folder = getenv("SSL_CERT_DIR");
+
+    if (s->ca_file != NULL) {
+        SET(c, CURLOPT_CAINFO, s->ca_file);
+        SET(c, CURLOPT_CAPATH, NULL);
+        return;
+    }
+    if (file != NULL && file[0] != '\0')
+        SET(c, CURLOPT_CAINFO, file);
+    if (folder != NULL && folder[0] != '\0')
+        SET(c, CURLOPT_CAPATH, folder);
+}
+
 static void set_transport(CURL *c, const struct http_settings *s)
 {
     const long verify = s->trusts_any_certificate ? 0 : 1;
@@ -300,10 +319,7 @@ static void set_transport(CURL *c, const struct http_settings *s)
     SET(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(c, CURLOPT_SSL_VERIFYPEER, verify);
     SET(c, CURLOPT_SSL_VERIFYHOST, 2 * verify);
-    if (s->ca_file != NULL) {
-        SET(c, CURLOPT_CAINFO, s->ca_file);
-        SET(c, CURLOPT_CAPATH, NULL);
-    }
+    set_trust(c, s);
     SET(c, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(c, CURLOPT_BUFFERSIZE, buffer_size(s->download_limit));
     SET(c, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(s->upload_limit));

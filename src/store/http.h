@@ -17,7 +17,8 @@ struct http;
 struct http_settings {
     int connections;     /* most at once, above 0 */
     int64_t stall_ms;    /* a transfer that stands still that long has failed */
-    const char *ca_file; /* certificates to trust instead of the system's, or NULL */
+    const char *ca_file; /* certificates to trust; NULL: $SSL_CERT_FILE and $SSL_CERT_DIR, or the
+                            system's */
     const char *proxy;   /* URL, or NULL */
     bool trusts_any_certificate;
     uint64_t upload_limit, download_limit; /* bytes a second of one request; 0: none */

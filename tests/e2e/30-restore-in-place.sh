@@ -219,3 +219,30 @@ config 'data.db*' state ", $PWD/new"
 status 0 "$HOLDFAST" restore latest --set web --in-place --yes
 has out 'not in the snapshot: stays'
 [ "$(cat new/file)" = precious ] || fail 'what is new in the configuration was removed'
+
+# Two trees in one folder, two sources beside each other and two databases of one server: each is prepared under its own name.
+mkdir -p side/uploads side/reports side/third
+for one in uploads reports third; do echo "$one" >"side/$one/file"; done
+aside() { psql -d "host=$server user=postgres dbname=$1" -c "$2"; }
+for one in left right; do
+    "$bin/createdb" -h "$server" -U postgres "$one"
+    aside "$one" 'create table t (a int); insert into t values (1)'
+done
+cat >>holdfast.yaml <<YAML
+  side:
+    sources:
+      - files: { name: both, paths: [$PWD/side/uploads, $PWD/side/reports] }
+      - files: { name: third, paths: [$PWD/side/third] }
+      - postgres: { name: left, dsn: "host=$server user=postgres dbname=left" }
+      - postgres: { name: right, dsn: "host=$server user=postgres dbname=right" }
+    repositories: [main]
+YAML
+status 0 "$HOLDFAST" backup --set side
+for one in uploads reports third; do echo changed >"side/$one/file"; done
+for one in left right; do aside "$one" 'insert into t values (2)'; done
+status 0 "$HOLDFAST" restore latest --set side --in-place --yes
+for one in uploads reports third; do [ "$(cat "side/$one/file")" = "$one" ] || fail "$one is not back"; done
+for one in left right; do [ "$(aside "$one" 'select count(*) from t')" = 1 ] || fail "$one is not back"; done
+status 0 "$HOLDFAST" undo
+for one in uploads reports third; do [ "$(cat "side/$one/file")" = changed ] || fail "$one was not undone"; done
+for one in left right; do [ "$(aside "$one" 'select count(*) from t')" = 2 ] || fail "$one was not undone"; done

@@ -138,6 +138,14 @@ class TlsTest(BucketTest):
         other, _ = certificate(self.folder, "other", "127.0.0.1", 30, is_from_ca=False)
         self.assertRegex(self.refuses(gateway.TLS_URL, "-o", "s3.ca-file=" + other), "certificate")
 
+    def test_the_environment_names_certificates_as_for_other_programs(self):
+        self.program(gateway.TLS_URL).must("init", extra={"SSL_CERT_FILE": gateway.CA})
+        other, _ = certificate(self.folder, "environment", "127.0.0.1", 30, is_from_ca=False)
+        result = self.program(gateway.TLS_URL, "-o", "s3.ca-file=" + other).run(
+            "init", limit_s=PROMPT_S, extra={"SSL_CERT_FILE": gateway.CA})
+        self.assertEqual(result.complaints(rig.FAILED), [])
+        self.assertRegex(result.sentence(), "certificate")
+
     def test_only_the_word_insecure_takes_any_certificate(self):
         self.program(gateway.TLS_URL, "-o", "s3.insecure-no-verify-tls=true").must("init")
         self.assertNotEqual(self.program(gateway.TLS_URL, "-o", "s3.insecure-no-verify-tls=false").run("init").status, 0)
