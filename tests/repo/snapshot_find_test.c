@@ -113,8 +113,8 @@ TEST(an_id_is_one_of_the_set_that_is_meant)
 
     CHECK(resolves_to(r, text_of(&of_shop->id).text, &shop, &of_shop->id));
     CHECK(resolves_to(r, text_of(&of_shop->id).text, NULL, &of_shop->id));
-    CHECK_ERR(snapshot_resolve(r, text_of(&of_shop->id).text, &wiki, &s, &sub, e), ERR_USAGE);
-    CHECK_ERR(snapshot_resolve(r, text_of(&of_none).text, &shop, &s, &sub, e), ERR_USAGE);
+    CHECK_ERR(snapshot_resolve(r, text_of(&of_shop->id).text, &wiki, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_resolve(r, text_of(&of_none).text, &shop, &s, &sub, e), ERR_NOT_FOUND);
     CHECK(s == NULL && sub == NULL);
 }
 END
