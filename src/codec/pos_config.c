@@ -318,10 +318,12 @@ static bool is_mail(const char *text)
 {
     const char *domain = strchr(text, '@');
 
-    /* RFC 1035: a label of a name has 63 bytes at most. */
-    for (size_t size; domain != NULL && *domain != '\0'; domain += 1 + size)
-        if ((size = strcspn(domain + 1, ".")) > 63)
+    /* RFC 1035: a label of a name has 1 to 63 bytes. */
+    for (size_t size; domain != NULL && *domain != '\0'; domain += 1 + size) {
+        size = strcspn(domain + 1, ".");
+        if (size == 0 || size > 63)
             return false;
+    }
     const size_t name = strspn(text, LETTERS "._+'-");
 
     return name > 0 && text[name] == '@' && text[name + 1] != '\0' && text[name + 1] != '.' &&
