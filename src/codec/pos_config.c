@@ -4,13 +4,13 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/address.h"
 #include "codec/cron.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 enum {
     TEXT_MAX = 1000, /* of a place */
-    MAIL_MAX = 254,  /* RFC 5321 */
     BUCKET_MAX = 63,
 };
 
@@ -313,22 +313,10 @@ static bool read_destinations(struct pos_config *c, struct err *e)
 
 /* Notifications */
 
-/* What needs no quoting in mail, in an address of the scheme mailto and in a log. */
+/* An address that also needs no quoting in the scheme mailto and in a log. */
 static bool is_mail(const char *text)
 {
-    const char *domain = strchr(text, '@');
-
-    /* RFC 1035: a label of a name has 1 to 63 bytes. */
-    for (size_t size; domain != NULL && *domain != '\0'; domain += 1 + size) {
-        size = strcspn(domain + 1, ".");
-        if (size == 0 || size > 63)
-            return false;
-    }
-    const size_t name = strspn(text, LETTERS "._+'-");
-
-    return name > 0 && text[name] == '@' && text[name + 1] != '\0' && text[name + 1] != '.' &&
-           strspn(text + name + 1, LETTERS ".-") == strlen(text + name + 1) &&
-           strlen(text) <= MAIL_MAX;
+    return address_is_mail(text) && text[strspn(text, LETTERS "._+'-")] == '@';
 }
 
 static bool read_recipients(const struct at *at, const char *key, const char ***out, size_t *count,

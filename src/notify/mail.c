@@ -85,11 +85,11 @@ static void set_server(struct delivery *d, const struct mail_settings *s)
 static void set_message(struct delivery *d, const char *from, const char *to)
 {
     struct outbound_call *c = &d->call;
-    char path[MAIL_ADDRESS_MAX + 3];
+    char path[ADDRESS_MAIL_MAX + 3];
 
-    (void)snprintf(path, sizeof(path), "<%.*s>", MAIL_ADDRESS_MAX, from);
+    (void)snprintf(path, sizeof(path), "<%.*s>", ADDRESS_MAIL_MAX, from);
     CALL_SET(c, CURLOPT_MAIL_FROM, path);
-    (void)snprintf(path, sizeof(path), "<%.*s>", MAIL_ADDRESS_MAX, to);
+    (void)snprintf(path, sizeof(path), "<%.*s>", ADDRESS_MAIL_MAX, to);
     outbound_call_add_line(c, path);
     CALL_SET(c, CURLOPT_MAIL_RCPT, c->lines);
     CALL_SET(c, CURLOPT_UPLOAD, 1L);

@@ -12,7 +12,6 @@
 
 #include "notify/outbound.h"
 
-#define MAIL_ADDRESS_MAX 254               /* bytes, RFC 5321 4.5.3.1.3 */
 #define MAIL_TEXT_MAX    ((size_t)1 << 20) /* bytes, of each part */
 #define MAIL_SUBJECT_MAX 1000              /* bytes */
 

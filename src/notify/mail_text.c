@@ -5,12 +5,12 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "codec/address.h"
 #include "notify/mail.h"
 
 enum {
     HEAD_LINE_MAX = 76,   /* characters of a line with an encoded word */
     QUOTED_LINE_MAX = 76, /* with the "=" at its end */
-    LOCAL_MAX = 64,       /* RFC 5321 4.5.3.1.1 */
 };
 
 bool mail_has_control(struct slice text)
@@ -21,37 +21,9 @@ bool mail_has_control(struct slice text)
     return false;
 }
 
-/* atext of RFC 5322, and the dot. */
-static bool is_local_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
-}
-
-static bool is_local_part(const char *text, size_t size)
-{
-    if (size == 0 || size > LOCAL_MAX || text[0] == '.' || text[0] == '-' || text[size - 1] == '.')
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if (!is_local_character(text[i]) || (text[i] == '.' && text[i + 1] == '.'))
-            return false;
-    return true;
-}
-
 bool mail_address_check(const char *text, struct err *e)
 {
-    /* What may stand behind "@" is what may stand in an address of https, but no numbers. */
-    static const struct outbound_settings none = {0};
-    const char *at = strrchr(text, '@');
-    const char *dot = strrchr(text, '.');
-    struct outbound_place place;
-    struct err ignored;
-
-    if (strlen(text) > MAIL_ADDRESS_MAX || at == NULL ||
-        !is_local_part(text, (size_t)(at - text)) || strchr(at, ':') != NULL ||
-        (dot > at && dot[1] >= '0' && dot[1] <= '9') ||
-        (!outbound_place_make(&none, "smtp", at + 1, 25, &place, &ignored) &&
-         ignored.code == ERR_USAGE))
+    if (!address_is_mail(text))
         return err_set(e, ERR_USAGE, "it is not an address of mail, NAME@HOST");
     return true;
 }
@@ -85,7 +57,7 @@ bool mail_from_parse(const char *text, struct mail_from *out, struct err *e)
         address_take(SLICE_OF(open + 1, size - (size_t)(open - text) - 2), &from);
     }
     if (!mail_address_check(from.address, e) || mail_has_control(from.name) ||
-        from.name.size > MAIL_ADDRESS_MAX || !utf8_is_valid(from.name))
+        from.name.size > ADDRESS_MAIL_MAX || !utf8_is_valid(from.name))
         return err_set(e, ERR_USAGE, "the sender is not NAME@HOST or A NAME <NAME@HOST>");
     *out = from;
     return true;

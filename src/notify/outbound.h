@@ -22,11 +22,12 @@
 #include <netinet/in.h>
 
 #include "base/buf.h"
+#include "codec/address.h"
 
-#define OUTBOUND_URL_MAX    2048               /* bytes */
-#define OUTBOUND_HOST_MAX   254                /* RFC 1035, with a NUL */
-#define OUTBOUND_REPLY_MAX  ((size_t)64 << 10) /* bytes, head and body */
-#define OUTBOUND_CONNECT_MS INT64_C(5000)      /* name, connection and TLS */
+#define OUTBOUND_URL_MAX    2048                   /* bytes */
+#define OUTBOUND_HOST_MAX   (ADDRESS_HOST_MAX + 1) /* with a NUL */
+#define OUTBOUND_REPLY_MAX  ((size_t)64 << 10)     /* bytes, head and body */
+#define OUTBOUND_CONNECT_MS INT64_C(5000)          /* name, connection and TLS */
 #define OUTBOUND_TOTAL_MS   INT64_C(30000)
 #define OUTBOUND_RETRY_S    (INT64_C(12) * 3600) /* longest wait that a service may ask for */
 

@@ -20,49 +20,6 @@ static void parts_auto(struct parts *p)
     curl_url_cleanup(p->url);
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* Letters, digits and hyphens (RFC 1123), 1 to 63 of them, none of the hyphens outside. */
-static bool is_label(const char *text, size_t size)
-{
-    if (size == 0 || size > 63 || text[0] == '-' || text[size - 1] == '-')
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if (!is_letter(text[i]) && !is_digit(text[i]) && text[i] != '-')
-            return false;
-    return true;
-}
-
-/*
- * A name, and nothing that anybody could take for a number: what ends in a label that begins with
- * a digit is an IPv4 address to many programs, in hexadecimal or with parts left out.  No
- * top-level domain begins with one.
- */
-static bool is_name(const char *host)
-{
-    const char *label = host;
-
-    if (strlen(host) >= OUTBOUND_HOST_MAX)
-        return false;
-    for (;;) {
-        const size_t size = strcspn(label, ".");
-
-        if (!is_label(label, size))
-            return false;
-        if (label[size] == '\0')
-            return !is_digit(label[0]);
-        label += size + 1;
-    }
-}
-
 /* Write the host in the one form that it is compared in. */
 static bool host_take(const char *text, struct outbound_place *out,
                       struct sockaddr_storage *literal)
@@ -79,7 +36,7 @@ static bool host_take(const char *text, struct outbound_place *out,
         memcpy(literal, &v6, sizeof(v6));
         return inet_ntop(AF_INET6, &v6.sin6_addr, out->host, sizeof(out->host)) != NULL;
     }
-    if (!is_name(text))
+    if (!address_is_host(text))
         return false;
     for (size_t i = 0;; i++) {
         out->host[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + ('a' - 'A')) : text[i];

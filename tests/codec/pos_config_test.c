@@ -210,6 +210,10 @@ TEST(fault_is_named_with_its_path)
         {"notifications", "{\"onFailure\": [\"a@b?cc=d\"]}", "notifications.onFailure[0]: must be"},
         {"notifications", "{\"onFailure\": [\"a@b.\"]}", "notifications.onFailure[0]: must be"},
         {"notifications", "{\"onFailure\": [\"a@b..c\"]}", "notifications.onFailure[0]: must be"},
+        {"notifications", "{\"onFailure\": [\"a@-b\"]}", "notifications.onFailure[0]: must be"},
+        {"notifications", "{\"onFailure\": [\"a@b.1c\"]}", "notifications.onFailure[0]: must be"},
+        {"notifications", "{\"onFailure\": [\".a@b\"]}", "notifications.onFailure[0]: must be"},
+        {"notifications", "{\"onFailure\": [\"a!@b\"]}", "notifications.onFailure[0]: must be"},
         {"notifications", "{\"onFailure\": [7]}", "notifications.onFailure[0]: must be"},
         {"secret", "1", "secret: unknown field; there are id, name, type"},
         {"a\\u0007b", "1", "a b: unknown field"});

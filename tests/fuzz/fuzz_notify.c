@@ -58,7 +58,7 @@ static void compose(const char *to, const char *subject, const char *text)
         assert(e.code == ERR_USAGE && out.size == 0);
         return;
     }
-    look_at_mail(buf_slice(&out), MAIL_ADDRESS_MAX + 10);
+    look_at_mail(buf_slice(&out), ADDRESS_MAIL_MAX + 10);
 
     /* One head, and nothing in it that was not put there. */
     const char *all = buf_string(&out);
