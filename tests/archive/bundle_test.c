@@ -1,8 +1,8 @@
 #include "archive/bundle.h"
 
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "support/test.h"
 
 /* What the published client sends. */
@@ -168,7 +168,7 @@ TEST(a_hostile_bundle_takes_bounded_time)
     AUTO(bundle) struct bundle wide = {0};
     AUTO(bundle) struct bundle twice = {0};
     AUTO(buf) struct buf text = {0};
-    const int64_t began_ns = clock_monotonic_ns();
+    const clock_t began = clock();
 
     for (int i = 0; i < BUNDLE_DEPTH_MAX; i++)
         buf_put_u8(&text, '[');
@@ -186,7 +186,8 @@ TEST(a_hostile_bundle_takes_bounded_time)
         buf_printf(&text, "\"%x\":1,", i / 2);
     buf_printf(&text, "\"\":1}");
     CHECK_OK(bundle_read(buf_slice(&text), &twice, e));
-    CHECK(clock_monotonic_ns() - began_ns < 50 * NS_PER_S); /* a few seconds, and sanitizers */
+    /* Of the processor; a few seconds, and more under sanitizers. */
+    CHECK((clock() - began) / CLOCKS_PER_SEC < 50);
 }
 END
 

@@ -216,7 +216,7 @@ class Lane:
         copy = Copy(self.base, self.place)
         self.without_fault(command, copy, {"short": 1}, counts)
         usual = kinds_of_objects(copy.program.repository)
-        for plan in plans_for(counts):
+        for plan in rig.sampled(plans_for(counts)):
             self.with_fault(command, plan, usual)
 
     def without_fault(self, command, copy, plan, counts):
@@ -251,7 +251,7 @@ def fresh_folder(base, place):
 
 def test_init(base, place):
     """A repository that was not made whole does not open, or it is whole."""
-    for plan in plans_for(dict.fromkeys(KINDS, 12)):
+    for plan in rig.sampled(plans_for(dict.fromkeys(KINDS, 12))):
         folder = fresh_folder(base, place)
         program = rig.Program(f"{folder}/repository", f"{folder}/key")
         sentence = f"init: {errno.errorcode[plan['errno']]} at call {plan['at']} of {plan['call']}"
@@ -278,7 +278,7 @@ def test_restore(base, place):
     wanted = base.states[base.ids[-1]]
     restore = Command("restore", ["restore", f"{base.ids[-1]}:{base.source}", "--target", "{target}"])
     counts = {kind: calls_of(restore, base, place, kind) for kind in KINDS}
-    for plan in plans_for(counts):
+    for plan in rig.sampled(plans_for(counts)):
         sentence = f"restore: {errno.errorcode[plan['errno']]} at call {plan['at']} of {plan['call']}"
         with verdicts.case(sentence) as complaints:
             copy = Copy(base, place)

@@ -144,9 +144,9 @@ def fail_restore(world, kind, n, error):
 
 def sweep(fn, *args):
     """From the first call on until one makes no difference."""
-    n = 1
+    n = 1 + rig.FIRST
     while fn(*args[:2], n, *args[2:]):
-        n += 1
+        n += rig.EVERY
     return n
 
 
@@ -156,7 +156,7 @@ def main():
         for kind in KINDS:
             sweep(kill_restore, world, kind)
             sweep(kill_undo, world, kind)
-        for n in range(1, 120):
+        for n in rig.sampled(range(1, 120)):
             fail_restore(world, "any", n, errno.EIO)
         for kind in ("fsync", "link", "remove"):
             sweep(fail_restore, world, kind, errno.ENOSPC)

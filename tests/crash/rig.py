@@ -21,6 +21,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOLDFAST = os.environ.get("HOLDFAST", "")
+# A sweep takes each EVERYth of its cases from FIRST on (as test_every() of tests/support/test.h).
+EVERY = int(os.environ.get("TEST_EVERY", "1"))
+FIRST = int(os.environ.get("TEST_FIRST", "0")) % EVERY
 SHIM = os.environ.get("SHIM") or os.environ.get("BUILD", "") + "/tests/support/shim.so"
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
@@ -32,6 +35,10 @@ STATUSES = {OK, FAILED, USAGE, INCOMPLETE, NO_REPOSITORY, CONFLICT, WRONG_SECRET
 # What no user should ever read.
 UGLY = re.compile(r"Assertion|assert|Sanitizer|runtime error|core dumped|\(null\)|Traceback|"
                   r"Segmentation|backtrace|\bnan\b|stack smashing")
+
+
+def sampled(cases):
+    return list(cases)[FIRST::EVERY]
 
 
 class Verdicts:

@@ -541,7 +541,7 @@ def main():
         cases = Cases(repository, foreign).make()
         pruned = Cases(with_condemned(pruned), with_condemned(other))
         pruned.condemned_list()
-        cases += pruned.list
+        cases = rig.sampled(cases + pruned.list)
 
         def work(number):
             with verdicts.case(cases[number].sentence) as complaints:

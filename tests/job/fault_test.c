@@ -85,7 +85,7 @@ static void fail_each_call(operation *fn, inspection *look, enum fault_mode mode
     AUTO(world) struct world w;
 
     world_init(&w);
-    for (int at = 0;; at++) {
+    for (int at = test_first();; at += test_every()) {
         AUTO(store) struct store *disk = store_with_snapshot(&w);
         AUTO(store)
         struct store *flaky =
@@ -263,7 +263,7 @@ static void fail_key_change(enum fault_mode mode)
     AUTO(world) struct world w;
 
     world_init(&w);
-    for (int at = 0;; at++) {
+    for (int at = test_first();; at += test_every()) {
         AUTO(store) struct store *disk = store_with_snapshot(&w);
         AUTO(store)
         struct store *flaky =
@@ -304,7 +304,7 @@ static int fail_restore(enum fault_mode mode, int parallel)
     world_init(&w);
     AUTO(store) struct store *disk = store_with_snapshot(&w);
 
-    for (int at = 0;; at++) {
+    for (int at = test_first();; at += test_every()) {
         AUTO(scratch) struct scratch to = {0};
         AUTO(repo) struct repo *r = NULL;
         AUTO(snapshot) struct snapshot *latest = NULL;
@@ -347,7 +347,7 @@ END
 /* What was to be fetched ahead is fetched when it is needed. */
 TEST(restore_from_far_away_is_whole_or_says_so_whichever_store_call_fails)
 {
-    ck_assert_int_gt(fail_restore(FAULT_ONCE, 8), 0);
+    CHECK(fail_restore(FAULT_ONCE, 8) > 0 || test_every() > 1);
     ck_assert_int_eq(fail_restore(FAULT_FROM, 8), 0);
 }
 END

@@ -332,7 +332,7 @@ TEST(a_failure_of_any_call_of_any_store_stops_no_other)
         for (size_t mode = 0; mode < 3; mode++) {
             bool was_hit = true;
 
-            for (int n = 0; was_hit; n++)
+            for (int n = test_first(); was_hit; n += test_every())
                 fail_at(store, n, modes[mode], &was_hit);
         }
 }
@@ -557,7 +557,7 @@ END
 TEST(a_failure_of_any_call_of_a_second_attempt_leaves_one_snapshot_where_it_was)
 {
     for (size_t store = 0; store < STORES; store++)
-        for (int at = 0, was_hit = 1; was_hit; at++) {
+        for (int at = test_first(), was_hit = 1; was_hit; at += test_every()) {
             AUTO(world) struct world w;
             struct err why = {0};
 

@@ -1,5 +1,6 @@
 """Search the model of the collector's protocol.  With --full also searches that take ten minutes and 8 GB of memory."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -79,6 +80,11 @@ REMEDIES = {
 }
 
 Case = tuple[bool, str]
+Plan = tuple[str, Protocol, Setup]
+
+# A sweep takes each EVERYth of its cases from FIRST on (as test_every() of tests/support/test.h).
+EVERY = int(os.environ.get("TEST_EVERY", "1"))
+FIRST = int(os.environ.get("TEST_FIRST", "0")) % EVERY
 
 
 @cache
@@ -86,8 +92,8 @@ def found(rules: Protocol, setup: Setup) -> Result:
     return search(rules, setup)
 
 
-def safe_cases(cases: list[tuple[str, Protocol, Setup]]) -> Iterator[Case]:
-    for name, rules, setup in cases:
+def safe_cases(cases: list[Plan]) -> Iterator[Case]:
+    for name, rules, setup in cases[FIRST::EVERY]:
         result = search(rules, setup)
         yield report(result.is_safe, f"{name}: safe in all {result.states:,} states", result)
 
@@ -96,8 +102,8 @@ def report(is_fine: bool, sentence: str, result: Result) -> Case:
     return is_fine, sentence if is_fine else "\n    ".join([sentence, *result.trace, str(result.broken)])
 
 
-def unsafe_cases(cases: list[tuple[str, Protocol, Setup]]) -> Iterator[Case]:
-    for name, rules, setup in cases:
+def unsafe_cases(cases: list[Plan]) -> Iterator[Case]:
+    for name, rules, setup in cases[FIRST::EVERY]:
         result = search(rules, setup)
         remedy = REMEDIES.get(name, TAKE_BACK if rules.list_names_snapshots else RULES)
         control = found(remedy, setup)

@@ -2,6 +2,7 @@
 #include "notify/statistics.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -211,7 +212,7 @@ TEST(a_hundred_thousand_runs_take_no_time)
     enum { COUNT = 100000 };
     AUTO(mem) struct run_record *runs = mem_array(COUNT, sizeof(*runs));
     static const char *const types[] = {"full", "database", "files"};
-    const int64_t begin_ns = clock_monotonic_ns();
+    const clock_t begin = clock();
 
     for (int i = 0; i < COUNT; i++)
         runs[i] = backup(FIGURE_SUCCESS, types[i % 3], (int64_t)i * NS_PER_S, i * 7919 % COUNT, 1);
@@ -219,7 +220,7 @@ TEST(a_hundred_thousand_runs_take_no_time)
     AUTO(json) json_t *j = statistics_json(runs, COUNT, &scope);
 
     ck_assert_int_eq(json_integer_value(at(at(at(j, "kinds"), "backup"), "runs")), COUNT);
-    CHECK(clock_monotonic_ns() - begin_ns < 10 * NS_PER_S);
+    CHECK((clock() - begin) / CLOCKS_PER_SEC < 10); /* of the processor */
 }
 
 TESTS("statistics", the_answer_of_the_pos_application_is_the_same_text,

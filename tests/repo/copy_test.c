@@ -460,7 +460,7 @@ TEST(a_prune_of_the_destination_at_any_moment_leaves_sound_copies)
     AUTO(sides) struct sides model = sides_new();
     const int calls = calls_of_copy(&model, false);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(sides) struct sides s = sides_new();
         /* Something that a prune takes away and the copy relies on. */
         const struct hash gone = plant(s.to, &second);
@@ -498,7 +498,7 @@ TEST(a_prune_of_the_source_at_any_moment_fails_no_copy)
 
     const int calls = calls_of_copy(&model, true);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(sides) struct sides s = model;
         struct pruning p = {.options = &eager};
         struct telling t;
@@ -565,7 +565,7 @@ TEST(a_failure_of_any_call_of_the_destination_leaves_sound_copies)
     for (size_t i = 0; i < 3; i++) {
         bool was_hit = true;
 
-        for (int n = 0; was_hit; n++)
+        for (int n = test_first(); was_hit; n += test_every())
             fail_at(n, false, modes[i], &was_hit);
     }
 }
@@ -576,7 +576,7 @@ TEST(a_failure_of_any_call_of_the_source_leaves_sound_copies)
     for (int once = 0; once < 2; once++) {
         bool was_hit = true;
 
-        for (int n = 0; was_hit; n++)
+        for (int n = test_first(); was_hit; n += test_every())
             fail_at(n, true, once == 1 ? FAULT_ONCE : FAULT_FROM, &was_hit);
     }
 }

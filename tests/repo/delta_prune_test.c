@@ -324,7 +324,7 @@ static void check_backup_at_any_moment(const struct prune_options *o)
 {
     bool has_happened = true;
 
-    for (int n = 0; has_happened; n++) {
+    for (int n = test_first(); has_happened; n += test_every()) {
         struct hash two;
         AUTO(store) struct store *inner = grown(&two);
         struct between b = {.store = inner};
@@ -365,7 +365,7 @@ TEST(prune_and_another_prune_of_deltas_at_any_moment_lose_nothing_and_blame_nobo
 {
     bool has_happened = true;
 
-    for (int n = 0; has_happened; n++) {
+    for (int n = test_first(); has_happened; n += test_every()) {
         AUTO(store) struct store *inner = store_memory_new();
         struct between b = {.store = inner};
         AUTO(store)
@@ -392,7 +392,7 @@ TEST(prune_of_deltas_that_dies_at_any_call_loses_nothing)
 {
     bool has_died = true;
 
-    for (int n = 0; has_died; n++) {
+    for (int n = test_first(); has_died; n += test_every()) {
         AUTO(store) struct store *s = store_memory_new();
         const struct hash one = plant(s, &first);
         const struct hash two = plant(s, &second);

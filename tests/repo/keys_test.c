@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -359,10 +360,10 @@ TEST(hostile_slot_costs_nothing)
     memset(slot.data + 56, 0xff, 4);
     slot_replace(s, made->slot, buf_slice(&slot));
 
-    const int64_t before = clock_monotonic_ns();
+    const clock_t before = clock();
     const struct err why = refusal(s, with);
 
-    CHECK(clock_monotonic_ns() - before < NS_PER_S / 20);
+    CHECK(clock() - before < CLOCKS_PER_SEC / 20); /* of the processor */
     CHECK(why.code == ERR_CORRUPT && strstr(why.text, "refused") != NULL);
 }
 END

@@ -60,7 +60,7 @@ static void fail_each_call(operation *fn, operation *before, enum fault_mode mod
 {
     bool was_hit = true;
 
-    for (int n = 0; was_hit; n++) {
+    for (int n = test_first(); was_hit; n += test_every()) {
         AUTO(world) struct world w = guarded_new();
 
         if (before != NULL)
@@ -105,7 +105,7 @@ TEST(healing_that_dies_at_any_call_is_repeated)
 {
     bool was_hit = true;
 
-    for (int n = 0; was_hit; n++) {
+    for (int n = test_first(); was_hit; n += test_every()) {
         AUTO(world) struct world w = guarded_new();
         AUTO(store) struct store *wanted = world_copy(w.store);
         AUTO(mem) char *pack = world_key(w.store, "packs/", 0);
@@ -151,7 +151,7 @@ TEST(what_a_prune_removes_meanwhile_does_not_come_back)
 {
     int calls = 1;
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = 0; n < calls; n += test_every()) {
         AUTO(world) struct world w = world_new(&world_files);
         struct hash other;
         struct parity_figures f;

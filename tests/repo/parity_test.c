@@ -103,7 +103,7 @@ TEST(each_object_that_is_damaged_or_gone_comes_back_bit_for_bit)
     AUTO(store) struct store *wanted = world_copy(w.store);
     const size_t count = world_count(wanted, "");
 
-    for (size_t n = 0; n < count; n++)
+    for (size_t n = (size_t)test_first(); n < count; n += (size_t)test_every())
         for (enum damage kind = DAMAGE_REMOVE; kind < DAMAGE_KINDS; kind++) {
             AUTO(mem) char *key = world_key(wanted, "", n);
             const bool is_pack = strncmp(key, "packs/", 6) == 0;
@@ -148,7 +148,7 @@ TEST(a_repository_heals_bit_for_bit_whatever_is_damaged_in_it)
     AUTO(store) struct store *wanted = world_copy(w.store);
     const size_t count = world_count(wanted, "");
 
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 300; round += test_every()) {
         for (size_t n = 0; n < count; n++) {
             AUTO(mem) char *key = world_key(wanted, "", n);
             AUTO(buf) struct buf bytes = {0};

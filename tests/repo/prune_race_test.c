@@ -75,7 +75,7 @@ TEST(prune_and_a_backup_at_any_moment_of_it_leave_sound_snapshots)
 {
     const int calls = calls_of_prune(&eager);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(pair) struct pair p = pair_new();
         AUTO(repo) struct repo *r = world_repo(p.store);
         struct other o = {.repo = r};
@@ -102,7 +102,7 @@ TEST(prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it)
     const int calls = calls_of_prune(&eager);
     int committed = 0;
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(pair) struct pair p = pair_new();
         AUTO(repo) struct repo *r = world_repo(p.store);
         AUTO(other) struct other o = {.repo = r};
@@ -119,7 +119,7 @@ TEST(prune_spares_a_snapshot_confirmed_at_any_moment_and_committed_behind_it)
         CHECK(is_sound(p.store, &p.new, &new));
         committed += o.is_safe ? 1 : 0;
     }
-    CHECK(committed > 0 && committed < calls);
+    CHECK((committed > 0 || test_every() > 1) && committed < calls);
 }
 END
 
@@ -138,7 +138,7 @@ TEST(prune_and_an_undo_of_forget_agree_at_any_moment)
     const int calls = calls_of_prune(&eager);
     int undone = 0;
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(pair) struct pair p = pair_new();
         AUTO(repo) struct repo *r = world_repo(p.store);
         struct other o = {.repo = r, .snapshot = p.old};
@@ -152,7 +152,7 @@ TEST(prune_and_an_undo_of_forget_agree_at_any_moment)
         CHECK(is_sound(p.store, &p.old, &old) == o.ok);
         undone += o.ok ? 1 : 0;
     }
-    CHECK(undone > 0 && undone < calls);
+    CHECK((undone > 0 || test_every() > 1) && undone < calls);
 }
 END
 
@@ -168,7 +168,7 @@ TEST(prune_and_another_prune_at_any_moment_lose_nothing)
 {
     const int calls = calls_of_prune(&eager);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(pair) struct pair p = pair_new();
         struct other o = {.store = p.store};
         AUTO(store)
@@ -280,7 +280,7 @@ TEST(prune_does_not_rely_on_copies_that_another_condemns_and_removes_at_any_mome
 {
     const int calls = calls_of_prune(&eager) + 10;
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         AUTO(pair) struct pair p = pair_new();
         AUTO(rival) struct rival v = rival_new(p.store);
         AUTO(store)
@@ -351,7 +351,7 @@ TEST(prune_that_dies_at_any_call_loses_nothing_and_can_be_finished)
     for (size_t i = 0; i < 3; i++) {
         bool was_hit = true;
 
-        for (int n = 0; was_hit; n++)
+        for (int n = test_first(); was_hit; n += test_every())
             check_crash(n, modes[i], &was_hit);
     }
 }
@@ -390,7 +390,7 @@ TEST(backup_behind_a_prune_that_failed_at_any_call_relies_on_nothing_condemned)
 {
     const int calls = calls_of_prune(&eager);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = test_first(); n < calls; n += test_every()) {
         check_backup_behind_failure(n, FAULT_FROM);
         check_backup_behind_failure(n, FAULT_ONCE);
     }

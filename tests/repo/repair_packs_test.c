@@ -284,7 +284,7 @@ TEST(repair_that_dies_at_any_call_is_repeated)
     AUTO(world) struct world origin = world_new(&world_files);
     AUTO(world) struct world twin = twin_new(&origin);
 
-    for (int n = 0; was_hit; n++) {
+    for (int n = test_first(); was_hit; n += test_every()) {
         AUTO(world) struct world w = world_clone(&origin);
         AUTO(mem) char *damaged = world_key(w.store, "packs/", 0);
         AUTO(mem) char *gone = world_key(w.store, "packs/", 2);
@@ -347,7 +347,7 @@ static void meddle_at_any_moment(void (*fn)(void *arg), bool always_succeeds, si
     AUTO(world) struct world origin = world_new(&world_files);
     AUTO(world) struct world twin = twin_new(&origin);
 
-    for (int n = 0; n < calls; n++) {
+    for (int n = 0; n < calls; n += test_every()) {
         AUTO(world) struct world w = world_clone(&origin);
         AUTO(mem) char *key = world_key(w.store, "packs/", 0);
         struct repair_packs_stats stats;

@@ -1,9 +1,9 @@
 /* What patterns match. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "source/recorder.h"
 #include "source/source.h"
@@ -141,14 +141,14 @@ TEST(hostile_patterns_end_soon)
                                    "*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b\n"
                                    "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/b\n"
                                    "/**/*a*a*a*a*a*a*b/**/*a*a*a*a*a*a*a*b");
-    const int64_t start = clock_monotonic_ns();
+    const clock_t start = clock();
 
     for (int i = 0; i < 2000; i++)
         buf_append(&path, "a/", 2);
     for (int i = 0; i < 255; i++)
         buf_append(&path, "a", 1);
     CHECK(!exclude_matches(x, buf_string(&path), false));
-    CHECK(clock_monotonic_ns() - start < NS_PER_S);
+    CHECK(clock() - start < CLOCKS_PER_SEC); /* of the processor */
 }
 END
 

@@ -18,12 +18,13 @@
 #undef TEST_SECONDS
 #define TEST_SECONDS 280
 
-#define ROWS         1000000
-/* Memory that a million rows may take beyond what a process needs; AddressSanitizer keeps what is
+/* Memory that so many rows may take beyond what a process needs; AddressSanitizer keeps what is
  * released. */
 #ifdef __SANITIZE_ADDRESS__
+#define ROWS       100000
 #define MEMORY_MAX ((uint64_t)1 << 30)
 #else
+#define ROWS       1000000
 #define MEMORY_MAX ((uint64_t)4 << 20)
 #endif
 
@@ -47,7 +48,8 @@ TEST(a_document_cut_short_at_any_byte_changes_nothing)
     AUTO(table_json_counts) struct table_json_counts counts = {0};
 
     make("cut");
-    for (size_t size = 0; size + 1 < sizeof(sound); size++) {
+    for (size_t size = (size_t)test_first(); size + 1 < sizeof(sound);
+         size += (size_t)test_every()) {
         struct err why = {0};
 
         ck_assert_msg(
@@ -69,7 +71,7 @@ TEST(a_changed_byte_never_lets_half_of_a_document_arrive)
     uint64_t arrived = 0;
 
     make("changed");
-    for (size_t i = 0; i + 1 < sizeof(sound); i++) {
+    for (size_t i = (size_t)test_first(); i + 1 < sizeof(sound); i += (size_t)test_every()) {
         AUTO(table_json_counts) struct table_json_counts counts = {0};
         AUTO(mem) char *document = mem_dup(sound, sizeof(sound));
         struct err why = {0};
@@ -83,7 +85,7 @@ TEST(a_changed_byte_never_lets_half_of_a_document_arrive)
             tables_check("changed", kept, "(9,kept,null)0");
         }
     }
-    CHECK(arrived > 0 && arrived < sizeof(sound) / 4);
+    CHECK((arrived > 0 || test_every() > 1) && arrived < sizeof(sound) / 4);
 }
 END
 

@@ -374,7 +374,7 @@ TEST(a_request_under_way_ends_when_somebody_asks_to_stop_and_later_ones_clear_up
     CHECK(pthread_create(&other, NULL, cancel_soon, p.server) == 0);
     CHECK_ERR(store_get_all(p.store, "x", &got, e), ERR_CANCELLED);
     CHECK(pthread_join(other, NULL) == 0);
-    CHECK(clock_monotonic_ns() - start_ns < 4 * NS_PER_S);
+    CHECK(clock_monotonic_ns() - start_ns < 20 * NS_PER_S);
     CHECK_OK(store_remove(p.store, "x", e));
 }
 

@@ -36,6 +36,25 @@
         ck_assert_msg(e_.text[0] != '\0', "%s: no sentence", #call);                          \
     } while (0)
 
+/*
+ * A sweep that repeats the same with each call failing in turn takes every test_every()th of them
+ * from test_first() on: all, unless the environment asks for a sample (TEST_EVERY, TEST_FIRST; see
+ * script/run_tests.py).
+ */
+static inline int test_every(void)
+{
+    const char *every = getenv("TEST_EVERY");
+
+    return every != NULL && atoi(every) > 0 ? atoi(every) : 1;
+}
+
+static inline int test_first(void)
+{
+    const char *first = getenv("TEST_FIRST");
+
+    return first != NULL ? atoi(first) % test_every() : 0;
+}
+
 /* Run the listed tests, each in a process of its own with a limit of TEST_SECONDS. */
 #ifndef TEST_SECONDS
 #define TEST_SECONDS 60
