@@ -1,8 +1,8 @@
 /*
  * Private to src/repo: a check at work.  check.c goes through documents and trees,
  * check_index.c through index and packs, check_choose.c chooses the packs that check_packs.c
- * reads whole, check_parity.c looks at parity, check_affected.c finds the files that damage
- * reaches.
+ * reads whole, check_bases.c spares it frames that were read already, check_parity.c looks at
+ * parity, check_affected.c finds the files that damage reaches.
  */
 #ifndef REPO_CHECK_H
 #define REPO_CHECK_H
@@ -64,6 +64,20 @@ MUST_CHECK bool check_parity(struct check *c, struct err *e);
 
 /* Tell when an object, which is right, has parity that is not.  Any thread. */
 void check_parity_of(struct check *c, const char *key, struct slice object);
+
+/*
+ * What is known of frames that deltas were read after.  NULL is none.  The check's lock guards it.
+ */
+struct check_bases;
+struct check_bases *check_bases_new(struct check *c);
+void check_bases_free(struct check_bases *b); /* accepts NULL */
+void check_bases_auto(struct check_bases **b);
+/* A frame was opened, as the index has it, and has these bytes. */
+void check_bases_note(struct check_bases *b, struct mac *mac, uint32_t frame, struct slice plain);
+/* Whether that frame was noted and holds all of these chunks, each as its id says.  It says nothing
+ * of the pack's bytes at another time, unless they have the hash that names it. */
+bool check_bases_prove(struct check_bases *b, uint32_t frame, const struct pack_chunk *wanted,
+                       size_t wanted_count);
 
 /* Read whole the packs that check_choose() names. */
 MUST_CHECK bool check_packs(struct check *c, struct err *e);

@@ -1,6 +1,7 @@
 /*
  * Reading packs whole, one thread per processor, each with one pack in memory at a time.  A
- * thread that finds no pack left to read helps another with the frames of its pack.
+ * thread that finds no pack left to read helps another with the frames of its pack.  Packs with
+ * deltas come first, and what they were read after is not expanded again behind them.
  */
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -18,18 +19,22 @@ struct worker {
     pthread_t thread;
     struct reader *reader;
     struct pack_scan *scan;
+    struct mac *mac;
     struct buf object;
     uint32_t pack; /* number of the one that object holds */
     /* Guarded by the check's lock: */
     uint32_t next_frame, frame_count; /* those from next_frame on are for whoever takes them */
+    bool is_again;                    /* the pack is not what it should be: scan what was spared */
     uint32_t helpers;
 };
 
 /* What all threads work on, guarded by the check's lock. */
 struct reading {
     struct check *check;
-    uint32_t *packs; /* largest first, so that the threads end together */
+    struct check_bases *bases; /* NULL where there are no deltas */
+    uint32_t *packs;           /* largest first, so that the threads end together */
     size_t count, next, done;
+    size_t done_before, total; /* for the progress */
     bool has_failed;
     struct err failure;     /* the first */
     pthread_cond_t changed; /* packs are done, frames can be taken, a helper left, or all failed */
@@ -37,18 +42,29 @@ struct reading {
     size_t worker_count;
 };
 
+static void note_base(void *arg, uint32_t frame, struct slice plain)
+{
+    struct worker *w = arg;
+
+    check_bases_note(w->reading->bases, w->mac, frame, plain);
+}
+
 static void worker_init(struct worker *w, struct reading *g)
 {
     *w = (struct worker){.reading = g,
                          .check = g->check,
                          .reader = reader_new(g->check->repo),
-                         .scan = pack_scan_new(g->check->repo)};
+                         .scan = pack_scan_new(g->check->repo),
+                         .mac = mac_new(g->check->repo->keys->chunk_id)};
+    if (g->bases != NULL)
+        pack_scan_watch(w->scan, note_base, w);
 }
 
 static void worker_done(struct worker *w)
 {
     reader_free(w->reader);
     pack_scan_free(w->scan);
+    mac_free(w->mac);
     buf_done(&w->object);
 }
 
@@ -175,6 +191,18 @@ static bool scan_frame(struct worker *w, size_t frame, struct err *e)
     return pack_scan_frame(w->scan, frame, &plain, e) && pack_scan_chunks(w->scan, frame, plain, e);
 }
 
+/* Its chunks are known to be what they should be, from when deltas were read. */
+static bool is_proved(struct worker *w, uint32_t pack, uint32_t frame)
+{
+    const struct pack_directory *d = pack_scan_directory(w->scan);
+    const struct pack_frame *f = &d->frames[frame];
+
+    return w->reading->bases != NULL &&
+           check_bases_prove(w->reading->bases,
+                             index_pack_at(w->check->repo->index, pack)->first_frame + frame,
+                             d->chunks + f->first_chunk, f->chunk_count);
+}
+
 static bool take_frame(struct worker *owner, uint32_t *frame)
 {
     pthread_mutex_lock(&owner->check->lock);
@@ -196,20 +224,23 @@ static void scan_frames(struct worker *w, struct worker *owner)
     while (take_frame(owner, &frame)) {
         struct err why;
 
-        if (is_left_over(w->check, p->first_frame + frame) || scan_frame(w, frame, &why))
+        if (is_proved(w, owner->pack, frame) != owner->is_again ||
+            is_left_over(w->check, p->first_frame + frame) || scan_frame(w, frame, &why))
             continue;
         frame_is_bad(w->check, p->first_frame + frame);
         check_pack_damage(w->check, owner->pack, &why);
     }
 }
 
-/* Scan the pack that is open, with whoever helps.  Nobody reads its bytes afterwards. */
-static void share_frames(struct worker *w, uint32_t number)
+/* Scan the pack that is open, with whoever helps: what is not proved yet, or with again what is.
+ * Nobody reads its bytes afterwards. */
+static void share_frames(struct worker *w, uint32_t number, bool again)
 {
     struct reading *g = w->reading;
 
     pthread_mutex_lock(&g->check->lock);
     w->pack = number;
+    w->is_again = again;
     w->next_frame = 0;
     w->frame_count = index_pack_at(g->check->repo->index, number)->frame_count;
     pthread_cond_broadcast(&g->changed);
@@ -297,10 +328,10 @@ static void scan_pack(struct worker *w, uint32_t number)
 
     if (is_open && directory_matches(w, p)) {
         pack_scan_name_begin(w->scan);
-        share_frames(w, number);
+        share_frames(w, number, false);
         pack_scan_name_finish(w->scan, &found);
-        (void)name_is_right(w->check, number, buf_slice(&w->object),
-                            &found); /* told is all there is to do */
+        if (!name_is_right(w->check, number, buf_slice(&w->object), &found))
+            share_frames(w, number, true);
         return;
     }
     sha256(buf_slice(&w->object), &found);
@@ -359,7 +390,7 @@ static void pack_is_done(struct reading *g, uint64_t size)
     c->stats.packs_read++;
     c->stats.bytes_read += size;
     g->done++;
-    check_progress(c, "read packs", g->done, g->count);
+    check_progress(c, "read packs", g->done_before + g->done, g->total);
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&c->lock);
 }
@@ -391,28 +422,72 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+static bool has_deltas(const struct index *ix, uint32_t pack)
+{
+    const struct index_pack *p = index_pack_at(ix, pack);
+
+    for (uint32_t i = 0; i < p->frame_count; i++)
+        if (index_frame_at(ix, p->first_frame + i)->base_count > 0)
+            return true;
+    return false;
+}
+
+/* Those with deltas to the front, in the order that they have.  Returns how many there are. */
+static size_t deltas_first(const struct index *ix, uint32_t *packs, size_t count)
+{
+    AUTO(mem) uint32_t *others = mem_array(count, sizeof(*others));
+    size_t with = 0, without = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (has_deltas(ix, packs[i]))
+            packs[with++] = packs[i];
+        else
+            others[without++] = packs[i];
+    for (size_t i = 0; i < without; i++)
+        packs[with + i] = others[i];
+    return with;
+}
+
+static bool read_packs(struct reading *g, struct err *e)
+{
+    const size_t wanted = (size_t)repo_threads(g->check->repo);
+
+    if (g->count == 0)
+        return true;
+    g->worker_count = wanted < CHECK_THREADS_MAX ? wanted : CHECK_THREADS_MAX;
+    for (size_t i = 0; i < g->worker_count; i++)
+        worker_init(&g->workers[i], g);
+    for (size_t i = 0; i < g->worker_count; i++)
+        thread_start(&g->workers[i].thread, worker_main, &g->workers[i], "check");
+    for (size_t i = 0; i < g->worker_count; i++)
+        thread_join(g->workers[i].thread);
+    for (size_t i = 0; i < g->worker_count; i++)
+        worker_done(&g->workers[i]);
+    pthread_cond_destroy(&g->changed);
+    if (g->has_failed)
+        *e = g->failure;
+    return !g->has_failed;
+}
+
 bool check_packs(struct check *c, struct err *e)
 {
     AUTO(mem) uint32_t *packs = mem_array(index_pack_count(c->repo->index), sizeof(*packs));
-    struct reading g = {.check = c,
-                        .packs = packs,
-                        .count = check_choose(c, packs),
-                        .changed = PTHREAD_COND_INITIALIZER};
-    const size_t wanted = (size_t)repo_threads(c->repo);
+    const size_t count = check_choose(c, packs);
+    const size_t with = deltas_first(c->repo->index, packs, count);
+    AUTO(check_bases) struct check_bases *bases = with > 0 ? check_bases_new(c) : NULL;
+    struct reading deltas = {.check = c,
+                             .bases = bases,
+                             .packs = packs,
+                             .count = with,
+                             .total = count,
+                             .changed = PTHREAD_COND_INITIALIZER};
+    struct reading others = {.check = c,
+                             .bases = bases,
+                             .packs = packs + with,
+                             .count = count - with,
+                             .done_before = with,
+                             .total = count,
+                             .changed = PTHREAD_COND_INITIALIZER};
 
-    if (g.count == 0)
-        return true;
-    g.worker_count = wanted < CHECK_THREADS_MAX ? wanted : CHECK_THREADS_MAX;
-    for (size_t i = 0; i < g.worker_count; i++)
-        worker_init(&g.workers[i], &g);
-    for (size_t i = 0; i < g.worker_count; i++)
-        thread_start(&g.workers[i].thread, worker_main, &g.workers[i], "check");
-    for (size_t i = 0; i < g.worker_count; i++)
-        thread_join(g.workers[i].thread);
-    for (size_t i = 0; i < g.worker_count; i++)
-        worker_done(&g.workers[i]);
-    pthread_cond_destroy(&g.changed);
-    if (g.has_failed)
-        *e = g.failure;
-    return !g.has_failed;
+    return read_packs(&deltas, e) && read_packs(&others, e);
 }

@@ -72,7 +72,7 @@ static void mover_init(struct mover *k, struct move *m)
                         .box = seal_box_new(),
                         .compressor = compressor_new(COPY_LEVEL),
                         .mac = mac_new(m->copy->from->keys->chunk_id)};
-    prefix_init(&k->prefix, m->copy->from);
+    prefix_init(&k->prefix, m->copy->from, NULL);
     framer_init(&k->content, &m->landing.content, COPY_LEVEL);
     framer_init(&k->tree, &m->landing.tree, COPY_LEVEL);
 }

@@ -103,7 +103,7 @@ void open_pack_add(struct open_pack *p, const struct stored_frame *f)
 void framer_init(struct framer *f, struct open_pack *pack, int level)
 {
     *f = (struct framer){.pack = pack, .compressor = level < 0 ? NULL : compressor_new(level)};
-    prefix_init(&f->prefix, pack->repo);
+    prefix_init(&f->prefix, pack->repo, NULL);
 }
 
 static void gather_done(struct gather *g)

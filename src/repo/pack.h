@@ -102,6 +102,9 @@ struct pack_scan *pack_scan_new(struct repo *r);
 void pack_scan_free(struct pack_scan *s); /* accepts NULL */
 void pack_scan_auto(struct pack_scan **s);
 /* Header, trailer and directory; object is borrowed until the next open. */
+/* fn is told each frame that deltas are read after, whole, several times perhaps. */
+typedef void frame_fn(void *arg, uint32_t frame, struct slice plain);
+void pack_scan_watch(struct pack_scan *s, frame_fn *fn, void *arg);
 MUST_CHECK bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e);
 /* Valid until the next open. */
 const struct pack_directory *pack_scan_directory(const struct pack_scan *s);

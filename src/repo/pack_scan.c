@@ -34,7 +34,7 @@ struct pack_scan *pack_scan_new(struct repo *r)
     s->compressor = compressor_new(1);
     s->mac = mac_new(r->keys->chunk_id);
     s->name = sha256_stream_new();
-    prefix_init(&s->prefix, r);
+    prefix_init(&s->prefix, r, NULL);
     return s;
 }
 
@@ -58,6 +58,12 @@ void pack_scan_free(struct pack_scan *s)
 void pack_scan_auto(struct pack_scan **s)
 {
     pack_scan_free(*s);
+}
+
+void pack_scan_watch(struct pack_scan *s, frame_fn *fn, void *arg)
+{
+    s->prefix.on_frame = fn;
+    s->prefix.arg = arg;
 }
 
 bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e)

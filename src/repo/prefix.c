@@ -2,14 +2,15 @@
 
 #include "base/text.h"
 
-void prefix_init(struct prefix *p, struct repo *r)
+void prefix_init(struct prefix *p, struct repo *r, struct reader *reader)
 {
-    *p = (struct prefix){.repo = r};
+    *p = (struct prefix){.repo = r, .reader = reader, .is_owned = reader == NULL};
 }
 
 void prefix_done(struct prefix *p)
 {
-    reader_free(p->reader);
+    if (p->is_owned)
+        reader_free(p->reader);
     buf_done(&p->bytes);
 }
 
@@ -31,6 +32,8 @@ static bool read_base(struct prefix *p, const struct place *at, struct slice *ou
             index_distrust_pack(ix, index_frame_at(ix, at->frame)->pack);
         return err_wrap(e, "base");
     }
+    if (p->on_frame != NULL)
+        p->on_frame(p->arg, at->frame, frame);
     *out = SLICE_OF(frame.data + at->offset, at->size);
     return true;
 }

@@ -13,10 +13,16 @@
 struct prefix {
     struct repo *repo;
     struct reader *reader; /* of bases; NULL until the first */
+    bool is_owned;         /* the reader */
+    frame_fn *on_frame;    /* told of each frame that holds a base; may be NULL */
+    void *arg;
     struct buf bytes;
     struct hash last; /* the base that bytes end with */
 };
-void prefix_init(struct prefix *p, struct repo *r);
+
+/* Read by reader, which is not owned and has to be free whenever a base is added; by one of its own
+ * when NULL. */
+void prefix_init(struct prefix *p, struct repo *r, struct reader *reader);
 void prefix_done(struct prefix *p);
 
 /* Begin another one. */

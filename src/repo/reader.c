@@ -36,7 +36,8 @@ struct reader {
     struct buf sealed, stored;
     struct prefix prefix; /* of the delta being read */
     struct kept_frame frames[READER_FRAMES];
-    struct buf ahead; /* bytes of ahead_pack from ahead_offset on */
+    const struct kept_frame *filling; /* a delta, whose bases are read into the others */
+    struct buf ahead;                 /* bytes of ahead_pack from ahead_offset on */
     uint32_t ahead_pack;
     uint64_t ahead_offset;
     uint64_t tick;
@@ -52,7 +53,7 @@ struct reader *reader_new(struct repo *r)
     rd->box_pack = NO_NUMBER;
     rd->compressor = compressor_new(1);
     rd->mac = mac_new(r->keys->chunk_id);
-    prefix_init(&rd->prefix, r);
+    prefix_init(&rd->prefix, r, rd);
     for (size_t i = 0; i < READER_FRAMES; i++)
         rd->frames[i].frame = NO_NUMBER;
     rd->ahead_pack = NO_NUMBER;
@@ -143,10 +144,14 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
                               .kind = SECTION_FRAME,
                               .compression = (enum compression)f->compression,
                               .plain_size = f->plain_size};
+    const bool is_delta = f->base_count > 0;
     struct slice sealed;
     char key[PACK_KEY_MAX];
 
     pack_key(&p->id, key);
+    /* Bases first: reading them takes the box and the buffers. */
+    if (is_delta && !prefix_of_frame(&rd->prefix, number, e))
+        return err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
     if (!open_pack(rd, f->pack, key, e) || !fetch_sealed(rd, f, key, &sealed, e))
         return false;
     buf_clear(plain);
@@ -155,9 +160,9 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
                err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
     buf_clear(&rd->stored);
     return (unseal_section(rd->box, &s, sealed, &rd->stored, e) &&
-            prefix_of_frame(&rd->prefix, number, e) &&
-            compressor_expand(rd->compressor, buf_slice(&rd->prefix.bytes), buf_slice(&rd->stored),
-                              f->plain_size, plain, e)) ||
+            compressor_expand(rd->compressor,
+                              is_delta ? buf_slice(&rd->prefix.bytes) : (struct slice){0},
+                              buf_slice(&rd->stored), f->plain_size, plain, e)) ||
            err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
 }
 
@@ -194,7 +199,7 @@ void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
 
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)
 {
-    struct kept_frame *oldest = &rd->frames[0];
+    struct kept_frame *oldest = rd->filling == &rd->frames[0] ? &rd->frames[1] : &rd->frames[0];
 
     for (size_t i = 0; i < READER_FRAMES; i++) {
         struct kept_frame *k = &rd->frames[i];
@@ -204,11 +209,18 @@ bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct e
             *out = buf_slice(&k->plain);
             return true;
         }
-        if (k->used < oldest->used)
+        if (k->used < oldest->used && k != rd->filling)
             oldest = k;
     }
     oldest->frame = NO_NUMBER;
-    if (!fetch_frame(rd, frame, &oldest->plain, e))
+    if (index_frame_at(rd->repo->index, frame)->base_count > 0)
+        rd->filling = oldest; /* one at a time: bases stand in plain frames */
+
+    const bool is_read = fetch_frame(rd, frame, &oldest->plain, e);
+
+    if (rd->filling == oldest)
+        rd->filling = NULL;
+    if (!is_read)
         return false;
     oldest->frame = frame;
     oldest->used = ++rd->tick;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "meddle.h"
 #include "pair.h"
 #include "repo/index.h"
 #include "support/test.h"
@@ -153,6 +154,52 @@ TEST(check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on
 
     CHECK(has_told(&told, CHECK_DAMAGED, s.base));
     CHECK(has_told(&told, CHECK_AFFECTED, "/d/file") && stats.affected_files == 1);
+}
+END
+
+struct spoiling {
+    struct store *store;
+    const char *key;
+    size_t at;
+};
+
+static void spoil_now(void *arg)
+{
+    const struct spoiling *s = arg;
+
+    spoil(s->store, s->key, s->at);
+}
+
+/* Of a frame that was right when the delta was read after it, and is not when its own pack comes.
+ */
+TEST(check_that_reads_data_tells_of_damage_done_before_any_call_up_to_the_last_that_reads_it)
+{
+    int calls = 1, untold = 0;
+    bool is_affected = false;
+
+    for (int n = 0; n < calls; n++) {
+        AUTO(world) struct world w = changed_new();
+        const struct stack s = stack_in(&w);
+        struct spoiling damage = {.store = w.store, .key = s.base, .at = SEAL_HEADER_SIZE + 50000};
+        AUTO(store)
+        struct store *store =
+            meddler_new(w.store, &(struct meddling){.at = n, .fn = spoil_now, .arg = &damage});
+        AUTO(buf) struct buf told = {0};
+
+        CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+        w.repo->store = store;
+        (void)check(w.repo, true, &told);
+        w.repo->store = w.store;
+        calls = meddler_calls(store);
+        if (has_told(&told, CHECK_DAMAGED, s.base)) {
+            ck_assert_msg(untold == 0, "call %d", n);
+            is_affected = has_told(&told, CHECK_AFFECTED, "/d/file");
+            CHECK(is_affected);
+        } else {
+            untold++;
+        }
+    }
+    CHECK(is_affected && untold < calls / 2);
 }
 END
 
@@ -313,6 +360,7 @@ TESTS("delta damage", check_reads_deltas_and_finds_nothing_wrong,
       check_that_reads_data_says_nothing_of_a_delta_without_need_whose_base_is_gone,
       check_tells_of_a_missing_pack_of_bases_and_of_the_files_that_rest_on_it,
       check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on_it,
+      check_that_reads_data_tells_of_damage_done_before_any_call_up_to_the_last_that_reads_it,
       check_that_reads_data_tells_of_a_damaged_delta_and_of_nothing_beside,
       check_calls_no_pack_missing_that_holds_the_base_as_a_delta,
       check_that_reads_data_finds_an_index_that_names_other_bases_than_the_pack,

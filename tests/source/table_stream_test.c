@@ -27,6 +27,8 @@
 #define ROWS       1000000
 #define MEMORY_MAX ((uint64_t)4 << 20)
 #endif
+#define STRING_OF(number) #number
+#define STRING(number)    STRING_OF(number)
 
 static const char sound[] =
     "{\"version\":\"1.0\",\"timestamp\":\"2026-11-21T08:45:00Z\",\"tables\":{\"t\":{\"columns\":"
@@ -188,7 +190,7 @@ TEST(a_million_rows_take_no_more_memory_than_one)
         "million",
         "CREATE TABLE big (id bigint PRIMARY KEY, t text, at timestamptz, j jsonb, f float8);"
         "INSERT INTO big SELECT i, 'row ' || i || E' \\n', to_timestamp(i / 7.0),"
-        " jsonb_build_object('n', i), i / 3.0::float8 FROM generate_series(1, 1000000) i");
+        " jsonb_build_object('n', i), i / 3.0::float8 FROM generate_series(1, " STRING(ROWS) ") i");
     million_rows(TABLE_JSON_TYPED, fd);
     million_rows(TABLE_JSON_PLAIN, fd);
 }
