@@ -49,7 +49,9 @@ SAMPLE = {"FUZZ_SECONDS": "5", "SCHEDULES": "50", "RACE_ROUNDS": "40"}
 # Of so many cases of a sweep one is taken (tests/support/test.h): sanitizers look at the same calls as
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
-THOROUGH = ("deploy: 30-package", "deploy: 50-container", "lint: analyzer")
+# Beginnings of names.  Those of tsan do the most with the fewest threads.
+THOROUGH = ("deploy: 30-package", "deploy: 50-container", "lint: analyzer", "tsan: catalog/fault",
+            "tsan: job/config_refused", "tsan: job/sink", "tsan: job/timetable", "tsan: server/identity")
 
 running = set()  # process groups of the cases under way, ended when the user interrupts
 
