@@ -1,4 +1,4 @@
-#include "archive/foreign.h"
+#include "archive/foreign_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,15 +8,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-typedef bool read_fn(const struct foreign_archive *a, const struct foreign_visitor *v,
-                     struct foreign_facts *out, struct err *e);
-
-static void set_word(char out[FOREIGN_WORD_MAX], const char *text)
+void foreign_set_word(char out[FOREIGN_WORD_MAX], const char *text)
 {
     text_flatten(slice_string(text), out, FOREIGN_WORD_MAX);
 }
 
-static void set_sentence(char out[FOREIGN_TEXT_MAX], const char *text)
+void foreign_set_sentence(char out[FOREIGN_TEXT_MAX], const char *text)
 {
     text_flatten(slice_string(text), out, FOREIGN_TEXT_MAX);
 }
@@ -38,11 +35,12 @@ static bool read_bundle(const struct foreign_archive *a, const struct foreign_vi
         !bundle_read(buf_slice(&bytes), &b, e) ||
         (!a->is_chosen && !bundle_require_form(&b.facts, e)))
         return false;
-    set_word(f.version, b.facts.version);
-    set_word(f.created, b.facts.timestamp);
-    set_sentence(f.why, b.facts.kind == BUNDLE_PRIVATE
-                            ? "JSON with timestamp, version and data as Main Private Files has them"
-                            : "JSON, which was said to be a bundle");
+    foreign_set_word(f.version, b.facts.version);
+    foreign_set_word(f.created, b.facts.timestamp);
+    foreign_set_sentence(
+        f.why, b.facts.kind == BUNDLE_PRIVATE
+                   ? "JSON with timestamp, version and data as Main Private Files has them"
+                   : "JSON, which was said to be a bundle");
     bundle_note_measure(&f.bundle, buf_slice(&bytes), &b.facts);
     *out = f;
     return true;
@@ -97,12 +95,14 @@ static bool read_school(const struct foreign_archive *a, const struct foreign_vi
     if (!v->begin(v->arg, "backup.json", e) ||
         !school_document_read(tee_read, &t, &no_rows, &said, e) || !v->end(v->arg, e))
         return false;
-    set_word(f.version, "1.0");
-    set_word(f.created, said.timestamp);
+    foreign_set_word(f.version, "1.0");
+    foreign_set_word(f.created, said.timestamp);
     f.is_authenticated = !school_key_is_public(&key);
-    set_sentence(f.why, "the key opens it (AES-256-GCM), and it is a document of School ERP");
+    foreign_set_sentence(f.why,
+                         "the key opens it (AES-256-GCM), and it is a document of School ERP");
     if (!f.is_authenticated)
-        set_sentence(f.note, "it is sealed with the key that stands in the application's published "
+        foreign_set_sentence(f.note,
+                             "it is sealed with the key that stands in the application's published "
                              "source, so anybody can have made it");
     *out = f;
     return true;
@@ -126,20 +126,23 @@ static bool read_wireguard(const struct foreign_archive *a, const struct foreign
              !v->end(v->arg, e)))
             return false;
     }
-    set_word(f.version, "1.0");
-    set_word(f.created, w.created_at);
-    set_sentence(f.why, "a zip file with backup_metadata.json of WireGuard Gateway, which lists "
-                        "all that is in it");
+    foreign_set_word(f.version, "1.0");
+    foreign_set_word(f.created, w.created_at);
+    foreign_set_sentence(f.why,
+                         "a zip file with backup_metadata.json of WireGuard Gateway, which lists "
+                         "all that is in it");
     *out = f;
     return true;
 }
 
 static const struct {
     const char *name;
-    read_fn *read;
+    foreign_read_fn *read;
     bool is_sealed;
 } kinds[FOREIGN_KINDS] = {
     [FOREIGN_BUNDLE] = {"bundle", read_bundle, false},
+    [FOREIGN_CFMS] = {"cfms", foreign_read_cfms, true},
+    [FOREIGN_CFMS_CONF] = {"cfms-conf", foreign_read_cfms_conf, true},
     [FOREIGN_SCHOOL] = {"school-erp", read_school, true},
     [FOREIGN_WIREGUARD] = {"wireguard", read_wireguard, false},
 };

@@ -15,11 +15,13 @@ struct input; /* in_out.h */
 
 enum foreign_kind {
     FOREIGN_BUNDLE,    /* a JSON bundle of Main Private Files (bundle.h) */
+    FOREIGN_CFMS,      /* ".cfms.enc" with its key file (cfms.h) */
+    FOREIGN_CFMS_CONF, /* the container of later CFMS servers (cfms_conf.h) */
     FOREIGN_SCHOOL,    /* School ERP (school.h) */
     FOREIGN_WIREGUARD, /* WireGuard Gateway (wireguard_zip.h) */
     FOREIGN_KINDS,
 };
-/* "bundle", "school-erp", "wireguard"; and back. */
+/* "bundle", "cfms", "cfms-conf", "school-erp", "wireguard"; and back. */
 const char *foreign_kind_name(enum foreign_kind k);
 MUST_CHECK bool foreign_kind_parse(const char *name, enum foreign_kind *out);
 /* Whether only who has a key can read it. */

@@ -27,15 +27,16 @@ struct import_args {
 #define AT(member) offsetof(struct import_args, member)
 
 /* In the order of enum foreign_kind, behind the default. */
-static const char *const kind_words[] = {"auto", "bundle", "school-erp", "wireguard", NULL};
+static const char *const kind_words[] = {"auto",       "bundle",    "cfms", "cfms-conf",
+                                         "school-erp", "wireguard", NULL};
 
 static const struct option import_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET",
      "Into the repository of a set, as a snapshot of that set", NULL, NULL},
     CONFIG_OPTION(import_args, config),
     {"as", 0, OPTION_CHOICE, AT(as), "KIND",
-     "Read it as this kind of archive, whatever else it might be: bundle, school-erp, wireguard",
-     NULL, NULL, kind_words},
+     "Read it as bundle, cfms, cfms-conf, school-erp or wireguard, whatever else it might be", NULL,
+     NULL, kind_words},
     {"archive-key-file", 0, OPTION_LIST, AT(keys), "FILE",
      "Try the key in FILE, which the archive came with; may be repeated", NULL, NULL},
     {"name", 0, OPTION_TEXT, AT(name), "NAME", "Call it NAME in the snapshot", NULL, NULL},

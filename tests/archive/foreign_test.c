@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "archive/cfms.h"
+#include "archive/in_out.h"
 #include "archive/school.h"
 #include "archive/wireguard_zip.h"
 #include "base/mem.h"
@@ -93,6 +95,55 @@ static void zip(struct buf *out)
     const struct output to = output_of_buf(out);
 
     CHECK_OK(wireguard_zip_write(&m, &to, e));
+}
+
+/* An archive of CFMS, and its key file with or without a MAC. */
+static bool no_rows(void *arg, struct cfms_rows *to, struct err *e)
+{
+    (void)arg;
+    (void)to;
+    (void)e;
+    return true;
+}
+
+static bool one_folder(void *arg, struct cfms_rows *to, struct err *e)
+{
+    static const struct cfms_folder top = {.id = "top", .name = "Top"};
+
+    (void)arg;
+    return cfms_rows_folder(to, &top, e);
+}
+
+static bool one_file(void *arg, struct cfms_rows *to, struct err *e)
+{
+    static const struct cfms_file f = {.id = "f1", .path = "./content/x", .is_active = true};
+
+    (void)arg;
+    return cfms_rows_file(to, &f, e);
+}
+
+static bool to_buf(void *arg, struct slice bytes, struct err *e)
+{
+    (void)e;
+    buf_append_slice(arg, bytes);
+    return true;
+}
+
+static void seal_cfms(bool has_mac, struct buf *out, struct buf *key_text)
+{
+    const struct cfms_writer_options how = {"demo", 1795207798.0, to_buf, out};
+    AUTO(cfms_writer) struct cfms_writer *w = NULL;
+    AUTO(cfms_key) struct cfms_key key = {{0}};
+
+    CHECK_OK(cfms_writer_open(&how, &w, e));
+    CHECK_OK(cfms_writer_documents(w, no_rows, NULL, e));
+    CHECK_OK(cfms_writer_content(w, "f1", 5, e));
+    CHECK_OK(cfms_writer_bytes(w, slice_string("hello"), e));
+    CHECK_OK(cfms_writer_files(w, one_file, NULL, e));
+    CHECK_OK(cfms_writer_folders(w, one_folder, NULL, e));
+    CHECK_OK(cfms_writer_finish(w, &key, e));
+    key.has_mac = has_mac;
+    cfms_key_format(&key, key_text);
 }
 
 /* Which kind it turns out to be. */
@@ -189,6 +240,33 @@ TEST(a_zip_file_is_never_authenticated_and_its_files_are_the_parts)
 }
 END
 
+TEST(an_archive_of_cfms_is_authenticated_by_a_mac_alone)
+{
+    for (int has_mac = 0; has_mac < 2; has_mac++) {
+        AUTO(seen) struct seen s = {0};
+        AUTO(buf) struct buf sealed = {0};
+        AUTO(buf) struct buf key = {0};
+        enum foreign_kind kind = FOREIGN_KINDS;
+        struct foreign_facts f = {0};
+
+        seal_cfms(has_mac, &sealed, &key);
+        CHECK_OK(recognise(buf_slice(&sealed), buf_string(&key), &kind, e));
+        ck_assert_int_eq(kind, FOREIGN_CFMS);
+        CHECK_OK(read_as(buf_slice(&sealed), FOREIGN_CFMS, buf_string(&key), &s, &f, e));
+        ck_assert_int_eq(f.is_authenticated, has_mac);
+        CHECK(strstr(buf_string(&s.text), "<files/f1 hello><files.jsonl {\"id\":\"f1\",") != NULL);
+        CHECK(strstr(buf_string(&s.text), "}\n><folders.jsonl {\"id\":\"top\",") != NULL);
+        ck_assert_uint_eq(s.text.data[s.text.size - 1], '>');
+        CHECK(strncmp(f.created, "2026-11-20T20:49:58", 19) == 0);
+        CHECK(strstr(f.note, "1 contents without a sum") != NULL);
+        CHECK_ERR(read_as(buf_slice(&sealed), FOREIGN_CFMS, OWN_KEY, &s, &f, e), ERR_USAGE);
+        sealed.data[sealed.size - 1] ^= 1;
+        CHECK_ERR(read_as(buf_slice(&sealed), FOREIGN_CFMS, buf_string(&key), &s, &f, e),
+                  ERR_CORRUPT);
+    }
+}
+END
+
 TEST(a_truncated_file_is_of_no_kind)
 {
     AUTO(buf) struct buf sealed = {0};
@@ -265,6 +343,7 @@ END
 TESTS("foreign", names_of_kinds_lead_back, each_kind_is_recognised_by_what_it_holds,
       a_sealed_export_is_authenticated_by_a_key_that_is_not_published,
       nothing_of_a_sealed_export_is_given_out_before_its_tag_is_right,
+      an_archive_of_cfms_is_authenticated_by_a_mac_alone,
       a_zip_file_is_never_authenticated_and_its_files_are_the_parts, a_truncated_file_is_of_no_kind,
       any_json_is_a_bundle_only_when_somebody_says_so, what_the_visitor_fails_with_comes_back,
       of_no_kind_says_why_for_each_and_of_several_asks)
