@@ -79,32 +79,51 @@ static bool read_keys(const struct strings *files, struct keys *out, struct err 
     return true;
 }
 
+static void set_text_or_null(json_t *line, const char *key, const char *text)
+{
+    if (text[0] == '\0')
+        json_set(line, key, json_null());
+    else
+        json_set_text(line, key, text);
+}
+
+static void tell_json(struct call *call, const struct import_found *f)
+{
+    const struct foreign_facts *s = &f->facts;
+    json_t *line = json_message("import");
+
+    json_set_text(line, "kind", foreign_kind_name(f->kind));
+    set_text_or_null(line, "version", s->version);
+    set_text_or_null(line, "created", s->created);
+    json_set(line, "authenticated", json_boolean(s->is_authenticated));
+    json_set_text(line, "why", s->why);
+    set_text_or_null(line, "note", s->note);
+    json_set_text(line, "name", f->name);
+    json_set_u64(line, f->kind == FOREIGN_BUNDLE ? "bundles" : "parts", f->count);
+    json_set_u64(line, "bytes", f->file_bytes);
+    output_json(call->out, line);
+}
+
+/* What the archive says of itself is escaped, for a terminal might obey it. */
 static void tell(struct call *call, const struct import_found *f)
 {
     const struct foreign_facts *s = &f->facts;
+    AUTO(buf) struct buf version = {0};
+    AUTO(buf) struct buf created = {0};
     char size[TEXT_SIZE_MAX];
 
     if (call->out->json) {
-        json_t *line = json_message("import");
-
-        json_set_text(line, "kind", foreign_kind_name(f->kind));
-        json_set(line, "version", s->version[0] == '\0' ? json_null() : json_string(s->version));
-        json_set(line, "created", s->created[0] == '\0' ? json_null() : json_string(s->created));
-        json_set(line, "authenticated", json_boolean(s->is_authenticated));
-        json_set_text(line, "why", s->why);
-        json_set(line, "note", s->note[0] == '\0' ? json_null() : json_string(s->note));
-        json_set_text(line, "name", f->name);
-        json_set_u64(line, f->kind == FOREIGN_BUNDLE ? "bundles" : "parts", f->count);
-        json_set_u64(line, "bytes", f->file_bytes);
-        output_json(call->out, line);
+        tell_json(call, f);
         return;
     }
+    path_escape(slice_string(s->version), &version);
+    path_escape(slice_string(s->created), &created);
     size_format(f->file_bytes, size);
     output_line(call->out, "Recognised:  %s%s%s: %s", foreign_kind_name(f->kind),
-                s->version[0] == '\0' ? "" : ", version ", s->version, s->why);
+                version.size == 0 ? "" : ", version ", buf_string(&version), s->why);
     output_line(call->out, "Holds:       %zu %s%s in %s%s%s", f->count,
                 f->kind == FOREIGN_BUNDLE ? "bundle" : "part", plural(f->count), size,
-                s->created[0] == '\0' ? "" : ", of ", s->created);
+                created.size == 0 ? "" : ", of ", buf_string(&created));
     output_line(call->out, "Origin:      %s",
                 s->is_authenticated ? "authenticated by the key"
                                     : "not authenticated: anybody can have made or changed it");

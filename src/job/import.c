@@ -135,6 +135,14 @@ static bool changed(struct err *e)
     return err_set(e, ERR_TRANSIENT, "the archive changed while it was read");
 }
 
+/* It was right when it was looked at: what is wrong with it now is that it is another one. */
+static bool hear_again(struct import *i, enum frame *type, struct slice *payload, struct err *e)
+{
+    if (import_parser_next(&i->parser, type, payload, e))
+        return true;
+    return e->code == ERR_CORRUPT || e->code == ERR_USAGE ? changed(e) : false;
+}
+
 static bool send_whole(struct import *i, struct parts_way *to, struct err *e)
 {
     AUTO(mem) uint8_t *bytes = mem_new(PIECE);
@@ -169,14 +177,14 @@ static bool send_part(struct import *i, size_t n, struct parts_way *to, struct e
     struct hash sum;
     uint64_t size = 0;
 
-    if (!import_parser_next(&i->parser, &type, &payload, e))
+    if (!hear_again(i, &type, &payload, e))
         return false;
     if (type != FRAME_BEGIN)
         return changed(e);
     if (!parts_way_begin(to, n, e))
         return false;
     for (;;) {
-        if (!import_parser_next(&i->parser, &type, &payload, e))
+        if (!hear_again(i, &type, &payload, e))
             return false;
         if (type != FRAME_BYTES)
             break;
@@ -206,7 +214,7 @@ static bool feed(void *arg, struct parts_way *to, struct err *e)
     for (size_t n = 0; n < i->found.count; n++)
         if (!send_part(i, n, to, e))
             return false;
-    return import_parser_next(&i->parser, &type, &payload, e) && (type == FRAME_END || changed(e));
+    return hear_again(i, &type, &payload, e) && (type == FRAME_END || changed(e));
 }
 
 static json_t *text_or_null(const char *text)

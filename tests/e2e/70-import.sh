@@ -103,6 +103,11 @@ ln -s /etc/hostname backups/backup_20240101_120009.json
 status 2 import backups --allow-unauthenticated
 rm backups/backup_20240101_120009.json
 
+# What an archive says of itself reaches no terminal as it is.
+printf '{"timestamp": "t", "version": "1\\u009b31m", "data": {}}' >colour.json
+status 0 import colour.json --dry-run
+has out '1\xc2\x9b31m'
+
 # What leaves no snapshot.
 before=$(count)
 size=$(stat -c %s photo.jpg)
