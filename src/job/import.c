@@ -282,6 +282,9 @@ bool import_open_file(int dirfd, const char *name, int flags, int *fd, uint64_t 
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_USAGE, "%s is no regular file, and an archive is read several times",
                        name);
+    if ((uint64_t)st.st_size > IMPORT_FILE_MAX)
+        return err_set(e, ERR_USAGE, "%s is longer than any archive that is known here (2 TiB)",
+                       name);
     *size = (uint64_t)st.st_size;
     *fd = opened;
     opened = -1;

@@ -21,6 +21,7 @@
 #include "job/import_private.h"
 
 #define BUNDLES_MAX 10000
+#define YEAR_MAX    2261 /* 64 bits of nanoseconds end in the next */
 
 struct one {
     struct bundle_note note; /* its name is that in the snapshot */
@@ -128,25 +129,32 @@ static int digits_of(const char *stamp, size_t from, size_t size)
     return n;
 }
 
-/* The name says when, in a zone that nobody knows; read as UTC it keeps their order. */
-static int64_t time_of_stamp(const char *stamp)
+/* The name says when, in a zone that nobody knows; read as UTC it keeps their order.  False: it is
+ * no moment that we could write down. */
+static bool time_of_stamp(const char *stamp, int64_t *time_ns)
 {
     const struct civil day = {digits_of(stamp, 0, 4), digits_of(stamp, 4, 2),
                               digits_of(stamp, 6, 2)};
-    const int64_t seconds = civil_to_days(day) * CIVIL_DAY_S +
-                            digits_of(stamp, 9, 2) * INT64_C(3600) +
-                            digits_of(stamp, 11, 2) * INT64_C(60) + digits_of(stamp, 13, 2);
+    const int hour = digits_of(stamp, 9, 2);
+    const int minute = digits_of(stamp, 11, 2);
+    const int second = digits_of(stamp, 13, 2);
 
-    return seconds * NS_PER_S;
+    if (day.year < 1970 || day.year > YEAR_MAX || day.month < 1 || day.month > 12 || day.day < 1 ||
+        day.day > civil_days_in_month(day.year, day.month) || hour > 23 || minute > 59 ||
+        second > 59)
+        return false;
+    *time_ns =
+        (civil_to_days(day) * CIVIL_DAY_S + hour * INT64_C(3600) + minute * INT64_C(60) + second) *
+        NS_PER_S;
+    return true;
 }
 
 static void name_bundle(struct bundle_note *n, const char *name, int64_t mtime_ns)
 {
     char stamp[BUNDLE_STAMP_MAX];
 
-    if (bundle_name_is(name, stamp)) {
+    if (bundle_name_is(name, stamp) && time_of_stamp(stamp, &n->received_ns)) {
         (void)snprintf(n->name, sizeof(n->name), "%s", name); /* it fits: it is such a name */
-        n->received_ns = time_of_stamp(stamp);
         return;
     }
 
@@ -234,13 +242,15 @@ static bool look_at_all(struct import *i, const struct import_options *o, struct
                         struct err *e)
 {
     const struct dirent *d;
+    char stamp[BUNDLE_STAMP_MAX];
+    int64_t ignored_ns;
 
     for (errno = 0; (d = readdir(f->stream)) != NULL; errno = 0) {
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
             continue;
         if (cancel_is_requested())
             return cancel_err(e);
-        if (!bundle_name_is(d->d_name, NULL))
+        if (!bundle_name_is(d->d_name, stamp) || !time_of_stamp(stamp, &ignored_ns))
             return err_set(e, ERR_CORRUPT,
                            "it holds \"%.100s\", and a folder of bundles holds files "
                            "backup_YYYYMMDD_HHMMSS.json only",

@@ -64,6 +64,8 @@ static bool send_request(int fd, const struct import_options *o, struct err *e)
 
     if (!import_kind_of(o->as, &kind, e))
         return false;
+    buf_reserve(&text, IMPORT_REQUEST_MAX); /* keys do not move */
+    buf_reserve(&all, IMPORT_REQUEST_MAX);
     buf_put_varint(&text, kind == FOREIGN_KINDS ? 0 : 1 + (uint64_t)kind);
     buf_put_varint(&text, o->key_count);
     for (size_t i = 0; i < o->key_count; i++)
@@ -99,7 +101,7 @@ bool import_parser_start(int fd, uint64_t size, const struct import_options *o,
 
     profile.readable = readable;
     profile.open_files = 0; /* on its way it still has ours, and later it can open none */
-    profile.cpu_s += CPU_PER_MIB * (unsigned)(size >> 20);
+    profile.cpu_s += CPU_PER_MIB * (unsigned)(size >> 20); /* size is bounded */
     if (!sandbox_start(&s, &p.child, &gaps, e))
         return false;
     if ((gaps & SANDBOX_GAP_CALLS) != 0)

@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "job/import_parser.h"
 
+#define IMPORT_FILE_MAX ((uint64_t)2 << 40)
+
 struct import_part {
     uint64_t size;
     struct hash sum;

@@ -103,6 +103,18 @@ ln -s /etc/hostname backups/backup_20240101_120009.json
 status 2 import backups --allow-unauthenticated
 rm backups/backup_20240101_120009.json
 
+# Names that are no moment: alone the file's time counts, in a folder nobody can say what was meant.
+for name in backup_20241399_000000 backup_20230229_000000 backup_99990101_000000 backup_20240101_240000; do
+    cp single $name.json
+    touch -d '2026-01-02 03:04:05 UTC' $name.json
+    status 0 import $name.json --allow-unauthenticated
+    status 0 "$HOLDFAST" dump latest /bundle/backup_20260102_030405.json
+    mv $name.json backups
+    status 2 import backups --allow-unauthenticated
+    has err "$name"
+    rm backups/$name.json
+done
+
 # What an archive says of itself reaches no terminal as it is.
 printf '{"timestamp": "t", "version": "1\\u009b31m", "data": {}}' >colour.json
 status 0 import colour.json --dry-run
@@ -130,6 +142,9 @@ has err 'bundle:'
 has err 'wireguard:'
 : >empty
 status 2 import empty
+truncate -s 3T sparse
+status 2 import sparse
+rm sparse
 mkfifo fifo
 status 2 import fifo
 status 2 import nowhere
