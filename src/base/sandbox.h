@@ -88,13 +88,15 @@ struct sandbox_start {
     char *const *argv;
     char *const *environment;
     const struct sandbox_profile *profile;
-    int input_fd; /* becomes standard input; -1: /dev/null */
+    int input_fd;        /* becomes standard input; -1: /dev/null */
+    const int *extra_fd; /* becomes descriptor SANDBOX_EXTRA_FD; NULL: none */
 };
+#define SANDBOX_EXTRA_FD 3
 
 /*
  * Start a program in a sandbox: in a session and group of its own, with the environment given and
- * no descriptor but standard input and the two pipes, killed when this process ends.  This process
- * has one thread.  Fails when the sandbox or the program could not be started.
+ * no descriptor but standard input, the two pipes and extra_fd, killed when this process ends. This
+ * process has one thread.  Fails when the sandbox or the program could not be started.
  */
 MUST_CHECK bool sandbox_start(const struct sandbox_start *s, struct child *out, unsigned *gaps,
                               struct err *e);

@@ -17,14 +17,14 @@
 #include "base/sandbox.h"
 
 enum {
-    FIRST_FREE = STDERR_FILENO + 1,
+    FIRST_FREE = SANDBOX_EXTRA_FD + 1,
     STATUS_UNSTARTED = 127,
 };
 
-/* Ends of pipes, above 2 so that they do not overwrite each other. */
+/* Ends of pipes, above 3 so that they do not overwrite each other. */
 struct pipes {
     int out[2], err[2], news[2]; /* each: read, write */
-    int input;
+    int input, extra;            /* extra -1: none */
 };
 
 static void pipes_auto(struct pipes *p)
@@ -35,12 +35,13 @@ static void pipes_auto(struct pipes *p)
         fd_auto(&p->news[i]);
     }
     fd_auto(&p->input);
+    fd_auto(&p->extra);
 }
 
-/* Takes the descriptor's place by one above 2. */
+/* Takes the descriptor's place by one above 3. */
 static bool raise_fd(int *fd)
 {
-    const int high = *fd > STDERR_FILENO ? *fd : fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    const int high = *fd >= FIRST_FREE ? *fd : fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE);
 
     if (high < 0)
         return false;
@@ -50,15 +51,17 @@ static bool raise_fd(int *fd)
     return true;
 }
 
-static bool pipes_open(struct pipes *p, int input_fd, struct err *e)
+static bool pipes_open(struct pipes *p, const struct sandbox_start *s, struct err *e)
 {
     if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ||
         pipe2(p->news, O_CLOEXEC) < 0)
         return err_sys(e, "pipe");
-    p->input = input_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
-                            : fcntl(input_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
-    if (p->input < 0 || !raise_fd(&p->input) || !raise_fd(&p->out[1]) || !raise_fd(&p->err[1]) ||
-        !raise_fd(&p->news[1]))
+    p->input = s->input_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+                               : fcntl(s->input_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    if (s->extra_fd != NULL)
+        p->extra = fcntl(*s->extra_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    if (p->input < 0 || (s->extra_fd != NULL && p->extra < 0) || !raise_fd(&p->input) ||
+        !raise_fd(&p->out[1]) || !raise_fd(&p->err[1]) || !raise_fd(&p->news[1]))
         return err_sys(e, "standard descriptors");
     return true;
 }
@@ -78,8 +81,13 @@ static bool set_descriptors(const struct pipes *p, struct err *e)
     if (dup2(p->input, STDIN_FILENO) < 0 || dup2(p->out[1], STDOUT_FILENO) < 0 ||
         dup2(p->err[1], STDERR_FILENO) < 0)
         return err_sys(e, "standard descriptors");
-    /* All others close by themselves, the news at the very moment of execve(). */
-    return close_range(FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC) == 0 || err_sys(e, "descriptors");
+    if (p->extra >= 0 && dup2(p->extra, SANDBOX_EXTRA_FD) < 0)
+        return err_sys(e, "the descriptor beside the standard ones");
+
+    const unsigned others = p->extra >= 0 ? FIRST_FREE : SANDBOX_EXTRA_FD;
+
+    /* They close by themselves, the news at the very moment of execve(). */
+    return close_range(others, ~0U, CLOSE_RANGE_CLOEXEC) == 0 || err_sys(e, "descriptors");
 }
 
 /* In the new process, up to the program; returns only when that failed. */
@@ -137,13 +145,13 @@ static bool take_news(int fd, unsigned *gaps, struct err *e)
 
 bool sandbox_start(const struct sandbox_start *s, struct child *out, unsigned *gaps, struct err *e)
 {
-    AUTO(pipes) struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}, -1};
+    AUTO(pipes) struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
     AUTO(child) struct child c = CHILD_NONE;
     const pid_t self = getpid();
     unsigned found = 0;
 
     assert(s->profile != NULL);
-    if (!pipes_open(&p, s->input_fd, e))
+    if (!pipes_open(&p, s, e))
         return err_wrap(e, "start %s", s->argv[0]);
     c.pid = fork();
     if (c.pid == 0)

@@ -210,6 +210,7 @@ static void tell(struct call *call, const struct gathering *g, const struct rebu
     json_set_u64(line, "snapshots", found.snapshots);
     json_set_u64(line, "without_set", found.without_set);
     json_set_u64(line, "safety", found.safety);
+    json_set_u64(line, "imports", found.imports);
     json_set_u64(line, "drills_found", found.drills);
     json_set_u64(line, "backups", n->backups);
     json_set_u64(line, "drills", n->drills);
@@ -231,10 +232,12 @@ static void tell(struct call *call, const struct gathering *g, const struct rebu
     if (n->under_way > 0)
         output_note(call->out, "%llu belong to runs that have not ended.",
                     (unsigned long long)n->under_way);
-    if (found.without_set + found.safety > 0)
-        output_note(call->out, "%llu snapshot%s of no set, and %llu that restores took.",
+    if (found.without_set + found.safety + found.imports > 0)
+        output_note(call->out,
+                    "%llu snapshot%s of no set, %llu that restores took, and %llu that were "
+                    "imported.",
                     (unsigned long long)found.without_set, plural(found.without_set),
-                    (unsigned long long)found.safety);
+                    (unsigned long long)found.safety, (unsigned long long)found.imports);
     output_note(call->out, "What left no snapshot and no evidence cannot come back: runs that "
                            "failed, checks, restores, restore points, users, tokens, audit log.");
 }

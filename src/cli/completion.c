@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 
@@ -95,6 +96,14 @@ static void bash_pattern(enum value_kind kind, struct buf *out)
     buf_append(out, seen.data + 1, seen.size - 2);
 }
 
+/* Whether the first word of a family is a command too, whose arguments may be second words. */
+static bool is_command_alone(const char *name)
+{
+    AUTO(mem) char *first = mem_dup(name, first_word_size(name));
+
+    return command_by_name(first) != NULL;
+}
+
 /* The words before the cursor: which command they name. */
 static void bash_find_command(struct buf *out)
 {
@@ -113,7 +122,15 @@ static void bash_find_command(struct buf *out)
     for (size_t i = 0; commands[i] != NULL; i++) {
         const size_t size = first_word_size(commands[i]->name);
 
-        if (commands[i]->name[size] == ' ' && is_first_of_family(i))
+        if (commands[i]->name[size] != ' ')
+            continue;
+        if (is_command_alone(commands[i]->name))
+            buf_printf(out,
+                       "            %.*s) [ \"${COMP_WORDS[i]}\" != %s ] || "
+                       "command=\"%s\" ;;\n",
+                       (int)size, commands[i]->name, commands[i]->name + size + 1,
+                       commands[i]->name);
+        else if (is_first_of_family(i))
             buf_printf(out, "            %.*s) command=\"$command ${COMP_WORDS[i]}\" ;;\n",
                        (int)size, commands[i]->name);
     }
@@ -147,7 +164,8 @@ static void bash_command_words(struct buf *out)
         const char *name = commands[i]->name;
         const struct option *o = NULL;
 
-        if (name[first_word_size(name)] == ' ' && is_first_of_family(i)) {
+        if (name[first_word_size(name)] == ' ' && is_first_of_family(i) &&
+            !is_command_alone(name)) {
             buf_printf(out, "    ");
             buf_append(out, name, first_word_size(name));
             buf_printf(out, ") words=\"");

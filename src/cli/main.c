@@ -41,9 +41,9 @@ static void hide_environment(void)
 }
 
 /*
- * The ways in which the service starts this program: as the keeper of a job, as what becomes a
- * reading, and as the job or the reading itself, which gives up what is left to give up before it
- * looks at anything else.
+ * The ways in which this program starts itself: as the keeper of a job, as what becomes a reading,
+ * as the job or the reading itself, and as what reads an archive of another program.  The latter
+ * two give up what is left to give up before they look at anything else.
  */
 static bool seal(const char *how)
 {
@@ -70,6 +70,8 @@ int main(int argc, char **argv)
         return cli_run(argc, argv);
     if (!seal(argv[1] + size))
         return 2; /* before anything is known of how to say so */
+    if (argc == 3 && strcmp(argv[2], IMPORT_OPTION) == 0)
+        return import_child();
     argv[1] = argv[0];
     return cli_run(argc - 1, argv + 1);
 }

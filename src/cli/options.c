@@ -274,20 +274,23 @@ static bool unknown_command(const char *word, struct buf *hint, struct err *e)
     return err_set(e, ERR_USAGE, "there is no command %.60s", word);
 }
 
-/* The first word, or the first two, as the name of a command. */
+/* The first word, or the first two, as the name of a command.  The first alone may be one beside
+ * those with two ("import"): then a second word that makes no command is its argument. */
 static bool command_of_words(const char *first, const char *second, struct parsed *p, struct err *e)
 {
-    if (!command_is_family(first)) {
-        p->command = command_by_name(first);
-        return p->command != NULL || unknown_command(first, &p->hint, e);
+    const struct command *alone = command_by_name(first);
+    AUTO(buf) struct buf name = {0};
+
+    if (!command_is_family(first) || (second == NULL && alone != NULL)) {
+        p->command = alone;
+        return alone != NULL || unknown_command(first, &p->hint, e);
     }
     if (second == NULL)
         return err_set(e, ERR_USAGE, "%s needs a second word", first);
-
-    AUTO(buf) struct buf name = {0};
-
     buf_printf(&name, "%s %s", first, second);
     p->command = command_by_name(buf_string(&name));
+    if (p->command == NULL)
+        p->command = alone;
     return p->command != NULL || unknown_command(buf_string(&name), &p->hint, e);
 }
 
@@ -317,7 +320,8 @@ static bool find_command(int argc, char **argv, struct parsed *p, bool *is_named
         p->command = wants_help ? &command_help : wants_version ? &command_version : NULL;
         return p->command != NULL || err_set(e, ERR_USAGE, "no command given");
     }
-    if (wants_help && command_is_family(words[0]) && words[1] == NULL) {
+    if (wants_help && command_is_family(words[0]) && words[1] == NULL &&
+        command_by_name(words[0]) == NULL) {
         p->command = &command_help;
         return true;
     }

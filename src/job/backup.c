@@ -123,9 +123,11 @@ static struct snapshot *describe(const struct backup_options *o, int64_t started
     return s;
 }
 
-/* The same thing backed up: of a set the name, else the paths. */
+/* The same thing backed up: of a set the name, else the paths; what was imported is another. */
 static bool has_same_source(const struct snapshot *a, const struct snapshot *b)
 {
+    if (snapshot_is_import(a) != snapshot_is_import(b))
+        return false;
     if (a->set != NULL || b->set != NULL)
         return a->set != NULL && b->set != NULL && strcmp(a->set, b->set) == 0;
     if (a->path_count != b->path_count)

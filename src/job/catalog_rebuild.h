@@ -34,7 +34,8 @@ MUST_CHECK bool rebuild_read(struct rebuild *b, const char *name, struct repo *r
 struct rebuild_found {
     uint64_t snapshots; /* of sets, with their copies */
     uint64_t without_set;
-    uint64_t safety; /* taken by restores: no backups of their own */
+    uint64_t safety;  /* taken by restores: no backups of their own */
+    uint64_t imports; /* of what other programs backed up */
     uint64_t drills;
 };
 void rebuild_found(const struct rebuild *b, struct rebuild_found *out);

@@ -63,6 +63,10 @@ static void add_snapshot(struct rebuild *b, const char *name, struct snapshot **
         b->found.safety++;
         return;
     }
+    if (snapshot_is_import(*s)) {
+        b->found.imports++;
+        return;
+    }
     b->found.snapshots++;
     b->snapshots = mem_resize(b->snapshots, b->snapshot_count + 1, sizeof(*b->snapshots));
     b->snapshots[b->snapshot_count++] = (struct rebuild_snapshot){TAKE(*s), name};

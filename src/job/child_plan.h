@@ -53,8 +53,8 @@ struct child_promise {
 };
 struct child_promise child_plan_promise(const struct child_job *j);
 
-/* The profile of a process that reads an uploaded archive from its standard input and writes what
- * it found to its standard output: no files, sockets or programs, 256 MiB, 30 s. */
+/* The profile of a process that reads an archive which others chose and writes what it found to its
+ * standard output: no files, sockets or programs, 256 MiB, 30 s. */
 extern const struct sandbox_profile child_parser_profile;
 
 /* Whether a job of CHILD_FORGET goes by the rules of its set: it names no others. */

@@ -258,7 +258,8 @@ static bool check_name(const struct reading *g, const struct config_set *set, st
     if (!member_check_name(s->name, e))
         return config_place(g->r, line, "name", e);
     for (size_t i = 0; i < KINDS && s->kind == SOURCE_FILES; i++)
-        if (i != SOURCE_FILES && strcmp(kinds[i].name, s->name) == 0)
+        if (i != SOURCE_FILES &&
+            (strcmp(kinds[i].name, s->name) == 0 || strcmp(PARTS_KIND, s->name) == 0))
             return CONFIG_FAIL(
                 g->r, line, e,
                 "a file tree cannot be called \"%s\", which is where those sources go", s->name);

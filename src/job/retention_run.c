@@ -208,7 +208,8 @@ bool retention_run_plan(struct repo *r, const struct config_set *set,
         return false;
     items = arena_take(&run->arena, g.all.count * sizeof(*items));
     for (size_t i = 0; i < g.all.count; i++)
-        if (g.all.items[i]->set != NULL && strcmp(g.all.items[i]->set, set->name) == 0)
+        if (g.all.items[i]->set != NULL && strcmp(g.all.items[i]->set, set->name) == 0 &&
+            !snapshot_is_import(g.all.items[i]))
             item_fill(&g, i, &run->arena, &items[c.count++]);
     c.items = items;
     run->plan = retention_plan_new(&c);

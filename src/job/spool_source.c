@@ -106,7 +106,7 @@ static bool find_previous(struct spool_feed *f, struct reader *rd, struct buf *m
     for (size_t i = all.count; i-- > 0;) {
         const struct snapshot *s = all.items[i];
 
-        if (s->set == NULL || strcmp(s->set, f->set) != 0)
+        if (s->set == NULL || strcmp(s->set, f->set) != 0 || snapshot_is_import(s))
             continue;
         f->previous = s->tree;
         buf_clear(manifest);

@@ -240,11 +240,19 @@ bool snapshot_is_of_set(const struct snapshot *s, const char *set);
 #define SNAPSHOT_SAFETY "safety"
 
 /*
+ * How tags of imports begin, "import:wireguard": snapshots that hold what another program backed
+ * up.  One of a set is no state of the set, so nothing that follows from its backups goes by it.
+ */
+#define SNAPSHOT_IMPORT "import:"
+bool snapshot_is_import(const struct snapshot *s);
+
+/*
  * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
  * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only
- * committed snapshots; those of sets with the tag SNAPSHOT_SAFETY are the latest only when the
- * filter names tags.  An id has to be one of the filter's set, whatever else the filter says:
- * who may work on a set names no snapshot of another.  ERR_NOT_FOUND, ERR_USAGE when ambiguous.
+ * committed snapshots; those of sets with the tag SNAPSHOT_SAFETY, and imports, are the latest
+ * only when the filter names tags.  An id has to be one of the filter's set, whatever else the
+ * filter says: who may work on a set names no snapshot of another.  ERR_NOT_FOUND, ERR_USAGE when
+ * ambiguous.
  */
 MUST_CHECK bool snapshot_resolve(struct repo *r, const char *selector,
                                  const struct snapshot_filter *f, struct snapshot **out, char **sub,

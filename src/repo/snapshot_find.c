@@ -34,6 +34,14 @@ bool snapshot_has_tag(const struct snapshot *s, const char *tag)
     return has_tag(s, slice_string(tag));
 }
 
+bool snapshot_is_import(const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->tag_count; i++)
+        if (strncmp(s->tags[i], SNAPSHOT_IMPORT, sizeof(SNAPSHOT_IMPORT) - 1) == 0)
+            return true;
+    return false;
+}
+
 bool snapshot_has_tags(const struct snapshot *s, const char *list)
 {
     if (*list == '\0')
@@ -86,10 +94,11 @@ bool snapshot_prefix_check(const char *text, size_t min, struct err *e)
     return true;
 }
 
-/* Who restored the latest state and asks for it again does not mean what was there in between. */
+/* Who restored the latest state and asks for it again does not mean what was there in between, nor
+ * what another program has kept. */
 static bool is_passed_over(const struct snapshot *s, const struct snapshot_filter *f)
 {
-    return s->set != NULL && snapshot_has_tag(s, SNAPSHOT_SAFETY) &&
+    return s->set != NULL && (snapshot_has_tag(s, SNAPSHOT_SAFETY) || snapshot_is_import(s)) &&
            (f == NULL || f->tag_count == 0);
 }
 

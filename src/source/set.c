@@ -49,7 +49,8 @@ static bool is_same_member(const struct member *a, const struct member *b)
 /* Directories that kinds of members have, whether a set has such members or not. */
 static bool is_kind(const char *name)
 {
-    static const char *const kinds[] = {"bundle", "cfms", "command", "postgres", "sqlite"};
+    static const char *const kinds[] = {"bundle", "cfms",     "command",
+                                        "import", "postgres", "sqlite"};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i], name) == 0)

@@ -165,6 +165,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/bundle.h"
 #include "source/command.h"
 #include "source/member.h"
+#include "source/parts.h"
 #include "source/postgres.h"
 #include "source/postgres_cluster.h"
 #include "source/postgres_restore.h"

@@ -198,6 +198,27 @@ TEST(a_child_has_three_descriptors)
 }
 END
 
+TEST(a_child_may_have_one_descriptor_more)
+{
+    AUTO(world) struct world w;
+    AUTO(child) struct child c = CHILD_NONE;
+    AUTO(fd) int fd = open(SANDBOX_SELF, O_RDONLY | O_CLOEXEC);
+    char *argv[] = {(char *)(uintptr_t) "probe", (char *)(uintptr_t) "descriptors", NULL};
+    char *environment[] = {NULL};
+    char text[4096] = {0};
+    unsigned gaps = 0;
+    size_t got = 0;
+
+    world_init(&w);
+    CHECK(dup(1) > 2);
+    CHECK_OK(
+        sandbox_start(&(struct sandbox_start){SANDBOX_SELF, argv, environment, &w.profile, -1, &fd},
+                      &c, &gaps, e));
+    CHECK_OK(fd_read(c.out_fd, text, sizeof(text) - 1, &got, e));
+    ck_assert_str_eq(text, "0\n1\n2\n3\n");
+}
+END
+
 TEST(a_child_stands_alone_and_dies_with_its_parent)
 {
     AUTO(world) struct world w;
@@ -283,5 +304,5 @@ TESTS("sandbox", most_acts_are_possible_without_a_sandbox,
       programs_run_from_where_they_may_and_not_from_where_files_are_written,
       owners_and_devices_are_for_those_who_restore, a_parser_gets_nothing_at_all,
       a_child_has_the_environment_that_was_given, a_child_has_three_descriptors,
-      a_child_stands_alone_and_dies_with_its_parent, MEMORY_TEST what_cannot_be_started_says_why,
-      a_child_ends_when_its_parent_is_killed)
+      a_child_may_have_one_descriptor_more, a_child_stands_alone_and_dies_with_its_parent,
+      MEMORY_TEST what_cannot_be_started_says_why, a_child_ends_when_its_parent_is_killed)

@@ -162,6 +162,9 @@ TEST(bash_completes_commands_second_words_options_and_values)
     check_completed("holdfast key add --new", " --new-key-file --new-password-file ", NULL);
     check_completed("holdfast restore latest --overwrite if", " if-changed if-newer ", "never");
     check_completed("holdfast backup /de", "/dev", NULL);
+    check_completed("holdfast import /de", "/dev", NULL);
+    check_completed("holdfast import x --allow", " --allow-unauthenticated ", NULL);
+    check_completed("holdfast import tables --skip", " --skip-triggers ", NULL);
 }
 
 static void check_script(void (*format)(struct buf *out), const char *name)

@@ -157,6 +157,18 @@ TEST(options_may_stand_before_behind_and_between)
     CHECK(flag_of(&p, "json") && flag_of(&p, "verbose") && !flag_of(&p, "quiet"));
 }
 
+TEST(a_command_may_stand_beside_those_of_its_family)
+{
+    AUTO(parsed) struct parsed alone = {0};
+    AUTO(parsed) struct parsed two = {0};
+
+    CHECK_OK(parse("holdfast import --set shop archive.zip", &alone, e));
+    ck_assert_str_eq(alone.command->name, "import");
+    CHECK_OK(parse("holdfast import tables shop.json", &two, e));
+    ck_assert_str_eq(two.command->name, "import tables");
+}
+END
+
 TEST(a_letter_may_take_a_value_in_one_command_and_none_in_another)
 {
     AUTO(parsed) struct parsed p = {0};
@@ -231,6 +243,7 @@ TEST(a_mistyped_command_is_answered_with_the_nearest)
     check_refused("holdfast key lst", "there is no command key lst", "did you mean key list?");
     check_refused("holdfast xyzzy", "there is no command xyzzy", "");
     check_refused("holdfast key", "key needs a second word", "");
+    check_refused("holdfast import", "import needs PATH", "");
     check_refused("holdfast", "no command given", "");
 }
 
@@ -405,6 +418,7 @@ TEST(the_password_leaves_the_environment_and_its_bytes_are_overwritten)
 TESTS("options", every_option_says_what_it_does_and_what_its_value_is_called,
       no_command_has_two_options_of_one_name_or_letter,
       options_of_one_name_agree_in_all_commands_whether_they_take_a_value,
+      a_command_may_stand_beside_those_of_its_family,
       a_letter_may_take_a_value_in_one_command_and_none_in_another,
       every_command_is_found_by_its_name_and_has_what_help_shows,
       options_may_stand_before_behind_and_between,

@@ -190,6 +190,7 @@ TEST(a_file_tree_or_database_that_contradicts_itself_is_refused)
          "9: exclude_caches must be true or false, not yes"},
         {"    - files: {paths: [/a], name: postgres}",
          "9: a file tree cannot be called \"postgres\""},
+        {"    - files: {paths: [/a], name: import}", "9: a file tree cannot be called \"import\""},
         {"    - files: {paths: [/a]}\n    - files: {paths: [/b]}",
          "10: a source of kind files is called \"files\" already"},
         {"    - postgres: {}", "9: a source of kind postgres needs the key \"dsn\""},

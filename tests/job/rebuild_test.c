@@ -356,7 +356,7 @@ TEST(what_is_no_backup_of_a_set_or_would_be_forgotten_is_left_out)
 {
     AUTO(scene) struct scene s;
     AUTO(arena) struct arena a = {0};
-    struct snapshot *safety;
+    struct snapshot *safety, *imported;
     struct rebuild_found found;
 
     scene_init(&s);
@@ -365,6 +365,9 @@ TEST(what_is_no_backup_of_a_set_or_would_be_forgotten_is_left_out)
     safety = made(&s, "shop", DAY);
     snapshot_add_tag(safety, SNAPSHOT_SAFETY);
     (void)keep(s.repos[0], safety);
+    imported = made(&s, "shop", DAY);
+    snapshot_add_tag(imported, SNAPSHOT_IMPORT "wireguard");
+    (void)keep(s.repos[0], imported);
     (void)kept(&s, "shop", (CATALOG_RUN_DAYS + 20) * DAY);
     (void)kept(&s, "shop", (CATALOG_RUN_DAYS + 10) * DAY);
 
@@ -372,7 +375,8 @@ TEST(what_is_no_backup_of_a_set_or_would_be_forgotten_is_left_out)
     AUTO(rebuild) struct rebuild *b = read_all(&s, 1);
 
     rebuild_found(b, &found);
-    CHECK(found.without_set == 2 && found.safety == 1 && found.snapshots == 2);
+    CHECK(found.without_set == 2 && found.safety == 1 && found.imports == 1 &&
+          found.snapshots == 2);
     CHECK(n.backups == 1 && n.old == 1);
     /* The newest of the set stays known, whatever its age. */
     CHECK_OK(catalog_clean(s.world.catalog, NULL, e));

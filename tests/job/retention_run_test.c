@@ -248,6 +248,28 @@ TEST(pins_restore_points_and_safety_snapshots_stay_and_expire)
 }
 END
 
+TEST(imports_stay_and_fill_no_place)
+{
+    AUTO(shop) struct shop s;
+    struct hash id;
+
+    shop_init(&s);
+    (void)put(s.repo, 40, NULL);
+    id = put(s.repo, 2, NULL);
+
+    AUTO(retention_run) struct retention_run *before = plan(&s);
+
+    for (int age = 1; age < 10; age++)
+        (void)put(s.repo, age, SNAPSHOT_IMPORT "wireguard");
+
+    AUTO(retention_run) struct retention_run *after = plan(&s);
+
+    ck_assert_uint_eq(after->plan->count, before->plan->count);
+    CHECK(hash_is_equal(&after->plan->digest, &before->plan->digest));
+    ck_assert_int_eq(action_of(after, &id), RETENTION_KEEP);
+}
+END
+
 TEST(snapshots_of_other_sets_are_left_alone)
 {
     AUTO(shop) struct shop s;
@@ -367,7 +389,7 @@ TESTS("retention runs", the_time_at_which_the_store_got_a_snapshot_counts_not_th
       evidence_of_drills_is_trust_and_the_newest_counts,
       what_was_made_from_a_proven_snapshot_is_proven,
       what_was_there_when_everything_was_read_is_verified,
-      pins_restore_points_and_safety_snapshots_stay_and_expire,
+      pins_restore_points_and_safety_snapshots_stay_and_expire, imports_stay_and_fill_no_place,
       snapshots_of_other_sets_are_left_alone,
       applying_removes_what_the_plan_says_and_a_second_plan_removes_nothing,
       while_backups_fail_nothing_is_removed,

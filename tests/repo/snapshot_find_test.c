@@ -39,6 +39,31 @@ TEST(latest_is_the_newest_committed_that_matches)
 }
 END
 
+TEST(an_import_of_a_set_is_the_latest_only_for_who_names_tags)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    const char *const tags[] = {"import:wireguard"};
+    const struct snapshot_filter of_set = {.set = "shop"};
+    const struct snapshot_filter tagged = {.set = "shop", .tags = tags, .tag_count = 1};
+    struct hash ids[2];
+
+    for (int i = 0; i < 2; i++) {
+        AUTO(snapshot) struct snapshot *s = sample(10 + i);
+
+        s->set = mem_string("shop");
+        if (i == 1)
+            snapshot_add_tag(s, tags[0]);
+        CHECK_OK(snapshot_put(r, s, e));
+        CHECK_OK(snapshot_commit(r, &s->id, e));
+        ids[i] = s->id;
+    }
+    CHECK(resolves_to(r, "latest", NULL, &ids[0]));
+    CHECK(resolves_to(r, "latest", &of_set, &ids[0]));
+    CHECK(resolves_to(r, "latest", &tagged, &ids[1]));
+}
+END
+
 TEST(selector_may_name_a_path_inside)
 {
     static const char *const examples[][2] = {
@@ -191,6 +216,7 @@ TEST(filter_lets_through_what_has_all_it_asks_for)
 }
 END
 
-TESTS("snapshot_find", latest_is_the_newest_committed_that_matches, selector_may_name_a_path_inside,
+TESTS("snapshot_find", latest_is_the_newest_committed_that_matches,
+      an_import_of_a_set_is_the_latest_only_for_who_names_tags, selector_may_name_a_path_inside,
       prefix_finds_a_committed_snapshot_only, an_id_is_one_of_the_set_that_is_meant,
       prefix_of_several_snapshots_is_refused, filter_lets_through_what_has_all_it_asks_for)

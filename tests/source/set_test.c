@@ -211,6 +211,8 @@ TEST(two_sources_cannot_have_the_same_place)
     CHECK_ERR(set_check(&w.set, e), ERR_USAGE);
     w.files.name = "sqlite";
     CHECK_ERR(set_check(&w.set, e), ERR_USAGE);
+    w.files.name = "import";
+    CHECK_ERR(set_check(&w.set, e), ERR_USAGE);
     twice[0] = twice[1] = (struct set_files){"files", &w.options};
     w.set.files = twice;
     w.set.files_count = 2;

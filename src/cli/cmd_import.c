@@ -1,0 +1,221 @@
+/*
+ * import: an archive of another program becomes a snapshot.
+ */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/backup_set.h"
+#include "cli/backup_tell.h"
+#include "cli/commands.h"
+#include "cli/config_path.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "cli/session.h"
+
+#define KEYS_MAX 16
+
+struct import_args {
+    struct common common;
+    char *set, *config, *name;
+    struct strings keys;
+    int as; /* 0: recognised, else 1 + enum foreign_kind */
+    bool dry_run, allow_unauthenticated;
+};
+
+#define AT(member) offsetof(struct import_args, member)
+
+/* In the order of enum foreign_kind, behind the default. */
+static const char *const kind_words[] = {"auto",       "bundle",    "cfms", "cfms-conf",
+                                         "school-erp", "wireguard", NULL};
+
+static const struct option import_options[] = {
+    {"set", 0, OPTION_TEXT, AT(set), "SET",
+     "Into the repository of a set, as a snapshot of that set", NULL, NULL},
+    CONFIG_OPTION(import_args, config),
+    {"as", 0, OPTION_CHOICE, AT(as), "KIND",
+     "Read it as bundle, cfms, cfms-conf, school-erp or wireguard, whatever else it might be", NULL,
+     NULL, kind_words},
+    {"archive-key-file", 0, OPTION_LIST, AT(keys), "FILE",
+     "Try the key in FILE, which the archive came with; may be repeated", NULL, NULL},
+    {"name", 0, OPTION_TEXT, AT(name), "NAME", "Call it NAME in the snapshot", NULL, NULL},
+    {"allow-unauthenticated", 0, OPTION_FLAG, AT(allow_unauthenticated), NULL,
+     "Also an archive that anybody can have made or changed", NULL, NULL},
+    {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Store nothing, tell what it is", NULL, NULL},
+    {0},
+};
+
+struct keys {
+    struct buf texts[KEYS_MAX];
+    struct slice slices[KEYS_MAX];
+    size_t count;
+};
+
+static void keys_auto(struct keys *k)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->texts[i].room > 0)
+            mem_wipe(k->texts[i].data, k->texts[i].room);
+        buf_done(&k->texts[i]);
+    }
+}
+
+static bool read_keys(const struct strings *files, struct keys *out, struct err *e)
+{
+    if (files->count > KEYS_MAX)
+        return err_set(e, ERR_USAGE, "--archive-key-file: at most %d", KEYS_MAX);
+    for (; out->count < files->count; out->count++) {
+        struct buf *text = &out->texts[out->count];
+
+        buf_reserve(text, FOREIGN_KEY_MAX + 1); /* it does not move while it is read */
+        if (!file_read(files->items[out->count], FOREIGN_KEY_MAX, text, e)) {
+            mem_wipe(text->data, text->room);
+            buf_done(text);
+            return false;
+        }
+        out->slices[out->count] = buf_slice(text);
+    }
+    return true;
+}
+
+static void set_text_or_null(json_t *line, const char *key, const char *text)
+{
+    if (text[0] == '\0')
+        json_set(line, key, json_null());
+    else
+        json_set_text(line, key, text);
+}
+
+static void tell_json(struct call *call, const struct import_found *f)
+{
+    const struct foreign_facts *s = &f->facts;
+    json_t *line = json_message("import");
+
+    json_set_text(line, "kind", foreign_kind_name(f->kind));
+    set_text_or_null(line, "version", s->version);
+    set_text_or_null(line, "created", s->created);
+    json_set(line, "authenticated", json_boolean(s->is_authenticated));
+    json_set_text(line, "why", s->why);
+    set_text_or_null(line, "note", s->note);
+    json_set_text(line, "name", f->name);
+    json_set_u64(line, f->kind == FOREIGN_BUNDLE ? "bundles" : "parts", f->count);
+    json_set_u64(line, "bytes", f->file_bytes);
+    output_json(call->out, line);
+}
+
+/* What the archive says of itself is escaped, for a terminal might obey it. */
+static void tell(struct call *call, const struct import_found *f)
+{
+    const struct foreign_facts *s = &f->facts;
+    AUTO(buf) struct buf version = {0};
+    AUTO(buf) struct buf created = {0};
+    char size[TEXT_SIZE_MAX];
+
+    if (call->out->json) {
+        tell_json(call, f);
+        return;
+    }
+    path_escape(slice_string(s->version), &version);
+    path_escape(slice_string(s->created), &created);
+    size_format(f->file_bytes, size);
+    output_line(call->out, "Recognised:  %s%s%s: %s", foreign_kind_name(f->kind),
+                version.size == 0 ? "" : ", version ", buf_string(&version), s->why);
+    output_line(call->out, "Holds:       %zu %s%s in %s%s%s", f->count,
+                f->kind == FOREIGN_BUNDLE ? "bundle" : "part", plural(f->count), size,
+                created.size == 0 ? "" : ", of ", buf_string(&created));
+    output_line(call->out, "Origin:      %s",
+                s->is_authenticated ? "authenticated by the key"
+                                    : "not authenticated: anybody can have made or changed it");
+    if (s->note[0] != '\0')
+        output_line(call->out, "Note:        %s", s->note);
+}
+
+/* The set's own tags, and what kind of import it is. */
+static void add_tags(struct call *call, const struct config_set *set, enum foreign_kind kind,
+                     struct backup_options *o)
+{
+    const size_t count = set == NULL ? 0 : set->tags.count;
+    const char **tags = arena_take(&call->arena, (count + 1) * sizeof(*tags));
+    AUTO(buf) struct buf own = {0};
+
+    buf_printf(&own, SNAPSHOT_IMPORT "%s", foreign_kind_name(kind));
+    tags[0] = arena_string(&call->arena, buf_slice(&own));
+    for (size_t i = 0; i < count; i++)
+        tags[i + 1] = set->tags.items[i];
+    o->tags = tags;
+    o->tag_count = count + 1;
+}
+
+static bool store(struct call *call, const struct config_set *set, struct import *i, struct err *e)
+{
+    AUTO(session) struct session s = {0};
+    struct member *const members[] = {import_member(i)};
+    const struct set content = {
+        .name = set == NULL ? NULL : set->name, .members = members, .member_count = 1};
+    struct backup_options o = {.set = &content, .stream_fd = -1};
+    struct backup_result result = {0};
+    struct progress_view view;
+
+    add_tags(call, set, import_found(i)->kind, &o);
+    if (!session_open(call, &s, e) || !progress_init(&view, call->out, PROGRESS_BACKUP, e))
+        return false;
+
+    const struct report report = progress_report(&view);
+
+    if (!backup_run(s.repo, &o, &report, &result, e))
+        return err_wrap(e, "import; no snapshot was made");
+    progress_end(&view);
+    backup_tell(call, false, &result, NULL);
+    return true;
+}
+
+static bool run_import(struct call *call, struct err *e)
+{
+    const struct import_args *args = call->args;
+    AUTO(config) struct config *c = NULL;
+    AUTO(keys) struct keys keys = {0};
+    AUTO(import) struct import *i = NULL;
+    const struct config_set *set = NULL;
+    const struct import_options o = {.path = args->common.words.items[0],
+                                     .name = args->name,
+                                     .as = args->as == 0 ? NULL : kind_words[args->as],
+                                     .keys = keys.slices,
+                                     .key_count = args->keys.count};
+
+    call->stage = STAGE_SECRET; /* what it was given may make no sense */
+    if (args->set != NULL && (!config_path_load(args->config, args->set, &c, &set, e) ||
+                              !set_choose_repository(call, set, e)))
+        return false;
+    if (!read_keys(&args->keys, &keys, e) || !import_look(&o, &i, e))
+        return false;
+    tell(call, import_found(i));
+    if (args->dry_run) {
+        output_note(call->out, "Dry run: nothing was stored.");
+        return true;
+    }
+    if (!import_found(i)->facts.is_authenticated && !args->allow_unauthenticated)
+        return err_set(e, ERR_USAGE,
+                       "%s is not authenticated: nothing says who made it, and nothing was stored; "
+                       "--allow-unauthenticated takes it all the same",
+                       o.path);
+    return store(call, set, i, e);
+}
+
+const struct command command_import = {
+    .name = "import",
+    .summary = "Make a snapshot of an archive of another program",
+    .details = "What it is, is recognised by what it holds. It is read to its end and checked by a "
+               "process in a sandbox\nbefore a snapshot is made, which holds the archive as it is "
+               "and the parts in it.",
+    .examples = "holdfast import wireguard_backup_20261120_205152.zip --dry-run\n"
+                "holdfast import backup.enc --set school --archive-key-file school.hex\n"
+                "holdfast import backups/ --set app --allow-unauthenticated",
+    .words = "PATH",
+    .words_min = 1,
+    .words_max = 1,
+    .has_files = true,
+    .options = import_options,
+    .args_size = sizeof(struct import_args),
+    .run = run_import,
+};
