@@ -206,6 +206,13 @@ static bool forward(struct restore_source *p, struct err *e)
     return read_swaps(p, &l, e) && swap_forward(&l, e);
 }
 
+static bool check_back(struct restore_source *p, struct err *e)
+{
+    AUTO(swap_list) struct swap_list l = {0};
+
+    return read_swaps(p, &l, e) && swap_check_back(&l, e);
+}
+
 static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(swap_list) struct swap_list l = {0};
@@ -228,4 +235,5 @@ static bool discard(struct restore_source *p, struct err *e)
     return true;
 }
 
-const struct restore_source_ops restore_files_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_files_ops = {plan,       begin, stage,  forward,
+                                                     check_back, back,  discard};

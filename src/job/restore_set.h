@@ -78,7 +78,7 @@ MUST_CHECK bool restore_set_run(struct repo *r, const struct restore_set_options
                                 struct err *e);
 
 enum restore_phase {
-    RESTORE_STAGING,    /* nothing that is in use was touched */
+    RESTORE_STAGING,    /* nothing that is in use was touched, or all of that is back */
     RESTORE_SWAPPING,   /* anything may be in place or not */
     RESTORE_DONE,       /* in place; the state before is kept */
     RESTORE_FAILED,     /* the state before is in place, nothing is kept */
@@ -125,7 +125,8 @@ struct restore_undo_options {
 MUST_CHECK bool restore_undo(const struct restore_undo_options *o, char *id,
                              enum restore_phase *phase, struct err *e);
 
-/* Keep what a restore has applied and waits for; any process.  id is whole. */
+/* Keep what a restore has applied and waits for; any process.  id or its beginning.  ERR_NOT_FOUND
+ * when there is none, ERR_USAGE when it does not wait: nothing would keep what it applied. */
 MUST_CHECK bool restore_confirm(const char *state, const char *id, struct err *e);
 
 /* ERR_TRANSIENT, naming it, while a restore of the set was begun and did not come to an end: a

@@ -40,7 +40,7 @@ static bool begin(struct restore_source *p, struct err *e)
         return false;
     restore_source_note_set(p, "path", path);
     restore_source_note_set(p, "staged", buf_string(&staged));
-    return true;
+    return sqlite_check_idle(path, e); /* better now than after all is prepared */
 }
 
 /* Which of the two has the database's place. */
@@ -56,11 +56,13 @@ static json_int_t inode_of(const char *path, struct err *e)
 }
 
 /* What stands elsewhere than it was put was put there by somebody else since. */
-static bool look(struct restore_source *p, const char **path, const char **staged, enum seat *seat,
-                 struct err *e)
+static bool look(struct restore_source *p, enum seat wanted, const char **path, const char **staged,
+                 bool *is_done, struct err *e)
 {
     const json_int_t new_inode = json_integer_value(json_object_get(p->note, "inode"));
     const json_int_t old_inode = json_integer_value(json_object_get(p->note, "old_inode"));
+    const json_int_t to_be = wanted == SEAT_NEW ? new_inode : old_inode;
+    const json_int_t to_go = wanted == SEAT_NEW ? old_inode : new_inode;
     json_int_t in_place, beside;
 
     if (!restore_source_note_text(p, "path", path, e) ||
@@ -70,9 +72,8 @@ static bool look(struct restore_source *p, const char **path, const char **stage
     beside = inode_of(*staged, e);
     if (in_place < 0 || beside < 0)
         return false;
-    *seat = in_place == new_inode ? SEAT_NEW : SEAT_OLD;
-    return (in_place == new_inode && beside == old_inode) ||
-           (in_place == old_inode && beside == new_inode) ||
+    *is_done = in_place == to_be;
+    return *is_done || (in_place == to_go && beside == to_be) ||
            err_set(e, ERR_EXISTS, "%s or %s is not what the restore put there", *path, *staged);
 }
 
@@ -124,10 +125,19 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 static bool exchange(struct restore_source *p, enum seat wanted, struct err *e)
 {
     const char *path, *staged;
-    enum seat seat;
+    bool is_done = false;
 
-    return look(p, &path, &staged, &seat, e) &&
-           (seat == wanted || sqlite_exchange(path, staged, e));
+    return look(p, wanted, &path, &staged, &is_done, e) &&
+           (is_done || sqlite_exchange(path, staged, e));
+}
+
+static bool check_back(struct restore_source *p, struct err *e)
+{
+    const char *path, *staged;
+    bool is_done = false;
+
+    return look(p, SEAT_OLD, &path, &staged, &is_done, e) &&
+           (is_done || sqlite_check_idle(path, e));
 }
 
 static bool forward(struct restore_source *p, struct err *e)
@@ -148,4 +158,5 @@ static bool discard(struct restore_source *p, struct err *e)
            restore_source_note_text(p, "staged", &staged, e) && sqlite_discard(path, staged, e);
 }
 
-const struct restore_source_ops restore_sqlite_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_sqlite_ops = {plan,       begin, stage,  forward,
+                                                      check_back, back,  discard};

@@ -133,6 +133,10 @@ struct postgres_present {
 MUST_CHECK bool postgres_present(const struct postgres_restore_options *o, const char *name,
                                  struct postgres_present *out, struct err *e);
 
+/* The number that the server knows a database by, whatever its name; 0: there is none. */
+MUST_CHECK bool postgres_number(const struct postgres_restore_options *o, const char *name,
+                                uint32_t *out, struct err *e);
+
 /*
  * Put database `from` in the place of database `to` of the same server, which has the name `kept`
  * from then on; there need be no `to`.  o->dsn leads to a third one.  Sessions of both are ended.

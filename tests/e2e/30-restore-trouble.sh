@@ -1,0 +1,121 @@
+#!/bin/sh
+# What is in the way of a restore in place, or of its undo: all of the set changes, or nothing, and what is said is so.
+set -eu
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+bin='' dsn='' server=''
+start_postgres shop
+sql() { "$PYTHON" -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' "$@"; }
+rows() { "$PYTHON" -c 'import sqlite3, sys; print(*[r[0] for r in sqlite3.connect(sys.argv[1]).execute("select a from t order by a")])' "$1"; }
+admin() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$server" -U postgres -d postgres -c "$1"; }
+in_place() { "$HOLDFAST" restore "$1" --set "$2" --in-place --yes; }
+restore_id() { status 0 "$HOLDFAST" undo --list --json; json_get out 'lines[0]["restore_id"]'; }
+# All that the set is, on one line.
+state() { echo "$(cat files/one) | $(rows app.db) | $(psql -c 'select string_agg(a::text, $$ $$ order by a) from t')"; }
+# change N: something new everywhere.
+change() {
+    echo "$1" >files/one
+    sql app.db "insert into t values ($1)"
+    psql -c "insert into t values ($1)"
+}
+# set NAME SOURCES [MORE]: the set of this name, besides those that are there.
+new_set() {
+    [ -e holdfast.yaml ] || printf 'state: %s/state\nrepositories:\n  main: { url: %s/repo, key_file: %s/key }\nsets:\n' "$PWD" "$PWD" "$PWD" >holdfast.yaml
+    printf '  %s:\n    repositories: [main]\n%s    sources:\n%s' "$1" "${3-}" "$2" >>holdfast.yaml
+    chmod 600 holdfast.yaml
+}
+
+psql -c 'create table t (a int primary key); insert into t values (1)'
+sql app.db 'create table t (a integer primary key); insert into t values (1)'
+mkdir files
+echo 1 >files/one
+printf '#!/bin/sh\n[ ! -e %s/sick ]\n' "$PWD" >health
+chmod +x health
+new_set app "      - postgres: { name: shop, dsn: \"$dsn\" }
+      - sqlite: { path: $PWD/app.db }
+      - files: { paths: [$PWD/files] }
+" "    health_checks: [[$PWD/health]]
+"
+status 0 "$HOLDFAST" init -r repo --key-file key
+status 0 "$HOLDFAST" backup --set app
+sound=$(state)
+
+# The older of two restores cannot be undone while the later one stands: nothing changes, and nothing is left half done.
+change 2
+status 0 in_place latest app
+older=$(restore_id)
+change 3
+status 0 in_place latest:/files app
+before=$(state)
+status 1 "$HOLDFAST" undo "$older"
+has err 'something else has taken its place'
+[ "$(state)" = "$before" ] || fail "a refused undo changed something: $(state)"
+status 0 "$HOLDFAST" undo --list
+lacks out undoing
+status 0 "$HOLDFAST" backup --set app --dry-run
+status 0 "$HOLDFAST" undo
+status 0 "$HOLDFAST" undo "$older"
+[ "$(state)" = '2 | 1 2 | 1 2' ] || fail "not as it was before both: $(state)"
+for id in $("$HOLDFAST" undo --list | cut -d' ' -f1); do status 0 "$HOLDFAST" undo --discard "$id"; done
+
+# A database that was made anew since is not the one that was restored.
+status 0 in_place latest app
+admin 'alter database shop rename to elsewhere'
+admin 'create database shop'
+psql -c 'create table t (a int primary key); insert into t values (7)'
+before=$(state)
+status 1 "$HOLDFAST" undo
+has err 'is not the one that the restore put there'
+[ "$(state)" = "$before" ] || fail "a refused undo changed something: $(state)"
+admin 'drop database shop'
+admin 'alter database elsewhere rename to shop'
+
+# Neither while somebody uses an SQLite database, nor while the server is out of reach.
+mkfifo hold
+"$PYTHON" -c '
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1]); c.execute("select * from t").fetchall(); print("open", flush=True); sys.stdin.read()' app.db <hold >held &
+user=$!
+exec 9>hold
+until_true 60 grep -q open held
+status 11 "$HOLDFAST" undo
+has err 'another process has'
+[ "$(state)" = "$sound" ] || fail "a refused undo changed something: $(state)"
+status 11 in_place latest app
+lacks out Prepared
+exec 9>&-
+wait "$user"
+sed "s#host=$server#host=$PWD/nowhere#" holdfast.yaml >elsewhere.yaml
+chmod 600 elsewhere.yaml
+status 11 "$HOLDFAST" undo -c elsewhere.yaml
+[ "$(state)" = "$sound" ] || fail "a refused undo changed something: $(state)"
+status 0 "$HOLDFAST" undo
+status 0 "$HOLDFAST" undo --discard
+
+# No id is no restore, and what waits for nothing cannot be confirmed.
+status 0 in_place latest app
+status 2 "$HOLDFAST" undo ''
+status 1 "$HOLDFAST" undo --confirm 0123456789abcdef
+has err 'there is no restore'
+status 2 "$HOLDFAST" undo --confirm "$(restore_id)"
+has err 'does not wait'
+status 0 "$HOLDFAST" undo
+
+# Killed when all was back again and what had been prepared was being removed: nothing of it is needed to go on.
+touch sick
+before=$(state)
+discard_killed() {
+    status 1 in_place latest app
+    has err 'the state before is back'
+    # What is on disk when the last step is not: the phase of the way back, and nothing beside.
+    journal=$(ls -t state/restores/*.json | head -1)
+    sed -i 's/"phase": *"failed"/"phase": "swapping"/' "$journal"
+    grep -q swapping "$journal" || fail 'the journal looks different'
+}
+discard_killed
+status 0 "$HOLDFAST" undo
+has out 'had been interrupted'
+[ "$(state)" = "$before" ] || fail "going on changed something: $(state)"
+rm sick
+
