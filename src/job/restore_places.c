@@ -8,22 +8,65 @@
 #include "base/mem.h"
 #include "job/restore_source.h"
 
-/* The path without links where it is there, else as it is. */
+/* The path without links, as far as it is there. */
 static char *resolved(const char *path)
 {
+    AUTO(mem) char *there = mem_string(path);
+    size_t size = strlen(path);
+    AUTO(buf) struct buf out = {0};
     char real[PATH_MAX];
 
-    return mem_string(realpath(path, real) != NULL ? real : path);
+    while (size > 0 && realpath(there, real) == NULL) {
+        while (size > 0 && path[--size] != '/')
+            ;
+        there[size] = '\0';
+    }
+    if (size == 0)
+        return mem_string(path);
+    buf_printf(&out, "%s%s", real, path + size);
+    return mem_string(buf_string(&out));
+}
+
+/* What of a path without links stands below a folder: "/app.db"; NULL when it is not there. */
+static const char *find_below(const char *inner, const char *folder)
+{
+    AUTO(mem) char *outer = resolved(folder);
+    const size_t size = strcmp(outer, "/") == 0 ? 0 : strlen(outer);
+
+    return strncmp(inner, outer, size) == 0 && (inner[size] == '/' || inner[size] == '\0')
+               ? inner + size
+               : NULL;
 }
 
 static bool is_in(const char *path, const char *folder)
 {
     AUTO(mem) char *inner = resolved(path);
-    AUTO(mem) char *outer = resolved(folder);
-    const size_t size = strlen(outer);
 
-    return strcmp(outer, "/") == 0 ||
-           (strncmp(inner, outer, size) == 0 && (inner[size] == '/' || inner[size] == '\0'));
+    return find_below(inner, folder) != NULL;
+}
+
+/*
+ * A database in a tree goes its own way, with all that SQLite keeps beside it: a log that came back
+ * with the tree would be applied to the database that stands there, which both trees have.
+ */
+static bool check_database(const struct config_source *tree, const char *path, const char *database,
+                           const struct exclude *x, struct err *e)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    AUTO(mem) char *file = resolved(database);
+    const char *below = find_below(file, path);
+
+    for (size_t i = 0; below != NULL && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        AUTO(buf) struct buf name = {0};
+
+        buf_printf(&name, "%s%s%s", path, below, suffixes[i]);
+        if (!exclude_matches(x, buf_string(&name) + 1, false))
+            return err_set(e, ERR_USAGE,
+                           "%s is a source of its own, and %s stores %s with %s too: exclude "
+                           "\"%s*\" there",
+                           database, tree->name, buf_string(&name), path, strrchr(file, '/') + 1);
+    }
+    return true;
 }
 
 /* A tree and what else the set has in the same place. */
@@ -32,10 +75,8 @@ static bool check_against(const struct config_source *tree, const char *path,
 {
     const char *database = other->kind == SOURCE_SQLITE ? other->sqlite.path : NULL;
 
-    if (database != NULL && is_in(database, path) && !exclude_matches(x, database + 1, false))
-        return err_set(e, ERR_USAGE,
-                       "%s is a source of its own, and %s stores it with %s too: exclude it there",
-                       database, tree->name, path);
+    if (database != NULL && !check_database(tree, path, database, x, e))
+        return false;
     for (size_t i = 0; other->kind == SOURCE_FILES && i < other->files.paths.count; i++) {
         const char *inner = other->files.paths.items[i];
 

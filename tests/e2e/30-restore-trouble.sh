@@ -119,3 +119,19 @@ has out 'had been interrupted'
 [ "$(state)" = "$before" ] || fail "going on changed something: $(state)"
 rm sick
 
+# What SQLite keeps beside a database belongs to it: a log that came back with the tree would be applied to the database that stands there.
+mkdir web
+"$PYTHON" -c '
+import sqlite3
+c = sqlite3.connect("web/data.db"); c.execute("pragma journal_mode = wal"); c.execute("create table t (a integer primary key)")
+c.execute("insert into t values (1)"); c.commit()
+import os; os._exit(0)'
+new_set web "      - sqlite: { path: $PWD/web/data.db }
+      - files: { paths: [$PWD/web], exclude: [data.db] }
+"
+[ -s web/data.db-wal ] || fail 'the log is not there'
+status 0 "$HOLDFAST" backup --set web
+sql web/data.db 'delete from t; insert into t values (2); pragma wal_checkpoint(truncate)'
+status 2 in_place latest web
+has err 'exclude "data.db*" there'
+[ "$(rows web/data.db)" = 2 ] || fail "the database is damaged: $(rows web/data.db)"
