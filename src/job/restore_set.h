@@ -129,9 +129,19 @@ MUST_CHECK bool restore_undo(const struct restore_undo_options *o, char *id,
  * when there is none, ERR_USAGE when it does not wait: nothing would keep what it applied. */
 MUST_CHECK bool restore_confirm(const char *state, const char *id, struct err *e);
 
-/* ERR_TRANSIENT, naming it, while a restore of the set was begun and did not come to an end: a
- * backup would mix two states. */
-MUST_CHECK bool restore_check_settled(const struct config *c, const struct config_set *set,
-                                      struct err *e);
+/* That no restore or undo of a set exchanges what a backup reads: it would mix two states. */
+struct restore_still {
+    const struct config *config;
+    const struct config_set *set;
+    struct buf seen; /* how each restore stood at the beginning */
+};
+void restore_still_auto(struct restore_still *s);
+
+/* Before anything is read.  ERR_TRANSIENT, naming it, while a restore was begun that did not come
+ * to an end. */
+MUST_CHECK bool restore_still_begin(struct restore_still *s, const struct config *c,
+                                    const struct config_set *set, struct err *e);
+/* After everything was read.  ERR_TRANSIENT, naming it, when one has changed places since. */
+MUST_CHECK bool restore_still_check(struct restore_still *s, struct err *e);
 
 #endif

@@ -298,23 +298,6 @@ bool restore_record_each(const char *state, restore_record_fn *fn, void *arg, st
     return true;
 }
 
-static bool refuse_unsettled(void *arg, const struct restore_record *r, struct err *e)
-{
-    const struct config_set *set = arg;
-
-    return strcmp(r->set, set->name) != 0 || is_settled(r->phase) ||
-           r->phase == RESTORE_DISCARDING || r->phase == RESTORE_STAGING ||
-           err_set(
-               e, ERR_TRANSIENT,
-               "restore %s of set %s was not brought to an end (%s): run holdfast undo %s first",
-               r->id, set->name, restore_phase_text(r->phase), r->id);
-}
-
-bool restore_check_settled(const struct config *c, const struct config_set *set, struct err *e)
-{
-    return restore_record_each(c->state, refuse_unsettled, (void *)(uintptr_t)set, e);
-}
-
 /* Undo */
 
 static bool is_meant(const struct restore_undo_options *o, const struct restore_record *r)

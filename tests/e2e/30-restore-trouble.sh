@@ -135,3 +135,23 @@ sql web/data.db 'delete from t; insert into t values (2); pragma wal_checkpoint(
 status 2 in_place latest web
 has err 'exclude "data.db*" there'
 [ "$(rows web/data.db)" = 2 ] || fail "the database is damaged: $(rows web/data.db)"
+
+# A backup that read while a restore changed places stores nothing.
+mkfifo gate
+printf '#!/bin/sh\n[ ! -e %s/slow ] || { mv %s/slow %s/begun; read -r go <%s/gate; }\necho rule\n' "$PWD" "$PWD" "$PWD" "$PWD" >rules
+chmod +x rules
+new_set mix "      - command: { name: rules, argv: [$PWD/rules] }
+      - files: { paths: [$PWD/files] }
+"
+status 0 "$HOLDFAST" backup --set mix
+touch slow
+"$HOLDFAST" backup --set mix >mixed 2>&1 &
+reader=$!
+until_true 60 test -e begun
+status 0 in_place latest mix
+echo go >gate
+got=0
+wait "$reader" || got=$?
+[ "$got" = 11 ] || fail "the backup ended with $got: $(cat mixed)"
+grep -qF 'exchanged what was being read' mixed || fail "it says: $(cat mixed)"
+status 0 "$HOLDFAST" backup --set mix
