@@ -26,6 +26,7 @@ static json_t *source_json(const struct source_plan *p)
     json_set_u64(j, "files_removed", p->removed);
     json_set_u64(j, "files_unchanged", p->unchanged);
     json_set_u64(j, "tables", p->tables);
+    json_set_u64(j, "tables_without_rows", p->tables_without_rows);
     json_set_u64(j, "rows", p->rows);
     json_set_u64(j, "bytes", p->bytes);
     json_set_u64(j, "present_bytes", p->present_bytes);
@@ -55,6 +56,9 @@ static void put_amount(const struct source_plan *p, struct buf *out)
     if (p->tables > 0)
         buf_printf(out, "%llu table%s, %llu row%s, ", (unsigned long long)p->tables,
                    plural(p->tables), (unsigned long long)p->rows, plural(p->rows));
+    if (p->tables_without_rows > 0)
+        buf_printf(out, "%llu of the tables without rows, as stored, ",
+                   (unsigned long long)p->tables_without_rows);
     if (p->added + p->replaced + p->removed + p->unchanged > 0)
         buf_printf(out, "%llu new, %llu replaced, %llu removed, %llu unchanged, ",
                    (unsigned long long)p->added, (unsigned long long)p->replaced,

@@ -65,10 +65,14 @@ static bool plan(struct restore_source *p, struct source_plan *out, struct err *
         !postgres_present(&s.how, out->where, &present, e))
         return false;
     out->tables = what.tables;
+    out->tables_without_rows = what.tables_without_rows;
     out->rows = what.rows;
     out->bytes = what.bytes;
     out->is_there = present.is_there;
     out->present_bytes = present.bytes;
+    if (what.is_part && present.is_there)
+        out->why = mem_string("only some of its tables are stored, and the others would be gone: "
+                              "restore --into brings back single ones with --table or --schema");
     return true;
 }
 
@@ -90,9 +94,10 @@ static bool begin(struct restore_source *p, struct err *e)
     return true;
 }
 
-/* From here on the server's numbers tell what has which name. */
-static bool note_numbers(struct restore_source *p, const struct server *s, const char *staged,
-                         struct err *e)
+/* From here on the server's numbers tell what has which name.  Who may use the database does not
+ * change with its content. */
+static bool fit_in(struct restore_source *p, const struct server *s, const char *staged,
+                   struct err *e)
 {
     uint32_t number = 0, old_number = 0;
 
@@ -101,7 +106,8 @@ static bool note_numbers(struct restore_source *p, const struct server *s, const
         return false;
     (void)json_object_set_new(p->note, "number", json_integer(number));
     (void)json_object_set_new(p->note, "old_number", json_integer(old_number));
-    return true;
+    return old_number == 0 ||
+           postgres_copy_rights(&s->how, p->source->postgres.database, staged, e);
 }
 
 static bool stage(struct restore_source *p, struct buf *what, struct err *e)
@@ -112,7 +118,7 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 
     if (!restore_source_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
         !restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e) ||
-        !note_numbers(p, &s, staged, e))
+        !fit_in(p, &s, staged, e))
         return false;
     restore_put_rows(what, made.tables, made.rows);
     return true;

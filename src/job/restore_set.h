@@ -26,6 +26,7 @@ struct source_plan {
     uint64_t added, replaced, removed, unchanged; /* files */
     uint64_t bytes;                               /* to be written */
     uint64_t tables, rows;                        /* of databases, as their manifests say */
+    uint64_t tables_without_rows;                 /* which come back empty */
     uint64_t present_bytes;                       /* of a database or a file that is there */
 };
 struct restore_set_plan {

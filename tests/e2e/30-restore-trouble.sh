@@ -155,3 +155,37 @@ wait "$reader" || got=$?
 [ "$got" = 11 ] || fail "the backup ended with $got: $(cat mixed)"
 grep -qF 'exchanged what was being read' mixed || fail "it says: $(cat mixed)"
 status 0 "$HOLDFAST" backup --set mix
+
+# Of a database of which only a part is stored the rest would be gone.  Tables without their rows are told.
+psql -c 'create table other (a int); insert into other values (1); create table log (a int); insert into log values (1)'
+new_set part "      - postgres: { name: shop, dsn: \"$dsn\", exclude_tables: [public.other], exclude_table_data: [public.log] }
+"
+status 0 "$HOLDFAST" backup --set part
+status 2 in_place latest part
+has err 'only some of its tables are stored'
+status 2 "$HOLDFAST" restore latest:/postgres/shop --into shop --dsn "$dsn" --in-place -r repo --key-file key --set part
+has err 'only some tables'
+[ "$(psql -c 'select count(*) from other')" = 1 ] || fail 'a table is gone'
+status 0 "$HOLDFAST" restore latest --set part --in-place --plan
+has out '1 of the tables without rows'
+admin 'alter database shop rename to shop_aside'
+status 0 in_place latest part
+[ "$(psql -c 'select count(*) from t')" = 2 ] || fail 'the part was not made'
+status 0 "$HOLDFAST" undo
+status 0 "$HOLDFAST" undo --discard
+admin 'alter database shop_aside rename to shop'
+psql -c 'drop table other; drop table log'
+
+# Who may use a database stays so, and an owner who may make databases but no roles restores it.
+admin "create role owner login createdb; create role user1; alter database shop owner to owner; comment on database shop is 'the shop''s';
+    revoke all on database shop from public; grant connect on database shop to user1 with grant option"
+psql -c 'alter table t owner to owner; grant select on t to user1; alter schema public owner to owner'
+rights() { admin "select datacl::text[] @> '{owner=CTc/owner,user1=c*/owner}', cardinality(datacl), shobj_description(oid, 'pg_database') from pg_database where datname = 'shop'"; }
+[ "$(rights)" = "t|2|the shop's" ] || fail "rights are $(rights)"
+new_set own "      - postgres: { name: shop, dsn: \"host=$server user=owner dbname=shop\" }
+"
+status 0 "$HOLDFAST" backup --set own
+status 0 in_place latest own
+[ "$(rights)" = "t|2|the shop's" ] || fail "rights became $(rights)"
+status 0 "$HOLDFAST" undo
+[ "$(rights)" = "t|2|the shop's" ] || fail "rights became $(rights)"
