@@ -160,9 +160,39 @@ static bool ask_first(struct call *call, const struct restore_set_args *args, st
     return is_yes || err_set(e, ERR_CANCELLED, "nothing was changed");
 }
 
+/* Sources that were restored, or those that stay as they are. */
+static json_t *places_json(const struct restore_set_plan *p, bool is_restored)
+{
+    json_t *places = json_array();
+
+    for (size_t i = 0; i < p->count; i++)
+        if ((p->sources[i].why == NULL) == is_restored)
+            (void)json_array_append_new(places, json_from_text(p->sources[i].place));
+    return places;
+}
+
+/* "Set shop is restored", "postgres/shop of set shop is restored", and what is not. */
+static void put_restored(const struct restore_set_options *o, const struct restore_set_plan *p,
+                         struct buf *out)
+{
+    size_t stays = 0;
+
+    if (o->place != NULL)
+        buf_printf(out, "%s", o->place);
+    buf_printf(out, "%s %s is restored", o->place != NULL ? " of set" : "Set", o->set->name);
+    for (size_t i = 0; i < p->count; i++)
+        if (p->sources[i].why != NULL)
+            buf_printf(out, "%s %s", stays++ == 0 ? ", but for" : ",", p->sources[i].place);
+    if (stays > 0)
+        buf_printf(out, ", which stay%s as %s", stays == 1 ? "s" : "",
+                   stays == 1 ? "it is" : "they are");
+}
+
 static void tell_result(struct call *call, const struct restore_set_options *o,
                         const struct restore_set_result *r)
 {
+    AUTO(buf) struct buf text = {0};
+
     if (call->out->json) {
         json_t *line = json_message("summary");
 
@@ -171,12 +201,14 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
         json_set_hash(line, "snapshot_id", &o->snapshot->id);
         if (r->has_safety)
             json_set_hash(line, "safety_snapshot_id", &r->safety);
+        json_set(line, "restored", places_json(&r->plan, true));
+        json_set(line, "stays", places_json(&r->plan, false));
         output_json(call->out, line);
     }
-    output_note(call->out,
-                "Set %s is restored; what was there is kept until \"holdfast undo "
-                "--discard %s\"",
-                o->set->name, r->id);
+    put_restored(o, &r->plan, &text);
+    if (r->has_safety)
+        buf_printf(&text, "; what was there is kept until \"holdfast undo --discard %s\"", r->id);
+    output_note(call->out, "%s", buf_string(&text));
     output_note(call->out, "To go back: holdfast undo %s", r->id);
 }
 
@@ -185,7 +217,7 @@ static bool run(struct call *call, struct session *s, const struct restore_set_a
 {
     bool is_wanted = false;
     AUTO(restore_set_plan) struct restore_set_plan plan = {0};
-    struct restore_set_result result = {0};
+    AUTO(restore_set_result) struct restore_set_result result = {0};
     struct progress_view view;
 
     if (!restore_set_plan(s->repo, o, &plan, e))

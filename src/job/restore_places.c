@@ -27,10 +27,22 @@ static char *resolved(const char *path)
     return mem_string(buf_string(&out));
 }
 
-/* What of a path without links stands below a folder: "/app.db"; NULL when it is not there. */
-static const char *find_below(const char *inner, const char *folder)
+/* The same for what changes places itself: a link there is not followed. */
+static char *resolved_place(const char *path)
 {
-    AUTO(mem) char *outer = resolved(folder);
+    const char *name = strrchr(path, '/');
+    AUTO(mem) char *above = mem_dup(path, name == path ? 1 : (size_t)(name - path));
+    AUTO(mem) char *folder = resolved(above);
+    AUTO(buf) struct buf out = {0};
+
+    buf_printf(&out, "%s%s", strcmp(folder, "/") == 0 ? "" : folder, name);
+    return mem_string(buf_string(&out));
+}
+
+/* What of a path stands below a folder, both without links: "/app.db"; NULL when it is not there.
+ */
+static const char *find_below(const char *inner, const char *outer)
+{
     const size_t size = strcmp(outer, "/") == 0 ? 0 : strlen(outer);
 
     return strncmp(inner, outer, size) == 0 && (inner[size] == '/' || inner[size] == '\0')
@@ -41,8 +53,9 @@ static const char *find_below(const char *inner, const char *folder)
 static bool is_in(const char *path, const char *folder)
 {
     AUTO(mem) char *inner = resolved(path);
+    AUTO(mem) char *outer = resolved(folder);
 
-    return find_below(inner, folder) != NULL;
+    return find_below(inner, outer) != NULL;
 }
 
 /*
@@ -54,7 +67,8 @@ static bool check_database(const struct config_source *tree, const char *path, c
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     AUTO(mem) char *file = resolved(database);
-    const char *below = find_below(file, path);
+    AUTO(mem) char *folder = resolved(path);
+    const char *below = find_below(file, folder);
 
     for (size_t i = 0; below != NULL && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         AUTO(buf) struct buf name = {0};
@@ -74,14 +88,16 @@ static bool check_against(const struct config_source *tree, const char *path,
                           const struct config_source *other, const struct exclude *x, struct err *e)
 {
     const char *database = other->kind == SOURCE_SQLITE ? other->sqlite.path : NULL;
+    AUTO(mem) char *outer = resolved_place(path);
 
     if (database != NULL && !check_database(tree, path, database, x, e))
         return false;
     for (size_t i = 0; other->kind == SOURCE_FILES && i < other->files.paths.count; i++) {
-        const char *inner = other->files.paths.items[i];
+        const char *one = other->files.paths.items[i];
+        AUTO(mem) char *inner = resolved_place(one);
 
-        if (inner != path && is_in(inner, path))
-            return err_set(e, ERR_USAGE, "%s lies in %s: they cannot both change places", inner,
+        if (one != path && find_below(inner, outer) != NULL)
+            return err_set(e, ERR_USAGE, "%s lies in %s: they cannot both change places", one,
                            path);
     }
     return true;

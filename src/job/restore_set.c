@@ -30,6 +30,11 @@ void restore_set_plan_auto(struct restore_set_plan *p)
     restore_set_plan_done(p);
 }
 
+void restore_set_result_auto(struct restore_set_result *r)
+{
+    restore_set_plan_done(&r->plan);
+}
+
 /* One restore under way. */
 struct set_restore {
     struct repo *repo;
@@ -388,5 +393,9 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
     if (!restore_journal_enter(&s.journal, RESTORE_SWAPPING, e) || !swap_all(&s, e) ||
         !check_health(&s, e))
         return give_up(&s, true, e);
-    return restore_journal_enter(&s.journal, RESTORE_DONE, e) || give_up(&s, true, e);
+    if (!restore_journal_enter(&s.journal, RESTORE_DONE, e))
+        return give_up(&s, true, e);
+    out->plan = s.plan;
+    s.plan = (struct restore_set_plan){0};
+    return true;
 }

@@ -63,9 +63,11 @@ MUST_CHECK bool restore_set_plan(struct repo *r, const struct restore_set_option
 struct restore_set_result {
     char id[RESTORE_ID_MAX]; /* empty: nothing was begun */
     bool has_safety;
-    struct hash safety; /* the snapshot of the state before */
-    bool is_back;       /* on failure: what was there before is there again */
+    struct hash safety;           /* the snapshot of the state before */
+    bool is_back;                 /* on failure: what was there before is there again */
+    struct restore_set_plan plan; /* on success: what was restored, and what stays as it is */
 };
+void restore_set_result_auto(struct restore_set_result *r);
 
 /*
  * Restore.  True: everything is in place, compared with its manifests, and the set's health checks

@@ -2,8 +2,11 @@
  * SQLite databases: the copy is written as "<file>-holdfast-<id>" beside the database.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "job/feed.h"
 #include "job/restore_source.h"
@@ -29,18 +32,61 @@ static bool plan(struct restore_source *p, struct source_plan *out, struct err *
     return true;
 }
 
+/* How much of the folder of a path is there, in bytes of the path; all of it: its length. */
+static bool find_there(const char *path, size_t *out, struct err *e)
+{
+    const size_t size = (size_t)(strrchr(path, '/') - path);
+    AUTO(mem) char *folder = mem_dup(path, size);
+    struct stat st;
+
+    for (*out = size; *out > 0 && stat(folder, &st) != 0;) {
+        if (errno != ENOENT)
+            return err_sys(e, "look at %s", folder);
+        *out = (size_t)(strrchr(folder, '/') - folder);
+        folder[*out] = '\0';
+    }
+    return true;
+}
+
+/* Links in a folder that is not there yet cannot be followed, and need not be. */
 static bool begin(struct restore_source *p, struct err *e)
 {
     const char *path = p->source->sqlite.path;
     AUTO(buf) struct buf suffix = {0};
     AUTO(buf) struct buf staged = {0};
+    size_t there = 0;
 
     buf_printf(&suffix, "-holdfast-%s", p->id);
-    if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e))
+    if (!find_there(path, &there, e))
+        return false;
+    if (path + there != strrchr(path, '/'))
+        buf_printf(&staged, "%s%s", path, buf_string(&suffix));
+    else if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e) ||
+             !sqlite_check_idle(path, e)) /* better now than after all is prepared */
         return false;
     restore_source_note_set(p, "path", path);
     restore_source_note_set(p, "staged", buf_string(&staged));
-    return sqlite_check_idle(path, e); /* better now than after all is prepared */
+    (void)json_object_set_new(p->note, "there", json_integer((json_int_t)there));
+    return true;
+}
+
+/* Make the folder of the database, if need be. */
+static bool make_folder(const char *path, struct err *e)
+{
+    AUTO(mem) char *folder = mem_dup(path, (size_t)(strrchr(path, '/') - path));
+
+    return folder[0] == '\0' || dir_make_all(folder, 0700, e);
+}
+
+/* What was made of it, unless somebody uses it by now. */
+static void remove_folder(const struct restore_source *p, const char *path)
+{
+    const json_int_t there = json_integer_value(json_object_get(p->note, "there"));
+    AUTO(mem) char *folder = mem_dup(path, (size_t)(strrchr(path, '/') - path));
+    struct err ignored = {0};
+
+    while ((json_int_t)strlen(folder) > there && dir_remove(AT_FDCWD, folder, &ignored))
+        *strrchr(folder, '/') = '\0';
 }
 
 /* Which of the two has the database's place. */
@@ -115,8 +161,8 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
     if (en.type != ENTRY_FILE)
         return err_set(e, ERR_CORRUPT, "/%s is no file", p->place);
     o.manifest = buf_slice(&manifest);
-    if (!feed_open(&f, rd, &en, e) || !sqlite_stage(&o, staged, feed_next, &f, e) ||
-        !note_inodes(p, e))
+    if (!make_folder(o.path, e) || !feed_open(&f, rd, &en, e) ||
+        !sqlite_stage(&o, staged, feed_next, &f, e) || !note_inodes(p, e))
         return false;
     restore_put_rows(what, stored.tables, stored.rows);
     return true;
@@ -153,9 +199,15 @@ static bool back(struct restore_source *p, struct err *e)
 static bool discard(struct restore_source *p, struct err *e)
 {
     const char *path, *staged;
+    size_t there = 0;
 
-    return restore_source_note_text(p, "path", &path, e) &&
-           restore_source_note_text(p, "staged", &staged, e) && sqlite_discard(path, staged, e);
+    if (!restore_source_note_text(p, "path", &path, e) ||
+        !restore_source_note_text(p, "staged", &staged, e) || !find_there(path, &there, e))
+        return false;
+    if (path + there == strrchr(path, '/') && !sqlite_discard(path, staged, e))
+        return false;
+    remove_folder(p, path);
+    return true;
 }
 
 const struct restore_source_ops restore_sqlite_ops = {plan,       begin, stage,  forward,

@@ -149,12 +149,15 @@ touch slow
 reader=$!
 until_true 60 test -e begun
 status 0 in_place latest mix
+has out 'Set mix is restored, but for command/rules, which stays as it is'
 echo go >gate
 got=0
 wait "$reader" || got=$?
 [ "$got" = 11 ] || fail "the backup ended with $got: $(cat mixed)"
 grep -qF 'exchanged what was being read' mixed || fail "it says: $(cat mixed)"
 status 0 "$HOLDFAST" backup --set mix
+status 0 in_place latest:/files mix
+has out 'files of set mix is restored'
 
 # Of a database of which only a part is stored the rest would be gone.  Tables without their rows are told.
 psql -c 'create table other (a int); insert into other values (1); create table log (a int); insert into log values (1)'
@@ -170,6 +173,7 @@ status 0 "$HOLDFAST" restore latest --set part --in-place --plan
 has out '1 of the tables without rows'
 admin 'alter database shop rename to shop_aside'
 status 0 in_place latest part
+lacks out 'is kept'
 [ "$(psql -c 'select count(*) from t')" = 2 ] || fail 'the part was not made'
 status 0 "$HOLDFAST" undo
 status 0 "$HOLDFAST" undo --discard
@@ -189,3 +193,52 @@ status 0 in_place latest own
 [ "$(rights)" = "t|2|the shop's" ] || fail "rights became $(rights)"
 status 0 "$HOLDFAST" undo
 [ "$(rights)" = "t|2|the shop's" ] || fail "rights became $(rights)"
+
+# Not even the folders are there: they are made, and go again.
+mkdir -p deep/er
+sql deep/er/data.db 'create table t (a integer primary key); insert into t values (1)'
+echo page >deep/er/page
+new_set deep "      - sqlite: { path: $PWD/deep/er/data.db }
+      - files: { paths: [$PWD/deep/er], exclude: ['data.db*'] }
+"
+status 0 "$HOLDFAST" backup --set deep
+rm -r deep
+status 0 in_place latest:/sqlite/data.db deep
+[ "$(rows deep/er/data.db)" = 1 ] || fail 'the database is not back'
+status 0 "$HOLDFAST" undo
+[ ! -e deep/er/data.db ] || fail 'undo left the database'
+status 0 "$HOLDFAST" undo --discard
+[ ! -e deep ] || fail 'a folder is left over'
+status 0 in_place latest deep
+[ "$(rows deep/er/data.db) $(cat deep/er/page)" = '1 page' ] || fail 'not all is back'
+status 0 "$HOLDFAST" undo
+[ ! -e deep/er/data.db ] && [ ! -e deep/er/page ] || fail 'undo left something'
+status 0 "$HOLDFAST" undo --discard
+
+# The plan counts what is then done: another owner, several names.
+mkdir links
+for one in one two three; do echo "$one" >"links/$one"; done
+ln links/one links/again
+touch -d '2026-01-02' links/*
+new_set links "      - files: { paths: [$PWD/links] }
+"
+status 0 "$HOLDFAST" backup --set links
+echo changed >links/two
+[ "$(id -u)" != 0 ] || chown 12345 links/three
+status 0 "$HOLDFAST" restore latest --set links --in-place --plan --json
+wanted=$(json_get out '"{files_new} files new, {files_replaced} replaced, {files_removed} removed, {files_unchanged} as they are".format(**lines[0]["sources"][0])')
+status 0 in_place latest links
+has out "Prepared files: $wanted"
+status 0 "$HOLDFAST" undo
+
+# A path that has become a link is a link in its place: what it leads to may be another path of the set.
+mkdir linked
+status 0 "$HOLDFAST" undo --discard
+sed -i "s#paths: \[$PWD/links\]#paths: [$PWD/links, $PWD/linked]#" holdfast.yaml
+status 0 "$HOLDFAST" backup --set links
+rmdir linked
+ln -s links linked
+status 0 in_place latest links
+[ -d linked ] && [ ! -h linked ] || fail 'the folder is not back'
+status 0 "$HOLDFAST" undo
+[ -h linked ] || fail 'the link is not back'
