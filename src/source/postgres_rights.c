@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "source/postgres_restore_run.h"
 
-/* The statements that give $2 what $1 has; what an owner has itself comes with the owner. */
+/* The statements that give $2 what $1 has, whoever gave it; what an owner has comes with that. */
 static const char statements[] =
     "WITH d AS (SELECT * FROM pg_database WHERE datname = $1)"
     " SELECT string_agg(s, '; ' ORDER BY n, s) FROM ("
@@ -18,7 +18,9 @@ static const char statements[] =
     " UNION ALL SELECT 3, format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, $2::text,"
     " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,"
     " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
-    " FROM d, aclexplode(d.datacl) a WHERE a.grantee <> d.datdba) t";
+    " FROM (SELECT privilege_type, grantee, bool_or(is_grantable) AS is_grantable"
+    " FROM d, aclexplode(d.datacl) WHERE grantee NOT IN"
+    " (SELECT datdba FROM pg_database WHERE datname IN ($1, $2::text)) GROUP BY 1, 2) a) t";
 
 static bool look(struct postgres_link *l, const char *of, const char *to, struct buf *out,
                  struct err *e)
