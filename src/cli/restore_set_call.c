@@ -188,6 +188,14 @@ static void put_restored(const struct restore_set_options *o, const struct resto
                    stays == 1 ? "it is" : "they are");
 }
 
+static bool has_kept(const struct restore_set_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->sources[i].why == NULL && p->sources[i].is_there)
+            return true;
+    return false;
+}
+
 static void tell_result(struct call *call, const struct restore_set_options *o,
                         const struct restore_set_result *r)
 {
@@ -206,7 +214,7 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
         output_json(call->out, line);
     }
     put_restored(o, &r->plan, &text);
-    if (r->has_safety)
+    if (has_kept(&r->plan))
         buf_printf(&text, "; what was there is kept until \"holdfast undo --discard %s\"", r->id);
     output_note(call->out, "%s", buf_string(&text));
     output_note(call->out, "To go back: holdfast undo %s", r->id);

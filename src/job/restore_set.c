@@ -220,8 +220,14 @@ static bool take_safety(struct set_restore *s, struct err *e)
         return false;
     set->set.may_be_incomplete = true;
     o.set = &set->set;
-    if (!backup_run(s->repo, &o, &report, &made, e) ||
-        !snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
+    if (!backup_run(s->repo, &o, &report, &made, e)) {
+        if (!made.is_source_failure || e->code == ERR_CANCELLED)
+            return false;
+        /* The reason for the restore may be just that; the exchange keeps it as it is. */
+        tell(s->o, "There is no safety snapshot: %.400s", e->text);
+        return repo_load_index(s->repo, e); /* a backup drops it */
+    }
+    if (!snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
         return false;
     s->result->has_safety = true;
     s->result->safety = made.snapshot;

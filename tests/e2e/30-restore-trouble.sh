@@ -247,3 +247,17 @@ status 0 in_place latest links
 [ -d linked ] && [ ! -h linked ] || fail 'the folder is not back'
 status 0 "$HOLDFAST" undo
 [ -h linked ] || fail 'the link is not back'
+
+# What cannot be read any more is replaced all the same, kept as it is, and comes back so.
+sql lone.db 'create table t (a integer primary key); insert into t values (1)'
+new_set lone "      - sqlite: { path: $PWD/lone.db }
+"
+status 0 "$HOLDFAST" backup --set lone
+echo 'this is no database' >lone.db
+echo 'and this no log' >lone.db-wal
+status 0 in_place latest lone
+has out 'There is no safety snapshot'
+has out 'what was there is kept'
+[ "$(rows lone.db)" = 1 ] || fail 'the database is not back'
+status 0 "$HOLDFAST" undo
+[ "$(cat lone.db lone.db-wal)" = "$(printf 'this is no database\nand this no log')" ] || fail 'undo brought something else'
