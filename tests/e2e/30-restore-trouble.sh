@@ -261,3 +261,10 @@ has out 'what was there is kept'
 [ "$(rows lone.db)" = 1 ] || fail 'the database is not back'
 status 0 "$HOLDFAST" undo
 [ "$(cat lone.db lone.db-wal)" = "$(printf 'this is no database\nand this no log')" ] || fail 'undo brought something else'
+
+# What is said of one database does not make a restore of the whole set of it.
+for words in '--table public.t' '--schema public' '--as public.u' --data-only '--dsn dbname=shop' --globals '--jobs 2' --force --with-sessions; do
+    # shellcheck disable=SC2086
+    status 2 "$HOLDFAST" restore latest --set app --in-place --yes $words
+    has err 'without --into'
+done
