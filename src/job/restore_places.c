@@ -140,3 +140,13 @@ bool restore_places_check(const struct restore_set_options *o, const struct conf
     }
     return true;
 }
+
+bool restore_set_check(const struct config *c, const struct config_set *set, struct err *e)
+{
+    const struct restore_set_options o = {.config = c, .set = set};
+
+    for (size_t i = 0; i < set->source_count; i++)
+        if (set->sources[i].kind == SOURCE_FILES && !restore_places_check(&o, &set->sources[i], e))
+            return false;
+    return true;
+}

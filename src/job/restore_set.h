@@ -60,6 +60,11 @@ struct restore_set_options {
 MUST_CHECK bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
                                  struct restore_set_plan *out, struct err *e);
 
+/* Look whether the file trees of a set can change places, as it is configured: ERR_USAGE says what
+ * is in the way, which a plan would say as late as a restore is wanted. */
+MUST_CHECK bool restore_set_check(const struct config *c, const struct config_set *set,
+                                  struct err *e);
+
 struct restore_set_result {
     char id[RESTORE_ID_MAX]; /* empty: nothing was begun */
     bool has_safety;
