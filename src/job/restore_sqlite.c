@@ -81,11 +81,12 @@ static bool make_folder(const char *path, struct err *e)
 /* What was made of it, unless somebody uses it by now. */
 static void remove_folder(const struct restore_source *p, const char *path)
 {
-    const json_int_t there = json_integer_value(json_object_get(p->note, "there"));
+    const json_t *there = json_object_get(p->note, "there");
     AUTO(mem) char *folder = mem_dup(path, (size_t)(strrchr(path, '/') - path));
     struct err ignored = {0};
 
-    while ((json_int_t)strlen(folder) > there && dir_remove(AT_FDCWD, folder, &ignored))
+    while (json_is_integer(there) && (json_int_t)strlen(folder) > json_integer_value(there) &&
+           dir_remove(AT_FDCWD, folder, &ignored))
         *strrchr(folder, '/') = '\0';
 }
 
