@@ -100,7 +100,7 @@ static bool back_up(struct call *call, struct set_backup *b, struct err *e)
 
     if (!find_configured(call, b->set, &known, e) || !set_choose_repository(call, b->set, e) ||
         !progress_init(&view, call->out, PROGRESS_BACKUP, e) ||
-        !session_open(call, b->session, e) || !restore_check_settled(b->config, b->set, e))
+        !session_open(call, b->session, e) || !restore_still_begin(b->still, b->config, b->set, e))
         return false;
     if (known != NULL && !b->options->is_dry_run &&
         !spool_introduce(b->set, known, b->session->repo, e))
@@ -160,15 +160,25 @@ bool backup_set(struct call *call, const char *config, const char *name,
     return config_path_load(config, name, &c, &set, e) && backup_set_from(call, c, set, o, NULL, e);
 }
 
+static bool is_still(void *arg, struct err *e)
+{
+    return restore_still_check(arg, e);
+}
+
 bool backup_set_from(struct call *call, const struct config *c, const struct config_set *config,
                      const struct backup_options *o, struct set_made *out, struct err *e)
 {
     AUTO(open_set) struct open_set *set = NULL;
     AUTO(session) struct session s = {0};
     AUTO(mem) char *configuration = NULL;
+    AUTO(restore_still) struct restore_still still = {0};
     struct backup_options options = *o;
-    struct set_backup b = {
-        .config = c, .set = config, .options = &options, .session = &s, .told = out};
+    struct set_backup b = {.config = c,
+                           .set = config,
+                           .options = &options,
+                           .session = &s,
+                           .still = &still,
+                           .told = out};
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!open_set_new(b.set, NULL, &set, e))
@@ -176,6 +186,8 @@ bool backup_set_from(struct call *call, const struct config *c, const struct con
     configuration = config_travel(c, b.set);
     options.configuration = configuration;
     options.set = &set->set;
+    options.is_whole = is_still;
+    options.is_whole_arg = &still;
     add_tags(call, &b.set->tags, &options);
     if (!(set_has_several(call, b.set) ? backup_stores(call, &b, e) : back_up(call, &b, e)))
         return false;

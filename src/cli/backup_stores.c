@@ -157,7 +157,7 @@ bool backup_stores(struct call *call, struct set_backup *b, struct err *e)
     const struct stores_report told = {.backup = &report, .copy = copy_to, .arg = &copies};
 
     if (!open_stores(call, b->set, &openers, &stores, e) ||
-        !restore_check_settled(b->config, b->set, e) || !introduce_all(b, stores, e))
+        !restore_still_begin(b->still, b->config, b->set, e) || !introduce_all(b, stores, e))
         return false;
     if (!stores_backup(stores, b->options, &told, &result, &r, e))
         return err_wrap(e, "backup of set %s", b->set->name);

@@ -16,6 +16,7 @@ struct set_backup {
     const struct config *config;
     const struct config_set *set;
     const struct backup_options *options;
+    struct restore_still *still;
     struct session *session; /* receives the repository, of several the first that has it */
     struct hash made;        /* when has_made: the snapshot there */
     bool has_made;

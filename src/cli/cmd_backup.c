@@ -191,8 +191,8 @@ static bool open_stream(struct call *call, const struct backup_args *args, struc
     if (!child_start(argv, child, e))
         return false;
     o->stream_fd = child->out_fd;
-    o->stream_is_whole = command_is_whole;
-    o->stream_arg = child;
+    o->is_whole = command_is_whole;
+    o->is_whole_arg = child;
     return true;
 }
 

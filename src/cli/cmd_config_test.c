@@ -2,6 +2,7 @@
  * config test: try everything that a backup of a set needs, and keep nothing.
  */
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -187,11 +188,34 @@ static bool try_repository(struct trial *t, const struct config_repository *r, s
     return ok;
 }
 
-static void try_set(struct trial *t)
+/* Works, and is known better now than when the set has to be restored. */
+static void warn(struct trial *t, const struct config *c)
+{
+    const struct config_set *set = t->set;
+    struct output *out = t->call->out;
+    struct err e;
+    struct stat st;
+
+    if (!restore_set_check(c, set, &e)) {
+        (void)err_wrap(&e, "set %s cannot be restored in place", set->name);
+        output_item_warning(out, NULL, e.text);
+    }
+    for (size_t i = 0; i < set->source_count; i++)
+        for (size_t n = 0;
+             set->sources[i].kind == SOURCE_FILES && n < set->sources[i].files.paths.count; n++) {
+            const char *path = set->sources[i].files.paths.items[n];
+
+            if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+                output_item_warning(out, path, "is a link: what it leads to is not stored");
+        }
+}
+
+static void try_set(struct trial *t, const struct config *c)
 {
     struct err e;
 
     try_sources(t);
+    warn(t, c);
     for (size_t i = 0; i < t->set->repository_count; i++) {
         const struct config_repository *r = t->set->repositories[i];
 
@@ -213,7 +237,7 @@ static bool run_config_test(struct call *call, struct err *e)
     for (size_t i = 0; i < c->set_count; i++)
         if (only == NULL || only == &c->sets[i]) {
             t.set = &c->sets[i];
-            try_set(&t);
+            try_set(&t, c);
         }
     if (call->out->json) {
         json_t *line = json_message("summary");

@@ -131,6 +131,13 @@ static bool is_free_of_choices(const struct restore_args *args)
            !args->no_owner;
 }
 
+/* Whether nothing is said of one database or bundle. */
+static bool is_free_of_into(const struct restore_args *args)
+{
+    return args->dsn == NULL && args->dsn_password_file == NULL && !args->force && !args->globals &&
+           args->jobs == 0 && !args->with_sessions && !part_args_are_given(&args->part);
+}
+
 static bool check_args(const struct restore_args *args, struct err *e)
 {
     const bool has_include = args->include.count + args->include_files.count > 0;
@@ -344,6 +351,11 @@ static bool run_of_set(struct call *call, struct err *e)
 
     if (!is_free_of_choices(args))
         return err_set(e, ERR_USAGE, "--in-place takes a set as it is: nothing is chosen from it");
+    if (!is_free_of_into(args))
+        return err_set(
+            e, ERR_USAGE,
+            "without --into all of a set is restored in place: --dsn, --table, --schema, "
+            "--as, --data-only, --globals, --jobs, --force, --with-sessions go with it");
     return restore_set_call(call, &of_set, e);
 }
 
@@ -361,8 +373,7 @@ static bool check_backup(const struct restore_args *args, const char **environme
     rest.verify = false;
     rest.exclude.count = 0;
     return (is_free_of_choices(&rest) && !args->in_place && !args->plan && !args->apply &&
-            args->confirm_within == NULL && args->dsn == NULL && !args->force && !args->globals &&
-            args->jobs == 0 && !args->with_sessions && !part_args_are_given(&args->part)) ||
+            args->confirm_within == NULL && is_free_of_into(args)) ||
            err_set(e, ERR_USAGE, "--backup goes with --environment, --verify and --yes only");
 }
 

@@ -26,6 +26,7 @@ static json_t *source_json(const struct source_plan *p)
     json_set_u64(j, "files_removed", p->removed);
     json_set_u64(j, "files_unchanged", p->unchanged);
     json_set_u64(j, "tables", p->tables);
+    json_set_u64(j, "tables_without_rows", p->tables_without_rows);
     json_set_u64(j, "rows", p->rows);
     json_set_u64(j, "bytes", p->bytes);
     json_set_u64(j, "present_bytes", p->present_bytes);
@@ -55,6 +56,9 @@ static void put_amount(const struct source_plan *p, struct buf *out)
     if (p->tables > 0)
         buf_printf(out, "%llu table%s, %llu row%s, ", (unsigned long long)p->tables,
                    plural(p->tables), (unsigned long long)p->rows, plural(p->rows));
+    if (p->tables_without_rows > 0)
+        buf_printf(out, "%llu of the tables without rows, as stored, ",
+                   (unsigned long long)p->tables_without_rows);
     if (p->added + p->replaced + p->removed + p->unchanged > 0)
         buf_printf(out, "%llu new, %llu replaced, %llu removed, %llu unchanged, ",
                    (unsigned long long)p->added, (unsigned long long)p->replaced,
@@ -156,9 +160,47 @@ static bool ask_first(struct call *call, const struct restore_set_args *args, st
     return is_yes || err_set(e, ERR_CANCELLED, "nothing was changed");
 }
 
+/* Sources that were restored, or those that stay as they are. */
+static json_t *places_json(const struct restore_set_plan *p, bool is_restored)
+{
+    json_t *places = json_array();
+
+    for (size_t i = 0; i < p->count; i++)
+        if ((p->sources[i].why == NULL) == is_restored)
+            (void)json_array_append_new(places, json_from_text(p->sources[i].place));
+    return places;
+}
+
+/* "Set shop is restored", "postgres/shop of set shop is restored", and what is not. */
+static void put_restored(const struct restore_set_options *o, const struct restore_set_plan *p,
+                         struct buf *out)
+{
+    size_t stays = 0;
+
+    if (o->place != NULL)
+        buf_printf(out, "%s", o->place);
+    buf_printf(out, "%s %s is restored", o->place != NULL ? " of set" : "Set", o->set->name);
+    for (size_t i = 0; i < p->count; i++)
+        if (p->sources[i].why != NULL)
+            buf_printf(out, "%s %s", stays++ == 0 ? ", but for" : ",", p->sources[i].place);
+    if (stays > 0)
+        buf_printf(out, ", which stay%s as %s", stays == 1 ? "s" : "",
+                   stays == 1 ? "it is" : "they are");
+}
+
+static bool has_kept(const struct restore_set_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->sources[i].why == NULL && p->sources[i].is_there)
+            return true;
+    return false;
+}
+
 static void tell_result(struct call *call, const struct restore_set_options *o,
                         const struct restore_set_result *r)
 {
+    AUTO(buf) struct buf text = {0};
+
     if (call->out->json) {
         json_t *line = json_message("summary");
 
@@ -167,12 +209,14 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
         json_set_hash(line, "snapshot_id", &o->snapshot->id);
         if (r->has_safety)
             json_set_hash(line, "safety_snapshot_id", &r->safety);
+        json_set(line, "restored", places_json(&r->plan, true));
+        json_set(line, "stays", places_json(&r->plan, false));
         output_json(call->out, line);
     }
-    output_note(call->out,
-                "Set %s is restored; what was there is kept until \"holdfast undo "
-                "--discard %s\"",
-                o->set->name, r->id);
+    put_restored(o, &r->plan, &text);
+    if (has_kept(&r->plan))
+        buf_printf(&text, "; what was there is kept until \"holdfast undo --discard %s\"", r->id);
+    output_note(call->out, "%s", buf_string(&text));
     output_note(call->out, "To go back: holdfast undo %s", r->id);
 }
 
@@ -181,7 +225,7 @@ static bool run(struct call *call, struct session *s, const struct restore_set_a
 {
     bool is_wanted = false;
     AUTO(restore_set_plan) struct restore_set_plan plan = {0};
-    struct restore_set_result result = {0};
+    AUTO(restore_set_result) struct restore_set_result result = {0};
     struct progress_view view;
 
     if (!restore_set_plan(s->repo, o, &plan, e))

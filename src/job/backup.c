@@ -211,11 +211,16 @@ static bool begin(struct repo *r, const struct backup_options *o, struct snapsho
     return true;
 }
 
+static bool is_whole(const struct backup_options *o, struct err *e)
+{
+    return o->is_whole == NULL || o->is_whole(o->is_whole_arg, e);
+}
+
 static bool run_source(struct backup_run *run, const struct backup_options *o, struct err *e)
 {
     if (o->stream_fd >= 0)
         return stream_backup(o->stream_fd, o->stream_name, run->snapshot->time_ns, &run->sink, e) &&
-               (o->stream_is_whole == NULL || o->stream_is_whole(o->stream_arg, e));
+               is_whole(o, e);
 
     const int threads = thread_processors() < SOURCE_THREADS_MAX ? 0 : SOURCE_THREADS_MAX;
 
@@ -226,7 +231,7 @@ static bool run_source(struct backup_run *run, const struct backup_options *o, s
         set.scan_started_ns = run->snapshot->scan_started_ns;
         set.threads = threads;
         spool_feeds_attach(&set, run->repo);
-        return set_backup(&set, &run->sink, e);
+        return set_backup(&set, &run->sink, e) && is_whole(o, e);
     }
 
     struct files_options files = o->files;

@@ -62,9 +62,10 @@ struct backup_options {
     const struct set *set;      /* this set instead of paths; its times and threads too */
     int stream_fd;              /* >= 0: store this stream instead of paths */
     const char *stream_name;    /* its name in the backup, "stdin" by default */
-    /* Asked after the end of the stream; false fails the backup before anything is committed. */
-    bool (*stream_is_whole)(void *arg, struct err *e);
-    void *stream_arg;
+    /* Asked when the stream or the set was read; false fails the backup before anything is
+     * committed. */
+    bool (*is_whole)(void *arg, struct err *e);
+    void *is_whole_arg;
     const char *host; /* NULL: this machine's name */
     const char *const *tags;
     size_t tag_count;

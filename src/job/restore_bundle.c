@@ -30,5 +30,5 @@ static bool never_stage(struct restore_source *p, struct buf *what, struct err *
     return never(p, e);
 }
 
-const struct restore_source_ops restore_bundle_ops = {plan,  never, never_stage,
+const struct restore_source_ops restore_bundle_ops = {plan,  never, never_stage, never,
                                                       never, never, never};

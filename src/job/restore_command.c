@@ -137,6 +137,13 @@ static bool forward(struct restore_source *p, struct err *e)
     return command_apply_state(&o, &how, &feed, e);
 }
 
+static bool check_back(struct restore_source *p, struct err *e)
+{
+    AUTO(output) struct output present = {0};
+
+    return !is_to_do(p) || output_open(p, p->safety, &present, e);
+}
+
 static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(output) struct output present = {0};
@@ -155,4 +162,5 @@ static bool discard(struct restore_source *p, struct err *e)
     return true;
 }
 
-const struct restore_source_ops restore_command_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_command_ops = {plan,       begin, stage,  forward,
+                                                       check_back, back,  discard};

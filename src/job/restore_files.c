@@ -5,6 +5,8 @@
  * The note: {"paths": [{"folder": "...", "swaps": [{"place": "...", "staged": "...", "inode": 1,
  * "old_inode": 2}]}]}, paths as path text.
  */
+#include <sys/stat.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/open_set.h"
@@ -46,6 +48,7 @@ static bool plan(struct restore_source *p, struct source_plan *out, struct err *
 {
     AUTO(exclude) struct exclude *x = exclude_new();
     AUTO(buf) struct buf where = {0};
+    struct stat st;
 
     if (!restore_places_check(p->options, p->source, e) || !config_excludes(files_of(p), x, e))
         return false;
@@ -63,16 +66,16 @@ static bool plan(struct restore_source *p, struct source_plan *out, struct err *
         }
         o.exclude = x;
         if (!stage_plan(p->repo, &o, &counts, e))
-            return err_wrap(e, "%s", o.path);
+            return false;
         out->added += counts.files_new;
         out->replaced += counts.files_replaced;
         out->removed += counts.files_removed;
         out->unchanged += counts.files_unchanged + counts.files_kept;
         out->bytes += counts.bytes;
+        out->is_there = out->is_there || lstat(o.path, &st) == 0;
         buf_printf(&where, "%s%s", i > 0 ? ", " : "", o.path);
     }
     out->where = mem_string(buf_string(&where));
-    out->is_there = out->replaced + out->removed + out->unchanged > 0;
     return true;
 }
 
@@ -141,7 +144,7 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
         if (!is_stored)
             continue;
         if (!stage_tree(p->repo, &o, p->report, &r, e))
-            return err_wrap(e, "%s", o.path);
+            return false;
         (void)json_object_set_new(json_array_get(json_object_get(p->note, "paths"), i), "swaps",
                                   swaps_json(&r.swaps));
         add_counts(&sum, &r.counts);
@@ -206,6 +209,13 @@ static bool forward(struct restore_source *p, struct err *e)
     return read_swaps(p, &l, e) && swap_forward(&l, e);
 }
 
+static bool check_back(struct restore_source *p, struct err *e)
+{
+    AUTO(swap_list) struct swap_list l = {0};
+
+    return read_swaps(p, &l, e) && swap_check_back(&l, e);
+}
+
 static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(swap_list) struct swap_list l = {0};
@@ -228,4 +238,5 @@ static bool discard(struct restore_source *p, struct err *e)
     return true;
 }
 
-const struct restore_source_ops restore_files_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_files_ops = {plan,       begin, stage,  forward,
+                                                     check_back, back,  discard};

@@ -183,6 +183,24 @@ static bool check_is_there(const struct postgres_restore_options *how, const cha
     return present.is_there || err_set(e, ERR_NOT_FOUND, "there is no database %s", database);
 }
 
+/* What takes the place of a database is to have all that the database had. */
+static bool check_is_whole(struct repo *r, const struct restore_into_options *o, struct err *e)
+{
+    AUTO(stored_database) struct stored_database stored;
+    AUTO(buf) struct buf path = {0};
+    struct postgres_stored what = {0};
+
+    buf_printf(&path, "/%s", o->place);
+    stored_database_init(&stored, r, &o->snapshot->tree, buf_string(&path));
+    if (!postgres_stored_read(&stored.files, &what, e))
+        return false;
+    return !what.is_part ||
+           err_set(e, ERR_USAGE,
+                   "/%s has only some tables of its database, and the others would be gone: "
+                   "bring back single ones with --table or --schema, or make a new database",
+                   o->place);
+}
+
 /* Give the database that was made the name of the one that is there. */
 static bool take_place(const struct postgres_restore_options *how, const char *database,
                        struct restore_into_result *out, struct err *e)
@@ -190,7 +208,8 @@ static bool take_place(const struct postgres_restore_options *how, const char *d
     AUTO(mem) char *kept = kept_name(database);
     struct err ignored = {0};
 
-    if (postgres_swap(how, how->database, database, kept, e)) {
+    if (postgres_copy_rights(how, database, how->database, e) &&
+        postgres_swap(how, how->database, database, kept, e)) {
         out->kept = TAKE(kept);
         return true;
     }
@@ -217,7 +236,7 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
 
     if (o->part != NULL)
         return bring_part(r, o, &how, out, e);
-    if (beside != NULL && !check_is_there(&how, o->into, e))
+    if (beside != NULL && (!check_is_whole(r, o, e) || !check_is_there(&how, o->into, e)))
         return false;
     return restore_into_make(r, o->snapshot, o->place, &how, o->report, out, e) &&
            (beside == NULL || take_place(&how, o->into, out, e));

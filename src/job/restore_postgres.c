@@ -65,10 +65,14 @@ static bool plan(struct restore_source *p, struct source_plan *out, struct err *
         !postgres_present(&s.how, out->where, &present, e))
         return false;
     out->tables = what.tables;
+    out->tables_without_rows = what.tables_without_rows;
     out->rows = what.rows;
     out->bytes = what.bytes;
     out->is_there = present.is_there;
     out->present_bytes = present.bytes;
+    if (what.is_part && present.is_there)
+        out->why = mem_string("only some of its tables are stored, and the others would be gone: "
+                              "restore --into brings back single ones with --table or --schema");
     return true;
 }
 
@@ -77,11 +81,9 @@ static bool begin(struct restore_source *p, struct err *e)
     AUTO(server) struct server s = {0};
     AUTO(buf) struct buf staged = {0};
     AUTO(buf) struct buf kept = {0};
-    struct postgres_present present = {0};
     char id[RESTORE_PLACE_ID];
 
-    if (!server_open(p, NULL, &s, e) ||
-        !postgres_present(&s.how, p->source->postgres.database, &present, e))
+    if (!server_open(p, NULL, &s, e))
         return false;
     restore_place_id(p, "", id);
     buf_printf(&staged, "holdfast_restored_%s", id);
@@ -89,8 +91,23 @@ static bool begin(struct restore_source *p, struct err *e)
     restore_source_note_set(p, "database", p->source->postgres.database);
     restore_source_note_set(p, "staged", buf_string(&staged));
     restore_source_note_set(p, "kept", buf_string(&kept));
-    (void)json_object_set_new(p->note, "had_old", json_boolean(present.is_there));
     return true;
+}
+
+/* From here on the server's numbers tell what has which name.  Who may use the database does not
+ * change with its content. */
+static bool fit_in(struct restore_source *p, const struct server *s, const char *staged,
+                   struct err *e)
+{
+    uint32_t number = 0, old_number = 0;
+
+    if (!postgres_number(&s->how, staged, &number, e) ||
+        !postgres_number(&s->how, p->source->postgres.database, &old_number, e))
+        return false;
+    (void)json_object_set_new(p->note, "number", json_integer(number));
+    (void)json_object_set_new(p->note, "old_number", json_integer(old_number));
+    return old_number == 0 ||
+           postgres_copy_rights(&s->how, p->source->postgres.database, staged, e);
 }
 
 static bool stage(struct restore_source *p, struct buf *what, struct err *e)
@@ -100,30 +117,36 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
     const char *staged;
 
     if (!restore_source_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
-        !restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e))
+        !restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e) ||
+        !fit_in(p, &s, staged, e))
         return false;
     restore_put_rows(what, made.tables, made.rows);
     return true;
 }
 
-/* The names of the note, and whether what was restored still waits beside. */
+/* The names of the note, and what they stand for. */
 struct names {
     const char *database, *staged, *kept;
-    bool had_old, is_staged;
+    json_int_t number, old_number; /* of the restored one and the former one; 0: there was none */
+    uint32_t in_place, at_staged, at_kept;
 };
 
 static bool look(struct restore_source *p, struct server *s, struct names *n, struct err *e)
 {
-    struct postgres_present present = {0};
+    n->number = json_integer_value(json_object_get(p->note, "number"));
+    n->old_number = json_integer_value(json_object_get(p->note, "old_number"));
+    return restore_source_note_text(p, "database", &n->database, e) &&
+           restore_source_note_text(p, "staged", &n->staged, e) &&
+           restore_source_note_text(p, "kept", &n->kept, e) && server_open(p, NULL, s, e) &&
+           postgres_number(&s->how, n->database, &n->in_place, e) &&
+           postgres_number(&s->how, n->staged, &n->at_staged, e) &&
+           postgres_number(&s->how, n->kept, &n->at_kept, e);
+}
 
-    if (!restore_source_note_text(p, "database", &n->database, e) ||
-        !restore_source_note_text(p, "staged", &n->staged, e) ||
-        !restore_source_note_text(p, "kept", &n->kept, e) || !server_open(p, NULL, s, e) ||
-        !postgres_present(&s->how, n->staged, &present, e))
-        return false;
-    n->had_old = json_is_true(json_object_get(p->note, "had_old"));
-    n->is_staged = present.is_there;
-    return true;
+static bool is_other(const struct names *n, const char *beside, struct err *e)
+{
+    return err_set(e, ERR_EXISTS, "database %s or %s is not the one that the restore put there",
+                   n->database, beside);
 }
 
 static bool forward(struct restore_source *p, struct err *e)
@@ -133,21 +156,46 @@ static bool forward(struct restore_source *p, struct err *e)
 
     if (!look(p, &s, &n, e))
         return false;
-    return !n.is_staged || postgres_swap(&s.how, n.staged, n.database, n.kept, e);
+    if (n.in_place == n.number)
+        return true;
+    if (n.in_place != n.old_number || n.at_staged != n.number)
+        return is_other(&n, n.staged, e);
+    return postgres_swap(&s.how, n.staged, n.database, n.kept, e);
 }
 
-/* Without an old database what was restored only gets its other name back. */
+/* Whether the former database is in its place, or can be put there. */
+static bool look_back(struct restore_source *p, struct server *s, struct names *n, bool *is_back,
+                      struct err *e)
+{
+    if (!look(p, s, n, e))
+        return false;
+    *is_back = n->in_place == n->old_number;
+    return *is_back || (n->in_place == n->number && n->at_kept == n->old_number) ||
+           is_other(n, n->kept, e);
+}
+
+static bool check_back(struct restore_source *p, struct err *e)
+{
+    AUTO(server) struct server s = {0};
+    struct names n;
+    bool is_back = false;
+
+    return look_back(p, &s, &n, &is_back, e);
+}
+
+/* Without a former database what was restored only gets its other name back. */
 static bool back(struct restore_source *p, struct err *e)
 {
     AUTO(server) struct server s = {0};
     struct names n;
+    bool is_back = false;
 
-    if (!look(p, &s, &n, e))
+    if (!look_back(p, &s, &n, &is_back, e))
         return false;
-    if (n.is_staged)
+    if (is_back)
         return true;
-    return n.had_old ? postgres_swap(&s.how, n.kept, n.database, n.staged, e)
-                     : postgres_swap(&s.how, n.database, n.staged, n.kept, e);
+    return n.old_number != 0 ? postgres_swap(&s.how, n.kept, n.database, n.staged, e)
+                             : postgres_swap(&s.how, n.database, n.staged, n.kept, e);
 }
 
 static bool drop(struct restore_source *p, const char *note, struct err *e)
@@ -164,4 +212,5 @@ static bool discard(struct restore_source *p, struct err *e)
     return drop(p, "staged", e) && drop(p, "kept", e);
 }
 
-const struct restore_source_ops restore_postgres_ops = {plan, begin, stage, forward, back, discard};
+const struct restore_source_ops restore_postgres_ops = {plan,       begin, stage,  forward,
+                                                        check_back, back,  discard};

@@ -30,6 +30,11 @@ void restore_set_plan_auto(struct restore_set_plan *p)
     restore_set_plan_done(p);
 }
 
+void restore_set_result_auto(struct restore_set_result *r)
+{
+    restore_set_plan_done(&r->plan);
+}
+
 /* One restore under way. */
 struct set_restore {
     struct repo *repo;
@@ -215,8 +220,14 @@ static bool take_safety(struct set_restore *s, struct err *e)
         return false;
     set->set.may_be_incomplete = true;
     o.set = &set->set;
-    if (!backup_run(s->repo, &o, &report, &made, e) ||
-        !snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
+    if (!backup_run(s->repo, &o, &report, &made, e)) {
+        if (!made.is_source_failure || e->code == ERR_CANCELLED)
+            return false;
+        /* The reason for the restore may be just that; the exchange keeps it as it is. */
+        tell(s->o, "There is no safety snapshot: %.400s", e->text);
+        return repo_load_index(s->repo, e); /* a backup drops it */
+    }
+    if (!snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
         return false;
     s->result->has_safety = true;
     s->result->safety = made.snapshot;
@@ -312,20 +323,37 @@ static bool check_health(struct set_restore *s, struct err *e)
     return true;
 }
 
-/* After a failure: nothing is left but the state before, and *e says so. */
+/* Nothing of what was prepared is left; that all is back is written down first: restore_undo.c. */
+static bool leave_nothing(struct set_restore *s, bool is_swapped, struct err *e)
+{
+    if ((!is_swapped || restore_journal_enter(&s->journal, RESTORE_STAGING, e)) &&
+        restore_sources_discard(&s->sources, e) &&
+        restore_journal_enter(&s->journal, RESTORE_FAILED, e))
+        return true;
+    return err_wrap(e, "the state before is in place, but what was prepared is not removed");
+}
+
+/* After a failure: nothing is left but the state before, and *e says so, or what is left to do. */
 static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
 {
     struct err later = {0};
     const struct err why = *e;
 
     restore_journal_set_why(&s->journal, why.text);
-    s->result->is_back = (!is_swapped || restore_sources_back(&s->sources, &later)) &&
-                         restore_sources_discard(&s->sources, &later) &&
-                         restore_journal_enter(&s->journal, RESTORE_FAILED, &later);
-    if (!s->result->is_back)
-        return err_set(e, why.code, "%.250s; going back failed too: %.200s", why.text, later.text);
-    return err_set(e, why.code, "%.400s; %s", why.text,
-                   is_swapped ? "the state before is back" : "nothing was changed");
+
+    /* So that the reason is known when this process ends on the way, which does not depend on it.
+     */
+    const bool is_noted =
+        !is_swapped || restore_journal_enter(&s->journal, RESTORE_SWAPPING, &later);
+
+    (void)is_noted;
+    s->result->is_back = !is_swapped || restore_sources_back(&s->sources, &later);
+    if (s->result->is_back && leave_nothing(s, is_swapped, &later))
+        return err_set(e, why.code, "%.400s; %s", why.text,
+                       is_swapped ? "the state before is back" : "nothing was changed");
+    return err_set(e, why.code,
+                   "%.230s; going back failed too: %.190s; \"holdfast undo %s\" goes on with it",
+                   why.text, later.text, s->journal.record.id);
 }
 
 static bool open_given(void *arg, const char *set, const char *snapshot, struct repo **out,
@@ -371,5 +399,9 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
     if (!restore_journal_enter(&s.journal, RESTORE_SWAPPING, e) || !swap_all(&s, e) ||
         !check_health(&s, e))
         return give_up(&s, true, e);
-    return restore_journal_enter(&s.journal, RESTORE_DONE, e) || give_up(&s, true, e);
+    if (!restore_journal_enter(&s.journal, RESTORE_DONE, e))
+        return give_up(&s, true, e);
+    out->plan = s.plan;
+    s.plan = (struct restore_set_plan){0};
+    return true;
 }

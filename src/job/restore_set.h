@@ -26,6 +26,7 @@ struct source_plan {
     uint64_t added, replaced, removed, unchanged; /* files */
     uint64_t bytes;                               /* to be written */
     uint64_t tables, rows;                        /* of databases, as their manifests say */
+    uint64_t tables_without_rows;                 /* which come back empty */
     uint64_t present_bytes;                       /* of a database or a file that is there */
 };
 struct restore_set_plan {
@@ -59,12 +60,19 @@ struct restore_set_options {
 MUST_CHECK bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
                                  struct restore_set_plan *out, struct err *e);
 
+/* Look whether the file trees of a set can change places, as it is configured: ERR_USAGE says what
+ * is in the way, which a plan would say as late as a restore is wanted. */
+MUST_CHECK bool restore_set_check(const struct config *c, const struct config_set *set,
+                                  struct err *e);
+
 struct restore_set_result {
     char id[RESTORE_ID_MAX]; /* empty: nothing was begun */
     bool has_safety;
-    struct hash safety; /* the snapshot of the state before */
-    bool is_back;       /* on failure: what was there before is there again */
+    struct hash safety;           /* the snapshot of the state before */
+    bool is_back;                 /* on failure: what was there before is there again */
+    struct restore_set_plan plan; /* on success: what was restored, and what stays as it is */
 };
+void restore_set_result_auto(struct restore_set_result *r);
 
 /*
  * Restore.  True: everything is in place, compared with its manifests, and the set's health checks
@@ -78,7 +86,7 @@ MUST_CHECK bool restore_set_run(struct repo *r, const struct restore_set_options
                                 struct err *e);
 
 enum restore_phase {
-    RESTORE_STAGING,    /* nothing that is in use was touched */
+    RESTORE_STAGING,    /* nothing that is in use was touched, or all of that is back */
     RESTORE_SWAPPING,   /* anything may be in place or not */
     RESTORE_DONE,       /* in place; the state before is kept */
     RESTORE_FAILED,     /* the state before is in place, nothing is kept */
@@ -125,12 +133,23 @@ struct restore_undo_options {
 MUST_CHECK bool restore_undo(const struct restore_undo_options *o, char *id,
                              enum restore_phase *phase, struct err *e);
 
-/* Keep what a restore has applied and waits for; any process.  id is whole. */
+/* Keep what a restore has applied and waits for; any process.  id or its beginning.  ERR_NOT_FOUND
+ * when there is none, ERR_USAGE when it does not wait: nothing would keep what it applied. */
 MUST_CHECK bool restore_confirm(const char *state, const char *id, struct err *e);
 
-/* ERR_TRANSIENT, naming it, while a restore of the set was begun and did not come to an end: a
- * backup would mix two states. */
-MUST_CHECK bool restore_check_settled(const struct config *c, const struct config_set *set,
-                                      struct err *e);
+/* That no restore or undo of a set exchanges what a backup reads: it would mix two states. */
+struct restore_still {
+    const struct config *config;
+    const struct config_set *set;
+    struct buf seen; /* how each restore stood at the beginning */
+};
+void restore_still_auto(struct restore_still *s);
+
+/* Before anything is read.  ERR_TRANSIENT, naming it, while a restore was begun that did not come
+ * to an end. */
+MUST_CHECK bool restore_still_begin(struct restore_still *s, const struct config *c,
+                                    const struct config_set *set, struct err *e);
+/* After everything was read.  ERR_TRANSIENT, naming it, when one has changed places since. */
+MUST_CHECK bool restore_still_check(struct restore_still *s, struct err *e);
 
 #endif

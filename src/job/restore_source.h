@@ -35,7 +35,10 @@ struct restore_source_ops {
     MUST_CHECK bool (*stage)(struct restore_source *p, struct buf *what, struct err *e);
     /* Exchange what is in place and what was prepared, unless that was done. */
     MUST_CHECK bool (*forward)(struct restore_source *p, struct err *e);
-    /* The other way round; goes on after a request to stop. */
+    /* Whether back() can do its work: ERR_EXISTS when something else than the restore put there
+     * stands in a place by now, ERR_TRANSIENT while it is in use.  Changes nothing. */
+    MUST_CHECK bool (*check_back)(struct restore_source *p, struct err *e);
+    /* The other way round, unless that was done; goes on after a request to stop. */
     MUST_CHECK bool (*back)(struct restore_source *p, struct err *e);
     /* Remove what is beside the place, whichever state it is; goes on too. */
     MUST_CHECK bool (*discard)(struct restore_source *p, struct err *e);
@@ -81,6 +84,9 @@ void restore_sources_drop_last(struct restore_sources *p);
 /* What a journal names; ERR_NOT_FOUND when the set has no such source any more. */
 MUST_CHECK bool restore_sources_read(const struct restore_journal *j, const struct config_set *set,
                                      struct restore_sources *out, struct err *e);
+
+/* Whether all of them can go back; the first that cannot fails it. */
+MUST_CHECK bool restore_sources_check_back(struct restore_sources *p, struct err *e);
 
 /* All of them back, the last first; goes on after a failure and returns the first. */
 MUST_CHECK bool restore_sources_back(struct restore_sources *p, struct err *e);

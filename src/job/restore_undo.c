@@ -70,6 +70,14 @@ bool restore_sources_read(const struct restore_journal *j, const struct config_s
     return true;
 }
 
+bool restore_sources_check_back(struct restore_sources *p, struct err *e)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!p->items[i].ops->check_back(&p->items[i], e))
+            return err_wrap(e, "%s", p->items[i].place);
+    return true;
+}
+
 /* In reverse order; the first failure counts, and the others are still tried. */
 static bool each_source(struct restore_sources *p, bool is_back, struct err *e)
 {
@@ -159,23 +167,38 @@ static bool past_open(struct past *p, const struct restore_undo_options *o,
     return true;
 }
 
-/* Take back, and remove what is beside unless it is to be kept. */
+/*
+ * Take back what did not come to its end.  Once all is back that is written down before anything is
+ * removed: what was removed cannot be told from what somebody else took away.
+ */
 static bool finish_back(struct restore_journal *j, const struct restore_undo_options *o,
                         const struct config_set *set, struct err *e)
 {
-    const enum restore_phase phase = j->record.phase;
-    const bool is_undo = phase == RESTORE_UNDOING;
     AUTO(past) struct past p = {.journal = j};
 
-    if (!past_open(&p, o, set, phase != RESTORE_STAGING, e))
-        return false;
-    if (phase != RESTORE_STAGING && !restore_sources_back(&p.sources, e))
-        return false;
-    if (is_undo)
-        return restore_journal_enter(j, RESTORE_UNDONE, e);
     if (j->record.why == NULL)
         restore_journal_set_why(j, "interrupted");
+    if (!past_open(&p, o, set, j->record.phase != RESTORE_STAGING, e))
+        return false;
+    if (j->record.phase != RESTORE_STAGING &&
+        (!restore_sources_back(&p.sources, e) || !restore_journal_enter(j, RESTORE_STAGING, e)))
+        return false;
     return restore_sources_discard(&p.sources, e) && restore_journal_enter(j, RESTORE_FAILED, e);
+}
+
+/* Take back what is in place, or is on its way back: all of it or, when that can be seen before,
+ * nothing. */
+static bool finish_undo(struct restore_journal *j, const struct restore_undo_options *o,
+                        const struct config_set *set, struct err *e)
+{
+    AUTO(past) struct past p = {.journal = j};
+
+    if (!past_open(&p, o, set, true, e))
+        return false;
+    if (j->record.phase == RESTORE_DONE && (!restore_sources_check_back(&p.sources, e) ||
+                                            !restore_journal_enter(j, RESTORE_UNDOING, e)))
+        return false;
+    return restore_sources_back(&p.sources, e) && restore_journal_enter(j, RESTORE_UNDONE, e);
 }
 
 static bool finish_discard(struct restore_journal *j, const struct restore_undo_options *o,
@@ -196,10 +219,13 @@ static bool is_settled(enum restore_phase p)
 static bool settle(struct restore_journal *j, const struct restore_undo_options *o,
                    const struct config_set *set, struct err *e)
 {
-    if (is_settled(j->record.phase))
+    const enum restore_phase phase = j->record.phase;
+
+    if (is_settled(phase))
         return true;
-    return (j->record.phase == RESTORE_DISCARDING ? finish_discard(j, o, set, e)
-                                                  : finish_back(j, o, set, e)) ||
+    return (phase == RESTORE_DISCARDING ? finish_discard(j, o, set, e)
+            : phase == RESTORE_UNDOING  ? finish_undo(j, o, set, e)
+                                        : finish_back(j, o, set, e)) ||
            err_wrap(e, "restore %s, which was interrupted", j->record.id);
 }
 
@@ -272,23 +298,6 @@ bool restore_record_each(const char *state, restore_record_fn *fn, void *arg, st
     return true;
 }
 
-static bool refuse_unsettled(void *arg, const struct restore_record *r, struct err *e)
-{
-    const struct config_set *set = arg;
-
-    return strcmp(r->set, set->name) != 0 || is_settled(r->phase) ||
-           r->phase == RESTORE_DISCARDING || r->phase == RESTORE_STAGING ||
-           err_set(
-               e, ERR_TRANSIENT,
-               "restore %s of set %s was not brought to an end (%s): run holdfast undo %s first",
-               r->id, set->name, restore_phase_text(r->phase), r->id);
-}
-
-bool restore_check_settled(const struct config *c, const struct config_set *set, struct err *e)
-{
-    return restore_record_each(c->state, refuse_unsettled, (void *)(uintptr_t)set, e);
-}
-
 /* Undo */
 
 static bool is_meant(const struct restore_undo_options *o, const struct restore_record *r)
@@ -304,6 +313,8 @@ static bool find(const struct restore_undo_options *o, int folder_fd, struct res
 {
     AUTO(journal_names) struct journal_names names = {0};
 
+    if (o->id != NULL && o->id[0] == '\0')
+        return err_set(e, ERR_USAGE, "an empty text is the id of no restore");
     if (!restore_journal_list(folder_fd, &names.items, &names.count, e))
         return false;
     for (size_t i = 0; i < names.count; i++) {
@@ -339,7 +350,7 @@ static bool undo(struct restore_journal *j, const struct restore_undo_options *o
                        phase == RESTORE_DISCARDED && j->record.safety != NULL
                            ? "its safety snapshot instead"
                            : "");
-    return restore_journal_enter(j, RESTORE_UNDOING, e) && finish_back(j, o, set, e);
+    return finish_undo(j, o, set, e);
 }
 
 static bool discard(struct restore_journal *j, const struct restore_undo_options *o,
@@ -379,19 +390,23 @@ static void confirmed_format(const char *id, struct buf *out)
 
 bool restore_confirm(const char *state, const char *id, struct err *e)
 {
+    const struct restore_undo_options which = {.id = id};
+    AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
     AUTO(buf) struct buf name = {0};
     AUTO(buf) struct buf temporary = {0};
     AUTO(fd) int folder = -1;
-    uint8_t random[(RESTORE_ID_MAX - 1) / 2];
     bool is_suspect = false;
 
-    if (!hex_decode(id, random, sizeof(random)))
-        return err_set(e, ERR_USAGE, "%s is not the id of a restore", id);
     if (!folder_look(state, &folder, e))
         return false;
     if (folder < 0)
         return err_set(e, ERR_NOT_FOUND, "there is no restore %s", id);
-    confirmed_format(id, &name);
+    if (!find(&which, folder, &j, e))
+        return false;
+    if (j.record.phase != RESTORE_SWAPPING)
+        return err_set(e, ERR_USAGE, "restore %s does not wait to be confirmed: it is %s",
+                       j.record.id, restore_phase_text(j.record.phase));
+    confirmed_format(j.record.id, &name);
     buf_printf(&temporary, "%s.tmp", buf_string(&name));
     return file_publish_replace(folder, buf_string(&name), buf_string(&temporary),
                                 (struct slice){0}, &is_suspect, e);

@@ -184,6 +184,7 @@ static bool is_still(const struct entry *now, const struct entry *saved)
 static bool is_alike(const struct entry *now, const struct entry *wanted)
 {
     return now->type == wanted->type && now->mtime_ns == wanted->mtime_ns &&
+           now->uid == wanted->uid && now->gid == wanted->gid &&
            (now->type == ENTRY_SYMLINK || now->mode == wanted->mode) &&
            (now->type != ENTRY_FILE || now->size == wanted->size);
 }
@@ -229,7 +230,7 @@ static bool visit_wanted(struct walk *w, const struct entry *now, const struct e
         return true;
     }
     if (is_plan(w))
-        is_unchanged = is_alike(now, wanted);
+        is_unchanged = is_alike(now, wanted) && !has_many_names(w, wanted);
     else if (saved != NULL && is_same(wanted, saved) && is_still(now, saved) &&
              !has_many_names(w, wanted) && !share(w, saved, &is_unchanged, e))
         return false;

@@ -115,25 +115,58 @@ static bool sync_ends(const struct end *place, const struct end *staged, struct 
            (staged->at.dirfd < 0 || dir_sync(staged->at.dirfd, "the folder beside it", e));
 }
 
-/* Let the place have the inode wanted; there is the other one that may be there. */
+/* Both ends of a swap, the place of which is to have the inode wanted. */
+struct ends {
+    struct end place, staged;
+    bool is_done; /* it has it */
+};
+#define ENDS_NONE ((struct ends){.place.at.dirfd = -1, .staged.at.dirfd = -1})
+
+static void ends_auto(struct ends *s)
+{
+    end_auto(&s->place);
+    end_auto(&s->staged);
+}
+
+/* there is what the place has otherwise. */
+static bool ends_open(const struct swap *s, uint64_t wanted, uint64_t there, struct ends *out,
+                      struct err *e)
+{
+    if (!place_open(s->place, &out->place, e) || !staged_open(s->staged, &out->staged, e))
+        return false;
+    out->is_done = out->place.inode == wanted;
+    if (out->is_done)
+        return true;
+    if (out->place.inode != there)
+        return err_set(e, ERR_EXISTS, "something else has taken its place since");
+    if (out->staged.inode != wanted)
+        return err_set(e, ERR_EXISTS, "what belongs there is no longer at %s", s->staged);
+    if (out->place.at.dirfd < 0 || out->staged.at.dirfd < 0)
+        return err_set(e, ERR_NOT_FOUND, "the directory of %s is gone",
+                       out->place.at.dirfd < 0 ? s->place : s->staged);
+    return true;
+}
+
+/* What is done may have been renamed by a process that died before it made that durable. */
 static bool swap_item(const struct swap *s, uint64_t wanted, uint64_t there, struct err *e)
 {
-    AUTO(end) struct end place = {.at = {-1, NULL}};
-    AUTO(end) struct end staged = {.at = {-1, NULL}};
+    AUTO(ends) struct ends ends = ENDS_NONE;
 
-    if (!place_open(s->place, &place, e) || !staged_open(s->staged, &staged, e))
-        return false;
-    /* Renamed by a process that died before it made that durable. */
-    if (place.inode == wanted)
-        return sync_ends(&place, &staged, e);
-    if (place.inode != there)
-        return err_set(e, ERR_EXISTS, "something else has taken its place since");
-    if (staged.inode != wanted)
-        return err_set(e, ERR_EXISTS, "what belongs there is no longer at %s", s->staged);
-    if (place.at.dirfd < 0 || staged.at.dirfd < 0)
-        return err_set(e, ERR_NOT_FOUND, "the directory of %s is gone",
-                       place.at.dirfd < 0 ? s->place : s->staged);
-    return exchange(&place, &staged, e) && sync_ends(&place, &staged, e);
+    return ends_open(s, wanted, there, &ends, e) &&
+           (ends.is_done || exchange(&ends.place, &ends.staged, e)) &&
+           sync_ends(&ends.place, &ends.staged, e);
+}
+
+bool swap_check_back(const struct swap_list *l, struct err *e)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const struct swap *s = &l->items[i];
+        AUTO(ends) struct ends ends = ENDS_NONE;
+
+        if (!ends_open(s, s->old_inode, s->inode, &ends, e))
+            return err_wrap(e, "put the former %s back", s->place);
+    }
+    return true;
 }
 
 bool swap_forward(const struct swap_list *l, struct err *e)

@@ -39,4 +39,7 @@ void swap_list_add(struct swap_list *l, const char *place, const char *staged, u
 MUST_CHECK bool swap_forward(const struct swap_list *l, struct err *e);
 MUST_CHECK bool swap_back(const struct swap_list *l, struct err *e);
 
+/* Fails as swap_back() would for what stands where; changes nothing. */
+MUST_CHECK bool swap_check_back(const struct swap_list *l, struct err *e);
+
 #endif

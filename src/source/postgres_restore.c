@@ -236,6 +236,21 @@ bool postgres_restore(const struct postgres_restore_options *o, const struct pos
     return err_wrap(e, "database %s", o->database);
 }
 
+static bool is_part(const struct postgres_manifest *m)
+{
+    return m->selection[POSTGRES_SCHEMAS].count + m->selection[POSTGRES_EXCLUDE_SCHEMAS].count +
+               m->selection[POSTGRES_TABLES].count + m->selection[POSTGRES_EXCLUDE_TABLES].count >
+           0;
+}
+
+/* A table that has rows of its own, of which none are stored. */
+static bool is_without_rows(const struct postgres_table *t)
+{
+    return t->file == NULL && t->extension == NULL &&
+           (is_text(t->kind, "table") || is_text(t->kind, "unlogged") ||
+            is_text(t->kind, "partition"));
+}
+
 bool postgres_stored_read(const struct postgres_files *files, struct postgres_stored *out,
                           struct err *e)
 {
@@ -245,11 +260,13 @@ bool postgres_stored_read(const struct postgres_files *files, struct postgres_st
         return false;
     *out = (struct postgres_stored){.major = (int)(m.server_number / PER_MAJOR),
                                     .has_globals = m.has_globals,
+                                    .is_part = is_part(&m),
                                     .tables = m.table_count,
                                     .bytes = m.blobs.bytes};
     for (size_t i = 0; i < m.table_count; i++) {
         out->rows += m.tables[i].rows;
         out->bytes += m.tables[i].bytes;
+        out->tables_without_rows += is_without_rows(&m.tables[i]);
     }
     return true;
 }

@@ -24,7 +24,9 @@ struct postgres_files {
 struct postgres_stored {
     int major;                    /* version of the server that the database was on */
     bool has_globals;             /* its roles are stored too */
+    bool is_part;                 /* only some schemas or tables of the database were asked for */
     uint64_t tables, rows, bytes; /* of rows and large objects */
+    uint64_t tables_without_rows; /* of the tables, those whose rows were to be left out */
 };
 MUST_CHECK bool postgres_stored_read(const struct postgres_files *files,
                                      struct postgres_stored *out, struct err *e);
@@ -132,6 +134,15 @@ struct postgres_present {
 };
 MUST_CHECK bool postgres_present(const struct postgres_restore_options *o, const char *name,
                                  struct postgres_present *out, struct err *e);
+
+/* The number that the server knows a database by, whatever its name; 0: there is none. */
+MUST_CHECK bool postgres_number(const struct postgres_restore_options *o, const char *name,
+                                uint32_t *out, struct err *e);
+
+/* Give database `to` the rights on `from` and its comment, which are stored nowhere.  ERR_DENIED
+ * when the role may not. */
+MUST_CHECK bool postgres_copy_rights(const struct postgres_restore_options *o, const char *from,
+                                     const char *to, struct err *e);
 
 /*
  * Put database `from` in the place of database `to` of the same server, which has the name `kept`

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "source/postgres_restore_run.h"
 #include "source/postgres_script.h"
 
@@ -76,14 +77,35 @@ static bool is_left_out(const struct making *m, struct slice s)
            memmem(s.data, s.size, " ON TABLESPACE ", strlen(" ON TABLESPACE ")) != NULL;
 }
 
+/* Asked before, because who may make no role is told so even of one that exists. */
+static bool has_role(struct making *m, struct slice role, bool *out, struct err *e)
+{
+    AUTO(postgres_result) PGresult *r = NULL;
+    AUTO(mem) char *name = mem_dup(role.data, role.size);
+    const struct postgres_query q = {
+        .sql = "SELECT to_regrole($1) IS NOT NULL", .values = {name}, .count = 1};
+
+    if (!postgres_link_query(m->link, &q, &r, e))
+        return false;
+    *out = postgres_result_bool(r, 0, 0);
+    return true;
+}
+
 static bool make(struct making *m, struct slice s, struct err *e)
 {
     const bool is_creation = postgres_script_begins(s, "CREATE ROLE ");
     const struct slice role = role_of(s);
     AUTO(buf) struct buf sql = {0};
+    bool is_there = false;
 
     if (is_left_out(m, s))
         return true;
+    if (is_creation && !has_role(m, role, &is_there, e))
+        return false;
+    if (is_there) {
+        name_add(&m->kept, role);
+        return true;
+    }
     buf_append_slice(&sql, s);
     if (postgres_link_run(m->link, buf_string(&sql), e)) {
         if (is_creation)

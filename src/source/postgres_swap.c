@@ -5,20 +5,30 @@
 #define ATTEMPTS 3 /* the server waits for 5 s in each */
 #define IN_USE   "55006"
 
-/* Whether there is a database of that name. */
-static bool find(struct postgres_link *l, const char *name, bool *is_there, struct err *e)
+/* 0: there is no database of that name. */
+static bool find(struct postgres_link *l, const char *name, uint32_t *number, struct err *e)
 {
     AUTO(postgres_result) PGresult *r = NULL;
     const struct postgres_query q = {
-        .sql = "SELECT 1 FROM pg_database WHERE datname = $1", .values = {name}, .count = 1};
+        .sql = "SELECT oid FROM pg_database WHERE datname = $1", .values = {name}, .count = 1};
 
     if (strlen(name) > POSTGRES_NAME_MAX) /* the server would cut it without a word */
         return err_set(e, ERR_USAGE, "the name of a database has at most %d bytes",
                        POSTGRES_NAME_MAX);
     if (!postgres_link_query(l, &q, &r, e))
         return false;
-    *is_there = PQntuples(r) == 1;
+    *number = PQntuples(r) == 1 ? (uint32_t)postgres_result_u64(r, 0, 0) : 0;
     return true;
+}
+
+bool postgres_number(const struct postgres_restore_options *o, const char *name, uint32_t *out,
+                     struct err *e)
+{
+    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
+
+    t.link.is_tidying = true;
+    return (postgres_target_open(&t, o, e) && find(&t.link, name, out, e)) ||
+           err_wrap(e, "look for database %s", name);
 }
 
 static void sessions_format(const char *from, const char *to, struct buf *sql)
@@ -48,16 +58,16 @@ static bool swap(struct postgres_link *l, const char *from, const char *to, cons
                  struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
-    bool has_from = false, has_to = false, has_kept = false;
+    uint32_t is_from = 0, is_to = 0, is_kept = 0;
 
-    if (!find(l, from, &has_from, e) || !find(l, to, &has_to, e) || !find(l, kept, &has_kept, e))
+    if (!find(l, from, &is_from, e) || !find(l, to, &is_to, e) || !find(l, kept, &is_kept, e))
         return false;
-    if (!has_from)
+    if (is_from == 0)
         return err_set(e, ERR_NOT_FOUND, "there is no database %s", from);
-    if (has_kept)
+    if (is_kept != 0)
         return err_set(e, ERR_EXISTS, "there is a database %s already", kept);
     sessions_format(from, to, &sql);
-    if (has_to)
+    if (is_to != 0)
         rename_format(to, kept, &sql);
     rename_format(from, to, &sql);
     for (int i = 1; !postgres_link_run(l, buf_string(&sql), e); i++)

@@ -120,6 +120,9 @@ MUST_CHECK bool sqlite_stage(const struct sqlite_stage_options *o, const char *s
  */
 MUST_CHECK bool sqlite_exchange(const char *path, const char *staged, struct err *e);
 
+/* ERR_TRANSIENT when sqlite_exchange() would be told so just now; there need be no file. */
+MUST_CHECK bool sqlite_check_idle(const char *path, struct err *e);
+
 /* Remove what has the name staged, and all that belongs to it; nothing there counts as removed.
  * After a crash in sqlite_exchange() the database at path has again what belongs to it. */
 MUST_CHECK bool sqlite_discard(const char *path, const char *staged, struct err *e);

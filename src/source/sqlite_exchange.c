@@ -110,6 +110,13 @@ bool sqlite_exchange(const char *path, const char *staged, struct err *e)
            err_wrap(e, "exchange %s with the copy beside it", path);
 }
 
+bool sqlite_check_idle(const char *path, struct err *e)
+{
+    AUTO(sqlite_place) struct sqlite_place p = SQLITE_PLACE_NONE;
+
+    return sqlite_place_open(path, &p, e) && (!p.is_there || sqlite_place_check_idle(&p, e));
+}
+
 static bool discard(const struct pair *p, struct err *e)
 {
     if (p->place.is_there && !settle(p, p->place.old.st_ino, e))

@@ -136,14 +136,19 @@ static bool is_database(const struct sqlite_place *p)
            memcmp(head, magic, sizeof(magic)) == 0;
 }
 
+bool sqlite_place_check_idle(const struct sqlite_place *p, struct err *e)
+{
+    return !is_open_elsewhere(p) || is_held_by_others(p, e);
+}
+
 bool sqlite_place_hold(const struct sqlite_place *p, sqlite3 **db, struct err *e)
 {
     struct sqlite_patience none = {0};
     AUTO(sqlite_db) sqlite3 *old = NULL;
     int64_t is_busy = 0;
 
-    if (is_open_elsewhere(p))
-        return is_held_by_others(p, e);
+    if (!sqlite_place_check_idle(p, e))
+        return false;
     if (!is_database(p))
         return true;
     /* The lock stays when the transaction ends, and in WAL mode it is that of the whole file. */

@@ -27,6 +27,9 @@ void sqlite_place_auto(struct sqlite_place *p);
 MUST_CHECK bool sqlite_place_beside(const struct sqlite_place *p, const char *path,
                                     const char **name, struct stat *st, struct err *e);
 
+/* ERR_TRANSIENT while any process has the file open, as far as the system tells. */
+MUST_CHECK bool sqlite_place_check_idle(const struct sqlite_place *p, struct err *e);
+
 /*
  * Lock the database that is there exclusively and bring its log into it: from then on the file
  * needs no other.  *db keeps the lock; it stays NULL for what is no sound database, which cannot be

@@ -205,7 +205,7 @@ status 0 "$HOLDFAST" undo --discard
 [ "$(ls -A app | sort | tr '\n' ' ')" = 'data.db page ' ] || fail "left in the tree: $(ls -A app)"
 config '*.tmp' state ''
 status 2 "$HOLDFAST" restore latest --set web --in-place --yes
-has err 'exclude it there'
+has err 'exclude "data.db*" there'
 config 'data.db*' app/state ''
 status 2 "$HOLDFAST" restore latest --set web --in-place --yes
 has err 'the state folder'

@@ -42,6 +42,18 @@ everything >after
 cmp before after || fail "something was kept: $(diff before after)"
 status 2 "$HOLDFAST" config test nobody
 
+# What works and is a surprise in a restore is told.
+lacks err warning
+ln -s files linked
+configure "$work/linked"
+status 0 "$HOLDFAST" config test
+has err 'linked: is a link'
+configure "$work"
+status 0 "$HOLDFAST" config test
+has err 'set shop cannot be restored in place: the state folder'
+rm linked
+configure
+
 # What does not work is named, and the rest is tried all the same.
 configure "$work/missing"
 status 1 "$HOLDFAST" config test

@@ -304,8 +304,8 @@ TEST(a_stream_that_is_not_whole_commits_nothing)
     AUTO(fd) int fd = open(path_in(w.dir.path, "in"), O_RDONLY | O_CLOEXEC);
     struct backup_options o = stream_options(&w, fd);
 
-    o.stream_is_whole = is_not_whole;
-    o.stream_arg = &asked;
+    o.is_whole = is_not_whole;
+    o.is_whole_arg = &asked;
     CHECK_ERR(run(&w, &o, e), ERR_FATAL);
     ck_assert_int_eq(asked, 1);
     ck_assert_uint_eq(object_count(w.store, "snapshots/"), 0);

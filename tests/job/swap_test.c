@@ -129,6 +129,24 @@ TEST(what_somebody_else_put_there_stays)
 }
 END
 
+TEST(whether_all_can_go_back_is_told_before_anything_changes)
+{
+    AUTO(scene) struct scene s;
+
+    three_items(&s);
+    CHECK_OK(swap_check_back(&s.list, e));
+    CHECK_OK(swap_forward(&s.list, e));
+    CHECK_OK(swap_check_back(&s.list, e));
+    check_states(&s, "nnn");
+    file_put_text(place_of(&s, "gone"), "somebody's");
+    CHECK_ERR(swap_check_back(&s.list, e), ERR_EXISTS);
+    check_states(&s, "nn?");
+    CHECK(unlink(place_of(&s, "gone")) == 0);
+    CHECK(unlink(staged_of(&s, "both")) == 0);
+    CHECK_ERR(swap_check_back(&s.list, e), ERR_EXISTS);
+}
+END
+
 TEST(a_replaced_old_file_stays)
 {
     AUTO(scene) struct scene s;
@@ -276,8 +294,8 @@ TEST(after_a_kill_each_place_is_old_or_new_and_either_way_can_be_taken)
 END
 
 TESTS("swap", forward_and_back_exchange_move_and_take_away_and_may_be_repeated,
-      what_somebody_else_put_there_stays, a_replaced_old_file_stays,
-      what_is_kept_no_longer_cannot_come_back, a_folder_that_became_a_link_is_not_followed,
-      a_folder_of_another_user_is_not_used, a_missing_directory_is_told,
-      a_failure_names_the_place_and_either_way_can_be_taken,
+      what_somebody_else_put_there_stays, whether_all_can_go_back_is_told_before_anything_changes,
+      a_replaced_old_file_stays, what_is_kept_no_longer_cannot_come_back,
+      a_folder_that_became_a_link_is_not_followed, a_folder_of_another_user_is_not_used,
+      a_missing_directory_is_told, a_failure_names_the_place_and_either_way_can_be_taken,
       after_a_kill_each_place_is_old_or_new_and_either_way_can_be_taken)
