@@ -74,6 +74,7 @@ struct http_options {
     int64_t head_ms;           /* for a whole head, TLS handshake included: 10 s */
     int64_t idle_ms;           /* between requests: 15 s */
     uint32_t rate_min;         /* bytes a second of a body, after a grace of 5 s: 1024 */
+    int64_t rate_ms;           /* which it is held against over so long, and then anew: 5 min */
 };
 
 struct http_server;

@@ -165,6 +165,27 @@ class Streams(rig.Case):
                 sock.sendall(rig.request("POST", "/sink", {"Content-Length": "1000000"}) + b"x" * 1000)
         self.assertEqual(self.ask("GET", "/hello").status, 200)
 
+    def test_who_leaves_in_the_middle_of_a_body_is_noticed_soon(self):
+        sent = rig.request("POST", "/sink", {"Content-Length": str(2 * MIB)}) + b"x" * MIB
+        half = rig.connect(self.service.port) # says that it ends, and reads on
+        half.sendall(sent)
+        half.shutdown(rig.socket.SHUT_WR)
+        for _ in range(12): # fewer than there are workers
+            with rig.connect(self.service.port) as sock:
+                sock.sendall(sent) # an end that comes with the last bytes
+        started = time.monotonic()
+        while self.metric("holdfast_http_connections") > 1:
+            self.assertLess(time.monotonic() - started, 30) # 60 s are usual for who is silent
+            time.sleep(0.2)
+        half.close()
+
+    def test_a_body_that_was_sent_whole_before_its_end_is_read(self):
+        for size in (1, 1000, 8 * MIB):
+            with rig.connect(self.service.port) as sock:
+                sock.sendall(rig.request("POST", "/sink?slow=1", body=b"x" * size))
+                sock.shutdown(rig.socket.SHUT_WR)
+                self.assertEqual(rig.read_answer(sock).json(), {"bytes": size})
+
     def test_a_large_download_streams_through_little_memory(self):
         for target in ("/stream?size=300000000", "/stream?size=300000000&known=1"):
             with rig.connect(self.service.port) as sock:
@@ -287,6 +308,21 @@ class Times(rig.Case):
                 except (BrokenPipeError, ConnectionResetError):
                     pass
                 self.assertLess(time.monotonic() - started, rig.END_S)
+
+    def test_a_body_that_begins_fast_may_not_trickle_then(self):
+        service = rig.Service("rate_ms=7000")
+        with rig.connect(service.port) as sock:
+            # So much that the whole would be fast enough for a quarter of an hour.
+            sock.sendall(rig.request("POST", "/sink", {"Content-Length": "2000000"}) + b"x" * 1000000)
+            started = time.monotonic()
+            try:
+                while time.monotonic() - started < 2 * rig.END_S:
+                    sock.sendall(b"x")
+                    time.sleep(0.1)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            self.assertLess(time.monotonic() - started, rig.END_S)
+        self.assertEqual(service.stop()[0], 0)
 
     def test_many_that_trickle_do_not_hold_others_up(self):
         service = rig.Service(f"head_ms={5 * rig.END_S * 1000}")

@@ -409,6 +409,8 @@ static void set_option(struct http_options *o, const char *name, uint64_t value)
         o->head_ms = (int64_t)value;
     else if (strcmp(name, "idle_ms") == 0)
         o->idle_ms = (int64_t)value;
+    else if (strcmp(name, "rate_ms") == 0)
+        o->rate_ms = (int64_t)value;
     else if (strcmp(name, "body_memory_max") == 0)
         o->body_memory_max = value;
     else
