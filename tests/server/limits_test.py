@@ -236,16 +236,30 @@ class Answers(rig.Case):
             self.assertEqual(self.ask("PUT", "/items/7", headers).status, status)
 
     def test_the_same_key_does_a_thing_once(self):
-        key = {"Idempotency-Key": f"k{time.time()}"}
+        who = {"Authorization": "Test 2 1 read"}
+        key = {**who, "Idempotency-Key": f"k{time.time()}"}
         first = self.ask("POST", "/once", key)
         again = self.ask("POST", "/once", key)
         self.assertEqual((first.status, again.status, again.json()), (201, 201, first.json()))
         self.assertEqual(again.headers["idempotent-replayed"], "true")
         self.assertEqual(self.ask_json("POST", "/once", {}, key).status, 422)
         for bad in ("x" * 129, "a\tb", "caf\u00e9", ""):
-            self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": bad}).status, 400, bad)
-        self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": "~ " + "x" * 126}).status, 201)
-        self.assertNotEqual(self.ask("POST", "/once").json(), first.json())
+            self.assertEqual(self.ask("POST", "/once", {**who, "Idempotency-Key": bad}).status, 400, bad)
+        self.assertEqual(self.ask("POST", "/once", {**who, "Idempotency-Key": "~ " + "x" * 126}).status, 201)
+        self.assertNotEqual(self.ask("POST", "/once", who).json(), first.json())
+
+    def test_a_body_that_is_read_later_is_told_from_others_by_its_digest(self):
+        key = {"Authorization": "Test 2 1 read", "Idempotency-Key": f"k{time.time()}"}
+        self.assertEqual(self.ask("POST", "/sink-once", key, b"abc").json()["code"], "digest_required")
+        named = {**key, "Content-Digest": "sha-256=:AAAA:"}
+        first = self.ask("POST", "/sink-once", named, b"abc")
+        again = self.ask("POST", "/sink-once", named, b"abcd")
+        self.assertEqual((first.status, again.status, again.json()), (200, 200, first.json()))
+        self.assertEqual(again.headers["idempotent-replayed"], "true")
+        self.assertEqual(self.ask("POST", "/sink-once", {**key, "Content-Digest": "sha-256=:BBBB:"}, b"abc").status, 422)
+        two = [b"Content-Digest: sha-256=:AAAA:", b"Content-Digest: sha-256=:BBBB:"]
+        raw = rig.request("POST", "/sink-once", key, b"abc").replace(b"\r\n", b"\r\n" + b"\r\n".join(two) + b"\r\n", 1)
+        self.assertEqual(rig.exchange(self.service.port, raw).status, 400)
 
     def test_long_work_answers_with_a_place_to_look(self):
         answer = self.ask("POST", "/job")
