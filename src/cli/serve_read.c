@@ -98,7 +98,7 @@ static bool judge(const struct child_outcome *o, struct err *e)
 
 static bool run(struct serve_read *s, const struct service_reading *q, struct err *e)
 {
-    const struct reading_ends ends = {q->take, q->is_wanted, q->arg};
+    const struct reading_ends ends = {.take = q->take, .is_wanted = q->is_wanted, .arg = q->arg};
     AUTO(child_job) struct child_job j = {0};
     AUTO(child_outcome) struct child_outcome o = {0};
 

@@ -53,6 +53,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                     .has_scratch = true,
                     .is_writer = true,
                     .sets_owners = true},
+    [CHILD_UPLOAD] = {.touch = TOUCH_NOTHING, .is_writer = true},
 };
 
 const struct sandbox_profile child_parser_profile = {
@@ -456,7 +457,7 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add(&s, &s.writable, file_scratch_folder());
     if (row.has_server)
         add_drill(&s);
-    if (!child_verb_reads(j->verb))
+    if (!child_verb_is_reading(j->verb))
         add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);
