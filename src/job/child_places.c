@@ -422,7 +422,7 @@ static void add_sets(struct places *s, const struct child_job *j, const struct c
                      const struct verb_row *row)
 {
     for (size_t i = 0; i < c->set_count; i++)
-        if (j->verb == CHILD_UNDO || (j->set != NULL && strcmp(c->sets[i].name, j->set) == 0)) {
+        if (j->set == NULL ? j->verb == CHILD_UNDO : strcmp(c->sets[i].name, j->set) == 0) {
             add_set(s, &c->sets[i], row);
             if (j->verb == CHILD_BACKUP && c->sets[i].drill != NULL &&
                 strcmp(c->sets[i].drill, "after_backup") == 0)

@@ -119,8 +119,8 @@ static const struct argument arguments[] = {
      READS)
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
-#define TAKES_SET        (NEEDS_SET | NEEDS_EITHER)
-#define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS)) | BIT(UNDO))
+#define TAKES_SET        (NEEDS_SET | NEEDS_EITHER | BIT(UNDO))
+#define TAKES_CONFIG     (TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
