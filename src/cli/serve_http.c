@@ -90,11 +90,11 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
     return sender_queue(t, NULL, &list, e);
 }
 
-static void measure(void *arg, struct metrics *m)
+static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
     const struct serve_http *h = arg;
 
-    api_metrics_put(h->metrics, m);
+    api_metrics_put(h->metrics, who, m);
 }
 
 static void push_bundle(void *arg, const struct request *r, struct service_bundle *out)

@@ -56,7 +56,8 @@ struct http_options {
     void *identify_arg;                             /* of both */
     const struct http_idempotency_ops *idempotency; /* NULL: routes ignore the key */
     bool (*ready)(void *arg, struct err *e);        /* for /readyz; NULL: always */
-    void (*measure)(void *arg, struct metrics *m);  /* adds to /metrics */
+    /* Adds to /metrics what somebody may see. */
+    void (*measure)(void *arg, const struct principal *who, struct metrics *m);
     /* One line for the log of something that went wrong inside; any thread. */
     void (*log)(void *arg, const char *line);
     /* One call for each request that was answered, for an access log. */

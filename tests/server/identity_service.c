@@ -155,9 +155,9 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     return q->take(q->arg, buf_slice(&line), e);
 }
 
-static void measure(void *arg, struct metrics *m)
+static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
-    api_metrics_put(arg, m);
+    api_metrics_put(arg, who, m);
 }
 
 /* The listener for bundles: who may is the server's to say, what becomes of them is not. */
