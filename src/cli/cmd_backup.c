@@ -1,7 +1,10 @@
 /*
  * backup: from options to struct backup_options, and its summary.
  */
+#include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,7 +25,7 @@ struct backup_args {
     struct backup_paths_args paths;
     struct strings exclude_if_present, tags, create;
     bool exclude_caches, one_file_system, no_xattrs;
-    bool force, dry_run, skip_if_unchanged, from_stdin, from_command, again;
+    bool force, dry_run, skip_if_unchanged, from_stdin, from_socket, from_command, again;
     char *host, *parent, *stdin_name, *compression, *set, *config, *job;
     uint64_t pack_size;
     int64_t time_ns;
@@ -61,6 +64,8 @@ static const struct option backup_options[] = {
      NULL},
     {"stdin", 0, OPTION_FLAG, AT(from_stdin), NULL, "Back up standard input as one file", NULL,
      "stdin"},
+    {"stdin-socket", 0, OPTION_FLAG, AT(from_socket), NULL,
+     "With --stdin: a socket, whose other side says the end by shutdown(2) and stays", NULL, NULL},
     {"stdin-from-command", 0, OPTION_FLAG, AT(from_command), NULL,
      "Back up the output of a command; it fails when the command does", NULL, "stdin"},
     {"stdin-filename", 0, OPTION_TEXT, AT(stdin_name), "NAME",
@@ -138,6 +143,8 @@ static bool check_args(const struct backup_args *args, struct err *e)
         return false;
     if (args->from_stdin && (words > 0 || args->paths.files_from.count > 0))
         return err_set(e, ERR_USAGE, "--stdin and paths exclude each other");
+    if (args->from_socket && !args->from_stdin)
+        return err_set(e, ERR_USAGE, "--stdin-socket goes with --stdin");
     if (args->from_command && words == 0)
         return err_set(e, ERR_USAGE, "--stdin-from-command needs a command behind --");
     if (args->from_command && args->paths.files_from.count > 0)
@@ -172,6 +179,28 @@ static bool command_is_whole(void *arg, struct err *e)
     return child_wait(c, e) || err_wrap(e, "the command whose output was read");
 }
 
+/* The end of what comes over a socket is the same whether it was said or the other side died: who
+ * said it is still there. */
+static bool socket_is_whole(void *arg, struct err *e)
+{
+    struct pollfd p = {.fd = STDIN_FILENO};
+
+    (void)arg;
+    if (poll(&p, 1, 0) < 0)
+        return err_sys(e, "look at standard input");
+    return p.revents == 0 ||
+           err_set(e, ERR_CANCELLED, "who sent the stream went away without saying its end");
+}
+
+static bool check_socket(struct err *e)
+{
+    struct stat st;
+
+    if (fstat(STDIN_FILENO, &st) < 0)
+        return err_sys(e, "standard input");
+    return S_ISSOCK(st.st_mode) || err_set(e, ERR_USAGE, "--stdin-socket: it is no socket");
+}
+
 /* Standard input or the output of a command. */
 static bool open_stream(struct call *call, const struct backup_args *args, struct child *child,
                         struct backup_options *o, struct err *e)
@@ -180,8 +209,9 @@ static bool open_stream(struct call *call, const struct backup_args *args, struc
 
     o->stream_name = args->stdin_name == NULL ? "stdin" : args->stdin_name;
     if (args->from_stdin) {
-        o->stream_fd = 0;
-        return true;
+        o->stream_fd = STDIN_FILENO;
+        o->stream_is_whole = args->from_socket ? socket_is_whole : NULL;
+        return !args->from_socket || check_socket(e);
     }
 
     char **argv = arena_take(&call->arena, (words->count + 1) * sizeof(*argv));

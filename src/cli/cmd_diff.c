@@ -16,6 +16,7 @@ static const struct option diff_options[] = {
      "Show also what differs only in mode, owner or times", NULL, NULL},
     {"set", 0, OPTION_TEXT, offsetof(struct diff_args, filter.set), "SET",
      "Only snapshots of the set SET", NULL, NULL},
+    UPLOADS_OPTION(diff_args, filter),
     {0},
 };
 

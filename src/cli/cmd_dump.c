@@ -26,6 +26,7 @@ static const struct option dump_options[] = {
     {"head", 0, OPTION_FLAG, offsetof(struct dump_args, head), NULL,
      "Write a line of JSON about it in front of it", NULL, "output"},
     FILTER_OPTIONS_AND_SET(dump_args, filter),
+    UPLOADS_OPTION(dump_args, filter),
     {0},
 };
 

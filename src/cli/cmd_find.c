@@ -31,6 +31,7 @@ static const struct option find_options[] = {
     {"lines", 0, OPTION_FLAG, AT(is_lines), NULL,
      "With --json: a line for each match as it is found, instead of one list", NULL, NULL},
     FILTER_OPTIONS_AND_SET(find_args, filter),
+    UPLOADS_OPTION(find_args, filter),
     {0},
 };
 

@@ -21,6 +21,7 @@ static const struct option ls_options[] = {
     {"recursive", 0, OPTION_FLAG, offsetof(struct ls_args, recursive), NULL,
      "Show what is below DIR at any depth", NULL, NULL},
     FILTER_OPTIONS_AND_SET(ls_args, filter),
+    UPLOADS_OPTION(ls_args, filter),
     {0},
 };
 

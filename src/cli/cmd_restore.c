@@ -97,6 +97,7 @@ static const struct option restore_options[] = {
      "Set owners by number, even where their names exist here", NULL, NULL},
     {"no-owner", 0, OPTION_FLAG, AT(no_owner), NULL, "Do not set owners, even as root", NULL, NULL},
     FILTER_OPTIONS_AND_SET(restore_args, filter),
+    UPLOADS_OPTION(restore_args, filter),
     {0},
 };
 
@@ -349,7 +350,7 @@ static bool run_of_set(struct call *call, struct err *e)
                                             .apply = args->apply,
                                             .yes = args->yes};
 
-    if (!is_free_of_choices(args))
+    if (!is_free_of_choices(args) || args->filter.uploads)
         return err_set(e, ERR_USAGE, "--in-place takes a set as it is: nothing is chosen from it");
     if (!is_free_of_into(args))
         return err_set(

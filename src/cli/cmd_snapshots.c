@@ -31,6 +31,7 @@ static const struct option snapshots_options[] = {
     {"after", 0, OPTION_TEXT, AT(after), "NEXT", "With --page: those behind a page that said NEXT",
      NULL, NULL},
     FILTER_OPTIONS_AND_SET(snapshots_args, filter),
+    UPLOADS_OPTION(snapshots_args, filter),
     {0},
 };
 

@@ -27,6 +27,7 @@ static const struct option stats_options[] = {
     {"mode", 0, OPTION_CHOICE, offsetof(struct stats_args, mode), "MODE",
      "Measure both (default), restore-size or raw-data", NULL, NULL, mode_words},
     FILTER_OPTIONS_AND_SET(stats_args, filter),
+    UPLOADS_OPTION(stats_args, filter),
     DESK_OPTIONS(stats_args, desk),
     {0},
 };

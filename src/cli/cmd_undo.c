@@ -9,12 +9,14 @@
 #include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/desk.h"
+#include "cli/desk_private.h"
 #include "cli/render.h"
 #include "cli/session.h"
 
 struct undo_args {
     struct common common;
-    char *config;
+    char *config, *set;
     bool list, discard, confirm;
 };
 
@@ -22,6 +24,8 @@ struct undo_args {
 
 static const struct option undo_options[] = {
     CONFIG_OPTION(undo_args, config),
+    {"set", 0, OPTION_TEXT, AT(set), "SET",
+     "Only restores of SET, which may be a configuration of the API", NULL, NULL},
     {"list", 'l', OPTION_FLAG, AT(list), NULL, "Show all restores of sets, change nothing", NULL,
      "what"},
     {"discard", 0, OPTION_FLAG, AT(discard), NULL,
@@ -65,12 +69,28 @@ static bool open_repository(void *arg, const char *set_name, const char *id, str
     return true;
 }
 
+/* Where restores are listed. */
+struct rows {
+    struct call *call;
+    struct table table;
+};
+
+static bool is_listed(const struct call *call, const struct restore_record *r)
+{
+    const struct undo_args *args = call->args;
+
+    return args->set == NULL || strcmp(r->set, args->set) == 0;
+}
+
 static bool add_row(void *arg, const struct restore_record *r, struct err *e)
 {
-    struct table *t = arg;
+    struct rows *rows = arg;
+    struct table *t = &rows->table;
     char time[CLOCK_TEXT_MAX];
 
     (void)e; /* nothing fails */
+    if (!is_listed(rows->call, r))
+        return true;
     clock_format_local(r->started_ns, time);
     table_add(t, r->id);
     table_add(t, time);
@@ -83,9 +103,12 @@ static bool add_row(void *arg, const struct restore_record *r, struct err *e)
 static bool print_json(void *arg, const struct restore_record *r, struct err *e)
 {
     struct call *call = arg;
-    json_t *line = json_message("restore");
+    json_t *line;
 
     (void)e; /* nothing fails */
+    if (!is_listed(call, r))
+        return true;
+    line = json_message("restore");
     json_set_text(line, "restore_id", r->id);
     json_set_text(line, "set", r->set);
     json_set_text(line, "phase", restore_phase_text(r->phase));
@@ -100,17 +123,22 @@ static bool print_json(void *arg, const struct restore_record *r, struct err *e)
     return true;
 }
 
+static void rows_auto(struct rows *r)
+{
+    table_auto(&r->table);
+}
+
 static bool list(struct call *call, const struct config *c, struct err *e)
 {
-    AUTO(table) struct table t;
+    AUTO(rows) struct rows rows = {.call = call};
     AUTO(buf) struct buf text = {0};
 
-    table_init(&t, 5);
+    table_init(&rows.table, 5);
     if (call->out->json)
         return restore_record_each(c->state, print_json, call, e);
-    if (!restore_record_each(c->state, add_row, &t, e))
+    if (!restore_record_each(c->state, add_row, &rows, e))
         return false;
-    table_print(&t, &text);
+    table_print(&rows.table, &text);
     output_raw(call->out, buf_slice(&text));
     return true;
 }
@@ -135,18 +163,36 @@ static void tell(struct call *call, const char *id, enum restore_phase phase)
         output_note(call->out, "Nothing is kept of restore %s any more", id);
 }
 
+/* The configuration that the set is in: the file's, or one of the API, which desk keeps. */
+static bool find_config(struct call *call, const struct config *file, struct desk **desk,
+                        const struct config **out, struct err *e)
+{
+    const struct undo_args *args = call->args;
+    const struct desk_args at = {.config_file = args->config};
+    struct desk_set found;
+
+    *out = file;
+    if (args->set == NULL || set_of(file, args->set) != NULL)
+        return true;
+    if (!desk_open(call, &at, false, desk, e) || !desk_find_set(*desk, args->set, &found, e))
+        return false;
+    *out = found.config;
+    return true;
+}
+
 static bool run_undo(struct call *call, struct err *e)
 {
     const struct undo_args *args = call->args;
     const char *id = args->common.words.count > 0 ? args->common.words.items[0] : NULL;
     AUTO(config) struct config *c = NULL;
+    AUTO(desk) struct desk *desk = NULL;
     AUTO(session) struct session s = {0};
     struct opening opening = {.call = call, .session = &s};
     char found[RESTORE_ID_MAX];
     enum restore_phase phase = RESTORE_FAILED;
 
-    if (args->confirm && id == NULL)
-        return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore");
+    if (args->confirm && (id == NULL || args->set != NULL))
+        return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore, and no --set");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (!config_path_load(args->config, NULL, &c, NULL, e))
         return false;
@@ -155,10 +201,12 @@ static bool run_undo(struct call *call, struct err *e)
         return list(call, c, e);
     if (args->confirm)
         return restore_confirm(c->state, id, e);
-    opening.config = c;
+    if (!find_config(call, c, &desk, &opening.config, e))
+        return false;
 
-    const struct restore_undo_options o = {.config = c,
+    const struct restore_undo_options o = {.config = opening.config,
                                            .id = id,
+                                           .set = args->set,
                                            .discard = args->discard,
                                            .open_repo = open_repository,
                                            .arg = &opening};
@@ -179,6 +227,7 @@ const struct command command_undo = {
         "A restore that was interrupted is taken back too.",
     .examples = "holdfast undo\n"
                 "holdfast undo --list\n"
+                "holdfast undo --set shop\n"
                 "holdfast undo --discard 1a2b3c4d",
     .words = "[RESTORE]",
     .words_max = 1,

@@ -90,11 +90,11 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
     return sender_queue(t, NULL, &list, e);
 }
 
-static void measure(void *arg, struct metrics *m)
+static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
     const struct serve_http *h = arg;
 
-    api_metrics_put(h->metrics, m);
+    api_metrics_put(h->metrics, who, m);
 }
 
 static void push_bundle(void *arg, const struct request *r, struct service_bundle *out)
@@ -278,6 +278,25 @@ static bool make_first_user(struct serve_http *h, struct err *e)
     return true;
 }
 
+/* Connections that are open keep the certificate that they began with. */
+static void read_again(void *arg)
+{
+    struct serve_http *h = arg;
+    char fingerprint[TLS_FINGERPRINT_MAX];
+    struct err e = {0};
+
+    if (h->tls == NULL) {
+        output_note(h->call->out, "there is nothing to read again: the rest takes a restart");
+    } else if (!tls_reload(h->tls, &e)) {
+        (void)err_wrap(&e, "the certificate stays what it was");
+        log_line(h, e.text);
+    } else {
+        tls_fingerprint(h->tls, fingerprint);
+        output_note(h->call->out, "certificate read again, SHA-256 %s", fingerprint);
+    }
+    (void)!output_flush(h->call->out, &e); /* told again at the end */
+}
+
 static void tell_addresses(struct serve_http *h)
 {
     const struct config_serve *s = &service_config(h->parts)->serve;
@@ -318,6 +337,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
         return false;
     o = options_for(h, &c->serve.listen, h->tls);
     h->routes = api_routes_new(&o.route_count);
+    api_routes_limit(h->routes, o.route_count, c->serve.upload_max);
     h->once = once_ops(&h->service);
     o.routes = h->routes;
     o.idempotency = &h->once;
@@ -329,6 +349,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
     service_listen(p, on_told, h);
     if (!start_bundles(h, e))
         return false;
+    service_on_hangup(p, read_again, h);
     tell_addresses(h);
     *out = TAKE(h);
     return output_flush(call->out, e);

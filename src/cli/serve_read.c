@@ -64,8 +64,8 @@ static bool make_job(const struct serve_read *s, const struct service_reading *q
     AUTO(child_job) struct child_job j = {.attempt = 1, .limits = READING_LIMITS};
     char id[CATALOG_ID_SIZE];
 
-    if (!child_verb_parse(q->verb, &j.verb) || !child_verb_reads(j.verb))
-        return err_set(e, ERR_FATAL, "\"%s\" does not only look", q->verb);
+    if (!child_verb_parse(q->verb, &j.verb) || !child_verb_is_reading(j.verb))
+        return err_set(e, ERR_FATAL, "\"%s\" is no reading", q->verb);
     catalog_id_new(id);
     (void)snprintf(j.id, sizeof(j.id), "%s", id); /* ids of the catalog fit */
     if (!take_config(s, q, &j.config, e))
@@ -98,7 +98,8 @@ static bool judge(const struct child_outcome *o, struct err *e)
 
 static bool run(struct serve_read *s, const struct service_reading *q, struct err *e)
 {
-    const struct reading_ends ends = {q->take, q->is_wanted, q->arg};
+    const struct reading_ends ends = {
+        .take = q->take, .give = q->give, .is_wanted = q->is_wanted, .arg = q->arg};
     AUTO(child_job) struct child_job j = {0};
     AUTO(child_outcome) struct child_outcome o = {0};
 
@@ -108,19 +109,27 @@ static bool run(struct serve_read *s, const struct service_reading *q, struct er
         e->code = ERR_FATAL; /* the request was checked: it is something of ours, for the log */
         return false;
     }
-    return judge(&o, e);
+    if (!judge(&o, e))
+        return false;
+    if (q->result != NULL)
+        *q->result = json_incref(o.result);
+    return true;
 }
 
 bool serve_read(struct serve_read *s, const struct service_reading *q, struct err *e)
 {
-    if (atomic_fetch_add(&s->count, 1) >= SERVE_READINGS_MAX) {
-        atomic_fetch_sub(&s->count, 1);
-        return err_set(e, ERR_TRANSIENT, "%d are looking into snapshots already; try again",
-                       SERVE_READINGS_MAX);
+    const bool is_upload = q->give != NULL;
+    const int count_max = is_upload ? SERVE_UPLOADS_MAX : SERVE_READINGS_MAX;
+    atomic_int *count = is_upload ? &s->uploads : &s->readings;
+
+    if (atomic_fetch_add(count, 1) >= count_max) {
+        atomic_fetch_sub(count, 1);
+        return err_set(e, ERR_TRANSIENT, "%d %s already; try again", count_max,
+                       is_upload ? "uploads are under way" : "are looking into snapshots");
     }
 
     const bool is_done = run(s, q, e);
 
-    atomic_fetch_sub(&s->count, 1);
+    atomic_fetch_sub(count, 1);
     return is_done;
 }

@@ -1,5 +1,5 @@
 /*
- * Commands that look into the snapshots of a set, for the listeners of `serve`.
+ * Commands that look into the snapshots of a set, or store an upload, for the listeners of `serve`.
  */
 #ifndef CLI_SERVE_READ_H
 #define CLI_SERVE_READ_H
@@ -10,10 +10,12 @@
 #include "server/server.h"
 
 #define SERVE_READINGS_MAX 4 /* at a time; each has the index of its repository in memory */
+#define SERVE_UPLOADS_MAX  2 /* which have packs in memory too */
 
 struct serve_read {
     struct service_parts *parts;
-    atomic_int count; /* that run: handlers are on threads of their own */
+    /* Those that run: handlers are on threads of their own. */
+    atomic_int readings, uploads;
 };
 
 /* service.read_set() of this machine's sets (service.h). */

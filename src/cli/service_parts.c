@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hangup.h"
 #include "base/mem.h"
 #include "base/password.h"
 #include "base/supervisor.h"
@@ -40,6 +41,8 @@ struct service_parts {
     struct dispatch *dispatch;
     dispatch_told_fn *told;
     void *told_arg;
+    void (*hung_up)(void *arg);
+    void *hung_up_arg;
     char host[256];
     struct supervisor supervisor;    /* of the main thread */
     _Atomic int64_t schedules_at_ns; /* last sign of life of the thread "schedules" */
@@ -102,6 +105,13 @@ void service_listen(struct service_parts *p, dispatch_told_fn *told, void *arg)
 {
     p->told = told;
     p->told_arg = arg;
+}
+
+void service_on_hangup(struct service_parts *p, void (*fn)(void *arg), void *arg)
+{
+    p->hung_up = fn;
+    p->hung_up_arg = arg;
+    hangup_install();
 }
 
 /* Opening */
@@ -411,6 +421,8 @@ void service_run(struct service_parts *p)
     while (!cancel_is_requested()) {
         if (!supervise(p, &e))
             on_failure(p, &e);
+        if (hangup_take())
+            p->hung_up(p->hung_up_arg); /* set before the handler is */
         dispatch_step(p->dispatch, step_ms);
     }
     if (!supervisor_stopping(&p->supervisor, &e))

@@ -26,6 +26,10 @@ const char *service_host(const struct service_parts *p);
 /* Whoever wants to hear of jobs; before service_run(). */
 void service_listen(struct service_parts *p, dispatch_told_fn *told, void *arg);
 
+/* What SIGHUP does from here on, instead of asking to stop: called by service_run(), before which
+ * this is. */
+void service_on_hangup(struct service_parts *p, void (*fn)(void *arg), void *arg);
+
 /*
  * Do jobs, queue what is due and send messages until somebody asks to stop (cancel.h).  What goes
  * wrong is told in lines on standard error, and tried again.  Jobs that run go on by themselves,

@@ -163,8 +163,11 @@ bool filter_make(struct call *call, const struct filter_args *args, struct snaps
         path_escape(buf_slice(&raw), &text);
         paths[i] = arena_string(&call->arena, buf_slice(&text));
     }
+    if (args->uploads && args->set == NULL)
+        return err_set(e, ERR_USAGE, "--uploads goes with --set");
     *out = (struct snapshot_filter){.host = args->host,
                                     .set = args->set,
+                                    .with_uploads = args->uploads,
                                     .tags = strings_items(&args->tags),
                                     .tag_count = args->tags.count,
                                     .paths = (const char *const *)paths,

@@ -35,6 +35,7 @@ MUST_CHECK bool session_open_indexed(struct call *call, struct session *out, str
 /* --host, --set, --tag and --path as options of a command. */
 struct filter_args {
     char *host, *set;
+    bool uploads;
     struct strings tags, paths;
 };
 /* clang-format off */
@@ -50,6 +51,10 @@ struct filter_args {
     FILTER_OPTIONS(type, member),                                                                  \
     {"set", 0, OPTION_TEXT, offsetof(struct type, member.set), "SET",                              \
      "Only snapshots of the set SET", NULL, NULL, NULL}
+/* Beside them, for commands that also work on what is of no set. */
+#define UPLOADS_OPTION(type, member)                                                               \
+    {"uploads", 0, OPTION_FLAG, offsetof(struct type, member.uploads), NULL,                       \
+     "With --set: also what was uploaded for SET", NULL, NULL, NULL}
 /* clang-format on */
 
 /* What the options say; borrows from args and from the call's arena. */

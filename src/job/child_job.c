@@ -24,7 +24,7 @@ const char *child_verb_name(enum child_verb v)
         [CHILD_RESTORE] = "restore", [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
         [CHILD_UNDO] = "undo",       [CHILD_DIFF] = "diff",     [CHILD_DUMP] = "dump",
         [CHILD_FIND] = "find",       [CHILD_LS] = "ls",         [CHILD_SNAPSHOTS] = "snapshots",
-        [CHILD_STATS] = "stats",
+        [CHILD_STATS] = "stats",     [CHILD_UPLOAD] = "upload",
     };
 
     return names[v];
@@ -103,6 +103,11 @@ void child_job_format(const struct child_job *j, struct buf *out)
 bool child_verb_reads(enum child_verb v)
 {
     return v >= CHILD_DIFF && v <= CHILD_STATS;
+}
+
+bool child_verb_is_reading(enum child_verb v)
+{
+    return child_verb_reads(v) || v == CHILD_UPLOAD;
 }
 
 bool child_verb_parse(const char *name, enum child_verb *out)

@@ -27,6 +27,7 @@ enum child_verb {
     CHILD_TAG,
     CHILD_TRY, /* "config test" */
     CHILD_UNDO,
+    CHILD_UPLOAD, /* "backup --stdin" of what comes over a socket; a reading, though it stores */
     /* Those that only look, and are readings (reading.h) instead of jobs of the queue. */
     CHILD_DIFF,
     CHILD_DUMP,
@@ -43,6 +44,9 @@ MUST_CHECK bool child_verb_parse(const char *name, enum child_verb *out);
 
 /* Whether it only looks. */
 bool child_verb_reads(enum child_verb v);
+
+/* Whether it is a reading: those, and the one that stores its input. */
+bool child_verb_is_reading(enum child_verb v);
 
 #define CHILD_ID_MAX 64 /* [A-Za-z0-9-] */
 

@@ -53,6 +53,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                     .has_scratch = true,
                     .is_writer = true,
                     .sets_owners = true},
+    [CHILD_UPLOAD] = {.touch = TOUCH_NOTHING, .is_writer = true},
 };
 
 const struct sandbox_profile child_parser_profile = {
@@ -421,7 +422,7 @@ static void add_sets(struct places *s, const struct child_job *j, const struct c
                      const struct verb_row *row)
 {
     for (size_t i = 0; i < c->set_count; i++)
-        if (j->verb == CHILD_UNDO || (j->set != NULL && strcmp(c->sets[i].name, j->set) == 0)) {
+        if (j->set == NULL ? j->verb == CHILD_UNDO : strcmp(c->sets[i].name, j->set) == 0) {
             add_set(s, &c->sets[i], row);
             if (j->verb == CHILD_BACKUP && c->sets[i].drill != NULL &&
                 strcmp(c->sets[i].drill, "after_backup") == 0)
@@ -456,7 +457,7 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add(&s, &s.writable, file_scratch_folder());
     if (row.has_server)
         add_drill(&s);
-    if (!child_verb_reads(j->verb))
+    if (!child_verb_is_reading(j->verb))
         add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);

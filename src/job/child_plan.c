@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/repo.h"
 
 enum {
     TEXT_MAX = 4096,
@@ -38,9 +39,9 @@ struct argument {
 #define COMMANDS (BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
 /* child_verb_reads() */
 #define READS (BIT(DIFF) | BIT(DUMP) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
-#define REPOSITORY                                                                                \
-    (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | COMMANDS | \
-     READS)
+#define REPOSITORY                                                                     \
+    (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | \
+     BIT(UPLOAD) | COMMANDS | READS)
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
@@ -108,15 +109,18 @@ static const struct argument arguments[] = {
     {"metadata", "metadata", BIT(DIFF), ARGUMENT_FLAG},
     {"mode", "mode", BIT(STATS), ARGUMENT_TEXT},
     {"words", NULL, READS, ARGUMENT_WORDS},
+    {"uploads", "uploads", READS | BIT(RESTORE), ARGUMENT_FLAG},
+    {"name", "stdin-filename", BIT(UPLOAD), ARGUMENT_TEXT},
 };
 
 /* Which verbs cannot do without what. */
-#define NEEDS_SET \
-    (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY) | READS)
+#define NEEDS_SET                                                                              \
+    (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY) | BIT(UPLOAD) | \
+     READS)
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
-#define TAKES_SET        (NEEDS_SET | NEEDS_EITHER)
-#define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | READS)) | BIT(UNDO))
+#define TAKES_SET        (NEEDS_SET | NEEDS_EITHER | BIT(UNDO))
+#define TAKES_CONFIG     (TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -353,6 +357,8 @@ static bool check(const struct child_job *j, struct err *e)
         return err_set(e, ERR_USAGE, "job: %s takes no set", child_verb_name(j->verb));
     if (j->verb == CHILD_RESTORE && child_text(j, "snapshot") == NULL)
         return err_set(e, ERR_USAGE, "job: restore needs a snapshot");
+    if (j->verb == CHILD_UPLOAD && child_text(j, "name") == NULL)
+        return err_set(e, ERR_USAGE, "job: upload needs a name");
     return check_command(j, e);
 }
 
@@ -428,7 +434,9 @@ static void add_words(struct child_plan *p, struct child_texts *t, const struct 
 /* The words of the command. */
 static void add_command(struct child_plan *p, struct child_texts *t, const struct child_job *j)
 {
-    const char *words = j->verb == CHILD_TRY ? "config test" : child_text(j, "command");
+    const char *words = j->verb == CHILD_TRY      ? "config test"
+                        : j->verb == CHILD_UPLOAD ? "backup"
+                                                  : child_text(j, "command");
 
     if (words == NULL)
         words = child_verb_name(j->verb);
@@ -456,7 +464,11 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
     child_texts_add(&t, &p->arena, "--cache-dir=%s/cache", c->state);
     if ((TAKES_CONFIG & bit) != 0)
         child_texts_add(&t, &p->arena, "--config=%s", j->config);
-    if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named)
+    if (j->verb == CHILD_UPLOAD) {
+        child_texts_add(&t, &p->arena, "--stdin");
+        child_texts_add(&t, &p->arena, "--stdin-socket");
+        child_texts_add(&t, &p->arena, "--tag=" SNAPSHOT_UPLOAD "%s", j->set);
+    } else if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named)
         child_texts_add(&t, &p->arena, j->verb == CHILD_TAG ? "--of-set=%s" : "--set=%s", j->set);
     if (repository != NULL)
         add_repository(p, &t, repository);
@@ -485,7 +497,8 @@ const char *const *child_plan_variables(struct child_plan *p, const struct child
 
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
         child_texts_add(&t, &p->arena, "%s", variables[i]);
-    if (j->set != NULL && !child_verb_reads(j->verb) && config_find_set(c, j->set, &set, &ignored))
+    if (j->set != NULL && !child_verb_is_reading(j->verb) &&
+        config_find_set(c, j->set, &set, &ignored))
         for (size_t i = 0; i < set->source_count; i++) {
             const struct config_source *s = &set->sources[i];
 
@@ -524,7 +537,7 @@ bool child_forgets_by_set(const struct child_job *j)
 }
 
 /* Restoring beside what stands and forgetting by rules of the job are about one repository, which
- * the command line has to name: that of the job, or the only one of its set.  Looking takes the
+ * the command line has to name: that of the job, or the only one of its set.  Readings take the
  * first, where backups go first. */
 static bool choose_repository(const struct child_job *j, const struct config_set *set,
                               const struct config_repository **r, struct err *e)
@@ -533,9 +546,11 @@ static bool choose_repository(const struct child_job *j, const struct config_set
     const bool is_beside =
         j->verb == CHILD_RESTORE && child_text(j, "into") == NULL && !child_flag(j, "in_place");
 
-    if (*r != NULL || set == NULL || (!is_by_rules && !is_beside && !child_verb_reads(j->verb)))
+    const bool is_reading = child_verb_is_reading(j->verb);
+
+    if (*r != NULL || set == NULL || (!is_by_rules && !is_beside && !is_reading))
         return true;
-    if (set->repository_count > 1 && !child_verb_reads(j->verb))
+    if (set->repository_count > 1 && !is_reading)
         return err_set(e, ERR_USAGE, "job: set %s has %zu repositories: name one", set->name,
                        set->repository_count);
     *r = set->repositories[0];
@@ -584,6 +599,8 @@ bool child_verb_takes_set(enum child_verb v)
 struct child_promise child_plan_promise(const struct child_job *j)
 {
     switch (j->verb) {
+    case CHILD_UPLOAD:
+        return (struct child_promise){"summary", "snapshot_id"};
     case CHILD_BACKUP:
         return (struct child_promise){
             "summary",

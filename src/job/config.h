@@ -184,7 +184,8 @@ struct config_pos {
     struct texts roots;                           /* where local destinations may lie */
 };
 
-#define CONFIG_JOBS 2 /* the default of jobs */
+#define CONFIG_JOBS       2                    /* the default of jobs */
+#define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */
@@ -193,6 +194,7 @@ struct config_serve {
     struct texts proxies;         /* addresses whose word about the client is believed */
     bool insecure_plain;          /* without TLS on addresses that others reach */
     int jobs;                     /* at a time, from 1 */
+    uint64_t upload_max;          /* bytes of an upload by the API */
     bool has_tls, has_mail, has_bundle, has_pos;
     struct config_tls tls;
     struct config_mail mail;

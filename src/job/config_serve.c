@@ -27,6 +27,7 @@ static const struct field serve_fields[] = {
     {"restore_targets", FIELD_TEXTS, AT(serve.restore_targets)},
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
     {"jobs", FIELD_NUMBER, AT(serve.jobs)},
+    {"upload_max", FIELD_SIZE, AT(serve.upload_max)},
     {"mail", FIELD_NODE, AT(mail)},
     {"outbound", FIELD_NODE, AT(outbound)},
     {"webhook_secret_file", FIELD_PATH, AT(serve.webhook_secret_file)},
@@ -245,7 +246,7 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
                        struct config_serve *out, struct err *e)
 {
     static const char *const usual[] = {LISTEN_DEFAULT};
-    struct serve_reading g = {.serve.jobs = CONFIG_JOBS};
+    struct serve_reading g = {.serve.jobs = CONFIG_JOBS, .serve.upload_max = CONFIG_UPLOAD_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "job/child_lines.h"
 #include "job/child_plan.h"
 
 enum {
@@ -29,6 +30,15 @@ struct reading {
     const char *reason; /* why it was ended, as child_outcome.c knows them, or NULL */
     int64_t started_ms, moved_ms;
     struct buf errors;
+
+    bool gives; /* there are bytes for it, or their end is not told yet */
+    struct buf given;
+    size_t sent; /* of them */
+
+    struct child_promise promise;
+    struct child_lines lines; /* that tell a result */
+    json_t *result;
+    struct err bad_line;
 };
 
 static void reading_auto(struct reading *r)
@@ -37,6 +47,9 @@ static void reading_auto(struct reading *r)
     fd_auto(&r->feed_fd);
     fd_auto(&r->end_fd);
     buf_done(&r->errors);
+    buf_done(&r->given);
+    child_lines_auto(&r->lines);
+    json_decref(r->result);
 }
 
 static int64_t now_ms(void)
@@ -108,6 +121,36 @@ static void take_errors(struct reading *r, struct slice bytes)
     }
 }
 
+/* A line of a verb that tells a result. */
+static void take_line(void *arg, struct slice line)
+{
+    struct reading *r = arg;
+    AUTO(json) json_t *j = NULL;
+    struct err why;
+    const char *type;
+
+    if (!child_line_parse(line, &j, &why)) {
+        if (r->bad_line.code == ERR_NONE)
+            r->bad_line = why;
+        return;
+    }
+    type = child_line_type(j);
+    if (type != NULL && strcmp(type, r->promise.message) == 0) {
+        json_decref(r->result);
+        r->result = TAKE(j);
+    }
+}
+
+static bool take_output(struct reading *r, struct slice bytes, struct err *e)
+{
+    if (*r->promise.message == '\0')
+        return r->ends->take(r->ends->arg, bytes, e);
+    if (!child_lines_add(&r->lines, bytes, take_line, r) && r->bad_line.code == ERR_NONE)
+        return err_set(&r->bad_line, ERR_CORRUPT, "a line is longer than %zu bytes",
+                       CHILD_LINE_MAX);
+    return true;
+}
+
 /* Some of what a pipe holds; closes it at its end.  False when there was nothing. */
 static bool drain(struct reading *r, int *fd)
 {
@@ -126,11 +169,48 @@ static bool drain(struct reading *r, int *fd)
     }
     if (fd == &r->child.err_fd)
         take_errors(r, SLICE_OF(bytes, (size_t)n));
-    else if (r->reason == NULL &&
-             !r->ends->take(r->ends->arg, SLICE_OF(bytes, (size_t)n), &ignored))
+    else if (r->reason == NULL && !take_output(r, SLICE_OF(bytes, (size_t)n), &ignored))
         stop(r, "cancel");
     r->moved_ms = now_ms(); /* behind take(): a slow reader is no fault of the child's */
     return true;
+}
+
+/* Nothing more goes in; what it makes of that is seen at its end. */
+static void end_input(struct reading *r)
+{
+    r->gives = false;
+    fd_auto(&r->feed_fd);
+    r->feed_fd = -1;
+}
+
+/* Some of the caller's bytes, or their end, into the socket, which has room. */
+static void feed(struct reading *r)
+{
+    struct err ignored;
+    size_t got = 0;
+    ssize_t n;
+
+    if (r->sent == r->given.size) {
+        buf_clear(&r->given);
+        r->sent = 0;
+        if (!r->ends->give(r->ends->arg, buf_extend(&r->given, PIECE), PIECE, &got, &ignored)) {
+            stop(r, "cancel");
+            end_input(r);
+            return;
+        }
+        r->given.size = got;
+        r->moved_ms = now_ms();
+        if (got == 0) {
+            r->gives = false;
+            (void)shutdown(r->feed_fd, SHUT_WR); /* fails when the child is gone, and it shows */
+            return;
+        }
+    }
+    n = send(r->feed_fd, r->given.data + r->sent, r->given.size - r->sent,
+             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        end_input(r); /* it reads no more: it has ended, or is about to */
+    r->sent += n > 0 ? (size_t)n : 0;
 }
 
 static void check_limits(struct reading *r)
@@ -149,17 +229,22 @@ static void check_limits(struct reading *r)
 /* Until it has ended. */
 static void watch(struct reading *r)
 {
-    struct pollfd fds[3] = {
-        {.fd = r->end_fd, .events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}};
+    struct pollfd fds[4] = {{.fd = r->end_fd, .events = POLLIN},
+                            {.events = POLLIN},
+                            {.events = POLLIN},
+                            {.events = POLLOUT}};
 
     do {
         fds[1].fd = r->child.out_fd;
         fds[2].fd = r->child.err_fd;
-        (void)poll(fds, 3, TURN_MS); /* fails for a signal only: all are looked at again */
+        fds[3].fd = r->gives ? r->feed_fd : -1;
+        (void)poll(fds, 4, TURN_MS); /* fails for a signal only: all are looked at again */
         if (fds[1].revents != 0)
             (void)drain(r, &r->child.out_fd); /* more may come */
         if (fds[2].revents != 0)
             (void)drain(r, &r->child.err_fd);
+        if (fds[3].revents != 0 && r->gives)
+            feed(r);
         check_limits(r);
     } while ((fds[0].revents & POLLIN) == 0);
 }
@@ -202,6 +287,8 @@ bool reading_run(const struct child_job *j, const struct reading_ends *ends,
 
     if (!config_load(j->config, &c, e) || !child_plan_make(j, c, &plan, e))
         return false;
+    r.promise = child_plan_promise(j);
+    r.gives = j->verb == CHILD_UPLOAD;
     r.started_ms = r.moved_ms = now_ms();
     if (!start(&r, c, e))
         return err_wrap(e, "start %s", child_verb_name(j->verb));
@@ -215,6 +302,11 @@ bool reading_run(const struct child_job *j, const struct reading_ends *ends,
         (void)json_object_del(end, "status");                            /* it may be there */
         (void)json_object_set_new(end, "reason", json_string(r.reason)); /* cannot fail */
     }
-    child_outcome_judge(j, &(struct child_end){.exit = end, .errors = buf_string(&r.errors)}, out);
+    child_outcome_judge(j,
+                        &(struct child_end){.exit = end,
+                                            .result = r.result,
+                                            .bad_line = r.bad_line,
+                                            .errors = buf_string(&r.errors)},
+                        out);
     return true;
 }

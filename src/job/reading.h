@@ -1,12 +1,14 @@
 /*
- * A child that looks into a repository and prints what it finds while its caller waits: with the
- * command line and the sandbox of a job (child_plan.h), but in no queue and without a keeper.  Part
- * of child.h.
+ * A child that looks into a repository and prints what it finds while its caller waits, or stores
+ * what its caller gives it: with the command line and the sandbox of a job (child_plan.h), but in
+ * no queue and without a keeper.  Part of child.h.
  *
  * This program is started once more with READING_OPTION.  It reads the job from its standard
  * input, has one thread, builds the sandbox and becomes the command (execve()).  So there is one
  * process, whose output comes straight from the command; the kernel ends it with the thread that
- * started it.
+ * started it.  Its input is a socket.  Behind the job come the bytes of the caller, if the verb
+ * takes any, and their end is told by shutdown(2): a socket that is just closed, because we died,
+ * ends nothing that counts (backup --stdin-socket).
  */
 #ifndef JOB_READING_H
 #define JOB_READING_H
@@ -19,8 +21,13 @@
 
 /* The caller's side; both are called on its thread. */
 struct reading_ends {
-    /* Bytes that it printed.  May block, and the child then waits.  False ends it. */
+    /* Bytes that it printed.  May block, and the child then waits.  False ends it.  Not called for
+     * a verb that tells a result (child_plan_promise()), which is in the outcome. */
     bool (*take)(void *arg, struct slice bytes, struct err *e);
+    /* Bytes for it to store, in order; *got is 0 at their end, when they are whole.  May block, for
+     * as long as the child may be silent at most.  False ends it, and nothing is stored.  Of
+     * CHILD_UPLOAD only. */
+    bool (*give)(void *arg, void *to, size_t room, size_t *got, struct err *e);
     /* Whether somebody waits for them; asked several times a second.  False ends it. */
     bool (*is_wanted)(void *arg);
     void *arg;
@@ -33,7 +40,8 @@ struct reading_ends {
 /*
  * Run it until it has ended or was ended, with all processes of its group.  True: *out is what came
  * of it, and what was taken is the whole only if that is CHILD_SUCCEEDED; CHILD_CANCELLED when the
- * caller let go.  False: it was not started; ERR_USAGE as child_plan_make().
+ * caller let go, which behind the end of what it gave is too late: something may be stored.  False:
+ * it was not started; ERR_USAGE as child_plan_make().
  */
 MUST_CHECK bool reading_run(const struct child_job *j, const struct reading_ends *ends,
                             struct child_outcome *out, struct err *e);

@@ -58,8 +58,8 @@ static bool become(struct err *e)
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return err_sys(e, "end with the service");
-    if (!take_request(&j, e) || !is_wanted(e) || !child_plan_load(&j, &p, e) || !close_input(e) ||
-        !sandbox_enter(&p.profile, &gaps, e))
+    if (!take_request(&j, e) || !is_wanted(e) || !child_plan_load(&j, &p, e) ||
+        (child_verb_reads(j.verb) && !close_input(e)) || !sandbox_enter(&p.profile, &gaps, e))
         return false;
     if (gaps != 0 && j.must_confine)
         return err_set(e, ERR_DENIED, "the sandbox has gaps, and it must not run with any");

@@ -115,8 +115,9 @@ MUST_CHECK bool restore_record_each(const char *state, restore_record_fn *fn, vo
 
 struct restore_undo_options {
     const struct config *config;
-    const char *id; /* or its beginning; NULL: the latest that was not undone or discarded */
-    bool discard;   /* remove what is kept instead */
+    const char *id;  /* or its beginning; NULL: the latest that was not undone or discarded */
+    const char *set; /* whose restores are meant; NULL: of all */
+    bool discard;    /* remove what is kept instead */
     /* Called when the repository is needed that has this snapshot of the set: outputs of commands
      * are read from the safety snapshot.  *out is borrowed. */
     bool (*open_repo)(void *arg, const char *set, const char *snapshot, struct repo **out,

@@ -302,6 +302,8 @@ bool restore_record_each(const char *state, restore_record_fn *fn, void *arg, st
 
 static bool is_meant(const struct restore_undo_options *o, const struct restore_record *r)
 {
+    if (o->set != NULL && strcmp(r->set, o->set) != 0)
+        return false;
     if (o->id != NULL)
         return strncmp(r->id, o->id, strlen(o->id)) == 0;
     return r->phase != RESTORE_FAILED && r->phase != RESTORE_DISCARDED &&
@@ -333,8 +335,9 @@ static bool find(const struct restore_undo_options *o, int folder_fd, struct res
     }
     if (out->document != NULL)
         return true;
-    return o->id == NULL ? err_set(e, ERR_NOT_FOUND, "there is no restore to undo")
-                         : err_set(e, ERR_NOT_FOUND, "there is no restore %s", o->id);
+    return err_set(e, ERR_NOT_FOUND, "there is no restore %s%s%s",
+                   o->id == NULL ? "to undo" : o->id, o->set == NULL ? "" : " of set ",
+                   o->set == NULL ? "" : o->set);
 }
 
 static bool undo(struct restore_journal *j, const struct restore_undo_options *o,

@@ -227,6 +227,7 @@ MUST_CHECK bool snapshot_load(struct repo *r, const struct hash *id, struct snap
 struct snapshot_filter {
     const char *host;
     const char *set;         /* only its snapshots; NULL: all */
+    bool with_uploads;       /* and what was uploaded for it; the latest only when tags are named */
     const char *const *tags; /* each "a,b": all of these tags; any of the array matches */
     size_t tag_count;
     const char *const *paths; /* path text; the snapshot has all of them */
@@ -235,6 +236,11 @@ struct snapshot_filter {
 bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f);
 /* set NULL: of any. */
 bool snapshot_is_of_set(const struct snapshot *s, const char *set);
+
+/* The tag of what was uploaded for a set, with the set's name behind it: a snapshot of its own,
+ * which is of no set, so that nothing takes it for a backup of one. */
+#define SNAPSHOT_UPLOAD "upload:"
+bool snapshot_is_upload(const struct snapshot *s, const char *set);
 
 /* The tag of a snapshot of a set that a restore takes of the state before it. */
 #define SNAPSHOT_SAFETY "safety"

@@ -65,13 +65,27 @@ bool snapshot_is_of_set(const struct snapshot *s, const char *set)
     return set == NULL || (s->set != NULL && strcmp(set, s->set) == 0);
 }
 
+bool snapshot_is_upload(const struct snapshot *s, const char *set)
+{
+    AUTO(buf) struct buf tag = {0};
+
+    buf_printf(&tag, SNAPSHOT_UPLOAD "%s", set);
+    return s->set == NULL && snapshot_has_tag(s, buf_string(&tag));
+}
+
+/* Whether it is of the set that the filter names, or may be named beside those. */
+static bool is_for_set(const struct snapshot *s, const struct snapshot_filter *f)
+{
+    return snapshot_is_of_set(s, f->set) || (f->with_uploads && snapshot_is_upload(s, f->set));
+}
+
 bool snapshot_matches(const struct snapshot *s, const struct snapshot_filter *f)
 {
     bool has_tags = f->tag_count == 0;
 
     if (f->host != NULL && *f->host != '\0' && strcmp(f->host, s->host) != 0)
         return false;
-    if (!snapshot_is_of_set(s, f->set))
+    if (!is_for_set(s, f))
         return false;
     for (size_t i = 0; i < f->tag_count && !has_tags; i++)
         has_tags = snapshot_has_tags(s, f->tags[i]);
@@ -94,12 +108,15 @@ bool snapshot_prefix_check(const char *text, size_t min, struct err *e)
     return true;
 }
 
-/* Who restored the latest state and asks for it again does not mean what was there in between, nor
- * what another program has kept. */
+/* Who restored the latest state and asks for it again does not mean what was there in between, who
+ * asks for the latest of a set does not mean what was uploaded for it, and neither means what
+ * another program has kept. */
 static bool is_passed_over(const struct snapshot *s, const struct snapshot_filter *f)
 {
-    return s->set != NULL && (snapshot_has_tag(s, SNAPSHOT_SAFETY) || snapshot_is_import(s)) &&
-           (f == NULL || f->tag_count == 0);
+    if (f != NULL && f->tag_count > 0)
+        return false;
+    return (s->set != NULL && (snapshot_has_tag(s, SNAPSHOT_SAFETY) || snapshot_is_import(s))) ||
+           (f != NULL && !snapshot_is_of_set(s, f->set));
 }
 
 static bool latest_find(struct repo *r, const struct snapshot_filter *f, struct snapshot **out,
@@ -177,7 +194,7 @@ bool snapshot_resolve(struct repo *r, const char *selector, const struct snapsho
     if (!(strcmp(name, "latest") == 0 ? latest_find(r, f, &found, e)
                                       : prefix_find(r, name, &found, e)))
         return false;
-    if (f != NULL && !snapshot_is_of_set(found, f->set))
+    if (f != NULL && !is_for_set(found, f))
         return err_set(e, ERR_NOT_FOUND, "snapshot %s is not of set %s", name, f->set);
     *out = TAKE(found);
     *sub = colon == NULL ? NULL : mem_string(colon + 1 + strspn(colon + 1, "/"));

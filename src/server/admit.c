@@ -199,6 +199,9 @@ static bool check_key(struct request *r)
     if (size == 0 || size > 128 || key[size] != '\0')
         return refuse(r, 400, "bad_idempotency_key",
                       "Idempotency-Key: must have 1 to 128 printable characters of ASCII");
+    if ((r->match.route->flags & ROUTE_STREAM) != 0 && request_header(r, "Content-Digest") == NULL)
+        return refuse(r, 400, "digest_required",
+                      "Content-Digest: is needed beside an Idempotency-Key, to tell bodies apart");
     r->idempotency_key = key;
     return true;
 }

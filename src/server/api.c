@@ -28,6 +28,7 @@ struct route *api_routes_new(size_t *count)
         {api_audit_routes, api_audit_route_count},
         {api_notification_routes, api_notification_route_count},
         {api_snapshot_routes, api_snapshot_route_count},
+        {api_upload_routes, api_upload_route_count},
         {api_pos_routes, api_pos_route_count},
     };
     struct route *all;
@@ -43,4 +44,11 @@ struct route *api_routes_new(size_t *count)
     }
     *count = n;
     return all;
+}
+
+void api_routes_limit(struct route *routes, size_t count, uint64_t body_max)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((routes[i].flags & ROUTE_STREAM) != 0)
+            routes[i].body_max = body_max;
 }

@@ -34,7 +34,8 @@ void api_metrics_free(struct api_metrics *m)
     mem_free(m);
 }
 
-static bool put_runs(struct metrics *m, struct catalog_tx *t, struct err *e)
+static bool put_runs(struct metrics *m, struct catalog_tx *t, const struct principal *who,
+                     struct err *e)
 {
     AUTO(arena) struct arena a = {0};
     struct catalog_run_tally_list tally = {0};
@@ -48,7 +49,8 @@ static bool put_runs(struct metrics *m, struct catalog_tx *t, struct err *e)
                                               {"kind", catalog_run_kind_name(x->kind)},
                                               {"state", catalog_run_state_name(x->state)}};
 
-        metrics_sample(m, labels, 3, (double)x->runs);
+        if (principal_has_set(who, x->set))
+            metrics_sample(m, labels, 3, (double)x->runs);
     }
     return true;
 }
@@ -68,7 +70,19 @@ static void put_age(struct metrics *m, const struct catalog_set_list *sets, size
     }
 }
 
-static bool put_sets(struct metrics *m, struct catalog_tx *t, struct err *e)
+/* Keep of the list what somebody may hear of. */
+static void keep_sets(struct catalog_set_list *sets, const struct principal *who)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < sets->count; i++)
+        if (principal_has_set(who, sets->items[i].name))
+            sets->items[kept++] = sets->items[i];
+    sets->count = kept;
+}
+
+static bool put_sets(struct metrics *m, struct catalog_tx *t, const struct principal *who,
+                     struct err *e)
 {
     AUTO(arena) struct arena a = {0};
     struct catalog_set_list sets = {0};
@@ -76,6 +90,7 @@ static bool put_sets(struct metrics *m, struct catalog_tx *t, struct err *e)
 
     if (!catalog_set_list(t, &a, &sets, e))
         return false;
+    keep_sets(&sets, who);
     put_age(m, &sets, offsetof(struct catalog_set, success_ns), now_ns,
             "holdfast_set_success_age_seconds", "Since the last backup that succeeded");
     put_age(m, &sets, offsetof(struct catalog_set, proven_ns), now_ns,
@@ -136,17 +151,20 @@ static bool put_queues(struct metrics *m, struct catalog_tx *t, struct err *e)
     return true;
 }
 
-static bool put_all(struct catalog *c, struct buf *out, struct err *e)
+/* Repositories and queues are of all sets together. */
+static bool put_all(struct catalog *c, const struct principal *who, struct buf *out, struct err *e)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct metrics m = {.out = out};
 
-    return catalog_begin_read(c, &t, e) && put_runs(&m, t, e) && put_sets(&m, t, e) &&
-           put_stores(&m, t, e) && put_queues(&m, t, e);
+    return catalog_begin_read(c, &t, e) && put_runs(&m, t, who, e) && put_sets(&m, t, who, e) &&
+           (who->sets[0] != '\0' || (put_stores(&m, t, e) && put_queues(&m, t, e)));
 }
 
-void api_metrics_put(struct api_metrics *m, struct metrics *out)
+/* What is kept, or was made now; of all sets.  False when the catalog is away. */
+static bool put_kept(struct api_metrics *m, struct buf *out)
 {
+    static const struct principal anybody;
     const int64_t now_ns = clock_monotonic_ns();
     AUTO(buf) struct buf text = {0};
     bool is_up = true;
@@ -154,14 +172,30 @@ void api_metrics_put(struct api_metrics *m, struct metrics *out)
 
     pthread_mutex_lock(&m->lock);
     if (m->made_ns == 0 || now_ns - m->made_ns > KEPT_NS) {
-        is_up = put_all(m->service->catalog, &text, &e);
+        is_up = put_all(m->service->catalog, &anybody, &text, &e);
         buf_clear(&m->text);
         if (is_up)
             buf_append_slice(&m->text, buf_slice(&text));
         m->made_ns = is_up ? now_ns : 0;
     }
-    buf_append_slice(out->out, buf_slice(&m->text));
+    buf_append_slice(out, buf_slice(&m->text));
     pthread_mutex_unlock(&m->lock);
+    return is_up;
+}
+
+void api_metrics_put(struct api_metrics *m, const struct principal *who, struct metrics *out)
+{
+    AUTO(buf) struct buf text = {0};
+    bool is_up;
+    struct err e;
+
+    if (who->sets[0] == '\0') {
+        is_up = put_kept(m, out->out);
+    } else {
+        is_up = put_all(m->service->catalog, who, &text, &e);
+        if (is_up)
+            buf_append_slice(out->out, buf_slice(&text));
+    }
     metrics_family(out, "holdfast_catalog_up", METRIC_GAUGE, "0: the catalog cannot be read");
     metrics_sample(out, NULL, 0, is_up);
 }

@@ -228,6 +228,8 @@ static bool read_arguments(struct order *o)
         (void)json_object_set_new(o->arguments, "in_place", json_true());
         (void)json_object_set_new(o->arguments, "plan", json_true());
     }
+    if (o->kind->fields == restore_fields && auth_text(o->arguments, "target") != NULL)
+        (void)json_object_set_new(o->arguments, "uploads", json_true());
     if (o->kind->command != NULL)
         (void)json_object_set_new(o->arguments, "command", json_string(o->kind->command));
     json_append(o->arguments, &o->text);

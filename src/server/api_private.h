@@ -11,6 +11,7 @@
 #define API_PEOPLE    AUTH_USER | AUTH_API
 #define API_READ      API_PEOPLE, ROLES_FROM(ROLE_VIEWER), "backup:read"
 #define API_RUN       API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:run"
+#define API_UPLOAD    API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:upload"
 #define API_RESTORE   API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:restore"
 #define API_REMOVE    API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:remove"
 

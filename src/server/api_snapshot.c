@@ -81,6 +81,8 @@ static bool take_id(struct look *l, const char *name, const char *id)
     if (strcmp(id, "latest") != 0 &&
         (size < ID_MIN || size > ID_MAX || strspn(id, "0123456789abcdef") != size))
         return refuse(l->r, name, "must be latest, or 4 to 64 hexadecimal digits");
+    /* Whoever has the id of what was uploaded for the set means that. */
+    (void)json_object_set_new(l->arguments, "uploads", json_true()); /* cannot fail */
     return take_word(l, id);
 }
 
@@ -305,7 +307,7 @@ static void get_snapshots(struct request *r)
         return;
     }
     (void)json_object_set_new(l.arguments, "page", json_integer((json_int_t)n)); /* cannot fail */
-    if (!take_text(&l, "repository") || !take_after(&l))
+    if (!take_text(&l, "repository") || !take_after(&l) || !take_flag(&l, "uploads"))
         return;
 
     const char *tag = request_query(r, "tag");

@@ -163,8 +163,6 @@ static enum step stream_body(struct request *r, const char *bytes, size_t *size)
 
 static enum step take_body(struct request *r, const char *bytes, size_t *size)
 {
-    const uint64_t body_max = r->match.route == NULL ? 0 : r->match.route->body_max;
-
     pthread_mutex_lock(&r->server->peers_lock);
     if (r->peer->state != PEER_BODY) {
         r->peer->state = PEER_BODY;
@@ -172,6 +170,7 @@ static enum step take_body(struct request *r, const char *bytes, size_t *size)
         r->peer->moved = 0;
     }
     r->peer->moved += *size;
+    r->peer->stirred_ns = clock_monotonic_ns();
     pthread_mutex_unlock(&r->server->peers_lock);
     if (r->stage == STAGE_RUN && !r->is_discarding)
         return stream_body(r, bytes, size);
@@ -180,8 +179,9 @@ static enum step take_body(struct request *r, const char *bytes, size_t *size)
         keep_body(r, bytes, *size);
     else
         r->is_discarding = true;
+    r->discarded += r->is_discarding ? *size : 0;
     *size = 0;
-    return r->is_discarding && r->received > body_max + DRAIN_MAX ? STEP_CUT : STEP_ON;
+    return r->discarded > DRAIN_MAX ? STEP_CUT : STEP_ON;
 }
 
 /* All of the body is there, or there is none. */

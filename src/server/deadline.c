@@ -18,6 +18,7 @@
 
 #define TICK_MS        500
 #define BODY_GRACE_NS  (5 * NS_PER_S)  /* what an honest client may need to begin */
+#define BODY_END_NS    (2 * NS_PER_S)  /* in which what a client sent before its end is read */
 #define REPLY_GRACE_NS (30 * NS_PER_S) /* and to begin to read */
 
 struct deadlines {
@@ -45,6 +46,31 @@ static bool is_slow(uint64_t moved, int64_t passed_ns, int64_t grace_ns, uint32_
            (double)moved < (double)(passed_ns - grace_ns) / (double)NS_PER_S * rate_min;
 }
 
+/* Whether the other side closed its side, at least. */
+static bool has_closed(const struct peer *p)
+{
+    struct pollfd end = {.fd = p->fd, .events = POLLRDHUP};
+
+    return poll(&end, 1, 0) > 0;
+}
+
+/* libmicrohttpd takes a short read for all that there is: an end that came with the last bytes is
+ * news for it when its own time is up only.  What came fast before does not make up for what
+ * trickles now. */
+static bool is_body_late(struct peer *p, const struct http_options *o, int64_t now_ns)
+{
+    const int64_t passed_ns = now_ns - p->since_ns;
+
+    if (is_slow(p->moved, passed_ns, BODY_GRACE_NS, o->rate_min) ||
+        (now_ns - p->stirred_ns > BODY_END_NS && has_closed(p)))
+        return true;
+    if (passed_ns > o->rate_ms * 1000000) {
+        p->since_ns = now_ns;
+        p->moved = 0;
+    }
+    return false;
+}
+
 static bool is_late(const struct http_server *s, struct peer *p, int64_t now_ns)
 {
     const struct http_options *o = &s->options;
@@ -58,7 +84,7 @@ static bool is_late(const struct http_server *s, struct peer *p, int64_t now_ns)
     case PEER_IDLE:
         return passed_ns > o->idle_ms * 1000000;
     case PEER_BODY:
-        return is_slow(p->moved, passed_ns, BODY_GRACE_NS, o->rate_min);
+        return is_body_late(p, o, now_ns);
     case PEER_REPLY:
         if (!count_sent(p->fd, &taken, &waiting))
             return false;
@@ -86,14 +112,12 @@ static void end_late(struct peer *p)
     (void)shutdown(p->fd, SHUT_RDWR);
 }
 
-/* Whether the other side closed; with peers_lock. */
+/* Whether nobody waits for the answer; with peers_lock. */
 static bool has_hung_up(const struct peer *p)
 {
-    struct pollfd end = {.fd = p->fd, .events = POLLRDHUP};
-
     /* Not by reading: behind TLS the last words stand in front of the end. */
     return p->request != NULL && (p->state == PEER_LISTENS || p->request->is_watched) &&
-           poll(&end, 1, 0) > 0;
+           has_closed(p);
 }
 
 /* A stream that waits for events, or for its handler, is not read from, so nobody else notices. */

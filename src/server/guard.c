@@ -53,6 +53,7 @@ static const char *const single[] = {
     "Range",
     "Last-Event-ID",
     "Idempotency-Key",
+    "Content-Digest",
     "Sec-WebSocket-Key",
     "Sec-Fetch-Site",
     "If-None-Match",

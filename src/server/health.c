@@ -74,7 +74,7 @@ static void get_metrics(struct request *r)
     }
     put_own(r->server, &m);
     if (o->measure != NULL)
-        o->measure(o->hook_arg, &m);
+        o->measure(o->hook_arg, &r->principal, &m);
     reply_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
 }
 

@@ -53,6 +53,7 @@ static void set_defaults(struct http_options *o)
     o->head_ms = (int64_t)size_or((size_t)o->head_ms, 10000);
     o->idle_ms = (int64_t)size_or((size_t)o->idle_ms, 15000);
     o->rate_min = (uint32_t)size_or(o->rate_min, 1024);
+    o->rate_ms = (int64_t)size_or((size_t)o->rate_ms, 300000);
 }
 
 /* "127.0.0.1:8080" or "[::1]:8080" */

@@ -56,7 +56,8 @@ struct http_options {
     void *identify_arg;                             /* of both */
     const struct http_idempotency_ops *idempotency; /* NULL: routes ignore the key */
     bool (*ready)(void *arg, struct err *e);        /* for /readyz; NULL: always */
-    void (*measure)(void *arg, struct metrics *m);  /* adds to /metrics */
+    /* Adds to /metrics what somebody may see. */
+    void (*measure)(void *arg, const struct principal *who, struct metrics *m);
     /* One line for the log of something that went wrong inside; any thread. */
     void (*log)(void *arg, const char *line);
     /* One call for each request that was answered, for an access log. */
@@ -74,6 +75,7 @@ struct http_options {
     int64_t head_ms;           /* for a whole head, TLS handshake included: 10 s */
     int64_t idle_ms;           /* between requests: 15 s */
     uint32_t rate_min;         /* bytes a second of a body, after a grace of 5 s: 1024 */
+    int64_t rate_ms;           /* which it is held against over so long, and then anew: 5 min */
 };
 
 struct http_server;

@@ -189,6 +189,7 @@ void peer_set_state(struct http_server *s, struct peer *p, enum peer_state state
         p->state = state;
         p->since_ns = clock_monotonic_ns();
         p->moved = 0;
+        p->stirred_ns = p->since_ns;
     }
     if (state == PEER_IDLE)
         p->request = NULL;

@@ -52,7 +52,8 @@ struct peer {
     bool is_ended; /* by a deadline, or one too many: its socket is shut down */
     enum peer_state state;
     int64_t since_ns;
-    uint64_t moved; /* bytes of the body received, or acknowledged before the reply began */
+    uint64_t moved;     /* bytes of the body received, or acknowledged before the reply began */
+    int64_t stirred_ns; /* when bytes of the body came last */
     struct request *request;
     struct principal *who; /* of a stream that is open; owned */
 };
@@ -142,6 +143,7 @@ struct request {
     bool is_counted;    /* in the server's streams */
     bool is_discarding; /* the body no longer matters */
     uint64_t received;  /* bytes of the body */
+    uint64_t discarded; /* of them, that came when it no longer mattered */
     uint64_t counted;   /* of them in body_memory */
     struct buf body;
     struct pipe_buf up, down;

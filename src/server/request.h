@@ -54,8 +54,9 @@ MUST_CHECK bool request_json(struct request *r, const struct field *table, const
 
 /*
  * Routes with ROUTE_STREAM: up to room bytes of the body, waiting for them; *got is 0 at its end.
- * ERR_CANCELLED when the client went away, was too slow, or sent more than the route allows; the
- * answer is then sent without the handler (a reply it makes is dropped).
+ * ERR_CANCELLED when the client went away or was too slow (request_is_gone(); a reply is dropped),
+ * or sent more than the route allows, which the handler answers.  The time that a silent client has
+ * is the server's (http_server.h).
  */
 MUST_CHECK bool request_read(struct request *r, void *to, size_t room, size_t *got, struct err *e);
 

@@ -202,8 +202,8 @@ static const char *fault_of(const struct route *r)
         return "has a limit or a type for the body but not both";
     if (r->body_max == 0 && (r->flags & (ROUTE_STREAM | ROUTE_OPTIONAL_BODY)) != 0)
         return "has no body and says how to read it";
-    if ((r->flags & ROUTE_STREAM) != 0 && (r->flags & ROUTE_IDEMPOTENT) != 0)
-        return "streams a body, which cannot be compared with an earlier one";
+    if ((r->flags & ROUTE_IDEMPOTENT) != 0 && (r->kinds & PRINCIPAL_BIT(PRINCIPAL_ANONYMOUS)) != 0)
+        return "keeps answers for whoever asks again and is for anybody";
     if (is_get && (r->flags & ROUTE_IDEMPOTENT) != 0)
         return "only reads and takes an Idempotency-Key";
     if (!is_get && (r->kinds & PRINCIPAL_BIT(PRINCIPAL_USER)) != 0 && (r->flags & ROUTE_CSRF) == 0)

@@ -24,7 +24,8 @@ enum method {
 enum route_flag {
     ROUTE_STEP_UP = 1 << 0,       /* the user proved himself in the last five minutes */
     ROUTE_CSRF = 1 << 1,          /* sessions send X-HF-CSRF; the browser says same-origin */
-    ROUTE_IDEMPOTENT = 1 << 2,    /* takes an Idempotency-Key */
+    ROUTE_IDEMPOTENT = 1 << 2,    /* takes an Idempotency-Key; with ROUTE_STREAM beside a
+                                     Content-Digest, which stands for the body */
     ROUTE_STREAM = 1 << 3,        /* the handler reads the body with request_read() as it comes */
     ROUTE_ANY_ORIGIN = 1 << 4,    /* pages of other sites may send it; for listeners on loopback */
     ROUTE_NO_HEAD = 1 << 5,       /* a GET with a cost: HEAD is refused, other sites too */

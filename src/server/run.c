@@ -25,13 +25,17 @@ static void finish(struct request *r)
     request_drop(r);
 }
 
-/* What makes two requests the same: method, path with query, body. */
+/* What makes two requests the same: method, path with query, body, or what names one that is read
+ * later. */
 static void request_digest(const struct request *r, struct hash *out)
 {
     AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
+    const char *named = request_header(r, "Content-Digest");
 
     sha256_stream_add(s, SLICE_OF(r->head.method.data, r->head.method.size + 1));
     sha256_stream_add(s, SLICE_OF(r->target, strlen(r->target) + 1));
+    if ((r->match.route->flags & ROUTE_STREAM) != 0 && named != NULL)
+        sha256_stream_add(s, slice_string(named));
     sha256_stream_add(s, buf_slice(&r->body));
     sha256_stream_finish(s, out);
 }

@@ -26,16 +26,20 @@ struct service_bundle {
     const char *retry_after; /* or NULL */
 };
 
-/* A command that only looks into the snapshots of a set.  It runs beside the service, which has no
- * key of a repository. */
+/* A command that only looks into the snapshots of a set, or stores what it is given for one.  It
+ * runs beside the service, which has no key of a repository. */
 struct service_reading {
-    const char *verb; /* "snapshots", "ls", "find", "diff", "stats" or "dump" */
+    const char *verb; /* "snapshots", "ls", "find", "diff", "stats", "dump"; or "upload" */
     const char *set;
     const json_t *arguments; /* its words and options, as job/child_plan.c has them */
     /* What it prints, as it comes.  May block; false ends it. */
     bool (*take)(void *arg, struct slice bytes, struct err *e);
     /* Whether somebody waits for it, asked now and then; false ends it. */
     bool (*is_wanted)(void *arg);
+    /* Of "upload", which prints nothing: its bytes; *got is 0 at their end, when they are whole.
+     * May block; false ends it, and nothing is stored. */
+    bool (*give)(void *arg, void *to, size_t room, size_t *got, struct err *e);
+    json_t **result; /* answer of "upload": the summary of `backup --json`; owned by the caller */
     void *arg;
 };
 
@@ -61,7 +65,8 @@ struct service {
      * stand in the arena.  NULL: there are only those of sets. */
     bool (*find_set)(void *arg, const char *name, struct arena *a, struct service_set *out);
     /*
-     * Read to the end; true only when what was taken is the whole.  The sentence is for clients
+     * Read to the end; true only when what was taken is the whole, or what was given is a durable
+     * snapshot.  The sentence is for clients
      * when it is ERR_NOT_FOUND (no such snapshot or path, no such set here), ERR_USAGE, ERR_EXISTS
      * (something is in the way, or the set is elsewhere) or ERR_TRANSIENT (too many at a time).
      * ERR_AWAY: its repository cannot be opened.  NULL: nothing can be read here.

@@ -8,6 +8,7 @@ top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 
 mkdir -p root/usr/bin root/etc/systemd/system
 cp "$HOLDFAST" root/usr/bin/holdfast
+cp /usr/bin/kill root/usr/bin/kill # of ExecReload
 for unit in holdfast holdfast-worker; do
     cp "$top/deploy/systemd/$unit.service" root/etc/systemd/system/
     # At most 2.0.

@@ -344,6 +344,22 @@ TEST(a_repository_is_named_with_its_secret_and_options)
 }
 END
 
+TEST(an_undo_is_of_one_set_or_of_any)
+{
+    for (int i = 0; i < 2; i++) {
+        AUTO(world) struct world w;
+        AUTO(child_plan) struct child_plan p = {0};
+        AUTO(buf) struct buf all = {0};
+
+        world_init(&w, FILES_SOURCE);
+        CHECK_OK(plan(&w, CHILD_UNDO, i == 0 ? "shop" : NULL, "{\"restore\":\"ab12cd34\"}", &p, e));
+        join(p.argv, &all);
+        CHECK((strstr(buf_string(&all), "|--set=shop|") != NULL) == (i == 0));
+        CHECK(strstr(buf_string(&all), "|--config=") != NULL && ends_with(&all, "|--|ab12cd34|"));
+    }
+}
+END
+
 TEST(the_environment_of_a_job_is_the_listed_names)
 {
     AUTO(world) struct world w;
@@ -598,7 +614,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
       fields_that_are_unknown_or_of_another_type_are_refused,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
-      a_repository_is_named_with_its_secret_and_options,
+      a_repository_is_named_with_its_secret_and_options, an_undo_is_of_one_set_or_of_any,
       the_environment_of_a_job_is_the_listed_names,
       prune_forget_and_copy_reach_their_repository_only, trying_a_set_reaches_what_a_backup_reaches,
       a_trial_is_a_command_of_two_words_about_one_set, check_writes_nothing_unless_it_repairs,

@@ -387,6 +387,7 @@ TEST(a_service_that_nobody_configured_listens_on_this_machine_only)
     AUTO(config) struct config *c = load(HEAD);
 
     check_texts(&c->serve.listen, "127.0.0.1:8080|");
+    CHECK(c->serve.upload_max == CONFIG_UPLOAD_MAX);
     CHECK(c->serve.jobs == CONFIG_JOBS && !c->serve.has_tls && !c->serve.has_mail &&
           !c->serve.has_bundle);
 }

@@ -81,10 +81,54 @@ static _Noreturn void hang(void)
         (void)pause();
 }
 
+/* What stands behind an option, or NULL. */
+static const char *option_of(char **argv, const char *option)
+{
+    for (; *argv != NULL; argv++)
+        if (strncmp(*argv, option, strlen(option)) == 0)
+            return *argv + strlen(option);
+    return NULL;
+}
+
+/* Stores its input: at an end that was told, the repository has a file "ended". */
+static int store(char **argv, const char *how)
+{
+    static uint8_t bytes[65536];
+    struct pollfd other_side = {.fd = 0};
+    unsigned long long size = 0;
+    unsigned sum = 0;
+    char line[300];
+    ssize_t n = 1;
+
+    if (strcmp(how, "deaf") == 0) {
+        say(2, "{\"message_type\":\"exit_error\",\"code\":1,\"message\":\"cannot hear\"}\n");
+        return 1;
+    }
+    for (int i = 0; n > 0; size += (unsigned long long)n) {
+        n = read(0, bytes, sizeof(bytes));
+        for (ssize_t k = 0; k < n; k++)
+            sum = sum * 31 + bytes[k];
+        if (strcmp(how, "talks") == 0 && i++ < 1000)
+            say(1, "{\"message_type\":\"status\",\"percent_done\":0}\n");
+    }
+    if (n < 0 || poll(&other_side, 1, 0) != 0)
+        return 1;
+    (void)snprintf(line, sizeof(line), "%s/ended", option_of(argv, "--repo="));
+    if (open(line, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0)
+        return 9;
+    (void)snprintf(line, sizeof(line),
+                   "{\"message_type\":\"summary\",\"snapshot_id\":\"%064x\",\"size\":%llu}\n", sum,
+                   size);
+    say(1, strcmp(how, "mute") == 0 ? "{\"message_type\":\"status\"}\n" : line);
+    return 0;
+}
+
 static int behave(char **argv)
 {
     char **word = argv;
 
+    if (option_of(argv, "--stdin-socket") != NULL)
+        return store(argv, option_of(argv, "--stdin-filename="));
     while (strcmp(*word, "--") != 0)
         word++;
     word++;
@@ -197,7 +241,7 @@ static bool is_wanted(void *arg)
 
 static void run(struct world *w)
 {
-    const struct reading_ends ends = {take, is_wanted, w};
+    const struct reading_ends ends = {.take = take, .is_wanted = is_wanted, .arg = w};
 
     CHECK_OK(reading_run(&w->job, &ends, &w->outcome, e));
     /* No process of ours is left, not even one that nobody reaped. */
@@ -299,7 +343,7 @@ END
 /* Orphans come to us, so that any that is left is seen. */
 static void run_with_orphans(struct world *w)
 {
-    const struct reading_ends ends = {take, is_wanted, w};
+    const struct reading_ends ends = {.take = take, .is_wanted = is_wanted, .arg = w};
 
     CHECK_OK(child_watch_begin(e));
     CHECK_OK(reading_run(&w->job, &ends, &w->outcome, e));
@@ -350,7 +394,7 @@ TEST(what_makes_no_sense_is_not_started)
                                       "{\"repository\":\"other\"}", "{\"target\":\"/x\"}",
                                       "{\"lines\":true}"};
     AUTO(world) struct world w;
-    const struct reading_ends ends = {take, is_wanted, &w};
+    const struct reading_ends ends = {.take = take, .is_wanted = is_wanted, .arg = &w};
 
     world_init(&w, "show");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -386,6 +430,171 @@ TEST(what_only_looks_gets_the_repository_and_none_of_the_sources)
 }
 END
 
+/* Uploads */
+
+struct upload {
+    struct world w;
+    size_t size, given;
+    unsigned sum;
+    size_t breaks_at; /* there is no more behind that, though it is not the end */
+    size_t dies_at;   /* this process */
+};
+
+static void upload_init(struct upload *u, const char *how)
+{
+    *u = (struct upload){.size = LARGE + 7, .breaks_at = SIZE_MAX, .dies_at = SIZE_MAX};
+    world_init(&u->w, "");
+    CHECK(mkdir(path_in(u->w.scratch.path, "repo"), 0700) == 0);
+    u->w.job.verb = CHILD_UPLOAD;
+    json_decref(u->w.job.arguments);
+    u->w.job.arguments = json_pack("{s:s}", "name", how);
+}
+
+static void upload_auto(struct upload *u)
+{
+    world_auto(&u->w);
+}
+
+static bool give(void *arg, void *to, size_t room, size_t *got, struct err *e)
+{
+    struct upload *u = arg;
+    const size_t left = u->size - u->given;
+    uint8_t *bytes = to;
+
+    if (u->given >= u->breaks_at)
+        return err_set(e, ERR_CANCELLED, "no more comes");
+    if (u->given >= u->dies_at)
+        (void)raise(SIGKILL);
+    *got = left < room ? left : room;
+    for (size_t i = 0; i < *got; i++) {
+        bytes[i] = (uint8_t)((u->given + i) * 2654435761U >> 24);
+        u->sum = u->sum * 31 + bytes[i];
+    }
+    u->given += *got;
+    return true;
+}
+
+static bool always(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static void upload(struct upload *u)
+{
+    const struct reading_ends ends = {.give = give, .is_wanted = always, .arg = u};
+
+    CHECK_OK(child_watch_begin(e));
+    CHECK_OK(reading_run(&u->w.job, &ends, &u->w.outcome, e));
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+}
+
+static bool has_ended(const struct upload *u)
+{
+    return access(path_in(u->w.scratch.path, "repo/ended"), F_OK) == 0;
+}
+
+TEST(what_is_given_arrives_whole_and_then_its_end)
+{
+    static const size_t sizes[] = {0, 1, 65536, LARGE + 7};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        AUTO(upload) struct upload u;
+        char id[65];
+
+        upload_init(&u, i == 1 ? "talks" : "store");
+        u.size = sizes[i];
+        upload(&u);
+        CHECK(u.w.outcome.state == CHILD_SUCCEEDED && has_ended(&u));
+        (void)snprintf(id, sizeof(id), "%064x", u.sum);
+        ck_assert_str_eq(json_string_value(json_object_get(u.w.outcome.result, "snapshot_id")), id);
+        CHECK(json_integer_value(json_object_get(u.w.outcome.result, "size")) ==
+              (json_int_t)sizes[i]);
+    }
+}
+END
+
+TEST(of_what_breaks_off_no_end_is_told)
+{
+    static const size_t places[] = {0, 65536, LARGE};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        AUTO(upload) struct upload u;
+
+        upload_init(&u, "store");
+        u.breaks_at = places[i];
+        upload(&u);
+        CHECK(u.w.outcome.state == CHILD_CANCELLED && !has_ended(&u));
+    }
+}
+END
+
+TEST(when_we_are_killed_no_end_is_told)
+{
+    AUTO(upload) struct upload u;
+    pid_t us;
+
+    upload_init(&u, "store");
+    u.dies_at = LARGE / 2;
+    CHECK_OK(child_watch_begin(e)); /* what is left comes to us */
+    us = fork();
+    if (us == 0) {
+        upload(&u);
+        _exit(0);
+    }
+    for (int left = 500; waitpid(-1, NULL, WNOHANG) >= 0 && left > 0; left--)
+        (void)poll(NULL, 0, 20);
+    CHECK(us > 0 && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    CHECK(!has_ended(&u));
+}
+END
+
+TEST(one_that_does_not_read_or_tells_no_result_has_failed)
+{
+    for (int i = 0; i < 2; i++) {
+        AUTO(upload) struct upload u;
+
+        upload_init(&u, i == 0 ? "deaf" : "mute");
+        upload(&u);
+        CHECK(u.w.outcome.state == CHILD_FAILED && has_ended(&u) == (i == 1));
+        ck_assert_str_eq(u.w.outcome.why.text, i == 0 ? "cannot hear"
+                                                      : "the job ended with status 0, but without "
+                                                        "summary");
+    }
+}
+END
+
+TEST(an_upload_is_a_backup_of_its_input_with_the_repository_and_none_of_the_sources)
+{
+    AUTO(upload) struct upload u;
+    AUTO(config) struct config *c = NULL;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+    bool has_repository = false;
+    struct err e = {0};
+
+    upload_init(&u, "a=b --host=x");
+    CHECK(config_load(u.w.job.config, &c, &e) && child_plan_make(&u.w.job, c, &p, &e));
+    for (char **one = p.argv; *one != NULL; one++)
+        buf_printf(&all, "%s|", *one);
+    CHECK(strstr(buf_string(&all), "|backup|--json|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--stdin|--stdin-socket|--tag=upload:shop|--repo=") != NULL);
+    CHECK(strstr(buf_string(&all), "|--stdin-filename=a=b --host=x|--|") != NULL);
+    CHECK(strstr(buf_string(&all), "--set") == NULL &&
+          strstr(buf_string(&all), "--config") == NULL);
+    CHECK(!p.profile.may_exec && p.profile.network == SANDBOX_NETWORK_NONE);
+    for (const char *const *one = p.profile.readable; *one != NULL; one++)
+        CHECK(strcmp(*one, path_in(u.w.scratch.path, "data")) != 0);
+    for (const char *const *one = p.profile.writable; *one != NULL; one++)
+        has_repository = has_repository || strcmp(*one, path_in(u.w.scratch.path, "repo")) == 0;
+    CHECK(has_repository);
+    (void)json_object_set_new(u.w.job.arguments, "tags", json_pack("[s]", "upload:wiki"));
+    CHECK(!child_plan_make(&u.w.job, c, &p, &e) && e.code == ERR_USAGE);
+    (void)json_object_clear(u.w.job.arguments);
+    CHECK(!child_plan_make(&u.w.job, c, &p, &e) && e.code == ERR_USAGE);
+}
+END
+
 #define main reading_tests
 TESTS("reading", a_reading_is_the_command_in_its_sandbox_with_nothing_of_ours,
       all_that_it_prints_is_taken_before_it_counts_as_whole,
@@ -394,4 +603,7 @@ TESTS("reading", a_reading_is_the_command_in_its_sandbox_with_nothing_of_ours,
       one_that_hangs_is_ended_at_its_limits, when_the_caller_lets_go_all_of_its_group_is_gone,
       one_that_is_not_read_on_is_ended, who_holds_its_pipes_keeps_nobody_waiting,
       what_makes_no_sense_is_not_started,
-      what_only_looks_gets_the_repository_and_none_of_the_sources)
+      what_only_looks_gets_the_repository_and_none_of_the_sources,
+      what_is_given_arrives_whole_and_then_its_end, of_what_breaks_off_no_end_is_told,
+      when_we_are_killed_no_end_is_told, one_that_does_not_read_or_tells_no_result_has_failed,
+      an_upload_is_a_backup_of_its_input_with_the_repository_and_none_of_the_sources)

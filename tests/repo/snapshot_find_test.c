@@ -144,6 +144,45 @@ TEST(an_id_is_one_of_the_set_that_is_meant)
 }
 END
 
+/* What was uploaded for a set is named by its id or its tag where it is wanted, and is nobody's
+ * latest. */
+TEST(an_upload_for_a_set_is_none_of_its_backups)
+{
+    static const char *const tag[] = {SNAPSHOT_UPLOAD "shop"};
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot) struct snapshot *backup = sample(1);
+    AUTO(snapshot) struct snapshot *upload = sample(2);
+    AUTO(snapshot) struct snapshot *s = NULL;
+    AUTO(mem) char *sub = NULL;
+    const struct snapshot_filter plain = {.set = "shop"};
+    const struct snapshot_filter with = {.set = "shop", .with_uploads = true};
+    const struct snapshot_filter tagged = {
+        .set = "shop", .with_uploads = true, .tags = tag, .tag_count = 1};
+    const struct snapshot_filter wiki = {.set = "wiki", .with_uploads = true};
+
+    mem_free(backup->set);
+    backup->set = mem_string("shop");
+    mem_free(upload->set);
+    upload->set = NULL;
+    snapshot_add_tag(upload, tag[0]);
+    CHECK_OK(snapshot_put(r, backup, e));
+    CHECK_OK(snapshot_commit(r, &backup->id, e));
+    CHECK_OK(snapshot_put(r, upload, e));
+    CHECK_OK(snapshot_commit(r, &upload->id, e));
+    CHECK(resolves_to(r, text_of(&upload->id).text, &with, &upload->id));
+    CHECK(resolves_to(r, "latest", &tagged, &upload->id));
+    CHECK(resolves_to(r, "latest", &with, &backup->id));
+    CHECK(resolves_to(r, "latest", &plain, &backup->id));
+    CHECK_ERR(snapshot_resolve(r, text_of(&upload->id).text, &plain, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_resolve(r, text_of(&upload->id).text, &wiki, &s, &sub, e), ERR_NOT_FOUND);
+    CHECK(snapshot_matches(upload, &with) && !snapshot_matches(upload, &plain));
+    /* A backup of another set that somebody gave the tag is none. */
+    upload->set = mem_string("wiki");
+    CHECK(!snapshot_matches(upload, &with) && !snapshot_is_upload(upload, "shop"));
+}
+END
+
 /*
  * Seal one document until two objects share the first four digits of their names, and commit
  * both.  *id is one of them.
@@ -219,4 +258,5 @@ END
 TESTS("snapshot_find", latest_is_the_newest_committed_that_matches,
       an_import_of_a_set_is_the_latest_only_for_who_names_tags, selector_may_name_a_path_inside,
       prefix_finds_a_committed_snapshot_only, an_id_is_one_of_the_set_that_is_meant,
-      prefix_of_several_snapshots_is_refused, filter_lets_through_what_has_all_it_asks_for)
+      an_upload_for_a_set_is_none_of_its_backups, prefix_of_several_snapshots_is_refused,
+      filter_lets_through_what_has_all_it_asks_for)

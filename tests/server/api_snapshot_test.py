@@ -27,20 +27,25 @@ class Looking(Case):
 
     def test_each_route_is_a_command_with_its_words(self):
         for target, verb, arguments in (
-                (f"/snapshots/{ID}", "snapshots", {"words": [ID]}),
-                ("/snapshots/latest/files", "ls", {"words": ["latest", "/"]}),
-                ("/snapshots/abcd/files?path=/etc&recursive=true", "ls", {"words": ["abcd", "/etc"], "recursive": True}),
+                (f"/snapshots/{ID}", "snapshots", {"words": [ID], "uploads": True}),
+                ("/snapshots/latest/files", "ls", {"words": ["latest", "/"], "uploads": True}),
+                ("/snapshots/abcd/files?path=/etc&recursive=true", "ls",
+                 {"words": ["abcd", "/etc"], "recursive": True, "uploads": True}),
                 ("/snapshots/latest/stats?repository=main", "stats",
-                 {"words": ["latest"], "mode": "restore-size", "repository": "main"}),
-                ("/snapshots/latest/content?path=/-a%20b/%C3%A4", "dump", {"words": ["latest", "/-a b/ä"], "head": True}),
+                 {"words": ["latest"], "mode": "restore-size", "repository": "main", "uploads": True}),
+                ("/snapshots/latest/content?path=/-a%20b/%C3%A4", "dump",
+                 {"words": ["latest", "/-a b/ä"], "head": True, "uploads": True}),
                 ("/files?pattern=-rf*", "find", {"words": ["-rf*"], "lines": True}),
                 ("/files?pattern=a&snapshot=latest&ignore_case=true", "find",
-                 {"words": ["a"], "in": ["latest"], "lines": True, "ignore_case": True}),
-                ("/diff?from=abcd&to=latest&metadata=true", "diff", {"words": ["abcd", "latest"], "metadata": True})):
+                 {"words": ["a"], "in": ["latest"], "lines": True, "ignore_case": True, "uploads": True}),
+                ("/diff?from=abcd&to=latest&metadata=true", "diff",
+                 {"words": ["abcd", "latest"], "metadata": True, "uploads": True})):
             self.assertEqual(self.shown(target), (verb, arguments))
-        page = self.boss.get(f"{AT}/snapshots?limit=7&tag=a,b&after=12.{ID}").json()
-        self.assertEqual(page["snapshots"][0]["arguments"], {"words": [], "page": 7, "tags": ["a,b"], "after": "12." + ID})
-        self.assertEqual(self.boss.get(f"{AT}/snapshots").json()["snapshots"][0]["arguments"], {"words": [], "page": 50})
+        for query, arguments in (
+                (f"?limit=7&tag=a,b&after=12.{ID}", {"page": 7, "tags": ["a,b"], "after": "12." + ID, "uploads": False}),
+                ("", {"page": 50, "uploads": False}), ("?uploads=true", {"page": 50, "uploads": True})):
+            page = self.boss.get(f"{AT}/snapshots{query}").json()
+            self.assertEqual(page["snapshots"][0]["arguments"], {"words": [], **arguments})
 
     def test_what_makes_no_sense_starts_nothing(self):
         for target in ("/snapshots/abc", "/snapshots/ABCD", "/snapshots/-rf", "/snapshots/abcdx", "/snapshots/latest:", f"/snapshots/{ID}0",

@@ -189,6 +189,21 @@ class Metrics(Case):
         self.assertEqual((found["holdfast_store_up", "far"], found["holdfast_store_up", "near"]), (0, 1))
         self.assertEqual(found["holdfast_catalog_up",], 1)
 
+    def test_a_token_for_some_sets_sees_figures_of_these_only(self):
+        self.house.sql("INSERT OR IGNORE INTO sets (name, success_ns, failures, updated_ns) VALUES ('shop', 1, 2, 1), ('wiki', 1, 3, 1)")
+        self.add_run(1, id=f"{0xe101:032x}", set_name="shop")
+        self.add_run(2, id=f"{0xe102:032x}", set_name="wiki")
+        for sets, seen in ((["shop"], {"shop"}), (["wiki", "shop"], {"shop", "wiki"}), (["other"], set())):
+            families = parse(self.program(verbs=["metrics:read"], sets=sets).get("/metrics").body.decode())
+            samples = [(name, dict(labels)) for _, samples in families.values() for name, labels, _ in samples]
+            self.assertEqual({labels["set"] for _, labels in samples if "set" in labels}, seen)
+            names = {name for name, _ in samples}
+            self.assertEqual("holdfast_set_failures" in names, bool(seen))
+            self.assertFalse(names & {"holdfast_store_up", "holdfast_jobs", "holdfast_messages"})
+            self.assertLessEqual({"holdfast_catalog_up", "holdfast_http_requests_total"}, names)
+        whole = parse(self.program(verbs=["metrics:read"]).get("/metrics").body.decode())
+        self.assertTrue(whole["holdfast_jobs"][1])
+
 
 if __name__ == "__main__":
     rig.main()

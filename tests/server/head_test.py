@@ -106,7 +106,7 @@ class Heads(rig.Case):
             with self.subTest(what):
                 with rig.connect(self.service.port) as sock:
                     try:
-                        sock.sendall(raw + rig.request("POST", "/once"))
+                        sock.sendall(raw + rig.request("POST", "/count"))
                         data = b""
                         while more := sock.recv(65536):
                             data += more

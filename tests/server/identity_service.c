@@ -76,6 +76,33 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
 }
 
 static atomic_int patient; /* requests that wait until nobody wants them */
+static atomic_int stored;  /* uploads whose end was told */
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* Stands for the command that stores uploads: it counts bytes. */
+static bool take_upload(const struct service_reading *q, struct err *e)
+{
+    const char *name = json_string_value(json_object_get(q->arguments, "name"));
+    uint8_t bytes[65536];
+    size_t got = 1;
+    json_int_t size = 0;
+
+    if (strcmp(name, "busy") == 0)
+        return err_set(e, ERR_TRANSIENT, "too many");
+    if (strcmp(name, "locked") == 0)
+        return err_set(e, ERR_EXISTS, "another run is in the way");
+    for (; got > 0; size += (json_int_t)got)
+        if (!q->give(q->arg, bytes, sizeof(bytes), &got, e))
+            return err_set(e, ERR_CANCELLED, "nobody waited");
+    if (strcmp(name, "full") == 0)
+        return err_set(e, ERR_FATAL, "a secret");
+    stored++;
+    if (strcmp(name, "short") == 0)
+        size--;
+    *q->result = json_pack("{s:s, s:I}", "snapshot_id", ID, "total_bytes_processed", size);
+    return true;
+}
 
 /* Stands for the commands that look into snapshots: what the handlers make of them is shown. */
 static bool read_set(void *arg, const struct service_reading *q, struct err *e)
@@ -86,6 +113,8 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     AUTO(json) json_t *shown = NULL;
 
     (void)arg;
+    if (q->give != NULL)
+        return take_upload(q, e);
     if (word != NULL && strcmp(word, "dead") == 0)
         return err_set(e, ERR_NOT_FOUND, "no such snapshot");
     if (word != NULL && strcmp(word, "feed") == 0)
@@ -101,10 +130,8 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
         return err_set(e, ERR_CANCELLED, "nobody waited");
     }
     shown = json_pack("{s:s, s:s, s:O, s:s, s:s, s:i, s:i, s:i, s:i}", "verb", q->verb, "set",
-                      q->set, "arguments", q->arguments, "id",
-                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "time",
-                      "", "total_size", 1, "total_file_count", 1, "total_entry_count", 1,
-                      "snapshots_count", 1);
+                      q->set, "arguments", q->arguments, "id", ID, "time", "", "total_size", 1,
+                      "total_file_count", 1, "total_entry_count", 1, "snapshots_count", 1);
     json_append(shown, &line);
     if (has_head) {
         AUTO(buf) struct buf head = {0};
@@ -128,9 +155,9 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     return q->take(q->arg, buf_slice(&line), e);
 }
 
-static void measure(void *arg, struct metrics *m)
+static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
-    api_metrics_put(arg, m);
+    api_metrics_put(arg, who, m);
 }
 
 /* The listener for bundles: who may is the server's to say, what becomes of them is not. */
@@ -165,15 +192,15 @@ static void tell(const struct http_server *server, const struct http_server *bun
     (void)fflush(stdout);
 }
 
-/* "publish TOPIC" and "patient", until the input ends. */
+/* "publish TOPIC", "patient" and "stored", until the input ends. */
 static void take_lines(struct events *events)
 {
     char line[200];
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, "patient") == 0) {
-            (void)printf("%d\n", patient);
+        if (strcmp(line, "patient") == 0 || strcmp(line, "stored") == 0) {
+            (void)printf("%d\n", line[0] == 'p' ? patient : stored);
             (void)fflush(stdout);
         }
         if (strncmp(line, "publish ", 8) != 0)
@@ -243,6 +270,7 @@ int main(int argc, char **argv)
 
     (void)signal(SIGPIPE, SIG_IGN);
     must(argc > 1, &(struct err){.text = "the folder is missing"});
+    api_routes_limit(routes, o.route_count, 1000000);
     o.routes = routes;
     o.measure = measure;
     o.hook_arg = figures;

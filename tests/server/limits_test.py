@@ -165,6 +165,27 @@ class Streams(rig.Case):
                 sock.sendall(rig.request("POST", "/sink", {"Content-Length": "1000000"}) + b"x" * 1000)
         self.assertEqual(self.ask("GET", "/hello").status, 200)
 
+    def test_who_leaves_in_the_middle_of_a_body_is_noticed_soon(self):
+        sent = rig.request("POST", "/sink", {"Content-Length": str(2 * MIB)}) + b"x" * MIB
+        half = rig.connect(self.service.port) # says that it ends, and reads on
+        half.sendall(sent)
+        half.shutdown(rig.socket.SHUT_WR)
+        for _ in range(12): # fewer than there are workers
+            with rig.connect(self.service.port) as sock:
+                sock.sendall(sent) # an end that comes with the last bytes
+        started = time.monotonic()
+        while self.metric("holdfast_http_connections") > 1:
+            self.assertLess(time.monotonic() - started, 30) # 60 s are usual for who is silent
+            time.sleep(0.2)
+        half.close()
+
+    def test_a_body_that_was_sent_whole_before_its_end_is_read(self):
+        for size in (1, 1000, 8 * MIB):
+            with rig.connect(self.service.port) as sock:
+                sock.sendall(rig.request("POST", "/sink?slow=1", body=b"x" * size))
+                sock.shutdown(rig.socket.SHUT_WR)
+                self.assertEqual(rig.read_answer(sock).json(), {"bytes": size})
+
     def test_a_large_download_streams_through_little_memory(self):
         for target in ("/stream?size=300000000", "/stream?size=300000000&known=1"):
             with rig.connect(self.service.port) as sock:
@@ -215,16 +236,30 @@ class Answers(rig.Case):
             self.assertEqual(self.ask("PUT", "/items/7", headers).status, status)
 
     def test_the_same_key_does_a_thing_once(self):
-        key = {"Idempotency-Key": f"k{time.time()}"}
+        who = {"Authorization": "Test 2 1 read"}
+        key = {**who, "Idempotency-Key": f"k{time.time()}"}
         first = self.ask("POST", "/once", key)
         again = self.ask("POST", "/once", key)
         self.assertEqual((first.status, again.status, again.json()), (201, 201, first.json()))
         self.assertEqual(again.headers["idempotent-replayed"], "true")
         self.assertEqual(self.ask_json("POST", "/once", {}, key).status, 422)
         for bad in ("x" * 129, "a\tb", "caf\u00e9", ""):
-            self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": bad}).status, 400, bad)
-        self.assertEqual(self.ask("POST", "/once", {"Idempotency-Key": "~ " + "x" * 126}).status, 201)
-        self.assertNotEqual(self.ask("POST", "/once").json(), first.json())
+            self.assertEqual(self.ask("POST", "/once", {**who, "Idempotency-Key": bad}).status, 400, bad)
+        self.assertEqual(self.ask("POST", "/once", {**who, "Idempotency-Key": "~ " + "x" * 126}).status, 201)
+        self.assertNotEqual(self.ask("POST", "/once", who).json(), first.json())
+
+    def test_a_body_that_is_read_later_is_told_from_others_by_its_digest(self):
+        key = {"Authorization": "Test 2 1 read", "Idempotency-Key": f"k{time.time()}"}
+        self.assertEqual(self.ask("POST", "/sink-once", key, b"abc").json()["code"], "digest_required")
+        named = {**key, "Content-Digest": "sha-256=:AAAA:"}
+        first = self.ask("POST", "/sink-once", named, b"abc")
+        again = self.ask("POST", "/sink-once", named, b"abcd")
+        self.assertEqual((first.status, again.status, again.json()), (200, 200, first.json()))
+        self.assertEqual(again.headers["idempotent-replayed"], "true")
+        self.assertEqual(self.ask("POST", "/sink-once", {**key, "Content-Digest": "sha-256=:BBBB:"}, b"abc").status, 422)
+        two = [b"Content-Digest: sha-256=:AAAA:", b"Content-Digest: sha-256=:BBBB:"]
+        raw = rig.request("POST", "/sink-once", key, b"abc").replace(b"\r\n", b"\r\n" + b"\r\n".join(two) + b"\r\n", 1)
+        self.assertEqual(rig.exchange(self.service.port, raw).status, 400)
 
     def test_long_work_answers_with_a_place_to_look(self):
         answer = self.ask("POST", "/job")
@@ -287,6 +322,21 @@ class Times(rig.Case):
                 except (BrokenPipeError, ConnectionResetError):
                     pass
                 self.assertLess(time.monotonic() - started, rig.END_S)
+
+    def test_a_body_that_begins_fast_may_not_trickle_then(self):
+        service = rig.Service("rate_ms=7000")
+        with rig.connect(service.port) as sock:
+            # So much that the whole would be fast enough for a quarter of an hour.
+            sock.sendall(rig.request("POST", "/sink", {"Content-Length": "2000000"}) + b"x" * 1000000)
+            started = time.monotonic()
+            try:
+                while time.monotonic() - started < 2 * rig.END_S:
+                    sock.sendall(b"x")
+                    time.sleep(0.1)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            self.assertLess(time.monotonic() - started, rig.END_S)
+        self.assertEqual(service.stop()[0], 0)
 
     def test_many_that_trickle_do_not_hold_others_up(self):
         service = rig.Service(f"head_ms={5 * rig.END_S * 1000}")

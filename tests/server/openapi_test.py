@@ -49,7 +49,7 @@ class Document(unittest.TestCase):
             body = operation.get("requestBody")
             self.assertEqual(body is not None, row["body_type"] is not None, key)
             if body is not None:
-                self.assertEqual(list(body["content"]), [row["body_type"]], key)
+                self.assertEqual(list(body["content"]), [row["body_type"].replace("*", "*/*")], key)
 
     def test_every_schema_is_one(self):
         for name, schema in self.contract.plain["components"]["schemas"].items():
@@ -97,7 +97,7 @@ class Answers(unittest.TestCase):
         tried = 0
         for method, path, operation in self.contract.operations():
             body = operation.get("requestBody")
-            if body is None or not path.startswith("/api/v1/"):
+            if body is None or not path.startswith("/api/v1/") or "*/*" in body["content"]:
                 continue
             schema = self.contract.resolve(body["content"]["application/json"]["schema"])
             if "properties" not in schema or path.endswith(("/login", "/configs/{set}")):

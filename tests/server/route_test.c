@@ -35,7 +35,7 @@ TEST(a_row_that_contradicts_itself_keeps_the_server_from_starting)
     refused((struct route){METHOD_POST, .kinds = ANY, .body_type = "*", .handler = nothing});
     refused((struct route){METHOD_POST, .kinds = ANY, .flags = ROUTE_STREAM, .handler = nothing});
     refused((struct route){METHOD_POST, .kinds = ANY, .body_max = 1, .body_type = "*",
-                           .flags = ROUTE_STREAM | ROUTE_IDEMPOTENT, .handler = nothing});
+                           .flags = ROUTE_IDEMPOTENT, .handler = nothing});
     refused((struct route){.kinds = ANY, .flags = ROUTE_IDEMPOTENT, .handler = nothing});
     refused((struct route){METHOD_POST, .kinds = USER, .roles = ROLE_BIT(ROLE_ADMIN),
                            .handler = nothing});

@@ -266,8 +266,11 @@ static const struct route routes[] = {
     {METHOD_POST, "/bytes", ANY, 0, NULL, ROUTE_OPTIONAL_BODY, 16 * MIB, "*",
      .handler = post_bytes},
     {METHOD_POST, "/fields", ANY, 0, NULL, 0, MIB, "application/json", .handler = post_fields},
-    {METHOD_POST, "/once", ANY, 0, NULL, ROUTE_IDEMPOTENT | ROUTE_OPTIONAL_BODY, MIB,
-     "application/json", .handler = post_once},
+    {METHOD_POST, "/count", ANY, .handler = post_once},
+    {METHOD_POST, "/once", API, ROLES_FROM(ROLE_VIEWER), "read",
+     ROUTE_IDEMPOTENT | ROUTE_OPTIONAL_BODY, MIB, "application/json", .handler = post_once},
+    {METHOD_POST, "/sink-once", API, ROLES_FROM(ROLE_VIEWER), "read",
+     ROUTE_IDEMPOTENT | ROUTE_STREAM, MIB, "*", .handler = post_sink},
     {METHOD_POST, "/job", ANY, .handler = post_job},
     {METHOD_POST, "/sink", ANY, 0, NULL, ROUTE_STREAM, 2048 * MIB, "*", .handler = post_sink},
     {METHOD_POST, "/small-sink", ANY, 0, NULL, ROUTE_STREAM, MIB, "*", .handler = post_sink},
@@ -409,6 +412,8 @@ static void set_option(struct http_options *o, const char *name, uint64_t value)
         o->head_ms = (int64_t)value;
     else if (strcmp(name, "idle_ms") == 0)
         o->idle_ms = (int64_t)value;
+    else if (strcmp(name, "rate_ms") == 0)
+        o->rate_ms = (int64_t)value;
     else if (strcmp(name, "body_memory_max") == 0)
         o->body_memory_max = value;
     else
