@@ -210,7 +210,7 @@ static bool open_stream(struct call *call, const struct backup_args *args, struc
     o->stream_name = args->stdin_name == NULL ? "stdin" : args->stdin_name;
     if (args->from_stdin) {
         o->stream_fd = STDIN_FILENO;
-        o->stream_is_whole = args->from_socket ? socket_is_whole : NULL;
+        o->is_whole = args->from_socket ? socket_is_whole : NULL;
         return !args->from_socket || check_socket(e);
     }
 
