@@ -181,6 +181,7 @@ bool child_start_with(const struct child_spec *spec, struct child *out, struct e
     AUTO(child) struct child c = CHILD_NONE;
 
     assert(!spec->has_input || !spec->gives_input);
+    assert(spec->gives_input || !spec->keeps_input);
     if (spec->has_input &&
         (ends.in = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) < 0)
         return err_sys(e, "start %s", spec->argv[0]);
@@ -194,6 +195,10 @@ bool child_start_with(const struct child_spec *spec, struct child *out, struct e
         return err_sys(e, "start %s", spec->argv[0]);
     }
     c.has_group = spec->has_group;
+    if (spec->keeps_input) {
+        c.left_fd = ends.in;
+        ends.in = -1;
+    }
     *out = c;
     c = CHILD_NONE;
     return true;
@@ -221,7 +226,8 @@ static void child_close(struct child *c)
     fd_auto(&c->in_fd);
     fd_auto(&c->out_fd);
     fd_auto(&c->err_fd);
-    c->in_fd = c->out_fd = c->err_fd = -1;
+    fd_auto(&c->left_fd);
+    c->in_fd = c->out_fd = c->err_fd = c->left_fd = -1;
 }
 
 bool child_wait(struct child *c, struct err *e)

@@ -15,15 +15,17 @@ struct child {
     /* Our ends of the pipes; -1: there is none, or it was closed.  Closing in_fd is the end of
      * the child's input. */
     int in_fd, out_fd, err_fd;
+    int left_fd; /* with keeps_input the other end of in_fd's pipe, where what is left stands */
     bool has_group;
 };
-#define CHILD_NONE ((struct child){0, -1, -1, -1, false})
+#define CHILD_NONE ((struct child){0, -1, -1, -1, -1, false})
 
 struct child_spec {
     char *const *argv;       /* argv[0] is searched in PATH */
     const char *const *keep; /* names of variables that the child gets; NULL: all without secrets */
     const char *const *set;  /* "NAME=value" instead of ours, or NULL; both end with NULL */
     bool gives_input;        /* standard input from in_fd instead of /dev/null */
+    bool keeps_input;        /* of that pipe we keep the child's end too */
     bool has_input;          /* standard input is input_fd, which stays ours too */
     int input_fd;
     bool takes_errors; /* standard error to err_fd instead of ours */

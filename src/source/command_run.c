@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -82,6 +83,7 @@ static bool start(struct running *r, struct err *e)
         .argv = (char *const *)(uintptr_t)r->run->argv, /* nobody changes them */
         .keep = keep,
         .gives_input = r->run->input != NULL,
+        .keeps_input = r->run->input != NULL,
         .takes_errors = true,
         .has_group = true,
     };
@@ -112,15 +114,11 @@ static bool refill(struct running *r, struct err *e)
 
 static bool give_input(struct running *r, struct err *e)
 {
-    struct err closed = {0};
     size_t written = 0;
 
     if (!child_write(&r->child, SLICE_OF(r->input + r->input_at, r->input_size - r->input_at),
-                     &written, &closed)) {
-        fd_auto(&r->child.in_fd); /* input_at < input_size remembers it */
-        r->child.in_fd = -1;
-        return true;
-    }
+                     &written, e))
+        return false;
     r->input_at += written;
     return r->input_at < r->input_size || refill(r, e);
 }
@@ -241,11 +239,21 @@ static void stop(struct running *r)
     }
 }
 
+/* What the pipe still holds, as the child's end is ours too, or did not go into it. */
+static bool has_left_input(const struct running *r)
+{
+    int left = 0;
+
+    return r->child.in_fd >= 0 ||
+           (r->child.left_fd >= 0 && ioctl(r->child.left_fd, FIONREAD, &left) == 0 && left > 0);
+}
+
 /* The program ended by itself, or is still there although its time has passed. */
 static void judge(struct running *r)
 {
     struct err *failure = &r->out->failure;
     const bool is_held = r->child.out_fd >= 0 && r->run->output != NULL;
+    const bool has_left = has_left_input(r);
 
     if (failure->code != ERR_NONE || !r->has_ended) {
         if (failure->code == ERR_NONE)
@@ -261,7 +269,7 @@ static void judge(struct running *r)
     else if (is_held)
         (void)err_set(failure, ERR_FATAL,
                       "ended, but something that it started still holds its output open");
-    else if (r->input_at < r->input_size)
+    else if (has_left)
         (void)err_set(failure, ERR_FATAL, "ended before it had read all its input");
 }
 

@@ -111,6 +111,20 @@ TEST(a_program_that_does_not_read_its_input_is_an_error_and_not_our_death)
 }
 END
 
+/* However fast the program ends, and although all of it went into the pipe. */
+TEST(a_program_that_does_not_read_a_few_bytes_is_an_error_each_time)
+{
+    for (int round = 0; round < 50; round++) {
+        AUTO(command_report) struct command_report report = {0};
+        struct slice text = slice_string("x\n");
+        const struct command_feed feed = feed_of(&text);
+        const struct command_options o = {.name = "x", .check = argv_of("true", NULL, NULL)};
+
+        CHECK_ERR(command_check_state(&o, &feed, &report, e), ERR_FATAL);
+    }
+}
+END
+
 TEST(a_state_that_the_check_refuses_is_not_applied)
 {
     AUTO(firewall) struct firewall f;
@@ -255,6 +269,7 @@ TESTS("command_apply", a_check_passes_what_could_be_applied_and_changes_nothing,
       a_check_that_refuses_is_told_from_one_that_does_not_run,
       a_feed_that_fails_ends_the_program_with_its_error,
       a_program_that_does_not_read_its_input_is_an_error_and_not_our_death,
+      a_program_that_does_not_read_a_few_bytes_is_an_error_each_time,
       a_state_that_the_check_refuses_is_not_applied, nothing_is_applied_when_there_is_no_way_back,
       the_earlier_state_comes_back_when_applying_fails,
       the_earlier_state_comes_back_when_nobody_confirms_in_time, a_confirmed_state_stays,
