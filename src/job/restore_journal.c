@@ -121,6 +121,9 @@ bool restore_journal_enter(struct restore_journal *j, enum restore_phase p, stru
     AUTO(buf) struct buf text = {0};
     bool is_suspect = false;
 
+    if (p == RESTORE_SWAPPING || p == RESTORE_UNDOING)
+        j->record.moves++;
+    (void)json_object_set_new(j->document, "moves", json_integer(j->record.moves));
     (void)json_object_set_new(j->document, "phase", json_string(phases[p]));
     set_time(j->document, "changed", clock_now_ns());
     json_append(j->document, &text);
@@ -166,6 +169,7 @@ static bool take_record(const json_t *document, struct restore_record *r)
     r->snapshot = json_string_value(json_object_get(document, "snapshot"));
     r->safety = json_string_value(json_object_get(document, "safety"));
     r->why = json_string_value(json_object_get(document, "why"));
+    r->moves = json_integer_value(json_object_get(document, "moves"));
     return json_integer_value(json_object_get(document, "format")) == FORMAT && r->set != NULL &&
            r->snapshot != NULL && json_is_array(json_object_get(document, "sources")) &&
            take_phase(json_string_value(json_object_get(document, "phase")), &r->phase) &&

@@ -5,7 +5,9 @@
  *
  *   {"format": 1, "id": "<16 hex>", "set": "shop", "phase": "staging", "snapshot": "<id>",
  *    "safety": "<id>" or null, "started": "2026-...Z", "changed": "2026-...Z", "why": null,
- *    "sources": [{"place": "files", ...}]}
+ *    "moves": 1, "sources": [{"place": "files", ...}]}
+ *
+ * moves counts how often what is in use began to change places; journals of before lack it.
  *
  * What a source keeps is its own (restore_source.h).  The folder is locked (flock) by the one
  * process that restores or undoes.

@@ -107,6 +107,7 @@ struct restore_record {
     const char *safety;   /* id, or NULL */
     const char *why;      /* it failed, or NULL */
     int64_t started_ns, changed_ns;
+    int64_t moves; /* how often what is in use began to change places */
 };
 /* Each restore known in the state folder, the latest first. */
 typedef bool restore_record_fn(void *arg, const struct restore_record *r, struct err *e);
@@ -142,7 +143,7 @@ MUST_CHECK bool restore_confirm(const char *state, const char *id, struct err *e
 struct restore_still {
     const struct config *config;
     const struct config_set *set;
-    struct buf seen; /* how each restore stood at the beginning */
+    struct buf seen; /* how often each restore had moved it at the beginning */
 };
 void restore_still_auto(struct restore_still *s);
 
@@ -150,7 +151,8 @@ void restore_still_auto(struct restore_still *s);
  * to an end. */
 MUST_CHECK bool restore_still_begin(struct restore_still *s, const struct config *c,
                                     const struct config_set *set, struct err *e);
-/* After everything was read.  ERR_TRANSIENT, naming it, when one has changed places since. */
+/* After everything was read.  ERR_TRANSIENT, naming it, when one has begun to change places since,
+ * whatever became of it. */
 MUST_CHECK bool restore_still_check(struct restore_still *s, struct err *e);
 
 #endif

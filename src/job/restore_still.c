@@ -6,24 +6,16 @@
 
 #include "job/restore_set.h"
 
-/* Whether this restore has moved what is in use, or may have; what is only prepared or removed
- * beside does not count. */
-static bool has_moved(const struct restore_still *s, const struct restore_record *r)
-{
-    return strcmp(r->set, s->set->name) == 0 && r->phase != RESTORE_STAGING &&
-           r->phase != RESTORE_DISCARDING && r->phase != RESTORE_DISCARDED;
-}
-
 static void put_line(const struct restore_record *r, struct buf *out)
 {
-    buf_printf(out, "%s %s\n", r->id, restore_phase_text(r->phase));
+    buf_printf(out, "%s %lld\n", r->id, (long long)r->moves);
 }
 
 static bool note(void *arg, const struct restore_record *r, struct err *e)
 {
     struct restore_still *s = arg;
 
-    if (!has_moved(s, r))
+    if (strcmp(r->set, s->set->name) != 0)
         return true;
     if (r->phase == RESTORE_SWAPPING || r->phase == RESTORE_UNDOING)
         return err_set(
@@ -48,7 +40,7 @@ static bool compare(void *arg, const struct restore_record *r, struct err *e)
     struct restore_still *s = arg;
     AUTO(buf) struct buf line = {0};
 
-    if (!has_moved(s, r))
+    if (strcmp(r->set, s->set->name) != 0 || r->moves == 0)
         return true;
     put_line(r, &line);
     return strstr(buf_string(&s->seen), buf_string(&line)) != NULL ||
