@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Run the stages of script/test.
 
-"all" is what every change has to pass, in half an hour of two cores: sweeps that do the same with
+"all" is what every change has to pass, within an hour of two cores: sweeps that do the same with
 each call failing in turn take a sample, which differs from commit to commit, and the cases named
 in THOROUGH are left out.  "thorough" is all of everything; so is a stage that is named.
 

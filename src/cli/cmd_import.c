@@ -14,8 +14,6 @@
 #include "cli/render.h"
 #include "cli/session.h"
 
-#define KEYS_MAX 16
-
 struct import_args {
     struct common common;
     char *set, *config, *name;
@@ -47,8 +45,8 @@ static const struct option import_options[] = {
 };
 
 struct keys {
-    struct buf texts[KEYS_MAX];
-    struct slice slices[KEYS_MAX];
+    struct buf texts[IMPORT_KEYS_MAX];
+    struct slice slices[IMPORT_KEYS_MAX];
     size_t count;
 };
 
@@ -63,8 +61,8 @@ static void keys_auto(struct keys *k)
 
 static bool read_keys(const struct strings *files, struct keys *out, struct err *e)
 {
-    if (files->count > KEYS_MAX)
-        return err_set(e, ERR_USAGE, "--archive-key-file: at most %d", KEYS_MAX);
+    if (files->count > IMPORT_KEYS_MAX)
+        return err_set(e, ERR_USAGE, "--archive-key-file: at most %d", IMPORT_KEYS_MAX);
     for (; out->count < files->count; out->count++) {
         struct buf *text = &out->texts[out->count];
 

@@ -11,12 +11,14 @@
 #include "archive/foreign.h"
 #include "source/source.h"
 
+#define IMPORT_KEYS_MAX 16
+
 struct import_options {
     const char *path;         /* of a file, or of a folder of bundles as their server keeps it */
     const char *name;         /* in the snapshot; NULL: that of the file.  Bundles keep theirs */
     const char *as;           /* the kind that it is said to be; NULL: what it turns out to be */
     const struct slice *keys; /* what key files hold, each at most FOREIGN_KEY_MAX bytes */
-    size_t key_count;
+    size_t key_count;         /* at most IMPORT_KEYS_MAX */
 };
 
 /* What was found. */

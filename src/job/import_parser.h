@@ -18,7 +18,7 @@
 #include "job/import.h"
 
 enum frame {
-    FRAME_FOUND = 'F',  /* JSON: frame_found_json() */
+    FRAME_FOUND = 'F',  /* JSON, written by import_child.c; import_take_found() */
     FRAME_PART = 'P',   /* size (8 bytes), SHA-256, name */
     FRAME_BEGIN = 'B',  /* of the next part */
     FRAME_BYTES = 'D',  /* of it */
@@ -29,7 +29,6 @@ enum frame {
 };
 #define FRAME_MAX          ((size_t)128 << 10)
 #define FRAME_HEAD         5
-#define IMPORT_KEYS_MAX    16
 #define IMPORT_NAMES_MAX   ((size_t)64 << 20) /* bytes of the names of all parts */
 #define IMPORT_PARTS_GO    'g'
 #define IMPORT_REQUEST_MAX (FOREIGN_KEY_MAX * (IMPORT_KEYS_MAX + 1))

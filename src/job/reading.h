@@ -19,7 +19,7 @@
 #define READING_OPTION     "--reading"
 #define READING_ERRORS_MAX ((size_t)64 << 10) /* of standard error: the last bytes */
 
-/* The caller's side; both are called on its thread. */
+/* The caller's side; all are called on its thread. */
 struct reading_ends {
     /* Bytes that it printed.  May block, and the child then waits.  False ends it.  Not called for
      * a verb that tells a result (child_plan_promise()), which is in the outcome. */

@@ -343,10 +343,8 @@ static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
 
     /* So that the reason is known when this process ends on the way, which does not depend on it.
      */
-    const bool is_noted =
-        !is_swapped || restore_journal_enter(&s->journal, RESTORE_SWAPPING, &later);
-
-    (void)is_noted;
+    if (is_swapped)
+        (void)!restore_journal_enter(&s->journal, RESTORE_SWAPPING, &later);
     s->result->is_back = !is_swapped || restore_sources_back(&s->sources, &later);
     if (s->result->is_back && leave_nothing(s, is_swapped, &later))
         return err_set(e, why.code, "%.400s; %s", why.text,

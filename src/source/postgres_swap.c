@@ -58,16 +58,17 @@ static bool swap(struct postgres_link *l, const char *from, const char *to, cons
                  struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
-    uint32_t is_from = 0, is_to = 0, is_kept = 0;
+    uint32_t from_number = 0, to_number = 0, kept_number = 0;
 
-    if (!find(l, from, &is_from, e) || !find(l, to, &is_to, e) || !find(l, kept, &is_kept, e))
+    if (!find(l, from, &from_number, e) || !find(l, to, &to_number, e) ||
+        !find(l, kept, &kept_number, e))
         return false;
-    if (is_from == 0)
+    if (from_number == 0)
         return err_set(e, ERR_NOT_FOUND, "there is no database %s", from);
-    if (is_kept != 0)
+    if (kept_number != 0)
         return err_set(e, ERR_EXISTS, "there is a database %s already", kept);
     sessions_format(from, to, &sql);
-    if (is_to != 0)
+    if (to_number != 0)
         rename_format(to, kept, &sql);
     rename_format(from, to, &sql);
     for (int i = 1; !postgres_link_run(l, buf_string(&sql), e); i++)
