@@ -125,7 +125,7 @@ static bool blob_send(struct blobs *b, const PGresult *r, int row, char oid_text
         !postgres_sender_add(b->to, SLICE_OF(end, sizeof(end)), e))
         return false;
     sha256_stream_finish(b->sum_of_one, &h);
-    row_sum_add_hash(&b->sum, &h);
+    row_sum_add_hash(&b->sum, h.bytes);
     b->count++;
     return true;
 }

@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-enum { FORMAT = 1 };
+/* In the first one SHA-256 was what rows are hashed with. */
+enum { FORMAT_SHA256 = 1, FORMAT = 2 };
 
 static const char *const choice_names[POSTGRES_CHOICES] = {
     [POSTGRES_SCHEMAS] = "schemas",
@@ -40,6 +41,7 @@ static json_t *table_pack(const struct postgres_table *t)
                           t->name, "kind", t->kind, "extension", t->extension, "condition",
                           t->condition, "file", t->file, "columns", texts_pack(&t->columns));
 
+    assert(t->file == NULL || t->row_hash == ROW_HASH_XXH3);
     if (j != NULL && t->file != NULL) {
         json_object_set_new(j, "rows", json_integer((json_int_t)t->rows));
         json_object_set_new(j, "bytes", json_integer((json_int_t)t->bytes));
@@ -341,10 +343,13 @@ bool postgres_manifest_decode(struct slice json, struct postgres_manifest *out, 
 
     if (j == NULL || json_unpack_ex(j, &why, 0, "{s:i}", "format", &format) != 0)
         return wrong(&why, e);
-    if (format != FORMAT)
-        return err_set(e, ERR_CORRUPT, "the manifest has format %d, known is %d", format, FORMAT);
+    if (format != FORMAT_SHA256 && format != FORMAT)
+        return err_set(e, ERR_CORRUPT, "the manifest has format %d, known are 1 and %d", format,
+                       FORMAT);
     if (!server_unpack(&m, j, e) || !lists_unpack(&m, j, e))
         return false;
+    for (size_t i = 0; format == FORMAT_SHA256 && i < m.table_count; i++)
+        m.tables[i].row_hash = ROW_HASH_SHA256;
     *out = m;
     m = (struct postgres_manifest){0};
     return true;

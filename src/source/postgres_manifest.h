@@ -22,6 +22,7 @@ struct postgres_table {
     const char *file;              /* "data/public.t.copy"; NULL: no rows are stored */
     struct postgres_texts columns; /* stored, in this order */
     uint64_t rows, bytes;
+    enum row_hash row_hash; /* what hash is a sum of */
     char hash[ROW_SUM_TEXT];
 };
 
@@ -36,7 +37,7 @@ struct postgres_extension {
 };
 
 /* All large objects together; their hash is over rows of four bytes of the number, least one
- * first, and the content. */
+ * first, and the content, by SHA-256. */
 struct postgres_blobs {
     uint64_t count, bytes;
     char hash[ROW_SUM_TEXT];
@@ -63,7 +64,7 @@ struct postgres_manifest {
     struct arena arena; /* of a decoded one: holds all of the above */
 };
 
-/* Append the JSON.  ERR_FATAL when a text is not UTF-8. */
+/* Append the JSON, for sums of rows by XXH3.  ERR_FATAL when a text is not UTF-8. */
 MUST_CHECK bool postgres_manifest_encode(const struct postgres_manifest *m, struct buf *out,
                                          struct err *e);
 

@@ -63,7 +63,7 @@ bool postgres_rows_send(struct postgres_link *l, struct postgres_item *item, con
                         struct postgres_sender *to, struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
-    struct rows rows = {.to = to};
+    struct rows rows = {.to = to, .sum.how = item->table.row_hash};
 
     copy_format(item, encoding, &sql);
     if (!postgres_link_copy(l, buf_string(&sql), rows_add, &rows, e))

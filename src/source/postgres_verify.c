@@ -135,6 +135,7 @@ static void shapes_compare(struct verify *v)
             differ(v, "table %s.%s has other columns", t->schema, t->name);
         else if (t->file != NULL) {
             item->table.condition = t->condition;
+            item->table.row_hash = t->row_hash;
             v->tables[v->count] = t;
             v->items[v->count++] = item;
         }

@@ -1,32 +1,34 @@
 /*
  * A sum over rows that does not depend on their order.  Private to src/source.
  *
- * Each row counts as the first 16 bytes of its SHA-256, read as a number with the highest byte
- * first; the sum is taken modulo 2^128.  Two tables with the same rows, each as often, have the
- * same sum; others do only with a chance of about 2^-128 unless somebody looks for them.
+ * Each row counts as a number of 128 bits, and the sum is taken modulo 2^128.  Two tables with the
+ * same rows, each as often, have the same sum; others do only by a chance of about 2^-128.  It
+ * finds accidents: who looks for other rows with the same sum finds some, but has to get them past
+ * the seal of the repository (docs/decisions/0038-xxh3-for-sums-of-rows.md).
  */
 #ifndef SOURCE_ROW_SUM_H
 #define SOURCE_ROW_SUM_H
 
-#include "codec/hash.h"
+#include "base/buf.h"
 
-#define ROW_SUM_ROW 1024 /* a longer row is not worth a copy */
+/* How a row becomes a number. */
+enum row_hash {
+    ROW_HASH_XXH3,   /* XXH3_128bits(), its high half in front */
+    ROW_HASH_SHA256, /* the first 16 bytes of SHA-256, the highest in front: older manifests */
+};
 
-/* {0} is the sum of no rows. */
+/* {0} is the sum of no rows by XXH3. */
 struct row_sum {
+    enum row_hash how;
     unsigned __int128 value;
-    /* A row that waits for the next, since two are hashed faster than one after the other. */
-    bool is_waiting;
-    size_t row_size;
-    uint8_t row[ROW_SUM_ROW];
 };
 
 void row_sum_add(struct row_sum *s, struct slice row);
-/* The same with the SHA-256 of the row. */
-void row_sum_add_hash(struct row_sum *s, const struct hash *h);
+/* A row that was hashed already: the first 16 bytes count, the highest in front. */
+void row_sum_add_hash(struct row_sum *s, const uint8_t hash[16]);
 
 /* 32 digits, lower case, the highest first.  More rows may follow. */
 #define ROW_SUM_TEXT 33
-void row_sum_format(struct row_sum *s, char out[ROW_SUM_TEXT]);
+void row_sum_format(const struct row_sum *s, char out[ROW_SUM_TEXT]);
 
 #endif

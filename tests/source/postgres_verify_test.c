@@ -88,6 +88,44 @@ TEST(sequences_extensions_and_large_objects_that_differ_are_found)
 }
 END
 
+static void replace(struct buf *b, const char *from, const char *to)
+{
+    uint8_t *at = memmem(b->data, b->size, from, strlen(from));
+
+    CHECK(at != NULL && strlen(from) == strlen(to));
+    memcpy(at, to, strlen(to));
+}
+
+TEST(a_backup_of_before_is_compared_by_the_hashes_that_it_has)
+{
+    static const char *const rows[] = {"1\tx", "1\tx", "2\ty"};
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf json = {0};
+    struct row_sum sum = {.how = ROW_HASH_SHA256};
+    char hash[ROW_SUM_TEXT];
+    const struct postgres_restore_options to = restore_to("before");
+
+    backup_of(&b, "before",
+              "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, 'y')");
+    buf_append_slice(&json, file_of(&b, "manifest.json"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        row_sum_add(&sum, slice_string(rows[i]));
+    row_sum_format(&sum, hash);
+    replace(&json, "\"format\": 2", "\"format\": 1");
+    replace(&json, table_of(&b, "public", "t")->hash, hash);
+
+    struct stored s = {.backup = &b, .changed = "manifest.json", .bytes = buf_slice(&json)};
+    const struct postgres_files files = stored_files(&s);
+    AUTO(postgres_verify_report) struct postgres_verify_report same = {0}, other = {0};
+
+    CHECK_OK(postgres_verify(&to, &files, &same, e));
+    ck_assert_msg(same.differences == 0 && same.rows == 3, "%s", buf_string(&same.text));
+    postgres_server_sql(server, "before", "UPDATE t SET b = 'z' WHERE a = 2");
+    CHECK_OK(postgres_verify(&to, &files, &other, e));
+    CHECK(other.differences == 1);
+}
+END
+
 TEST(at_most_a_hundred_differences_are_told_and_all_are_counted)
 {
     AUTO(backup) struct backup b;
@@ -120,7 +158,7 @@ TEST(a_database_that_is_not_there_or_a_damaged_manifest_is_no_report)
     backup_of(&b, "damaged", "");
     CHECK_ERR(postgres_verify(&nowhere, &files, &r, e), ERR_NOT_FOUND);
     s.changed = "manifest.json";
-    s.bytes = slice_string("{\"format\": 2}");
+    s.bytes = slice_string("{\"format\": 3}");
     CHECK_ERR(postgres_verify(&to, &files, &r, e), ERR_CORRUPT);
 }
 END
@@ -131,5 +169,6 @@ TESTS_BETWEEN("postgres_verify", server_begin, server_end, an_equal_database_has
               tables_that_are_missing_new_or_of_another_shape_are_found,
               columns_in_another_order_are_the_same_and_their_rows_are_compared,
               sequences_extensions_and_large_objects_that_differ_are_found,
+              a_backup_of_before_is_compared_by_the_hashes_that_it_has,
               at_most_a_hundred_differences_are_told_and_all_are_counted,
               a_database_that_is_not_there_or_a_damaged_manifest_is_no_report)
