@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/bits.h"
 #include "repo/check.h"
 
 /* A directory on the way down. */
@@ -75,7 +76,7 @@ static bool tell_unreadable(struct affected *a, const struct err *why, struct er
 
 static bool is_sound(const struct affected *a, size_t entry)
 {
-    return (a->sound[entry / 64] >> entry % 64 & 1) != 0;
+    return bits_have(a->sound, entry);
 }
 
 /* Go down into a directory whose path is set, unless it is known to be sound. */
@@ -105,7 +106,7 @@ static void leave(struct affected *a)
 
     tree_close(l->cursor);
     if (!l->has_affected)
-        a->sound[l->entry / 64] |= (uint64_t)1 << l->entry % 64;
+        bits_add(a->sound, l->entry);
     else if (a->depth > 0)
         a->levels[a->depth - 1].has_affected = true;
 }
@@ -210,10 +211,9 @@ static bool tell_lost(struct affected *a, struct err *e)
 bool check_affected(struct check *c, struct err *e)
 {
     AUTO(affected)
-    struct affected a = {
-        .check = c,
-        .reader = reader_new(c->repo),
-        .sound = mem_array(index_entry_room(c->repo->index) / 64 + 1, sizeof(uint64_t))};
+    struct affected a = {.check = c,
+                         .reader = reader_new(c->repo),
+                         .sound = bits_new(index_entry_room(c->repo->index))};
 
     if (!tell_lost(&a, e))
         return false;

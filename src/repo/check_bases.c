@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "repo/bits.h"
 #include "repo/check.h"
 
 /* Chunks of all such frames; 24 MiB of memory.  With more of them nothing is kept. */
@@ -25,16 +26,6 @@ struct check_bases {
         *known; /* a bit per frame; the last two guarded by the check's lock */
 };
 
-static bool bit_of(const uint64_t *bits, uint32_t frame)
-{
-    return (bits[frame / 64] >> frame % 64 & 1) != 0;
-}
-
-static void bit_set(uint64_t *bits, uint32_t frame)
-{
-    bits[frame / 64] |= (uint64_t)1 << frame % 64;
-}
-
 static void find_frames(struct check_bases *b)
 {
     struct index *ix = b->check->repo->index;
@@ -45,7 +36,7 @@ static void find_frames(struct check_bases *b)
 
         for (uint32_t i = 0; i < index_frame_at(ix, n)->base_count; i++)
             if (index_find_base(ix, &bases[i].id, &at))
-                bit_set(b->wanted, at.frame);
+                bits_add(b->wanted, at.frame);
     }
 }
 
@@ -68,7 +59,7 @@ static size_t list_chunks(const struct check_bases *b, struct base_chunk *out)
         uint8_t prefix[16];
         struct place at;
 
-        if (!index_entry_at(ix, i, prefix, &at) || !bit_of(b->wanted, at.frame))
+        if (!index_entry_at(ix, i, prefix, &at) || !bits_have(b->wanted, at.frame))
             continue;
         if (out != NULL)
             out[count] =
@@ -81,12 +72,12 @@ static size_t list_chunks(const struct check_bases *b, struct base_chunk *out)
 struct check_bases *check_bases_new(struct check *c)
 {
     struct check_bases *b = mem_new(sizeof(*b));
-    const size_t words = index_frame_count(c->repo->index) / 64 + 1;
+    const size_t frames = index_frame_count(c->repo->index);
 
     b->check = c;
-    b->wanted = mem_array(words, sizeof(*b->wanted));
-    b->taken = mem_array(words, sizeof(*b->taken));
-    b->known = mem_array(words, sizeof(*b->known));
+    b->wanted = bits_new(frames);
+    b->taken = bits_new(frames);
+    b->known = bits_new(frames);
     find_frames(b);
     b->count = list_chunks(b, NULL);
     if (b->count > BASES_MAX)
@@ -138,9 +129,9 @@ static bool take(struct check_bases *b, uint32_t frame)
 {
     pthread_mutex_lock(&b->check->lock);
 
-    const bool is_free = !bit_of(b->taken, frame);
+    const bool is_free = !bits_have(b->taken, frame);
 
-    bit_set(b->taken, frame);
+    bits_add(b->taken, frame);
     pthread_mutex_unlock(&b->check->lock);
     return is_free;
 }
@@ -162,7 +153,7 @@ void check_bases_note(struct check_bases *b, struct mac *mac, uint32_t frame, st
     for (size_t i = 0; i < count; i++)
         chunks[i].id = messages[i].sum;
     pthread_mutex_lock(&b->check->lock);
-    bit_set(b->known, frame);
+    bits_add(b->known, frame);
     pthread_mutex_unlock(&b->check->lock);
 }
 
@@ -182,7 +173,7 @@ bool check_bases_prove(struct check_bases *b, uint32_t frame, const struct pack_
 
     pthread_mutex_lock(&b->check->lock);
 
-    const bool is_known = bit_of(b->known, frame);
+    const bool is_known = bits_have(b->known, frame);
 
     pthread_mutex_unlock(&b->check->lock);
     if (!is_known)

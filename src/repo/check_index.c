@@ -2,6 +2,7 @@
  * The index against the packs: which packs there are, how long they are, who names them.
  */
 #include "base/mem.h"
+#include "repo/bits.h"
 #include "repo/check.h"
 
 /* A collector that rewrites the index may outrun a check this many times in a row. */
@@ -126,7 +127,7 @@ bool check_index(struct check *c, struct err *e)
             return false;
     }
     c->is_suspect = mem_array(index_pack_count(ix), sizeof(*c->is_suspect));
-    c->bad_frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*c->bad_frames));
+    c->bad_frames = bits_new(index_frame_count(ix));
     for (size_t i = 0; i < c->options->suspect_count; i++) {
         uint32_t number;
 
@@ -153,7 +154,7 @@ static bool *packs_needed(struct check *c)
     const struct index *ix = c->repo->index;
     bool *needed = mem_array(index_pack_count(ix), sizeof(*needed));
 
-    c->needed_frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*c->needed_frames));
+    c->needed_frames = bits_new(index_frame_count(ix));
     for (size_t i = 0; i < index_entry_room(ix); i++) {
         uint8_t prefix[16];
         struct place at;
@@ -161,7 +162,7 @@ static bool *packs_needed(struct check *c)
         if (!marks_has(c->marks, i) || !index_entry_at(ix, i, prefix, &at))
             continue;
         needed[index_frame_at(ix, at.frame)->pack] = true;
-        c->needed_frames[at.frame / 64] |= (uint64_t)1 << at.frame % 64;
+        bits_add(c->needed_frames, at.frame);
     }
     return needed;
 }

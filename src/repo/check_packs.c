@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "repo/bits.h"
 #include "repo/check.h"
 
 /* A thread holds a pack and a frame, about 45 MiB with packs of the default size. */
@@ -71,13 +72,13 @@ static void worker_done(struct worker *w)
 static void frame_is_bad(struct check *c, uint32_t frame)
 {
     pthread_mutex_lock(&c->lock);
-    c->bad_frames[frame / 64] |= (uint64_t)1 << frame % 64;
+    bits_add(c->bad_frames, frame);
     pthread_mutex_unlock(&c->lock);
 }
 
 static bool is_bad(const struct check *c, uint32_t frame)
 {
-    return (c->bad_frames[frame / 64] >> frame % 64 & 1) != 0;
+    return bits_have(c->bad_frames, frame);
 }
 
 bool check_chunk_is_sound(const struct check *c, const struct hash *id)
@@ -180,8 +181,7 @@ static void compare_frames(const struct worker *w, const struct index_pack *p)
 /* A delta that no snapshot needs, so that a prune was free to take its bases. */
 static bool is_left_over(const struct check *c, uint32_t frame)
 {
-    return (c->needed_frames[frame / 64] >> frame % 64 & 1) == 0 &&
-           index_has_lost_bases(c->repo->index, frame);
+    return !bits_have(c->needed_frames, frame) && index_has_lost_bases(c->repo->index, frame);
 }
 
 static bool scan_frame(struct worker *w, size_t frame, struct err *e)

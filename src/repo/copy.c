@@ -16,6 +16,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "repo/bits.h"
 #include "repo/snapshot.h"
 
 /* Each round but the first needs a prune in one of the two, or damage that another copy of the
@@ -89,7 +90,7 @@ static bool load_destination(struct copy *c, struct err *e)
     if (!repo_load_index(c->to, e) || !condemned_check(c->to, e))
         return err_wrap(e, "read the destination");
     c->marks = marks_new(c->from);
-    c->settled = mem_array(index_entry_room(c->from->index) / 64 + 1, sizeof(*c->settled));
+    c->settled = bits_new(index_entry_room(c->from->index));
     needed_packs_init(&c->needed, c->to);
     return true;
 }
@@ -98,7 +99,7 @@ static void settle(struct copy *c)
 {
     for (size_t n = 0; n < index_entry_room(c->from->index); n++)
         if (marks_has(c->marks, n))
-            c->settled[n / 64] |= (uint64_t)1 << n % 64;
+            bits_add(c->settled, n);
 }
 
 /* One snapshot */

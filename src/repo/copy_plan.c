@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/bits.h"
 #include "repo/copy.h"
 
 void copy_plan_auto(struct copy_plan *p)
@@ -16,16 +17,6 @@ void copy_plan_auto(struct copy_plan *p)
     mem_free(p->chunks);
     mem_free(p->plain.items);
     mem_free(p->deltas.items);
-}
-
-static bool bit_get(const uint64_t *bits, size_t n)
-{
-    return (bits[n / 64] >> n % 64 & 1) != 0;
-}
-
-static void bit_set(uint64_t *bits, size_t n)
-{
-    bits[n / 64] |= (uint64_t)1 << n % 64;
 }
 
 /* Whether the destination has a chunk in the way it is needed there. */
@@ -51,14 +42,14 @@ static size_t choose(struct copy *c, uint64_t *wanted, uint64_t *frames)
     size_t count = 0;
 
     for (size_t n = 0; n < index_entry_room(ix); n++)
-        if (marks_has(c->marks, n) && !bit_get(c->settled, n) &&
+        if (marks_has(c->marks, n) && !bits_have(c->settled, n) &&
             index_entry_at(ix, n, prefix, &at) &&
             !is_there(c, prefix, index_holds_bases(ix, at.frame))) {
-            bit_set(wanted, n);
-            bit_set(frames, at.frame);
+            bits_add(wanted, n);
+            bits_add(frames, at.frame);
         }
     for (size_t n = 0; n < index_entry_room(ix); n++)
-        count += index_entry_at(ix, n, prefix, &at) && bit_get(frames, at.frame) ? 1 : 0;
+        count += index_entry_at(ix, n, prefix, &at) && bits_have(frames, at.frame) ? 1 : 0;
     return count;
 }
 
@@ -109,8 +100,8 @@ void copy_plan_make(struct copy *c, struct copy_plan *out)
 {
     const struct index *ix = c->from->index;
     const size_t room = index_entry_room(ix);
-    AUTO(mem) uint64_t *wanted = mem_array(room / 64 + 1, sizeof(*wanted));
-    AUTO(mem) uint64_t *frames = mem_array(index_frame_count(ix) / 64 + 1, sizeof(*frames));
+    AUTO(mem) uint64_t *wanted = bits_new(room);
+    AUTO(mem) uint64_t *frames = bits_new(index_frame_count(ix));
     struct place at;
 
     *out = (struct copy_plan){0};
@@ -119,12 +110,12 @@ void copy_plan_make(struct copy *c, struct copy_plan *out)
         struct copy_chunk *next = &out->chunks[out->chunk_count];
         uint8_t prefix[16];
 
-        if (!index_entry_at(ix, n, prefix, &at) || !bit_get(frames, at.frame))
+        if (!index_entry_at(ix, n, prefix, &at) || !bits_have(frames, at.frame))
             continue;
         *next = (struct copy_chunk){.frame = at.frame,
                                     .offset = at.offset,
                                     .size = at.size,
-                                    .is_wanted = bit_get(wanted, n)};
+                                    .is_wanted = bits_have(wanted, n)};
         memcpy(next->prefix, prefix, sizeof(next->prefix));
         out->chunk_count++;
     }

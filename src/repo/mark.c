@@ -13,6 +13,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/bits.h"
 
 struct marks {
     struct repo *repo;
@@ -33,8 +34,8 @@ struct marks *marks_new(struct repo *r)
 
     m->repo = r;
     m->reader = reader_new(r);
-    m->bits = mem_array(index_entry_room(r->index) / 64 + 1, sizeof(*m->bits));
-    m->deltas = mem_array(index_frame_count(r->index) / 64 + 1, sizeof(*m->deltas));
+    m->bits = bits_new(index_entry_room(r->index));
+    m->deltas = bits_new(index_frame_count(r->index));
     return m;
 }
 
@@ -58,7 +59,7 @@ void marks_auto(struct marks **m)
 
 bool marks_has(const struct marks *m, size_t entry)
 {
-    return (m->bits[entry / 64] >> entry % 64 & 1) != 0;
+    return bits_have(m->bits, entry);
 }
 
 uint64_t marks_count(const struct marks *m)
@@ -148,7 +149,7 @@ static bool set_mark(struct marks *m, size_t number)
 {
     if (marks_has(m, number))
         return false;
-    m->bits[number / 64] |= (uint64_t)1 << number % 64;
+    bits_add(m->bits, number);
     m->count++;
     return true;
 }
@@ -160,7 +161,7 @@ static bool need_bases(struct marks *m, uint32_t frame, struct err *e)
     const struct index_base *bases = index_bases_at(ix, frame);
     const uint32_t count = index_frame_at(ix, frame)->base_count;
 
-    if (bases == NULL || (m->deltas[frame / 64] >> frame % 64 & 1) != 0)
+    if (bases == NULL || bits_have(m->deltas, frame))
         return true;
     for (uint32_t i = 0; i < count; i++) {
         struct place at;
@@ -171,7 +172,7 @@ static bool need_bases(struct marks *m, uint32_t frame, struct err *e)
         else if (!is_missing(m, "base", &bases[i].id, e))
             return false;
     }
-    m->deltas[frame / 64] |= (uint64_t)1 << frame % 64;
+    bits_add(m->deltas, frame);
     return true;
 }
 
