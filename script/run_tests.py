@@ -159,6 +159,16 @@ def bench_cases():
     yield Case("bench-smoke: script/bench --smoke", [PYTHON, "script/bench", "--smoke"], 300)
 
 
+def applications_cases():
+    """What shows the promises of the five applications, and that none of them is open."""
+    named = subprocess.check_output(["script/check-applications", "--list"], text=True).splitlines()
+    yield Case("applications: the table has no open row", ["script/check-applications", "--whole"])
+    for case in [*e2e_cases(), *unit_cases()]:
+        if any(case.name.replace("e2e: ", "e2e/").replace("unit: ", "unit ").startswith(name) for name in named):
+            case.name = "applications: " + case.name
+            yield case
+
+
 def stores_cases():
     """Whatever asks the gateway: C tests that meson knows as stores/..., and programs of tests/stores."""
     def all_cases():
@@ -210,6 +220,8 @@ STAGES = {
     "fuzz": (["fuzz"], fuzz_cases),
     "unit": (["release"], unit_cases),
 }
+# Stages that are asked for by name only: what they run is in the others, too.
+NAMED = {"applications": (["release"], applications_cases)}
 
 
 class Outcome:
@@ -365,14 +377,14 @@ def sample(stage, cases):
 def main(argv):
     stage = argv[1] if len(argv) > 1 else "all"
     pattern = argv[2] if len(argv) > 2 else ""
-    if stage not in ("all", "thorough", *STAGES) or len(argv) > 3:
-        print("usage: script/test [all|thorough|" + "|".join(STAGES) + " [PATTERN]]", file=sys.stderr)
+    if stage not in ("all", "thorough", *STAGES, *NAMED) or len(argv) > 3:
+        print("usage: script/test [all|thorough|" + "|".join([*STAGES, *NAMED]) + " [PATTERN]]", file=sys.stderr)
         return 2
     os.chdir(TOP)
     for name, amount in SAMPLE.items() if stage == "all" else ():
         os.environ.setdefault(name, amount)
 
-    chosen = STAGES if stage in ("all", "thorough") else {stage: STAGES[stage]}
+    chosen = STAGES if stage in ("all", "thorough") else {stage: {**STAGES, **NAMED}[stage]}
     totals = Totals()
     good = build(dict.fromkeys(t for types, _ in chosen.values() for t in types), totals)
     cases = [case for name, (types, make) in chosen.items() if good.issuperset(types)
