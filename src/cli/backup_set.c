@@ -6,48 +6,10 @@
 #include "cli/backup_stores.h"
 #include "cli/backup_tell.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/drill_tell.h"
 #include "cli/progress.h"
 #include "cli/session.h"
-
-/* Into the arena: a store borrows them, and the configuration may be gone before it. */
-static const char *const *options_copy(struct call *call, const struct texts *t)
-{
-    const char **out = arena_take(&call->arena, (t->count + 1) * sizeof(*out));
-
-    for (size_t i = 0; i < t->count; i++)
-        out[i] = arena_string(&call->arena, slice_string(t->items[i]));
-    out[t->count] = NULL;
-    return out;
-}
-
-void set_common(struct call *call, const struct config_repository *r, struct common *out)
-{
-    *out = *call->common;
-    out->repository = arena_string(&call->arena, slice_string(r->url));
-    out->repository_file = NULL;
-    out->key_file = r->secret.key_file;
-    out->password_file = r->secret.password_file;
-    out->password_command = NULL;
-    out->password_argv = r->secret.password_command.items;
-    out->configured_options = options_copy(call, &r->options);
-}
-
-bool set_choose_repository(struct call *call, const struct config_set *set, struct err *e)
-{
-    struct common *c;
-
-    if (call->common->repository != NULL || call->common->repository_file != NULL)
-        return true;
-    if (set->repository_count > 1)
-        return err_set(e, ERR_USAGE,
-                       "set %s has %zu repositories, and this is about one: name it with -r",
-                       set->name, set->repository_count);
-    c = arena_take(&call->arena, sizeof(*c));
-    set_common(call, set->repositories[0], c);
-    call->common = c;
-    return true;
-}
 
 static bool drill_after(struct call *call, struct session *s, const struct config_set *set,
                         const struct hash *id, struct err *e)

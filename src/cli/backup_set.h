@@ -30,14 +30,4 @@ MUST_CHECK bool backup_set_from(struct call *call, const struct config *c,
                                 const struct config_set *set, const struct backup_options *o,
                                 struct set_made *out, struct err *e);
 
-/* The options of the call, but for a repository of the configuration, with its secret. */
-void set_common(struct call *call, const struct config_repository *r, struct common *out);
-
-/*
- * Let the call mean the repository of a set, with its secret, unless the command line names one:
- * then the secret comes from there too.  ERR_USAGE when the set has several.
- */
-MUST_CHECK bool set_choose_repository(struct call *call, const struct config_set *set,
-                                      struct err *e);
-
 #endif

@@ -1,7 +1,7 @@
 #include "cli/backup_stores.h"
 
 #include "base/mem.h"
-#include "cli/backup_set.h"
+#include "cli/configured.h"
 #include "cli/copy_tell.h"
 
 bool set_has_several(const struct call *call, const struct config_set *set)

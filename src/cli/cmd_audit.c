@@ -11,7 +11,7 @@
 
 struct audit_args {
     struct common common;
-    char *config, *actor, *object;
+    char *actor, *object;
     int limit;
 };
 
@@ -20,12 +20,10 @@ struct audit_args {
 #define LIMIT_UNSET 50   /* records shown unless an option says otherwise */
 
 static const struct option audit_options[] = {
-    CONFIG_OPTION(audit_args, config),
     {0},
 };
 
 static const struct option audit_list_options[] = {
-    CONFIG_OPTION(audit_args, config),
     {"actor", 0, OPTION_TEXT, AT(actor), "NAME", "Show only what NAME did", NULL, "filter", NULL},
     {"object", 0, OPTION_TEXT, AT(object), "NAME", "Show only what was done to NAME", NULL,
      "filter", NULL},
@@ -71,7 +69,7 @@ static bool run_audit_list(struct call *call, struct err *e)
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     bool is_more = true;
 
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_begin_read(c, &t, e))
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_begin_read(c, &t, e))
         return false;
     while (is_more && left > 0) {
         AUTO(arena) struct arena a = {0};
@@ -97,7 +95,7 @@ static bool run_audit_verify(struct call *call, struct err *e)
     struct catalog_audit_verdict v = {0};
     AUTO(catalog) struct catalog *c = NULL;
 
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_audit_verify(c, &v, e))
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_audit_verify(c, &v, e))
         return false;
     call->status = v.is_sound ? EXIT_OK : EXIT_DAMAGED;
     if (call->out->json) {

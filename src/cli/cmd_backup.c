@@ -26,7 +26,7 @@ struct backup_args {
     struct strings exclude_if_present, tags, create;
     bool exclude_caches, one_file_system, no_xattrs;
     bool force, dry_run, skip_if_unchanged, from_stdin, from_socket, from_command, again;
-    char *host, *parent, *stdin_name, *compression, *set, *config, *job;
+    char *host, *parent, *stdin_name, *compression, *set, *job;
     uint64_t pack_size;
     int64_t time_ns;
 };
@@ -35,7 +35,6 @@ struct backup_args {
 
 static const struct option backup_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET", "Back up a set of the configuration", NULL, "stdin"},
-    CONFIG_OPTION(backup_args, config),
     {"create-repository", 0, OPTION_LIST, AT(create), "NAME",
      "With --set: make its repository NAME when it is not there yet", NULL, NULL},
     {"exclude", 'e', OPTION_LIST, AT(paths.exclude), "PATTERN", "Leave out what matches PATTERN",
@@ -280,10 +279,11 @@ static bool run_backup(struct call *call, struct err *e)
         !progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
     fill_options(call, args, &paths, exclude, &o);
-    if (args->create.count > 0 && !made_first(call, args->config, args->set, &args->create, e))
+    if (args->create.count > 0 &&
+        !made_first(call, args->common.config, args->set, &args->create, e))
         return false;
     if (args->set != NULL)
-        return backup_set(call, args->config, args->set, &o, e);
+        return backup_set(call, args->common.config, args->set, &o, e);
 
     const struct report report = progress_report(&view);
 

@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/backup_set.h"
 #include "cli/catalog_call.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/render.h"
 #include "cli/session.h"
 #include "cli/yaml.h"
@@ -19,13 +19,12 @@
 
 struct catalog_args {
     struct common common;
-    char *config, *write_config;
+    char *write_config;
 };
 
 #define AT(member) offsetof(struct catalog_args, member)
 
 static const struct option rebuild_options[] = {
-    CONFIG_OPTION(catalog_args, config),
     {"write-config", 0, OPTION_TEXT, AT(write_config), "FILE",
      "Write the configuration that is found to FILE, and leave the catalog alone", NULL, NULL,
      NULL},
@@ -33,7 +32,6 @@ static const struct option rebuild_options[] = {
 };
 
 static const struct option status_options[] = {
-    CONFIG_OPTION(catalog_args, config),
     {0},
 };
 
@@ -254,7 +252,7 @@ static bool run_rebuild(struct call *call, struct err *e)
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
     if (args->write_config != NULL && names_one(call))
         return gather(&g, NULL, e) && write_config(call, &g, args->write_config, e);
-    if (!config_path(args->config, &path, e) || !config_load(path, &config, e))
+    if (!config_path(args->common.config, &path, e) || !config_load(path, &config, e))
         return false;
     if (args->write_config != NULL)
         return gather(&g, config, e) && write_config(call, &g, args->write_config, e);
@@ -317,7 +315,7 @@ static bool run_status(struct call *call, struct err *e)
     struct catalog_job_list jobs = {0};
     int64_t runs = 0;
 
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_begin_read(c, &t, e) ||
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_begin_read(c, &t, e) ||
         !catalog_run_count(t, &all, &runs, e) || !catalog_job_list(t, &a, &jobs, e) ||
         !catalog_set_list(t, &a, &sets, e))
         return false;

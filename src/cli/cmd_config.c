@@ -10,11 +10,9 @@
 
 struct config_args {
     struct common common;
-    char *config;
 };
 
 static const struct option config_options[] = {
-    CONFIG_OPTION(config_args, config),
     {0},
 };
 
@@ -25,7 +23,8 @@ static bool load(struct call *call, struct config **out, const struct config_set
     const struct config_args *args = call->args;
     const struct strings *words = &args->common.words;
 
-    return config_path_load(args->config, words->count > 0 ? words->items[0] : NULL, out, set, e);
+    return config_path_load(args->common.config, words->count > 0 ? words->items[0] : NULL, out,
+                            set, e);
 }
 
 static bool run_config_show(struct call *call, struct err *e)

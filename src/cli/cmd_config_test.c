@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/backup_set.h"
 #include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/render.h"
 #include "cli/session.h"
 #include "codec/random.h"
@@ -23,11 +23,9 @@
 
 struct test_args {
     struct common common;
-    char *config;
 };
 
 static const struct option test_options[] = {
-    CONFIG_OPTION(test_args, config),
     {0},
 };
 
@@ -232,7 +230,8 @@ static bool run_config_test(struct call *call, struct err *e)
     struct trial t = {.call = call};
 
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path_load(args->config, words->count > 0 ? words->items[0] : NULL, &c, &only, e))
+    if (!config_path_load(args->common.config, words->count > 0 ? words->items[0] : NULL, &c, &only,
+                          e))
         return false;
     for (size_t i = 0; i < c->set_count; i++)
         if (only == NULL || only == &c->sets[i]) {

@@ -11,7 +11,6 @@ struct copy_args {
     struct common common;
     struct from_args from;
     struct filter_args filter;
-    char *config;
     bool dry_run;
 };
 
@@ -22,7 +21,6 @@ static const struct option copy_table[] = {
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Copy nothing, tell what would be copied",
      NULL, NULL},
     FILTER_OPTIONS_AND_SET(copy_args, filter),
-    CONFIG_OPTION(copy_args, config),
     {0},
 };
 
@@ -37,7 +35,7 @@ static bool copy_set(struct call *call, const struct copy_args *args, struct err
         return err_set(e, ERR_USAGE,
                        "copy --set without --from-repo takes no snapshots or filters");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path_load(args->config, args->filter.set, &c, &set, e))
+    if (!config_path_load(args->common.config, args->filter.set, &c, &set, e))
         return false;
     if (!set_has_several(call, set))
         return err_set(e, ERR_USAGE, "%s",

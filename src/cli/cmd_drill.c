@@ -13,7 +13,7 @@
 struct drill_args {
     struct common common;
     struct filter_args filter;
-    char *scratch, *config;
+    char *scratch;
     bool list, markdown;
 };
 
@@ -21,7 +21,6 @@ struct drill_args {
 
 static const struct option drill_options[] = {
     FILTER_OPTIONS_AND_SET(drill_args, filter),
-    CONFIG_OPTION(drill_args, config),
     {"scratch", 0, OPTION_TEXT, AT(scratch), "DIR", "Work in DIR instead of TMPDIR or /var/tmp",
      NULL, "list"},
     {"list", 'l', OPTION_FLAG, AT(list), NULL, "Show what earlier drills found; drill nothing",
@@ -49,7 +48,7 @@ static bool open_set_of(struct call *call, struct config **config, struct sessio
 
     *is_open = false;
     if (args->common.repository != NULL || args->common.repository_file != NULL ||
-        !config_path(args->config, &path, &none))
+        !config_path(args->common.config, &path, &none))
         return true;
     if (!config_load(path, config, e))
         return false;
@@ -107,9 +106,9 @@ static bool find_set(struct call *call, const struct snapshot *s, struct config 
 
     if (s->set == NULL)
         return true;
-    if (*config == NULL && !config_path(args->config, &path, &none)) {
+    if (*config == NULL && !config_path(args->common.config, &path, &none)) {
         *e = none;
-        return args->config == NULL;
+        return args->common.config == NULL;
     }
     if (*config == NULL && !config_load(path, config, e))
         return false;

@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/backup_set.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/forget_set.h"
 #include "cli/group.h"
 #include "cli/prune.h"
@@ -18,7 +18,7 @@ struct forget_args {
     struct filter_args filter;
     struct retention rules;
     struct strings keep_tags, undo;
-    char *group_by, *config, *approve, *failed_runs;
+    char *group_by, *approve, *failed_runs;
     int64_t clock_seen_ns;
     bool prune, dry_run;
 };
@@ -65,7 +65,6 @@ static const struct option forget_options[] = {
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
      NULL, NULL},
     FILTER_OPTIONS_AND_SET(forget_args, filter),
-    CONFIG_OPTION(forget_args, config),
     {0},
 };
 
@@ -382,7 +381,7 @@ static bool forget_set(struct forget_view *v, struct err *e)
     bool is_done = false;
 
     v->call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path_load(args->config, args->filter.set, &c, &set, e) ||
+    if (!config_path_load(args->common.config, args->filter.set, &c, &set, e) ||
         ((args->common.repository != NULL || args->common.repository_file != NULL) &&
          !session_place(v->call, &url, e)) ||
         !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))

@@ -6,17 +6,17 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/backup_set.h"
 #include "cli/backup_tell.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "cli/session.h"
 
 struct import_args {
     struct common common;
-    char *set, *config, *name;
+    char *set, *name;
     struct strings keys;
     int as; /* 0: recognised, else 1 + enum foreign_kind */
     bool dry_run, allow_unauthenticated;
@@ -31,7 +31,6 @@ static const char *const kind_words[] = {"auto",       "bundle",    "cfms", "cfm
 static const struct option import_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET",
      "Into the repository of a set, as a snapshot of that set", NULL, NULL},
-    CONFIG_OPTION(import_args, config),
     {"as", 0, OPTION_CHOICE, AT(as), "KIND",
      "Read it as bundle, cfms, cfms-conf, school-erp or wireguard, whatever else it might be", NULL,
      NULL, kind_words},
@@ -182,7 +181,7 @@ static bool run_import(struct call *call, struct err *e)
                                      .key_count = args->keys.count};
 
     call->stage = STAGE_SECRET; /* what it was given may make no sense */
-    if (args->set != NULL && (!config_path_load(args->config, args->set, &c, &set, e) ||
+    if (args->set != NULL && (!config_path_load(args->common.config, args->set, &c, &set, e) ||
                               !set_choose_repository(call, set, e)))
         return false;
     if (!read_keys(&args->keys, &keys, e) || !import_look(&o, &i, e))

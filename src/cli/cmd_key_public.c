@@ -8,7 +8,7 @@
 
 struct key_public_args {
     struct common common;
-    char *set, *config;
+    char *set;
 };
 
 #define AT(member) offsetof(struct key_public_args, member)
@@ -16,7 +16,6 @@ struct key_public_args {
 static const struct option key_public_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET",
      "Let bundles that are pushed to SET be sealed to its repositories", NULL, NULL, NULL},
-    CONFIG_OPTION(key_public_args, config),
     {0},
 };
 
@@ -73,7 +72,7 @@ static bool run_key_public(struct call *call, struct err *e)
         return true;
     }
     call->stage = STAGE_SECRET;
-    if (!config_path_load(args->config, args->set, &c, &set, e))
+    if (!config_path_load(args->common.config, args->set, &c, &set, e))
         return false;
     if (config_set_bundle(set) == NULL)
         return err_set(e, ERR_USAGE, "set %s has no source of kind bundle", set->name);

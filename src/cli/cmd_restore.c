@@ -20,7 +20,7 @@ struct restore_args {
     struct common common;
     struct filter_args filter;
     struct remote_args remote;
-    char *target, *into, *dsn, *dsn_password_file, *config, *confirm_within, *backup, *environment;
+    char *target, *into, *dsn, *dsn_password_file, *confirm_within, *backup, *environment;
     int jobs;
     struct part_args part;
     struct strings include, include_files, exclude, exclude_files;
@@ -58,7 +58,6 @@ static const struct option restore_options[] = {
     {"environment", 0, OPTION_TEXT, AT(environment), "SET",
      "With --backup: to where SET has it; -e is short for it there", NULL, NULL},
     {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place or --backup: do not ask", NULL, NULL},
-    CONFIG_OPTION(restore_args, config),
     REMOTE_OPTIONS(restore_args, remote),
     {"table", 'T', OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
      "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
@@ -344,7 +343,7 @@ static bool run_of_set(struct call *call, struct err *e)
     const struct restore_args *args = call->args;
     const struct restore_set_args of_set = {.selector = args->common.words.items[0],
                                             .filter = &args->filter,
-                                            .config = args->config,
+                                            .config = args->common.config,
                                             .confirm_within = args->confirm_within,
                                             .plan_only = args->plan,
                                             .apply = args->apply,
@@ -381,7 +380,7 @@ static bool check_backup(const struct restore_args *args, const char **environme
 static bool run_backup(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
-    const struct desk_args at = {.config_file = args->config, .remote = args->remote};
+    const struct desk_args at = {.config_file = args->common.config, .remote = args->remote};
     struct desk_restore w = {.id = args->backup, .verify = args->verify, .yes = args->yes};
     AUTO(desk) struct desk *d = NULL;
     bool is_done = false;

@@ -5,20 +5,12 @@
 #include "cli/config_path.h"
 #include "cli/serve_http.h"
 
-struct serve_args {
-    struct common common;
-    char *config;
-};
-
-static const struct option serve_options[] = {CONFIG_OPTION(serve_args, config), {0}};
-
 static bool run_serve(struct call *call, struct err *e)
 {
-    const struct serve_args *args = call->args;
     AUTO(service) struct service_parts *p = NULL;
     AUTO(serve_http) struct serve_http *h = NULL;
 
-    if (!service_open(call, args->config, &p, e) || !serve_http_start(call, p, &h, e))
+    if (!service_open(call, call->common->config, &p, e) || !serve_http_start(call, p, &h, e))
         return false;
     service_run(p);
     return true;
@@ -32,7 +24,6 @@ const struct command command_serve = {
     .examples = "holdfast serve\n"
                 "holdfast serve --config /etc/holdfast/holdfast.yaml",
     .words = "",
-    .options = serve_options,
-    .args_size = sizeof(struct serve_args),
+    .args_size = sizeof(struct common),
     .run = run_serve,
 };

@@ -11,7 +11,6 @@
 
 struct token_args {
     struct common common;
-    char *config;
     int kind; /* enum catalog_token_kind */
     int role; /* among roles */
     int days;
@@ -26,12 +25,10 @@ static const char *const kinds[] = {"api", "push", "agent", NULL};
 static const char *const roles[] = {"viewer", "manager", "admin", "super_admin", NULL};
 
 static const struct option token_options[] = {
-    CONFIG_OPTION(token_args, config),
     {0},
 };
 
 static const struct option token_add_options[] = {
-    CONFIG_OPTION(token_args, config),
     {"kind", 0, OPTION_CHOICE, AT(kind), "KIND",
      "Make a token for the API, for pushing bundles, or for an agent", NULL, NULL, kinds},
     {"role", 0, OPTION_CHOICE, AT(role), "ROLE", "Let a token for the API do what ROLE may", NULL,
@@ -97,7 +94,7 @@ static bool run_token_add(struct call *call, struct err *e)
     put_words(&args->sets, &sets);
     m.token.verbs = buf_string(&verbs);
     m.token.sets = buf_string(&sets);
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_write(c, add, &m, e))
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_write(c, add, &m, e))
         return false;
     if (call->out->json) {
         json_t *line = json_message("token_added");
@@ -162,7 +159,7 @@ static bool run_token_list(struct call *call, struct err *e)
     struct catalog_token_list list = {0};
 
     table_init(&table, sizeof(heads) / sizeof(heads[0]));
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_begin_read(c, &t, e) ||
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_begin_read(c, &t, e) ||
         !catalog_token_list(t, NULL, &call->arena, &list, e))
         return false;
     if (call->out->json) {
@@ -197,7 +194,7 @@ static bool run_token_revoke(struct call *call, struct err *e)
     const char *id = args->common.words.items[0];
     AUTO(catalog) struct catalog *c = NULL;
 
-    if (!catalog_call_open(call, args->config, &c, e))
+    if (!catalog_call_open(call, args->common.config, &c, e))
         return false;
     if (!catalog_write(c, revoke, call, e))
         return err_wrap(e, "token %s", id);

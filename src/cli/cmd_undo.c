@@ -5,10 +5,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/backup_set.h"
 #include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/desk.h"
 #include "cli/desk_private.h"
 #include "cli/render.h"
@@ -16,14 +16,13 @@
 
 struct undo_args {
     struct common common;
-    char *config, *set;
+    char *set;
     bool list, discard, confirm;
 };
 
 #define AT(member) offsetof(struct undo_args, member)
 
 static const struct option undo_options[] = {
-    CONFIG_OPTION(undo_args, config),
     {"set", 0, OPTION_TEXT, AT(set), "SET",
      "Only restores of SET, which may be a configuration of the API", NULL, NULL},
     {"list", 'l', OPTION_FLAG, AT(list), NULL, "Show all restores of sets, change nothing", NULL,
@@ -168,7 +167,7 @@ static bool find_config(struct call *call, const struct config *file, struct des
                         const struct config **out, struct err *e)
 {
     const struct undo_args *args = call->args;
-    const struct desk_args at = {.config_file = args->config};
+    const struct desk_args at = {.config_file = args->common.config};
     struct desk_set found;
 
     *out = file;
@@ -194,7 +193,7 @@ static bool run_undo(struct call *call, struct err *e)
     if (args->confirm && (id == NULL || args->set != NULL))
         return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore, and no --set");
     call->stage = STAGE_SECRET; /* what follows is a matter of configuration */
-    if (!config_path_load(args->config, NULL, &c, NULL, e))
+    if (!config_path_load(args->common.config, NULL, &c, NULL, e))
         return false;
     call->stage = STAGE_WORK;
     if (args->list)

@@ -10,7 +10,6 @@
 
 struct user_args {
     struct common common;
-    char *config;
     int role; /* among roles */
     struct new_secret from;
 };
@@ -21,12 +20,10 @@ struct user_args {
 static const char *const roles[] = {"viewer", "manager", "admin", "super_admin", NULL};
 
 static const struct option user_options[] = {
-    CONFIG_OPTION(user_args, config),
     {0},
 };
 
 static const struct option user_add_options[] = {
-    CONFIG_OPTION(user_args, config),
     {"role", 0, OPTION_CHOICE, AT(role), "ROLE", "Let the user do what ROLE may", NULL, NULL,
      roles},
     {"new-password-file", 0, OPTION_TEXT, AT(from.password_file), "FILE",
@@ -35,7 +32,6 @@ static const struct option user_add_options[] = {
 };
 
 static const struct option user_passwd_options[] = {
-    CONFIG_OPTION(user_args, config),
     {"new-password-file", 0, OPTION_TEXT, AT(from.password_file), "FILE",
      "Take the password from FILE", NULL, NULL, NULL},
     {0},
@@ -98,7 +94,7 @@ static bool run_user_add(struct call *call, struct err *e)
     struct act x = act_of(call);
 
     x.role = (enum catalog_role)(ROLE_VIEWER + args->role);
-    if (!catalog_call_open(call, args->config, &c, e) || !ask_password(&x, c, e) ||
+    if (!catalog_call_open(call, args->common.config, &c, e) || !ask_password(&x, c, e) ||
         !catalog_write(c, add, &x, e))
         return false;
 
@@ -157,7 +153,7 @@ static bool run_user_list(struct call *call, struct err *e)
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct catalog_user_list list = {0};
 
-    if (!catalog_call_open(call, args->config, &c, e) || !catalog_begin_read(c, &t, e) ||
+    if (!catalog_call_open(call, args->common.config, &c, e) || !catalog_begin_read(c, &t, e) ||
         !catalog_user_list(t, &call->arena, &list, e))
         return false;
     if (!call->out->json) {
@@ -190,7 +186,7 @@ static bool run_user_passwd(struct call *call, struct err *e)
     AUTO(catalog) struct catalog *c = NULL;
     struct act x = act_of(call);
 
-    if (!catalog_call_open(call, args->config, &c, e) || !ask_password(&x, c, e) ||
+    if (!catalog_call_open(call, args->common.config, &c, e) || !ask_password(&x, c, e) ||
         !catalog_write(c, set_password, &x, e))
         return false;
     catalog_call_tell(call, line_of(&x, "password_changed"),
@@ -241,7 +237,7 @@ static bool run_act(struct act *x, catalog_work_fn *fn, struct err *e)
     const struct user_args *args = x->call->args;
     AUTO(catalog) struct catalog *c = NULL;
 
-    return catalog_call_open(x->call, args->config, &c, e) && catalog_write(c, fn, x, e);
+    return catalog_call_open(x->call, args->common.config, &c, e) && catalog_write(c, fn, x, e);
 }
 
 static bool run_user_role(struct call *call, struct err *e)

@@ -5,19 +5,11 @@
 #include "cli/config_path.h"
 #include "cli/service_parts.h"
 
-struct worker_args {
-    struct common common;
-    char *config;
-};
-
-static const struct option worker_options[] = {CONFIG_OPTION(worker_args, config), {0}};
-
 static bool run_worker(struct call *call, struct err *e)
 {
-    const struct worker_args *args = call->args;
     AUTO(service) struct service_parts *p = NULL;
 
-    if (!service_open(call, args->config, &p, e))
+    if (!service_open(call, call->common->config, &p, e))
         return false;
     output_note(call->out, "working on the jobs of the %s catalog",
                 catalog_kind(service_catalog(p)));
@@ -35,7 +27,6 @@ const struct command command_worker = {
     .examples = "holdfast worker\n"
                 "holdfast worker --config /etc/holdfast/holdfast.yaml",
     .words = "",
-    .options = worker_options,
-    .args_size = sizeof(struct worker_args),
+    .args_size = sizeof(struct common),
     .run = run_worker,
 };

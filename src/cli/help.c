@@ -39,13 +39,16 @@ static void format_option(const struct option *o, struct buf *out)
     buf_append(out, "\n", 1);
 }
 
-static void format_table(const char *title, const struct option *table, struct buf *out)
+/* command: whose help it is, or NULL. */
+static void format_table(const char *title, const struct option *table,
+                         const struct command *command, struct buf *out)
 {
     if (table == NULL || table->name == NULL)
         return;
     buf_printf(out, "\n%s:\n", title);
     for (const struct option *o = table; o->name != NULL; o++)
-        format_option(o, out);
+        if (!option_is_hidden(command, o))
+            format_option(o, out);
 }
 
 /* NAME=VALUE of stores, which src/store knows. */
@@ -69,7 +72,7 @@ void help_overview_format(struct buf *out)
                     "\nBack up files and bring them back.\n\nCommands:\n");
     for (size_t i = 0; commands[i] != NULL; i++)
         buf_printf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
-    format_table("Options of every command", common_options, out);
+    format_table("Options of every command", common_options, NULL, out);
     format_store_options(out);
     buf_printf(out, "\nExit status:\n"
                     "  0 done, 1 failed, 2 usage or configuration, 3 incomplete: some source could "
@@ -92,8 +95,8 @@ void help_command_format(const struct command *c, struct buf *out)
         buf_printf(out, "  %.*s\n", (int)size, line);
         line += size + (line[size] == '\n');
     }
-    format_table("Options", c->options, out);
-    format_table("Options of every command", common_options, out);
+    format_table("Options", c->options, NULL, out);
+    format_table("Options of every command", common_options, c, out);
 }
 
 void help_command(struct output *out, const struct command *c)

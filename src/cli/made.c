@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/backup_set.h"
 #include "cli/config_path.h"
+#include "cli/configured.h"
 #include "cli/probed.h"
 #include "cli/secret.h"
 

@@ -44,13 +44,16 @@ static void format_option(const struct option *o, struct buf *out)
         buf_printf(out, "Variable: \\fB%s\\fR.\n", o->variable);
 }
 
-static void format_table(const char *title, const struct option *table, struct buf *out)
+/* command: whose page it is, or NULL. */
+static void format_table(const char *title, const struct option *table,
+                         const struct command *command, struct buf *out)
 {
     if (table == NULL || table->name == NULL)
         return;
     buf_printf(out, ".SH %s\n", title);
     for (const struct option *o = table; o->name != NULL; o++)
-        format_option(o, out);
+        if (!option_is_hidden(command, o))
+            format_option(o, out);
 }
 
 static void format_title(const char *name, struct buf *out)
@@ -110,7 +113,7 @@ void man_overview_format(struct buf *out)
         format_text(commands[i]->summary, out);
         buf_append(out, ".\n", 2);
     }
-    format_table("OPTIONS", common_options, out);
+    format_table("OPTIONS", common_options, NULL, out);
     buf_printf(out, ".SH ENVIRONMENT\n"
                     ".TP\n\\fBHOLDFAST_PASSWORD\\fR\n"
                     "The password.  It is removed from the environment at once, but whoever can "
@@ -142,7 +145,7 @@ void man_command_format(const struct command *c, struct buf *out)
     buf_printf(out, ".SH EXAMPLES\n.nf\n");
     format_text(c->examples, out);
     buf_printf(out, "\n.fi\n");
-    format_table("OPTIONS", c->options, out);
-    format_table("OPTIONS OF EVERY COMMAND", common_options, out);
+    format_table("OPTIONS", c->options, NULL, out);
+    format_table("OPTIONS OF EVERY COMMAND", common_options, c, out);
     buf_printf(out, ".SH SEE ALSO\n.BR holdfast (1)\n");
 }

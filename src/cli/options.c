@@ -22,6 +22,9 @@ const struct option common_options[] = {
      "repository"},
     {"repository-file", 0, OPTION_TEXT, offsetof(struct common, repository_file), "FILE",
      "Read the repository's place from FILE", "HOLDFAST_REPOSITORY_FILE", "repository"},
+    {"config", 'c', OPTION_TEXT, offsetof(struct common, config), "FILE",
+     "Read the configuration from FILE; its repository is used when none is named",
+     "HOLDFAST_CONFIG", NULL},
     {"key-file", 0, OPTION_TEXT, offsetof(struct common, key_file), "FILE",
      "Unlock with the key file FILE", "HOLDFAST_KEY_FILE", "secret"},
     {"password-file", 0, OPTION_TEXT, offsetof(struct common, password_file), "FILE",
@@ -80,6 +83,15 @@ static size_t table_count(const struct option *table)
     return n;
 }
 
+bool option_is_hidden(const struct command *command, const struct option *common)
+{
+    const struct option *own = command == NULL ? NULL : command->options;
+
+    while (own != NULL && own->name != NULL && strcmp(own->name, common->name) != 0)
+        own++;
+    return own != NULL && own->name != NULL;
+}
+
 const struct option *option_at(const struct command *command, size_t n)
 {
     const struct option *own = command == NULL ? NULL : command->options;
@@ -88,14 +100,19 @@ const struct option *option_at(const struct command *command, size_t n)
     if (n < own_count)
         return &own[n];
     n -= own_count;
-    return n < table_count(common_options) ? &common_options[n] : NULL;
+    for (const struct option *o = common_options; o->name != NULL; o++)
+        if (!option_is_hidden(command, o) && n-- == 0)
+            return o;
+    return NULL;
 }
 
 size_t option_count(const struct command *command)
 {
-    const struct option *own = command == NULL ? NULL : command->options;
+    size_t n = 0;
 
-    return table_count(own) + table_count(common_options);
+    while (option_at(command, n) != NULL)
+        n++;
+    return n;
 }
 
 const struct option *option_by_name(const struct command *command, const char *name, size_t size)
@@ -105,6 +122,14 @@ const struct option *option_by_name(const struct command *command, const char *n
     for (size_t n = 0; (o = option_at(command, n)) != NULL; n++)
         if (strncmp(o->name, name, size) == 0 && o->name[size] == '\0')
             return o;
+    return NULL;
+}
+
+const char *option_text(const struct command *command, const void *args, const char *name)
+{
+    for (const struct option *o = command->options; o != NULL && o->name != NULL; o++)
+        if (o->kind == OPTION_TEXT && strcmp(o->name, name) == 0)
+            return *(char *const *)((const char *)args + o->offset);
     return NULL;
 }
 

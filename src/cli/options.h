@@ -60,6 +60,7 @@ static inline bool option_has_value(const struct option *o)
 /* What every command has.  First member of each command's structure. */
 struct common {
     char *repository, *repository_file;
+    char *config;
     char *key_file, *password_file, *password_command;
     char *const *password_argv; /* what password_command is in a configuration; no option */
     const char *prompt;         /* for the password, NULL: the usual one; no option */
@@ -95,12 +96,18 @@ struct command {
 
 extern const struct option common_options[];
 
+/* Whether a command (or NULL) has an option of its own of the name of a common one, which it then
+ * lacks. */
+bool option_is_hidden(const struct command *command, const struct option *common);
+
 /* Row number n of a command, common ones last; NULL behind the end.  command may be NULL. */
 const struct option *option_at(const struct command *command, size_t n);
 size_t option_count(const struct command *command);
 
 /* By its whole name; NULL when there is none. */
 const struct option *option_by_name(const struct command *command, const char *name, size_t size);
+/* What the command line gave for an OPTION_TEXT of that name of the command itself; or NULL. */
+const char *option_text(const struct command *command, const void *args, const char *name);
 const struct option *option_by_letter(const struct command *command, char letter);
 
 /* What a command line says. */

@@ -10,8 +10,8 @@
 
 struct service_parts;
 
-/* Open the configuration, the catalog and everything else; nothing runs yet.  option is that of
- * CONFIG_OPTION. */
+/* Open the configuration, the catalog and everything else; nothing runs yet.  option is
+ * --config. */
 MUST_CHECK bool service_open(struct call *call, const char *option, struct service_parts **out,
                              struct err *e);
 void service_close(struct service_parts *p); /* accepts NULL */

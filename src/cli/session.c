@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/configured.h"
 #include "cli/nearby.h"
 #include "cli/paths.h"
 #include "cli/secret.h"
@@ -27,8 +28,12 @@ bool session_place(struct call *call, const char **url, struct err *e)
         *url = c->repository;
         return true;
     }
-    if (c->repository_file == NULL)
-        return err_set(e, ERR_USAGE, "no repository given: use -r or HOLDFAST_REPOSITORY");
+    if (c->repository_file == NULL) {
+        if (!configured_choose(call, e))
+            return false;
+        *url = call->common->repository;
+        return true;
+    }
     if (!file_read(c->repository_file, PLACE_MAX, &text, e))
         return false;
 

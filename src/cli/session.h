@@ -13,7 +13,8 @@ struct session {
 };
 void session_auto(struct session *s);
 
-/* The repository that the call names; ERR_USAGE when it names none.  Lives in the arena. */
+/* The repository that the call names, or else the configuration (configured.h), which the call's
+ * common options then mean; ERR_USAGE when there is none.  Lives in the arena. */
 MUST_CHECK bool session_place(struct call *call, const char **url, struct err *e);
 
 /* The same for a sentence: a URL that somebody put keys into is refused, and not repeated. */
