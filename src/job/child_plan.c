@@ -66,6 +66,7 @@ static const struct argument arguments[] = {
     {"approve", "approve", BIT(FORGET), ARGUMENT_TEXT},
     {"failed_runs", "failed-runs", BIT(FORGET), ARGUMENT_COUNT},
     {"clock_seen", "clock-seen", BIT(FORGET), ARGUMENT_TEXT},
+    {"verified", "verified", BIT(FORGET), ARGUMENT_TEXTS},
     {"keep_last", "keep-last", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_hourly", "keep-hourly", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_daily", "keep-daily", BIT(FORGET), ARGUMENT_COUNT},
@@ -527,8 +528,8 @@ static void make_environment(struct child_plan *p, const struct child_job *j,
 
 bool child_forgets_by_set(const struct child_job *j)
 {
-    static const char *const others[] = {"repository", "dry_run",     "prune",
-                                         "approve",    "failed_runs", "clock_seen"};
+    static const char *const others[] = {"repository",  "dry_run",    "prune",   "approve",
+                                         "failed_runs", "clock_seen", "verified"};
     size_t count = json_object_size(j->arguments);
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

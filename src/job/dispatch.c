@@ -259,6 +259,30 @@ static bool take_trial(const struct dispatch *d, struct child_job *c, struct err
     return true;
 }
 
+/* Which repositories were read and found whole, and as they were when. */
+static bool add_verified(struct catalog_tx *t, struct child_job *c, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_store_list stores = {0};
+    json_t *list;
+
+    if (!catalog_store_list(t, &a, &stores, e))
+        return false;
+    list = json_array();
+    for (size_t i = 0; i < stores.count; i++) {
+        AUTO(buf) struct buf one = {0};
+        char time[CLOCK_TEXT_MAX];
+
+        if (stores.items[i].verified_id == NULL)
+            continue;
+        clock_format(stores.items[i].verified_ns, time);
+        buf_printf(&one, "%s=%s", stores.items[i].verified_id, time);
+        (void)json_array_append_new(list, json_string(buf_string(&one)));
+    }
+    config_show(c->arguments, "verified", list);
+    return true;
+}
+
 /* What a job that forgets cannot ask the catalog for, as it is now. */
 static bool take_facts(const struct dispatch *d, struct child_job *c, struct err *e)
 {
@@ -270,6 +294,8 @@ static bool take_facts(const struct dispatch *d, struct child_job *c, struct err
     if (c->verb != CHILD_FORGET || c->set == NULL || !child_forgets_by_set(c))
         return true;
     if (!catalog_begin_read(d->options.catalog, &t, e) || !catalog_set_get(t, c->set, &a, &set, e))
+        return false;
+    if (!add_verified(t, c, e))
         return false;
     clock_format(set.success_ns > set.failure_ns ? set.success_ns : set.failure_ns, seen);
     config_show(c->arguments, "failed_runs",

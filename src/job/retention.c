@@ -144,23 +144,28 @@ static void keep_marked(struct group *g)
     }
 }
 
-/* The newest of the best that there is. */
+/* The newest that is as good as that. */
+static bool keep_newest(struct group *g, enum trust least, bool was_proven, const char *reason)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        const struct retention_item *item = g->choices[i].item;
+
+        if (item->trust >= least && (item->was_proven || !was_proven) && !item->is_incomplete) {
+            keep(&g->choices[i], reason);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The newest of the best that there is.  A drill may fail for want of something else than data: so
+ * what was proven before it failed stays until something is proven again. */
 static void keep_last_good(struct group *g)
 {
-    static const char *const reasons[] = {
-        [TRUST_VERIFIED] = "the last that was verified",
-        [TRUST_PROVEN] = "the last that was proven",
-    };
-
-    for (int t = TRUST_PROVEN; t >= TRUST_VERIFIED; t--)
-        for (size_t i = 0; i < g->count; i++) {
-            const struct retention_item *item = g->choices[i].item;
-
-            if ((int)item->trust == t && !item->is_incomplete) {
-                keep(&g->choices[i], reasons[t]);
-                return;
-            }
-        }
+    if (keep_newest(g, TRUST_PROVEN, false, "the last that was proven"))
+        return;
+    (void)keep_newest(g, TRUST_FAILED, true, "the last that was proven, and failed later");
+    (void)keep_newest(g, TRUST_VERIFIED, false, "the last that was verified");
 }
 
 /* Fill up to min_keep, newest first: sound ones, and only for want of them the others. */

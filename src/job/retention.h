@@ -50,6 +50,7 @@ struct retention_item {
     int64_t received_ns; /* since 1970, by the store's clock */
     uint64_t size;       /* bytes */
     enum trust trust;
+    bool was_proven; /* once, whatever came of it later */
     bool is_pinned;
     bool is_incomplete;
     bool is_restore_point;

@@ -87,10 +87,11 @@ static void get_stores(struct request *r)
         const struct catalog_store *s = &list.items[i];
 
         (void)json_array_append_new(
-            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:s?, s:o}", "name", s->name, "state",
+            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name, "state",
                              s->state, "seen_at", auth_time_json(s->seen_ns), "bytes",
                              number_or_null(s->bytes), "snapshots", number_or_null(s->snapshots),
-                             "error", s->error, "updated_at", auth_time_json(s->updated_ns)));
+                             "verified_at", auth_time_json(s->verified_ns), "error", s->error,
+                             "updated_at", auth_time_json(s->updated_ns)));
     }
     reply_json(r, 200, json_pack("{s:o}", "stores", items));
 }

@@ -60,6 +60,7 @@ struct shop {
     struct config_repository in;
     struct config_set set;
     struct retention_known known;
+    struct retention_verified whole; /* what it points to */
 };
 
 static void shop_init(struct shop *s)
@@ -77,6 +78,15 @@ static void shop_auto(struct shop *s)
 {
     repo_close(s->repo);
     store_close(s->store);
+}
+
+/* All of it was read and found whole at a time. */
+static void know_whole(struct shop *s, int64_t time_ns)
+{
+    repo_id_text(s->repo, s->whole.repository);
+    s->whole.time_ns = time_ns;
+    s->known.verified = &s->whole;
+    s->known.verified_count = 1;
 }
 
 static struct retention_run *plan(struct shop *s)
@@ -203,12 +213,91 @@ TEST(what_was_there_when_everything_was_read_is_verified)
     shop_init(&s);
     before = put(s.repo, 3, NULL);
     after = put(s.repo, 1, NULL);
-    s.known.verified_ns = NOW - 2 * DAY;
+    know_whole(&s, NOW - 2 * DAY);
 
     AUTO(retention_run) struct retention_run *run = plan(&s);
 
     ck_assert_int_eq((int)decision_of(run, &before)->item->trust, TRUST_VERIFIED);
     ck_assert_int_eq((int)decision_of(run, &after)->item->trust, TRUST_NONE);
+}
+END
+
+TEST(a_reading_that_is_doubtful_verifies_nothing)
+{
+    AUTO(shop) struct shop s;
+    struct hash id;
+
+    shop_init(&s);
+    id = put(s.repo, 3, NULL);
+    know_whole(&s, NOW + 2 * RETENTION_SKEW_NS); /* a clock that was wrong */
+
+    AUTO(retention_run) struct retention_run *ahead = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(ahead, &id)->item->trust, TRUST_NONE);
+    know_whole(&s, NOW - 3 * DAY + RETENTION_SKEW_NS); /* the store's clock may be behind */
+
+    AUTO(retention_run) struct retention_run *close = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(close, &id)->item->trust, TRUST_NONE);
+    know_whole(&s, NOW);
+    s.whole.repository[0] ^= 1; /* another repository stood there */
+
+    AUTO(retention_run) struct retention_run *other = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(other, &id)->item->trust, TRUST_NONE);
+}
+END
+
+TEST(only_what_was_verified_fills_places_and_what_is_newer_waits)
+{
+    AUTO(shop) struct shop s;
+    struct hash old[4], newer;
+
+    shop_init(&s);
+    for (int i = 0; i < 4; i++)
+        old[i] = put(s.repo, 20 - i, NULL);
+    newer = put(s.repo, 1, NULL);
+    s.set.retention = (struct retention){.last = 1};
+    s.set.limits.only = ONLY_VERIFIED;
+
+    AUTO(retention_run) struct retention_run *none = plan(&s);
+
+    ck_assert_uint_eq(none->plan->removed, 0);
+    know_whole(&s, NOW - 10 * DAY);
+    prove(s.repo, &old[0], 9, "proven");
+    prove(s.repo, &old[3], 9, "failed");
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_int_eq(action_of(run, &old[0]), RETENTION_KEEP); /* the last proven */
+    ck_assert_int_eq(action_of(run, &old[1]), RETENTION_REMOVE);
+    ck_assert_int_eq(action_of(run, &old[2]), RETENTION_KEEP);
+    ck_assert_int_eq(action_of(run, &newer), RETENTION_KEEP);
+    CHECK(strstr(decision_of(run, &newer)->reason, "newer than the last one that counts") != NULL);
+}
+END
+
+TEST(a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot)
+{
+    AUTO(shop) struct shop s;
+    struct hash proven;
+
+    shop_init(&s);
+    (void)put(s.repo, 41, NULL);
+    proven = put(s.repo, 40, NULL);
+    prove(s.repo, &proven, 39, "proven");
+    for (int age = 20; age > 0; age--) {
+        const struct hash id = put(s.repo, age, NULL);
+
+        prove(s.repo, &id, age, "failed");
+    }
+    prove(s.repo, &proven, 0, "failed"); /* the drill itself has become unable */
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(run, &proven)->item->trust, TRUST_FAILED);
+    ck_assert_int_eq(action_of(run, &proven), RETENTION_KEEP);
+    CHECK(strstr(decision_of(run, &proven)->reason, "proven, and failed later") != NULL);
 }
 END
 
@@ -389,6 +478,9 @@ TESTS("retention runs", the_time_at_which_the_store_got_a_snapshot_counts_not_th
       evidence_of_drills_is_trust_and_the_newest_counts,
       what_was_made_from_a_proven_snapshot_is_proven,
       what_was_there_when_everything_was_read_is_verified,
+      a_reading_that_is_doubtful_verifies_nothing,
+      only_what_was_verified_fills_places_and_what_is_newer_waits,
+      a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot,
       pins_restore_points_and_safety_snapshots_stay_and_expire, imports_stay_and_fill_no_place,
       snapshots_of_other_sets_are_left_alone,
       applying_removes_what_the_plan_says_and_a_second_plan_removes_nothing,
