@@ -118,7 +118,7 @@ static const char *what_of(const char *action, bool is_dry_run)
 static void add_row(struct table *t, const json_t *snapshot, bool is_dry_run)
 {
     char text[TELL_MAX];
-    char action[SHORT_MAX];
+    char action[SHORT_MAX], kind[SHORT_MAX];
     char time[CLOCK_TEXT_MAX];
     int64_t time_ns = 0;
     struct err none;
@@ -137,7 +137,9 @@ static void add_row(struct table *t, const json_t *snapshot, bool is_dry_run)
     table_add(t, text);
     desk_text(snapshot, "action", action, sizeof(action));
     desk_text(snapshot, "reason", text, sizeof(text));
-    buf_printf(&cell, "%s: %s", what_of(action, is_dry_run), text);
+    desk_text(snapshot, "kind", kind, sizeof(kind));
+    buf_printf(&cell, "%s: %s%s", what_of(action, is_dry_run),
+               strcmp(kind, retention_kind_text(RETENTION_UPLOAD)) == 0 ? "upload, " : "", text);
     table_add(t, buf_string(&cell));
 }
 

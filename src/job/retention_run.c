@@ -166,20 +166,42 @@ static void judge(const struct gathering *g, const struct snapshot *s, int64_t r
     }
 }
 
+static enum retention_kind kind_of(const struct snapshot *s)
+{
+    if (s->set == NULL)
+        return RETENTION_UPLOAD;
+    return snapshot_is_import(s) ? RETENTION_IMPORT : RETENTION_BACKUP;
+}
+
+/* Whose it is: those of each are judged among themselves. */
+static void writer_text(const struct snapshot *s, struct buf *out)
+{
+    char writer[2 * sizeof(s->writer) + 1];
+
+    if (s->has_original)
+        buf_printf(out, "copy:");
+    if (kind_of(s) != RETENTION_BACKUP)
+        buf_printf(out, "%s:", retention_kind_text(kind_of(s)));
+    hex_encode(SLICE_OF(s->writer, sizeof(s->writer)), writer);
+    buf_printf(out, "%s", writer);
+    if (kind_of(s) == RETENTION_UPLOAD && s->path_count > 0)
+        buf_printf(out, ":%s", s->paths[0]);
+}
+
 static void item_fill(const struct gathering *g, size_t n, struct arena *a,
                       struct retention_item *out)
 {
     const struct snapshot *s = g->all.items[n];
     const int64_t received_ns = g->received_ns[n];
-    char id[2 * HASH_SIZE + 1], writer[2 * sizeof(s->writer) + 1];
+    char id[2 * HASH_SIZE + 1];
     AUTO(buf) struct buf who = {0};
 
     snapshot_id_text(&s->id, id);
-    hex_encode(SLICE_OF(s->writer, sizeof(s->writer)), writer);
-    buf_printf(&who, "%s%s", s->has_original ? "copy:" : "", writer);
+    writer_text(s, &who);
     *out = (struct retention_item){
         .id = arena_string(a, slice_string(id)),
         .writer = arena_string(a, buf_slice(&who)),
+        .kind = kind_of(s),
         .received_ns = s->has_original && s->time_ns < received_ns ? s->time_ns : received_ns,
         .size = s->counts.total_bytes,
         .is_incomplete = s->incomplete_count > 0};
@@ -244,8 +266,8 @@ bool retention_run_plan(struct repo *r, const struct config_set *set,
     g.verified_ns = verified_before(r, k, c.now_ns);
     items = arena_take(&run->arena, g.all.count * sizeof(*items));
     for (size_t i = 0; i < g.all.count; i++)
-        if (g.all.items[i]->set != NULL && strcmp(g.all.items[i]->set, set->name) == 0 &&
-            !snapshot_is_import(g.all.items[i]))
+        if (snapshot_is_of_set(g.all.items[i], set->name) ||
+            snapshot_is_upload(g.all.items[i], set->name))
             item_fill(&g, i, &run->arena, &items[c.count++]);
     c.items = items;
     run->plan = retention_plan_new(&c);

@@ -13,6 +13,8 @@
  * restore     the tag "restore-point:TIME" (RFC 3339: until then), or "restore-point"; and what a
  *   points    restore backed up before it (SNAPSHOT_SAFETY), for RETENTION_SAFETY_NS
  *
+ * kind        SNAPSHOT_UPLOAD and SNAPSHOT_IMPORT; uploads are judged name by name
+ *
  * Snapshots of other sets are not looked at.
  */
 #ifndef JOB_RETENTION_RUN_H

@@ -337,25 +337,98 @@ TEST(pins_restore_points_and_safety_snapshots_stay_and_expire)
 }
 END
 
-TEST(imports_stay_and_fill_no_place)
+TEST(imports_are_shown_and_stay_and_fill_no_place)
 {
     AUTO(shop) struct shop s;
-    struct hash id;
+    struct hash id, old;
 
     shop_init(&s);
-    (void)put(s.repo, 40, NULL);
+    old = put(s.repo, 40, NULL);
     id = put(s.repo, 2, NULL);
 
     AUTO(retention_run) struct retention_run *before = plan(&s);
 
     for (int age = 1; age < 10; age++)
-        (void)put(s.repo, age, SNAPSHOT_IMPORT "wireguard");
+        old = put(s.repo, age, SNAPSHOT_IMPORT "wireguard");
 
     AUTO(retention_run) struct retention_run *after = plan(&s);
 
-    ck_assert_uint_eq(after->plan->count, before->plan->count);
-    CHECK(hash_is_equal(&after->plan->digest, &before->plan->digest));
+    ck_assert_uint_eq(after->plan->count, before->plan->count + 9);
+    ck_assert_uint_eq(after->plan->removed, before->plan->removed);
     ck_assert_int_eq(action_of(after, &id), RETENTION_KEEP);
+    ck_assert_int_eq(action_of(after, &old), RETENTION_KEEP);
+    CHECK(strstr(decision_of(after, &old)->reason, "until it is forgotten by its id") != NULL);
+    ck_assert_int_eq((int)decision_of(after, &old)->item->kind, RETENTION_IMPORT);
+}
+END
+
+/* Something uploaded for a set, received that many days ago. */
+static struct hash upload(struct repo *r, int age, const char *name, const char *set)
+{
+    AUTO(snapshot) struct snapshot *s = snapshot_new();
+    AUTO(buf) struct buf tag = {0};
+
+    buf_printf(&tag, SNAPSHOT_UPLOAD "%s", set);
+    s->time_ns = s->scan_started_ns = NOW - age * DAY;
+    s->host = mem_string("h");
+    s->user = mem_string("u");
+    s->program = mem_string("p");
+    snapshot_add_path(s, name);
+    snapshot_add_tag(s, buf_string(&tag));
+    clock_set_for_tests(NOW - age * DAY);
+    CHECK_OK(snapshot_put(r, s, e));
+    CHECK_OK(snapshot_commit(r, &s->id, e));
+    clock_set_for_tests(0);
+    return s->id;
+}
+
+TEST(uploads_are_judged_name_by_name_and_push_out_no_backup)
+{
+    AUTO(shop) struct shop s;
+    struct hash backups[2], dumps[3], other, strange;
+
+    shop_init(&s);
+    s.set.retention = (struct retention){.last = 2};
+    for (int i = 0; i < 2; i++)
+        backups[i] = put(s.repo, 9 - i, NULL);
+    for (int i = 0; i < 3; i++)
+        dumps[i] = upload(s.repo, 3 - i, "/dump.sql", "shop");
+    other = upload(s.repo, 5, "/other.sql", "shop");
+    strange = upload(s.repo, 20, "/dump.sql", "till");
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_uint_eq(run->plan->count, 6);
+    CHECK(action_of(run, &backups[0]) == RETENTION_KEEP &&
+          action_of(run, &backups[1]) == RETENTION_KEEP);
+    CHECK(action_of(run, &dumps[0]) == RETENTION_REMOVE &&
+          action_of(run, &dumps[1]) == RETENTION_KEEP &&
+          action_of(run, &dumps[2]) == RETENTION_KEEP);
+    ck_assert_int_eq(action_of(run, &other), RETENTION_KEEP);
+    CHECK(decision_of(run, &strange) == NULL);
+}
+END
+
+TEST(no_drill_proves_an_upload_so_that_to_be_verified_is_enough)
+{
+    AUTO(shop) struct shop s;
+    struct hash dumps[3];
+
+    shop_init(&s);
+    s.set.retention = (struct retention){.last = 1};
+    s.set.limits.only = ONLY_PROVEN;
+    for (int i = 0; i < 3; i++)
+        dumps[i] = upload(s.repo, 9 - i, "/dump.sql", "shop");
+
+    AUTO(retention_run) struct retention_run *none = plan(&s);
+
+    ck_assert_uint_eq(none->plan->removed, 0);
+    know_whole(&s, NOW - DAY);
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_uint_eq(run->plan->removed, 2);
+    ck_assert_int_eq(action_of(run, &dumps[2]), RETENTION_KEEP);
 }
 END
 
@@ -481,7 +554,10 @@ TESTS("retention runs", the_time_at_which_the_store_got_a_snapshot_counts_not_th
       a_reading_that_is_doubtful_verifies_nothing,
       only_what_was_verified_fills_places_and_what_is_newer_waits,
       a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot,
-      pins_restore_points_and_safety_snapshots_stay_and_expire, imports_stay_and_fill_no_place,
+      pins_restore_points_and_safety_snapshots_stay_and_expire,
+      imports_are_shown_and_stay_and_fill_no_place,
+      uploads_are_judged_name_by_name_and_push_out_no_backup,
+      no_drill_proves_an_upload_so_that_to_be_verified_is_enough,
       snapshots_of_other_sets_are_left_alone,
       applying_removes_what_the_plan_says_and_a_second_plan_removes_nothing,
       while_backups_fail_nothing_is_removed,
