@@ -45,7 +45,7 @@ struct argument {
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
-    {"command", NULL, COMMANDS, ARGUMENT_OURS},
+    {"command", NULL, COMMANDS | BIT(TRY), ARGUMENT_OURS},
     {"percent", "percent", BIT(PARITY), ARGUMENT_TEXT},
     {"shards", "shards", BIT(PARITY), ARGUMENT_TEXT},
     {"add", "add", BIT(TAG), ARGUMENT_TEXTS},
@@ -153,13 +153,10 @@ static const struct {
     const char *words;
     enum child_verb verb;
 } commands[] = {
-    {"parity disable", CHILD_PARITY},
-    {"parity enable", CHILD_PARITY},
-    {"parity status", CHILD_PARITY},
-    {"repair index", CHILD_REPAIR},
-    {"repair packs", CHILD_REPAIR},
-    {"stats", CHILD_MEASURE},
-    {"tag", CHILD_TAG},
+    {"config test", CHILD_TRY},      {"parity disable", CHILD_PARITY},
+    {"parity enable", CHILD_PARITY}, {"parity status", CHILD_PARITY},
+    {"repair index", CHILD_REPAIR},  {"repair packs", CHILD_REPAIR},
+    {"stats", CHILD_MEASURE},        {"tag", CHILD_TAG},
 };
 
 bool child_verb_of(const char *command, enum child_verb *out)

@@ -234,6 +234,8 @@ static bool take_config(const struct dispatch *d, struct child_job *c, struct er
         return true;
     }
     return roster_publish(d->options.roster, set, &c->config, e) &&
+           (c->verb != CHILD_TRY ||
+            pos_first_try(d->options.catalog, d->options.config, d->options.host, set, e)) &&
            (c->verb != CHILD_BACKUP || pos_first_allow(d->options.catalog, d->options.config,
                                                        d->options.host, set, c->arguments, e));
 }
@@ -244,8 +246,8 @@ static bool take_trial(const struct dispatch *d, struct child_job *c, struct err
     const char *document = child_text(c, "document");
     AUTO(config) struct config *made = NULL;
 
-    if (document == NULL || d->options.roster == NULL)
-        return err_set(e, ERR_USAGE, "there is nothing to try, or nowhere to try it");
+    if (d->options.roster == NULL)
+        return err_set(e, ERR_USAGE, "there is nowhere to try a configuration");
     if (!roster_publish_trial(d->options.roster, document, c->id, &made, &c->config, e))
         return false;
 
@@ -329,7 +331,7 @@ static bool make_child(const struct dispatch *d, const struct catalog_job *j, st
         return false;
     (void)snprintf(c.id, sizeof(c.id), "%s", j->id); /* ids of the catalog fit */
     c.set = j->set == NULL || j->set[0] == '\0' ? NULL : mem_string(j->set);
-    if (!(c.verb == CHILD_TRY ? take_trial(d, &c, e) : take_config(d, &c, e)) ||
+    if (!(child_text(&c, "document") != NULL ? take_trial(d, &c, e) : take_config(d, &c, e)) ||
         !take_facts(d, &c, e))
         return false;
     if (!child_verb_takes_set(c.verb)) { /* the queue knows it, the command does not ask */

@@ -38,6 +38,11 @@ static void get_catalog(struct request *r)
                              "jobs", (json_int_t)jobs.count));
 }
 
+static void get_version(struct request *r)
+{
+    reply_json(r, 200, json_pack("{s:s}", "version", HOLDFAST_VERSION));
+}
+
 static void get_schedules(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -243,6 +248,8 @@ const struct route api_state_routes[] = {
      .summary = "When sets ran by their schedules and will again"},
     {METHOD_GET, "/api/v1/stores", API_READ, .handler = get_stores,
      .summary = "What is known of the repositories"},
+    {METHOD_GET, "/api/v1/version", API_READ, .handler = get_version,
+     .summary = "Which version the service is"},
     {METHOD_GET, "/api/v1/catalog", API_READ, .handler = get_catalog,
      .summary = "Which database the catalog is in, and how much it knows"},
     {METHOD_GET, "/api/v1/statistics", API_READ, ROUTE_CHECKS_SETS, .rate_minute = 30,

@@ -711,6 +711,7 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     AUTO(json) json_t *none = json_object();
     AUTO(json) json_t *undo = json_pack("{s:s}", "restore", "x");
     AUTO(json) json_t *trial = json_pack("{s:s}", "document", "{}");
+    AUTO(json) json_t *test = json_pack("{s:s}", "command", "config test");
     struct catalog_job j = {.kind = RUN_RESTORE};
     enum child_verb verb;
 
@@ -722,6 +723,8 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     CHECK_OK(dispatch_verb(&j, none, &verb, e));
     CHECK(verb == CHILD_CHECK);
     CHECK_OK(dispatch_verb(&j, trial, &verb, e));
+    CHECK(verb == CHILD_TRY);
+    CHECK_OK(dispatch_verb(&j, test, &verb, e));
     CHECK(verb == CHILD_TRY);
     j.kind = RUN_EXPORT;
     CHECK_ERR(dispatch_verb(&j, none, &verb, e), ERR_USAGE);
