@@ -171,6 +171,10 @@ static const char deep_histories[] =
     "DROP INDEX runs_by_set_and_kind;"
     "CREATE INDEX runs_by_set_and_kind ON runs (set_name, kind, created_ns, id, state);";
 
+/* When a check read all of a repository and found it whole, and which one that was. */
+static const char verified_stores[] = "ALTER TABLE stores ADD COLUMN verified_ns BIGINT;"
+                                      "ALTER TABLE stores ADD COLUMN verified_id TEXT;";
+
 static const struct migration migrations[] = {
     {"CREATE TABLE schema_version (version BIGINT NOT NULL);"
      "INSERT INTO schema_version (version) VALUES (0);",
@@ -185,6 +189,7 @@ static const struct migration migrations[] = {
     {messages, NULL, NULL},
     {histories, NULL, NULL},
     {deep_histories, NULL, NULL},
+    {verified_stores, NULL, NULL},
 };
 
 int schema_newest(void)

@@ -123,14 +123,22 @@ bool catalog_store_put(struct catalog_tx *t, const struct catalog_store *s, stru
                   NULL, e);
 }
 
+bool catalog_store_verify(struct catalog_tx *t, const char *name, const char *id, int64_t time_ns,
+                          struct err *e)
+{
+    return db_run(t->db, "UPDATE stores SET verified_ns = $2, verified_id = $3 WHERE name = $1",
+                  DB_VALUES(db_text(name), db_time(id == NULL ? 0 : time_ns), db_text(id)), NULL,
+                  e);
+}
+
 bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_store_list *out,
                         struct err *e)
 {
     AUTO(db_result) struct db_result r = {0};
 
     if (!db_run(t->db,
-                "SELECT name, state, seen_ns, bytes, snapshots, error, updated_ns FROM stores"
-                " ORDER BY name",
+                "SELECT name, state, seen_ns, bytes, snapshots, error, updated_ns, verified_ns,"
+                " verified_id FROM stores ORDER BY name",
                 DB_NO_VALUES, &r, e))
         return false;
     out->count = r.rows;
@@ -144,6 +152,8 @@ bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_st
             .snapshots = db_get_number(&r, i, 4),
             .error = db_keep_text(&r, i, 5, a),
             .updated_ns = db_get_number(&r, i, 6),
+            .verified_ns = db_get_number(&r, i, 7),
+            .verified_id = db_keep_text(&r, i, 8, a),
         };
     return true;
 }

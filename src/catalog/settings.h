@@ -51,14 +51,22 @@ struct catalog_store {
     int64_t bytes, snapshots; /* -1: not known */
     const char *error;        /* why it is down; or NULL */
     int64_t updated_ns;       /* when that was learnt */
+    /* Set by catalog_store_verify(): all that was there then was read and found whole, and no
+     * damage was found since.  0 and NULL: never. */
+    int64_t verified_ns;
+    const char *verified_id; /* of the repository that it was */
 };
 struct catalog_store_list {
     struct catalog_store *items;
     size_t count;
 };
-/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns is ignored. */
+/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns and verified_... are ignored. */
 MUST_CHECK bool catalog_store_put(struct catalog_tx *t, const struct catalog_store *s,
                                   struct err *e);
+/* All of the repository was read and found whole, as it was at a time; id NULL: it is damaged.  One
+ * that catalog_store_put() was not told of stays unknown. */
+MUST_CHECK bool catalog_store_verify(struct catalog_tx *t, const char *name, const char *id,
+                                     int64_t time_ns, struct err *e);
 /* By name. */
 MUST_CHECK bool catalog_store_list(struct catalog_tx *t, struct arena *a,
                                    struct catalog_store_list *out, struct err *e);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -55,6 +56,8 @@ struct check_view {
     struct key_set failed;  /* did not heal, and shown as such */
     struct key_set damaged; /* found by this round of a repair */
     bool will_repair;       /* a later round tells what damage reaches */
+    bool reads_all;
+    int64_t began_ns;
     uint64_t healed;
 };
 
@@ -166,13 +169,19 @@ static void on_progress(void *arg, const char *step, uint64_t done, uint64_t tot
     progress_step(&v->progress, step, done, total);
 }
 
-static void tell(struct call *call, const struct check_view *v, const struct check_stats *s)
+static void tell(struct call *call, const struct repo *r, const struct check_view *v,
+                 const struct check_stats *s)
 {
     char read[TEXT_SIZE_MAX];
 
     if (call->out->json) {
         json_t *line = json_message("summary");
+        char id[REPO_ID_TEXT];
 
+        repo_id_text(r, id);
+        json_set_text(line, "repository", id);
+        json_set_time(line, "began", v->began_ns);
+        json_set(line, "read_all", json_boolean(v->reads_all));
         json_set_u64(line, "num_errors", s->damaged_objects);
         json_set(line, "broken_packs", json_incref(v->broken_packs));
         json_set(line, "suggest_repair_index", json_boolean(s->suggest_repair_index));
@@ -269,11 +278,13 @@ static bool run_check(struct call *call, struct err *e)
         return err_wrap(e, "--read-data-subset");
     if (!progress_init(&view.progress, call->out, PROGRESS_BACKUP, e) || !session_open(call, &s, e))
         return false;
+    view.reads_all = args->read_data;
+    view.began_ns = clock_now_ns();
     if (args->repair ? !check_and_repair(s.repo, &o, &view, &stats, e)
                      : !check_run(s.repo, &o, &stats, e))
         return false;
     progress_end(&view.progress);
-    tell(call, &view, &stats);
+    tell(call, s.repo, &view, &stats);
     if (stats.damaged_objects == 0)
         return true;
     return err_set(e, ERR_CORRUPT, "check: %llu damaged object%s, %llu affected file%s%s%s",

@@ -17,7 +17,7 @@ struct forget_args {
     struct common common;
     struct filter_args filter;
     struct retention rules;
-    struct strings keep_tags, undo;
+    struct strings keep_tags, undo, verified;
     char *group_by, *approve, *failed_runs;
     int64_t clock_seen_ns;
     bool prune, dry_run;
@@ -60,6 +60,9 @@ static const struct option forget_options[] = {
      NULL, NULL},
     {"clock-seen", 0, OPTION_TIME, AT(clock_seen_ns), "TIME",
      "With --set: the clock has shown TIME before; asked of the catalog otherwise", NULL, NULL},
+    {"verified", 0, OPTION_LIST, AT(verified), "ID=TIME",
+     "With --failed-runs: all that the repository ID had at TIME was read and found whole", NULL,
+     NULL},
     {"undo", 0, OPTION_LIST, AT(undo), "SNAPSHOT", "Bring a forgotten snapshot back", NULL, NULL},
     {"prune", 0, OPTION_FLAG, AT(prune), NULL, "Remove at once what no snapshot needs", NULL, NULL},
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Forget nothing, tell what would be forgotten",
@@ -309,6 +312,8 @@ static bool check_args(const struct forget_args *args, struct err *e)
     const bool has_words = args->common.words.count > 0;
     const bool has_rules = !retention_is_empty(&rules);
 
+    if (args->verified.count > 0 && args->failed_runs == NULL)
+        return err_set(e, ERR_USAGE, "--verified goes with --failed-runs");
     if (!is_by_set(args) &&
         (args->approve != NULL || args->failed_runs != NULL || args->clock_seen_ns != 0))
         return err_set(e, ERR_USAGE,
@@ -384,7 +389,10 @@ static bool forget_set(struct forget_view *v, struct err *e)
     if (!config_path_load(args->common.config, args->filter.set, &c, &set, e) ||
         ((args->common.repository != NULL || args->common.repository_file != NULL) &&
          !session_place(v->call, &url, e)) ||
-        !forget_learn(v->call, c, set->name, args->failed_runs, args->clock_seen_ns, &v->known, e))
+        !forget_learn(
+            v->call, c, set->name,
+            &(struct forget_told){args->failed_runs, args->clock_seen_ns, &args->verified},
+            &v->known, e))
         return false;
     for (size_t i = 0; i < set->repository_count; i++) {
         if (url != NULL && strcmp(url, set->repositories[i]->url) != 0)

@@ -61,7 +61,7 @@ static bool clean(struct desk *d, const struct desk_set *s, const struct desk_cl
     struct catalog_outcome o = {.state = RUN_SUCCESS};
     struct catalog_run run;
 
-    if (!forget_learn(d->call, s->config, s->set->name, NULL, 0, &c.known, e))
+    if (!forget_learn(d->call, s->config, s->set->name, &(struct forget_told){0}, &c.known, e))
         return false;
 
     const bool is_done = set_each_repository(d->call, s->set, clean_one, &c, e);

@@ -19,6 +19,27 @@ enum {
 
 /* What the catalog knows */
 
+static bool ask_verified(struct call *call, struct catalog_tx *t, struct retention_known *out,
+                         struct err *e)
+{
+    struct catalog_store_list stores = {0};
+    struct retention_verified *all;
+
+    if (!catalog_store_list(t, &call->arena, &stores, e))
+        return false;
+    all = arena_take(&call->arena, stores.count * sizeof(*all));
+    for (size_t i = 0; i < stores.count; i++) {
+        const struct catalog_store *s = &stores.items[i];
+
+        if (s->verified_id == NULL || strlen(s->verified_id) >= sizeof(all->repository))
+            continue;
+        memcpy(all[out->verified_count].repository, s->verified_id, strlen(s->verified_id) + 1);
+        all[out->verified_count++].time_ns = s->verified_ns;
+    }
+    out->verified = all;
+    return true;
+}
+
 /* Nothing is learnt where there is no catalog. */
 static bool ask_catalog(struct call *call, const struct config *c, const char *set,
                         struct retention_known *out, struct err *e)
@@ -32,29 +53,55 @@ static bool ask_catalog(struct call *call, const struct config *c, const char *s
         return false;
     if (catalog == NULL)
         return true;
-    if (!catalog_begin_read(catalog, &t, e) || !catalog_set_get(t, set, &a, &known, e))
+    if (!catalog_begin_read(catalog, &t, e) || !catalog_set_get(t, set, &a, &known, e) ||
+        !ask_verified(call, t, out, e))
         return false;
     out->failed_runs = known.failures > INT_MAX ? INT_MAX : (int)known.failures;
     out->latest_ns = known.success_ns > known.failure_ns ? known.success_ns : known.failure_ns;
     return true;
 }
 
-bool forget_learn(struct call *call, const struct config *c, const char *set,
-                  const char *failed_runs, int64_t clock_seen_ns, struct retention_known *out,
-                  struct err *e)
+/* "ID=TIME" */
+static bool parse_verified(const char *text, struct retention_verified *out, struct err *e)
 {
-    struct retention_known known = {.latest_ns = clock_seen_ns};
+    const char *equals = strchr(text, '=');
+
+    if (equals == NULL || (size_t)(equals - text) >= sizeof(out->repository))
+        return err_set(e, ERR_USAGE, "%.100s is not the id of a repository, = and a time", text);
+    *out = (struct retention_verified){0};
+    memcpy(out->repository, text, (size_t)(equals - text));
+    return clock_parse(equals + 1, &out->time_ns, e);
+}
+
+static bool take_told(struct call *call, const struct forget_told *told,
+                      struct retention_known *out, struct err *e)
+{
+    const size_t verified = told->verified == NULL ? 0 : told->verified->count;
+    struct retention_verified *all = arena_take(&call->arena, verified * sizeof(*all));
     uint64_t count = 0;
 
-    if (failed_runs != NULL) {
-        if (!parse_u64(failed_runs, &count, e))
-            return err_wrap(e, "--failed-runs");
-        known.failed_runs = count > INT_MAX ? INT_MAX : (int)count;
-    } else if (!ask_catalog(call, c, set, &known, e)) {
-        return err_wrap(e, "ask the catalog whether backups of %s fail", set);
-    }
-    if (clock_seen_ns > known.latest_ns)
-        known.latest_ns = clock_seen_ns;
+    if (!parse_u64(told->failed_runs, &count, e))
+        return err_wrap(e, "--failed-runs");
+    out->failed_runs = count > INT_MAX ? INT_MAX : (int)count;
+    for (size_t i = 0; i < verified; i++)
+        if (!parse_verified(told->verified->items[i], &all[i], e))
+            return err_wrap(e, "--verified");
+    out->verified = all;
+    out->verified_count = verified;
+    return true;
+}
+
+bool forget_learn(struct call *call, const struct config *c, const char *set,
+                  const struct forget_told *told, struct retention_known *out, struct err *e)
+{
+    struct retention_known known = {0};
+
+    if (told->failed_runs == NULL && !ask_catalog(call, c, set, &known, e))
+        return err_wrap(e, "ask the catalog about the backups of %s", set);
+    if (told->failed_runs != NULL && !take_told(call, told, &known, e))
+        return false;
+    if (told->clock_seen_ns > known.latest_ns)
+        known.latest_ns = told->clock_seen_ns;
     *out = known;
     return true;
 }
@@ -71,7 +118,7 @@ static const char *what_of(const char *action, bool is_dry_run)
 static void add_row(struct table *t, const json_t *snapshot, bool is_dry_run)
 {
     char text[TELL_MAX];
-    char action[SHORT_MAX];
+    char action[SHORT_MAX], kind[SHORT_MAX];
     char time[CLOCK_TEXT_MAX];
     int64_t time_ns = 0;
     struct err none;
@@ -90,7 +137,9 @@ static void add_row(struct table *t, const json_t *snapshot, bool is_dry_run)
     table_add(t, text);
     desk_text(snapshot, "action", action, sizeof(action));
     desk_text(snapshot, "reason", text, sizeof(text));
-    buf_printf(&cell, "%s: %s", what_of(action, is_dry_run), text);
+    desk_text(snapshot, "kind", kind, sizeof(kind));
+    buf_printf(&cell, "%s: %s%s", what_of(action, is_dry_run),
+               strcmp(kind, retention_kind_text(RETENTION_UPLOAD)) == 0 ? "upload, " : "", text);
     table_add(t, buf_string(&cell));
 }
 

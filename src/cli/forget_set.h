@@ -9,11 +9,16 @@
 
 /*
  * What is known of the set besides its repositories: what the command line says, or else what the
- * catalog of the state folder says when there is one.  failed_runs may be NULL.
+ * catalog of the state folder says when there is one.
  */
+struct forget_told {
+    const char *failed_runs;        /* a number; NULL: the catalog is asked for all of it */
+    int64_t clock_seen_ns;          /* 0: nothing was said */
+    const struct strings *verified; /* each "ID=TIME"; or NULL */
+};
 MUST_CHECK bool forget_learn(struct call *call, const struct config *c, const char *set,
-                             const char *failed_runs, int64_t clock_seen_ns,
-                             struct retention_known *out, struct err *e);
+                             const struct forget_told *told, struct retention_known *out,
+                             struct err *e);
 
 /* One repository. */
 struct forget_plan {

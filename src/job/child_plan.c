@@ -45,7 +45,7 @@ struct argument {
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
-    {"command", NULL, COMMANDS, ARGUMENT_OURS},
+    {"command", NULL, COMMANDS | BIT(TRY), ARGUMENT_OURS},
     {"percent", "percent", BIT(PARITY), ARGUMENT_TEXT},
     {"shards", "shards", BIT(PARITY), ARGUMENT_TEXT},
     {"add", "add", BIT(TAG), ARGUMENT_TEXTS},
@@ -66,6 +66,7 @@ static const struct argument arguments[] = {
     {"approve", "approve", BIT(FORGET), ARGUMENT_TEXT},
     {"failed_runs", "failed-runs", BIT(FORGET), ARGUMENT_COUNT},
     {"clock_seen", "clock-seen", BIT(FORGET), ARGUMENT_TEXT},
+    {"verified", "verified", BIT(FORGET), ARGUMENT_TEXTS},
     {"keep_last", "keep-last", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_hourly", "keep-hourly", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_daily", "keep-daily", BIT(FORGET), ARGUMENT_COUNT},
@@ -152,13 +153,10 @@ static const struct {
     const char *words;
     enum child_verb verb;
 } commands[] = {
-    {"parity disable", CHILD_PARITY},
-    {"parity enable", CHILD_PARITY},
-    {"parity status", CHILD_PARITY},
-    {"repair index", CHILD_REPAIR},
-    {"repair packs", CHILD_REPAIR},
-    {"stats", CHILD_MEASURE},
-    {"tag", CHILD_TAG},
+    {"config test", CHILD_TRY},      {"parity disable", CHILD_PARITY},
+    {"parity enable", CHILD_PARITY}, {"parity status", CHILD_PARITY},
+    {"repair index", CHILD_REPAIR},  {"repair packs", CHILD_REPAIR},
+    {"stats", CHILD_MEASURE},        {"tag", CHILD_TAG},
 };
 
 bool child_verb_of(const char *command, enum child_verb *out)
@@ -527,8 +525,8 @@ static void make_environment(struct child_plan *p, const struct child_job *j,
 
 bool child_forgets_by_set(const struct child_job *j)
 {
-    static const char *const others[] = {"repository", "dry_run",     "prune",
-                                         "approve",    "failed_runs", "clock_seen"};
+    static const char *const others[] = {"repository",  "dry_run",    "prune",   "approve",
+                                         "failed_runs", "clock_seen", "verified"};
     size_t count = json_object_size(j->arguments);
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

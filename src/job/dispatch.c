@@ -234,6 +234,8 @@ static bool take_config(const struct dispatch *d, struct child_job *c, struct er
         return true;
     }
     return roster_publish(d->options.roster, set, &c->config, e) &&
+           (c->verb != CHILD_TRY ||
+            pos_first_try(d->options.catalog, d->options.config, d->options.host, set, e)) &&
            (c->verb != CHILD_BACKUP || pos_first_allow(d->options.catalog, d->options.config,
                                                        d->options.host, set, c->arguments, e));
 }
@@ -244,8 +246,8 @@ static bool take_trial(const struct dispatch *d, struct child_job *c, struct err
     const char *document = child_text(c, "document");
     AUTO(config) struct config *made = NULL;
 
-    if (document == NULL || d->options.roster == NULL)
-        return err_set(e, ERR_USAGE, "there is nothing to try, or nowhere to try it");
+    if (d->options.roster == NULL)
+        return err_set(e, ERR_USAGE, "there is nowhere to try a configuration");
     if (!roster_publish_trial(d->options.roster, document, c->id, &made, &c->config, e))
         return false;
 
@@ -256,6 +258,30 @@ static bool take_trial(const struct dispatch *d, struct child_job *c, struct err
     mem_free(c->set);
     c->set = mem_string(made->sets[0].name);
     (void)json_object_del(c->arguments, "document"); /* it was there */
+    return true;
+}
+
+/* Which repositories were read and found whole, and as they were when. */
+static bool add_verified(struct catalog_tx *t, struct child_job *c, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_store_list stores = {0};
+    json_t *list;
+
+    if (!catalog_store_list(t, &a, &stores, e))
+        return false;
+    list = json_array();
+    for (size_t i = 0; i < stores.count; i++) {
+        AUTO(buf) struct buf one = {0};
+        char time[CLOCK_TEXT_MAX];
+
+        if (stores.items[i].verified_id == NULL)
+            continue;
+        clock_format(stores.items[i].verified_ns, time);
+        buf_printf(&one, "%s=%s", stores.items[i].verified_id, time);
+        (void)json_array_append_new(list, json_string(buf_string(&one)));
+    }
+    config_show(c->arguments, "verified", list);
     return true;
 }
 
@@ -270,6 +296,8 @@ static bool take_facts(const struct dispatch *d, struct child_job *c, struct err
     if (c->verb != CHILD_FORGET || c->set == NULL || !child_forgets_by_set(c))
         return true;
     if (!catalog_begin_read(d->options.catalog, &t, e) || !catalog_set_get(t, c->set, &a, &set, e))
+        return false;
+    if (!add_verified(t, c, e))
         return false;
     clock_format(set.success_ns > set.failure_ns ? set.success_ns : set.failure_ns, seen);
     config_show(c->arguments, "failed_runs",
@@ -303,7 +331,7 @@ static bool make_child(const struct dispatch *d, const struct catalog_job *j, st
         return false;
     (void)snprintf(c.id, sizeof(c.id), "%s", j->id); /* ids of the catalog fit */
     c.set = j->set == NULL || j->set[0] == '\0' ? NULL : mem_string(j->set);
-    if (!(c.verb == CHILD_TRY ? take_trial(d, &c, e) : take_config(d, &c, e)) ||
+    if (!(child_text(&c, "document") != NULL ? take_trial(d, &c, e) : take_config(d, &c, e)) ||
         !take_facts(d, &c, e))
         return false;
     if (!child_verb_takes_set(c.verb)) { /* the queue knows it, the command does not ask */

@@ -124,7 +124,7 @@ static const char *verdict_of(const struct child_job *j, const struct child_outc
     if (j->verb != CHILD_CHECK && j->verb != CHILD_DRILL)
         return NULL;
     if (o->state == CHILD_SUCCEEDED)
-        return j->verb == CHILD_DRILL ? "proven" : "verified";
+        return j->verb == CHILD_DRILL ? "proven" : dispatch_verified(o) ? "verified" : NULL;
     return o->state == CHILD_DRILL_FAILED ? "failed" : NULL;
 }
 

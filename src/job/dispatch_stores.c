@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "codec/json.h"
 
 static bool put_up(struct catalog_tx *t, const char *name, int64_t snapshots, struct err *e)
@@ -79,6 +80,28 @@ static bool was_open(const struct child_job *j, const struct child_outcome *o)
            (o->state == CHILD_SUCCEEDED || o->state == CHILD_INCOMPLETE);
 }
 
+/* A check that read everything, or one that found damage, whatever it read. */
+static bool put_verified(struct catalog_tx *t, const char *name, const struct child_outcome *o,
+                         struct err *e)
+{
+    const char *id = json_string_value(json_object_get(o->result, "repository"));
+    const char *began = json_string_value(json_object_get(o->result, "began"));
+    int64_t began_ns = 0;
+    struct err ignored; /* what cannot be read verifies nothing */
+
+    if (json_integer_value(json_object_get(o->result, "num_errors")) > 0)
+        return catalog_store_verify(t, name, NULL, 0, e);
+    if (!dispatch_verified(o) || id == NULL || began == NULL)
+        return true;
+    return !clock_parse(began, &began_ns, &ignored) ||
+           catalog_store_verify(t, name, id, began_ns, e);
+}
+
+bool dispatch_verified(const struct child_outcome *o)
+{
+    return o->state == CHILD_SUCCEEDED && json_is_true(json_object_get(o->result, "read_all"));
+}
+
 bool dispatch_stores(struct catalog_tx *t, const struct config_set *set, const struct child_job *j,
                      const struct child_outcome *o, struct err *e)
 {
@@ -93,12 +116,14 @@ bool dispatch_stores(struct catalog_tx *t, const struct config_set *set, const s
     name = only_one(set, j);
     if (name == NULL)
         return true;
-    if (was_open(j, o))
-        return put_up(t, name,
-                      j->verb == CHILD_CHECK && json_is_integer(snapshots)
-                          ? json_integer_value(snapshots)
-                          : -1,
-                      e);
+    if (was_open(j, o) &&
+        !put_up(t, name,
+                j->verb == CHILD_CHECK && json_is_integer(snapshots) ? json_integer_value(snapshots)
+                                                                     : -1,
+                e))
+        return false;
+    if (j->verb == CHILD_CHECK && !put_verified(t, name, o, e))
+        return false;
     if (o->state == CHILD_FAILED && o->is_opening)
         return put_down(t, name, o->why.text, false, e);
     return true;

@@ -16,7 +16,8 @@ enum { FOLDERS = 3 };
 struct pos_place {
     const struct config *config;
     struct pos_database database;
-    char *password_file; /* in the state folder */
+    struct err database_error; /* ERR_NONE: there is one, or none was configured */
+    char *password_file;       /* in the state folder */
     const char *folders[FOLDERS];
     struct pos_surroundings surroundings;
 };
@@ -53,23 +54,27 @@ static void take_folders(struct pos_place *p)
             p->folders[p->surroundings.folder_count++] = all[i];
 }
 
-static bool take_database(struct pos_place *p, struct err *e)
+/* One that cannot be used is a matter of the configurations that need it, and of no other. */
+static void take_database(struct pos_place *p)
 {
     const char *path = p->config->serve.pos.database_url_file;
     AUTO(mem_secret) char *url = NULL;
     AUTO(buf) struct buf file = {0};
+    struct err *e = &p->database_error;
 
     if (path == NULL)
-        return true;
-    if (!password_from_file(path, &url, e) || !pos_database_parse(url, &p->database, e))
-        return err_wrap(e, "serve: compat: pos: database_url_file");
+        return;
+    if (!password_from_file(path, &url, e) || !pos_database_parse(url, &p->database, e)) {
+        (void)err_wrap(e, "serve: compat: pos: database_url_file");
+        p->surroundings.why_no_dsn = e->text;
+        return;
+    }
     p->surroundings.dsn = p->database.dsn;
     if (p->database.password == NULL)
-        return true;
+        return;
     buf_printf(&file, "%s/" POS_PLACE_FOLDER "/" POS_PLACE_PASSWORD, p->config->state);
     p->password_file = mem_string(buf_string(&file));
     p->surroundings.password_file = p->password_file;
-    return true;
 }
 
 bool pos_place_open(const struct config *c, struct pos_place **out, struct err *e)
@@ -87,8 +92,7 @@ bool pos_place_open(const struct config *c, struct pos_place **out, struct err *
                                                 .roots = (const char *const *)pos->roots.items,
                                                 .root_count = pos->roots.count};
     take_folders(p);
-    if (!take_database(p, e))
-        return false;
+    take_database(p);
     *out = TAKE(p);
     return true;
 }

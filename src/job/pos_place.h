@@ -24,8 +24,9 @@
 
 struct pos_place;
 
-/* Look.  ERR_USAGE: the host has no such section, or DATABASE_URL is none; or as reading its file
- * fails.  Folders that are not there count as none; the configuration must live as long. */
+/* Look.  ERR_USAGE: the host has no such section.  Folders that are not there count as none; a
+ * DATABASE_URL that cannot be used is told to who needs it.  The configuration must live as long.
+ */
 MUST_CHECK bool pos_place_open(const struct config *c, struct pos_place **out, struct err *e);
 void pos_place_close(struct pos_place *p); /* accepts NULL */
 void pos_place_auto(struct pos_place **p);

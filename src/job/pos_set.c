@@ -142,7 +142,8 @@ static bool check_surroundings(const struct pos_config *c, const struct pos_surr
     if (s->key_file == NULL && s->repository_password_file == NULL)
         return err_set(e, ERR_USAGE, "no file has the key or password of the repositories");
     if (wants_database(c->type) && s->dsn == NULL)
-        return err_set(e, ERR_USAGE, "type: DATABASE_URL not configured");
+        return err_set(e, ERR_USAGE, "type: %s",
+                       s->why_no_dsn != NULL ? s->why_no_dsn : "DATABASE_URL not configured");
     if (wants_files(c->type) && s->folder_count == 0)
         return err_set(
             e, ERR_USAGE,

@@ -27,6 +27,7 @@
 /* What configurations leave to the place where they run. */
 struct pos_surroundings {
     const char *dsn;           /* of DATABASE_URL (pos_database); NULL: there is none */
+    const char *why_no_dsn;    /* why it cannot be used; NULL: it was not configured */
     const char *password_file; /* where its password was put; NULL: it has none */
     const char *key_file;      /* of the repositories; else repository_password_file */
     const char *repository_password_file;

@@ -31,6 +31,13 @@ const char *trust_text(enum trust t)
     return texts[t];
 }
 
+const char *retention_kind_text(enum retention_kind k)
+{
+    static const char *const texts[] = {"backup", "upload", "import"};
+
+    return texts[k];
+}
+
 const char *retention_action_text(enum retention_action a)
 {
     static const char *const texts[] = {"keep", "remove", "hold"};
@@ -78,14 +85,22 @@ static bool is_sound(const struct retention_item *i)
 
 static bool is_exempt(const struct group *g, const struct retention_item *i)
 {
-    return i->is_restore_point && (i->expires_ns == 0 || i->expires_ns > g->c->now_ns);
+    return i->kind == RETENTION_IMPORT ||
+           (i->is_restore_point && (i->expires_ns == 0 || i->expires_ns > g->c->now_ns));
+}
+
+/* What fills places at the least. */
+static enum trust least_trust(const struct group *g, const struct retention_item *i)
+{
+    if (g->c->limits.only == ONLY_ANY)
+        return TRUST_NONE;
+    return g->c->limits.only == ONLY_PROVEN && i->kind != RETENTION_UPLOAD ? TRUST_PROVEN
+                                                                           : TRUST_VERIFIED;
 }
 
 static bool counts(const struct group *g, const struct retention_item *i)
 {
-    const enum trust least = g->c->limits.only == ONLY_PROVEN     ? TRUST_PROVEN
-                             : g->c->limits.only == ONLY_VERIFIED ? TRUST_VERIFIED
-                                                                  : TRUST_NONE;
+    const enum trust least = least_trust(g, i);
 
     return is_sound(i) && i->trust >= least && !is_exempt(g, i);
 }
@@ -130,7 +145,9 @@ static void keep_marked(struct group *g)
 
         if (c->item->is_pinned)
             keep(c, "pinned");
-        if (is_exempt(g, c->item)) {
+        if (c->item->kind == RETENTION_IMPORT) {
+            keep(c, "import: stays until it is forgotten by its id");
+        } else if (is_exempt(g, c->item)) {
             char text[CLOCK_TEXT_MAX];
             AUTO(buf) struct buf reason = {0};
 
@@ -144,23 +161,28 @@ static void keep_marked(struct group *g)
     }
 }
 
-/* The newest of the best that there is. */
+/* The newest that is as good as that. */
+static bool keep_newest(struct group *g, enum trust least, bool was_proven, const char *reason)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        const struct retention_item *item = g->choices[i].item;
+
+        if (item->trust >= least && (item->was_proven || !was_proven) && !item->is_incomplete) {
+            keep(&g->choices[i], reason);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The newest of the best that there is.  A drill may fail for want of something else than data: so
+ * what was proven before it failed stays until something is proven again. */
 static void keep_last_good(struct group *g)
 {
-    static const char *const reasons[] = {
-        [TRUST_VERIFIED] = "the last that was verified",
-        [TRUST_PROVEN] = "the last that was proven",
-    };
-
-    for (int t = TRUST_PROVEN; t >= TRUST_VERIFIED; t--)
-        for (size_t i = 0; i < g->count; i++) {
-            const struct retention_item *item = g->choices[i].item;
-
-            if ((int)item->trust == t && !item->is_incomplete) {
-                keep(&g->choices[i], reasons[t]);
-                return;
-            }
-        }
+    if (keep_newest(g, TRUST_PROVEN, false, "the last that was proven"))
+        return;
+    (void)keep_newest(g, TRUST_FAILED, true, "the last that was proven, and failed later");
+    (void)keep_newest(g, TRUST_VERIFIED, false, "the last that was verified");
 }
 
 /* Fill up to min_keep, newest first: sound ones, and only for want of them the others. */
@@ -191,8 +213,7 @@ static void say_why_not(const struct group *g, struct choice *c)
     else if (i->trust == TRUST_FAILED)
         buf_printf(&c->reason, "failed its check: fills no place");
     else if (!c->fills)
-        buf_printf(&c->reason, "not %s: fills no place",
-                   g->c->limits.only == ONLY_PROVEN ? "proven" : "verified");
+        buf_printf(&c->reason, "not %s: fills no place", trust_text(least_trust(g, i)));
     else if (i->is_restore_point)
         buf_printf(&c->reason, "restore point expired, no rule keeps it");
     else
@@ -418,6 +439,7 @@ static json_t *decision_json(const struct retention_decision *d)
     set_member(o, "time", json_string(time));
     if (d->item->writer != NULL)
         set_member(o, "writer", json_string(d->item->writer));
+    set_member(o, "kind", json_string(retention_kind_text(d->item->kind)));
     set_member(o, "size", json_integer((json_int_t)d->item->size));
     set_member(o, "trust", json_string(trust_text(d->item->trust)));
     set_member(o, "action", json_string(retention_action_text(d->action)));

@@ -43,13 +43,23 @@ struct retention_limits {
 
 #define RETENTION_LIMITS ((struct retention_limits){.min_keep = 1, .max_percent = 20})
 
+/* What a snapshot is to its set; each kind is judged apart. */
+enum retention_kind {
+    RETENTION_BACKUP,
+    RETENTION_UPLOAD, /* brought for it: no drill looks at it, so that to be verified is enough */
+    RETENTION_IMPORT, /* another program's backups: stays, and fills no place */
+};
+
 /* A snapshot as the policy sees it; texts are borrowed, and UTF-8. */
 struct retention_item {
-    const char *id;      /* unique, not empty */
-    const char *writer;  /* who wrote it, as the store knows; NULL: nobody in particular */
+    const char *id;     /* unique, not empty */
+    const char *writer; /* who wrote it, as the store knows; NULL: nobody in particular.  Those of
+                         * different kinds differ in it */
+    enum retention_kind kind;
     int64_t received_ns; /* since 1970, by the store's clock */
     uint64_t size;       /* bytes */
     enum trust trust;
+    bool was_proven; /* once, whatever came of it later */
     bool is_pinned;
     bool is_incomplete;
     bool is_restore_point;
@@ -107,12 +117,13 @@ void retention_plan_free(struct retention_plan *p); /* accepts NULL */
 void retention_plan_auto(struct retention_plan **p);
 
 /* {"state", "sentence"?, "keep", "remove", "hold", "bytes", "digest", "snapshots": [{"id", "time",
- * "writer"?, "size", "trust", "action", "reason"}]} */
+ * "writer"?, "kind", "size", "trust", "action", "reason"}]} */
 json_t *retention_plan_json(const struct retention_plan *p);
 
-/* "failed", "none", "verified", "proven"; "keep", "remove", "hold"; "ready", "limited", "paused",
- * "refused". */
+/* "failed", "none", "verified", "proven"; "backup", "upload", "import"; "keep", "remove", "hold";
+ * "ready", "limited", "paused", "refused". */
 const char *trust_text(enum trust t);
+const char *retention_kind_text(enum retention_kind k);
 const char *retention_action_text(enum retention_action a);
 const char *retention_state_text(enum retention_state s);
 

@@ -17,7 +17,7 @@ struct finding {
 
 /* What a plan is made of. */
 struct gathering {
-    const struct retention_known *known;
+    int64_t verified_ns; /* what the store received before it is verified */
     struct snapshot_list all;
     int64_t *received_ns; /* of each */
     struct finding *findings;
@@ -139,15 +139,53 @@ static void take_tags(const struct snapshot *s, struct retention_item *i)
     i->is_pinned = snapshot_has_tag(s, RETENTION_PIN);
 }
 
-static enum trust judge(const struct gathering *g, const struct snapshot *s, int64_t received_ns)
+/* Whether it or an earlier one about the same snapshot says so. */
+static bool was_proven(const struct gathering *g, const struct finding *f)
+{
+    for (size_t i = (size_t)(f - g->findings) + 1; i-- > 0;) {
+        if (!hash_is_equal(&g->findings[i].snapshot, &f->snapshot))
+            break;
+        if (g->findings[i].trust == TRUST_PROVEN)
+            return true;
+    }
+    return false;
+}
+
+static void judge(const struct gathering *g, const struct snapshot *s, int64_t received_ns,
+                  struct retention_item *out)
 {
     const struct finding *f = finding_of(g, &s->id);
 
     if (f == NULL && s->has_original)
         f = finding_of(g, &s->original);
-    if (f != NULL)
-        return f->trust;
-    return received_ns < g->known->verified_ns ? TRUST_VERIFIED : TRUST_NONE;
+    if (f != NULL) {
+        out->trust = f->trust;
+        out->was_proven = was_proven(g, f);
+    } else {
+        out->trust = received_ns < g->verified_ns ? TRUST_VERIFIED : TRUST_NONE;
+    }
+}
+
+static enum retention_kind kind_of(const struct snapshot *s)
+{
+    if (s->set == NULL)
+        return RETENTION_UPLOAD;
+    return snapshot_is_import(s) ? RETENTION_IMPORT : RETENTION_BACKUP;
+}
+
+/* Whose it is: those of each are judged among themselves. */
+static void writer_text(const struct snapshot *s, struct buf *out)
+{
+    char writer[2 * sizeof(s->writer) + 1];
+
+    if (s->has_original)
+        buf_printf(out, "copy:");
+    if (kind_of(s) != RETENTION_BACKUP)
+        buf_printf(out, "%s:", retention_kind_text(kind_of(s)));
+    hex_encode(SLICE_OF(s->writer, sizeof(s->writer)), writer);
+    buf_printf(out, "%s", writer);
+    if (kind_of(s) == RETENTION_UPLOAD && s->path_count > 0)
+        buf_printf(out, ":%s", s->paths[0]);
 }
 
 static void item_fill(const struct gathering *g, size_t n, struct arena *a,
@@ -155,19 +193,19 @@ static void item_fill(const struct gathering *g, size_t n, struct arena *a,
 {
     const struct snapshot *s = g->all.items[n];
     const int64_t received_ns = g->received_ns[n];
-    char id[2 * HASH_SIZE + 1], writer[2 * sizeof(s->writer) + 1];
+    char id[2 * HASH_SIZE + 1];
     AUTO(buf) struct buf who = {0};
 
     snapshot_id_text(&s->id, id);
-    hex_encode(SLICE_OF(s->writer, sizeof(s->writer)), writer);
-    buf_printf(&who, "%s%s", s->has_original ? "copy:" : "", writer);
+    writer_text(s, &who);
     *out = (struct retention_item){
         .id = arena_string(a, slice_string(id)),
         .writer = arena_string(a, buf_slice(&who)),
+        .kind = kind_of(s),
         .received_ns = s->has_original && s->time_ns < received_ns ? s->time_ns : received_ns,
         .size = s->counts.total_bytes,
-        .trust = judge(g, s, received_ns),
         .is_incomplete = s->incomplete_count > 0};
+    judge(g, s, received_ns, out);
     take_tags(s, out);
 }
 
@@ -184,12 +222,31 @@ static bool gather(struct repo *r, struct gathering *g, struct err *e)
     return true;
 }
 
+/* Before which time everything in the repository was verified; 0: nothing was. */
+static int64_t verified_before(const struct repo *r, const struct retention_known *k,
+                               int64_t now_ns)
+{
+    char id[REPO_ID_TEXT];
+    int64_t newest_ns = RETENTION_SKEW_NS;
+
+    repo_id_text(r, id);
+    for (size_t i = 0; i < k->verified_count; i++) {
+        const struct retention_verified *v = &k->verified[i];
+
+        /* A time that is yet to come was noted by a clock that was wrong. */
+        if (strcmp(v->repository, id) == 0 && v->time_ns > newest_ns &&
+            v->time_ns <= now_ns + RETENTION_SKEW_NS)
+            newest_ns = v->time_ns;
+    }
+    return newest_ns - RETENTION_SKEW_NS;
+}
+
 bool retention_run_plan(struct repo *r, const struct config_set *set,
                         const struct config_repository *in, const struct retention_known *k,
                         struct retention_run **out, struct err *e)
 {
     const bool has_own = !retention_is_empty(&in->retention);
-    AUTO(gathering) struct gathering g = {.known = k};
+    AUTO(gathering) struct gathering g = {0};
     AUTO(retention_run) struct retention_run *run = mem_new(sizeof(*run));
     struct retention_case c = {.set = set->name,
                                .rules = has_own ? in->retention : set->retention,
@@ -206,10 +263,11 @@ bool retention_run_plan(struct repo *r, const struct config_set *set,
                        in->name);
     if (!gather(r, &g, e))
         return false;
+    g.verified_ns = verified_before(r, k, c.now_ns);
     items = arena_take(&run->arena, g.all.count * sizeof(*items));
     for (size_t i = 0; i < g.all.count; i++)
-        if (g.all.items[i]->set != NULL && strcmp(g.all.items[i]->set, set->name) == 0 &&
-            !snapshot_is_import(g.all.items[i]))
+        if (snapshot_is_of_set(g.all.items[i], set->name) ||
+            snapshot_is_upload(g.all.items[i], set->name))
             item_fill(&g, i, &run->arena, &items[c.count++]);
     c.items = items;
     run->plan = retention_plan_new(&c);

@@ -6,10 +6,14 @@
  *             it is a copy of, its own time, if that is earlier: copies are judged apart from what
  *             was written there, so that a false time costs none of these
  * trust       the newest evidence of a drill of the snapshot, or of what it was made from
- *             (snapshot.original); else whether all that was there was read and found whole since
+ *             (snapshot.original); else whether all that was there was read and found whole since.
+ *             The clock of the store may be behind by RETENTION_SKEW_NS, so that what came shortly
+ *             before the reading is not verified by it
  * pins        the tag "pin"
  * restore     the tag "restore-point:TIME" (RFC 3339: until then), or "restore-point"; and what a
  *   points    restore backed up before it (SNAPSHOT_SAFETY), for RETENTION_SAFETY_NS
+ *
+ * kind        SNAPSHOT_UPLOAD and SNAPSHOT_IMPORT; uploads are judged name by name
  *
  * Snapshots of other sets are not looked at.
  */
@@ -26,13 +30,20 @@
 /* How long a safety snapshot is of use: 30 days. */
 #define RETENTION_SAFETY_NS (INT64_C(30) * 24 * 3600 * 1000000000)
 
+/* A repository all of which was read and found whole, as it was at a time. */
+struct retention_verified {
+    char repository[REPO_ID_TEXT]; /* as repo_id_text() writes it */
+    int64_t time_ns;
+};
+
 /* What the repository does not know; {0}: nothing is. */
 struct retention_known {
-    int64_t now_ns;      /* 0: the clock's */
-    int64_t latest_ns;   /* the latest time that the clock was seen to show; 0: unknown */
-    int64_t verified_ns; /* all that was there then was read and found whole; 0: never */
-    int failed_runs;     /* backups of the set that failed since the last that did not */
-    bool is_approved;    /* more than max_percent may go */
+    int64_t now_ns;    /* 0: the clock's */
+    int64_t latest_ns; /* the latest time that the clock was seen to show; 0: unknown */
+    const struct retention_verified *verified;
+    size_t verified_count;
+    int failed_runs;  /* backups of the set that failed since the last that did not */
+    bool is_approved; /* more than max_percent may go */
 };
 
 /* A plan and what it points at. */

@@ -85,7 +85,7 @@ static bool load_known(struct set_store *one, const char *set, struct err *e)
     if (!snapshot_load_all(one->repo, of_interest, damage_ignored, NULL, l, e))
         return false;
     for (size_t i = 0; i < l->count; i++) {
-        if (l->items[i]->set == NULL || strcmp(l->items[i]->set, set) != 0) {
+        if (!snapshot_is_of_set(l->items[i], set) && !snapshot_is_upload(l->items[i], set)) {
             snapshot_free(l->items[i]);
             continue;
         }
@@ -109,6 +109,11 @@ static bool is_known(const struct set_store *to, const struct snapshot *s)
     return false;
 }
 
+static bool is_missing(const struct set_store *from, size_t n, const struct set_store *to)
+{
+    return from->known.states[n] == SNAPSHOT_COMMITTED && !is_known(to, from->known.items[n]);
+}
+
 static void plan(struct set_store *to, struct snapshot *const *list, size_t count)
 {
     to->planned = mem_resize(to->planned, to->planned_count + count, sizeof(*to->planned));
@@ -130,17 +135,21 @@ static size_t choose(const struct set_stores *s, const struct set_store *from,
     AUTO(mem) bool *is_kept = mem_array(room, sizeof(*is_kept));
     size_t count = 0, chosen = 0;
 
+    /* Imports are no state of the set: no rule is about them. */
     for (size_t i = 0; i < to->known.count; i++)
-        if (to->known.states[i] == SNAPSHOT_COMMITTED)
+        if (to->known.states[i] == SNAPSHOT_COMMITTED && !snapshot_is_import(to->known.items[i]))
             all[count++] = to->known.items[i];
     for (size_t i = 0; i < from->known.count; i++)
-        if (from->known.states[i] == SNAPSHOT_COMMITTED && !is_known(to, from->known.items[i]))
+        if (is_missing(from, i, to) && !snapshot_is_import(from->known.items[i]))
             all[count++] = from->known.items[i];
     forget_choose(rules_of(s, to), all, count, is_kept);
-    for (size_t i = 0; i < from->known.count; i++)
+    for (size_t i = 0; i < from->known.count; i++) {
+        if (snapshot_is_import(from->known.items[i]) && is_missing(from, i, to))
+            out[chosen++] = from->known.items[i];
         for (size_t n = 0; n < count; n++)
             if (is_kept[n] && all[n] == from->known.items[i])
                 out[chosen++] = all[n];
+    }
     return chosen;
 }
 

@@ -87,8 +87,8 @@ const char *repo_mended(const struct repo *r);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
-/* 32 hex digits and a NUL. */
-void repo_id_text(const struct repo *r, char out[33]);
+#define REPO_ID_TEXT 33 /* 32 hexadecimal digits and a NUL */
+void repo_id_text(const struct repo *r, char out[REPO_ID_TEXT]);
 struct store *repo_store(struct repo *r);
 /* Threads that reading is worth: as many as can compute, or wait for the store. */
 int repo_threads(const struct repo *r);

@@ -54,6 +54,7 @@ static const struct field restore_fields[] = {
     FLAG("numeric_ids"),
     FLAG("no_owner"),
     {0}};
+static const struct field no_fields[] = {{0}};
 static const struct field repository_fields[] = {REPOSITORY, {0}};
 static const struct field parity_fields[] = {REPOSITORY, TEXT("percent"), TEXT("shards"), {0}};
 static const struct field tag_fields[] = {REPOSITORY,
@@ -79,6 +80,7 @@ static const struct kind kinds[] = {
     {"backup", "backup", backup_fields, RUN_BACKUP, false, false},
     {"drill", "verify", drill_fields, RUN_DRILL, false, false},
     {"check", "check", check_fields, RUN_CHECK, true, false},
+    {"test", "config.test", no_fields, RUN_CHECK, false, false, "config test"},
     {"copy", "copy", copy_fields, RUN_COPY, false, false},
     {"prune", "prune", prune_fields, RUN_PRUNE, true, false},
     {"forget", "retention", forget_fields, RUN_RETENTION, false, false},
@@ -327,6 +329,8 @@ const struct route api_order_routes[] = {
      .handler = post_order, .summary = "Prove that a snapshot can be brought back"},
     {METHOD_POST, "/api/v1/sets/{set}/check", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
      .handler = post_order, .summary = "Look for damage in a repository of a set"},
+    {METHOD_POST, "/api/v1/sets/{set}/test", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Try what backups of a set need"},
     {METHOD_POST, "/api/v1/sets/{set}/copy", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
      .handler = post_order, .summary = "Copy snapshots to the set's further repositories"},
     {METHOD_POST, "/api/v1/sets/{set}/stats", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,

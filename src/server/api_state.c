@@ -38,6 +38,11 @@ static void get_catalog(struct request *r)
                              "jobs", (json_int_t)jobs.count));
 }
 
+static void get_version(struct request *r)
+{
+    reply_json(r, 200, json_pack("{s:s}", "version", HOLDFAST_VERSION));
+}
+
 static void get_schedules(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -87,10 +92,11 @@ static void get_stores(struct request *r)
         const struct catalog_store *s = &list.items[i];
 
         (void)json_array_append_new(
-            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:s?, s:o}", "name", s->name, "state",
+            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name, "state",
                              s->state, "seen_at", auth_time_json(s->seen_ns), "bytes",
                              number_or_null(s->bytes), "snapshots", number_or_null(s->snapshots),
-                             "error", s->error, "updated_at", auth_time_json(s->updated_ns)));
+                             "verified_at", auth_time_json(s->verified_ns), "error", s->error,
+                             "updated_at", auth_time_json(s->updated_ns)));
     }
     reply_json(r, 200, json_pack("{s:o}", "stores", items));
 }
@@ -242,6 +248,8 @@ const struct route api_state_routes[] = {
      .summary = "When sets ran by their schedules and will again"},
     {METHOD_GET, "/api/v1/stores", API_READ, .handler = get_stores,
      .summary = "What is known of the repositories"},
+    {METHOD_GET, "/api/v1/version", API_READ, .handler = get_version,
+     .summary = "Which version the service is"},
     {METHOD_GET, "/api/v1/catalog", API_READ, .handler = get_catalog,
      .summary = "Which database the catalog is in, and how much it knows"},
     {METHOD_GET, "/api/v1/statistics", API_READ, ROUTE_CHECKS_SETS, .rate_minute = 30,

@@ -191,9 +191,28 @@ void peer_set_state(struct http_server *s, struct peer *p, enum peer_state state
         p->moved = 0;
         p->stirred_ns = p->since_ns;
     }
-    if (state == PEER_IDLE)
+    if (state == PEER_IDLE) {
         p->request = NULL;
+        mem_free(p->who); /* the next one on this connection may be somebody else's */
+        p->who = NULL;
+    }
     pthread_mutex_unlock(&s->peers_lock);
+}
+
+void peer_know(struct request *r)
+{
+    struct principal *who = mem_dup(&r->principal, sizeof(r->principal));
+
+    pthread_mutex_lock(&r->server->peers_lock);
+    /* Not by r->peer: while the handler works the connection may end. */
+    for (struct peer *p = r->server->peers; p != NULL; p = p->next)
+        if (p->request == r) {
+            mem_free(p->who);
+            p->who = TAKE(who);
+            break;
+        }
+    pthread_mutex_unlock(&r->server->peers_lock);
+    mem_free(who);
 }
 
 void peer_set_stream(struct request *r, enum peer_state state)

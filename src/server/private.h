@@ -55,7 +55,7 @@ struct peer {
     uint64_t moved;     /* bytes of the body received, or acknowledged before the reply began */
     int64_t stirred_ns; /* when bytes of the body came last */
     struct request *request;
-    struct principal *who; /* of a stream that is open; owned */
+    struct principal *who; /* of a stream or transfer that is open, else NULL; owned */
 };
 
 struct listener {
@@ -226,6 +226,8 @@ bool peer_begin(struct request *r);
 void peer_set_state(struct http_server *s, struct peer *p, enum peer_state state);
 /* The same for a stream, PEER_LISTENS or PEER_UPGRADED: whose it is stays known. */
 void peer_set_stream(struct request *r, enum peer_state state);
+/* Whose the request is, for as long as it lasts: it ends when he may no longer.  On any thread. */
+void peer_know(struct request *r);
 bool address_parse(const char *text, struct address *out);
 const char *address_text(const struct address *a, struct arena *arena);
 bool address_is_loopback(const struct address *a);

@@ -250,6 +250,7 @@ bool request_knows_chunks(const struct request *r)
 
 void request_watch(struct request *r)
 {
+    peer_know(r);
     pthread_mutex_lock(&r->server->peers_lock);
     r->is_watched = true;
     pthread_mutex_unlock(&r->server->peers_lock);

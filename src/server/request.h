@@ -70,7 +70,8 @@ const char *request_once(const struct request *r, struct hash *digest);
 bool request_knows_chunks(const struct request *r);
 
 /* Notice a client that hangs up while the handler works: others are noticed when they are written
- * to.  One that ends its sending alone has hung up as well. */
+ * to.  One that ends its sending alone has hung up as well.  And hang up on one whose session or
+ * token ends meanwhile. */
 void request_watch(struct request *r);
 
 /* Whether nobody waits for the answer any more; long work asks now and then. */

@@ -118,6 +118,8 @@ void run_request(struct request *r)
         r->stage = r->has_body && !is_stream ? STAGE_BODY : STAGE_RUN;
         r->up.is_ended = !r->has_body;
         pthread_mutex_unlock(&r->lock);
+        if (is_stream)
+            peer_know(r);
         if (r->has_body)
             request_wake(r);
         if (r->has_body && !is_stream) {

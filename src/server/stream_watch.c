@@ -1,8 +1,8 @@
 /*
- * Whoever has a stream open is looked at again every few seconds: when his session ended, his
- * password was changed, his token revoked or he was disabled, the connection is shut down.  Each is
- * asked about once in a round, however many streams he has.  A thread of its own, since it waits
- * for the catalog.
+ * Whoever has a stream open, sends an upload or is being read something out is looked at again
+ * every few seconds: when his session ended, his password was changed, his token revoked or he was
+ * disabled, the connection is shut down.  Each is asked about once in a round, however many streams
+ * he has.  A thread of its own, since it waits for the catalog.
  */
 #include <poll.h>
 #include <string.h>

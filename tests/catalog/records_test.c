@@ -174,6 +174,28 @@ TEST(settings_and_stores_are_as_they_were_written_last)
     CHECK_OK(catalog_store_list(t, &a, &stores, e));
     CHECK(stores.items[0].seen_ns == 9 && stores.items[0].error == NULL);
     CHECK(stores.items[0].bytes == 7 && stores.items[0].snapshots == 3);
+    CHECK(stores.items[0].verified_ns == 0 && stores.items[0].verified_id == NULL);
+}
+END
+
+TEST(a_store_stays_verified_until_damage_is_found)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    const struct catalog_store up = {.name = "main", .state = "up", .bytes = -1, .snapshots = -1};
+    struct catalog_store_list stores = {0};
+
+    world_init(&w);
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+    CHECK_OK(catalog_store_put(t, &up, e));
+    CHECK_OK(catalog_store_verify(t, "main", "abc", 7, e));
+    CHECK_OK(catalog_store_put(t, &up, e));
+    CHECK_OK(catalog_store_list(t, &a, &stores, e));
+    ck_assert_int_eq(stores.items[0].verified_ns, 7);
+    ck_assert_str_eq(stores.items[0].verified_id, "abc");
+    CHECK_OK(catalog_store_verify(t, "main", NULL, 0, e));
+    CHECK_OK(catalog_store_list(t, &a, &stores, e));
+    CHECK(stores.items[0].verified_ns == 0 && stores.items[0].verified_id == NULL);
 }
 END
 
@@ -422,6 +444,7 @@ TESTS_BETWEEN("records", world_begin, world_end, cleaning_removes_what_is_over_a
               configurations_that_are_none_are_refused,
               a_schedule_is_moved_on_only_by_who_knows_where_it_stands,
               settings_and_stores_are_as_they_were_written_last,
+              a_store_stays_verified_until_damage_is_found,
               a_message_is_sent_by_one_and_again_when_that_one_is_gone,
               a_message_that_did_not_go_waits_for_its_next_time,
               a_request_that_is_repeated_gets_the_answer_of_the_first,

@@ -6,11 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "server/server.h"
 
 static void check_has(struct buf *text, const char *wanted, const char *where)
 {
@@ -167,6 +169,78 @@ TEST(bash_completes_commands_second_words_options_and_values)
     check_completed("holdfast import tables --skip", " --skip-triggers ", NULL);
 }
 
+/* The row of docs/api.md about a command, without its first cell; in the arena. */
+static const char *row_of(const char *page, const char *name, struct arena *a)
+{
+    AUTO(buf) struct buf start = {0};
+
+    buf_printf(&start, "\n| `%s` | ", name);
+
+    const char *at = strstr(page, buf_string(&start));
+
+    ck_assert_msg(at != NULL, "docs/api.md lacks a row: %s", name);
+    at += start.size;
+    ck_assert_msg(strstr(at, buf_string(&start)) == NULL, "docs/api.md has two rows: %s", name);
+    return arena_string(a, SLICE_OF(at, strcspn(at, "\n")));
+}
+
+/* Whether the table of the service has "POST /api/v1/...". */
+static bool is_route(const char *text)
+{
+    size_t count = 0;
+    AUTO(mem) struct route *api = api_routes_new(&count);
+    bool is_found = false;
+
+    for (size_t i = 0; i < count + api_bundle_route_count; i++) {
+        const struct route *r = i < count ? &api[i] : &api_bundle_routes[i - count];
+        AUTO(buf) struct buf one = {0};
+
+        buf_printf(&one, "%s %s", method_name(r->method), r->path);
+        is_found = is_found || strcmp(buf_string(&one), text) == 0;
+    }
+    return is_found;
+}
+
+TEST(each_command_has_a_route_or_a_reason_why_not)
+{
+    static const char rule[] = "|---|---|---|\n";
+    AUTO(buf) struct buf page = {0};
+    AUTO(arena) struct arena a = {0};
+    size_t rows = 0, count = 0;
+
+    CHECK_OK(file_read(SOURCE_ROOT "/docs/api.md", 1 << 20, &page, e));
+
+    const char *table = strstr(buf_string(&page), "## Commands and their routes");
+
+    CHECK(table != NULL && (table = strstr(table, rule)) != NULL);
+    table += sizeof(rule) - 2; /* from the end of that line */
+    for (; commands[count] != NULL; count++) {
+        const char *row = row_of(table, commands[count]->name, &a);
+        size_t routes = 0;
+
+        for (const char *at = row; (at = strchr(at, '`')) != NULL; at++) {
+            const size_t size = strcspn(at + 1, "`");
+            const char *text = arena_string(&a, SLICE_OF(at + 1, size));
+
+            at += size + 1;
+            if (strchr(text, ' ') == NULL || strstr(text, " /") == NULL)
+                continue;
+            /* A query behind a path is no part of the route. */
+            text = arena_string(&a, SLICE_OF(text, strcspn(text, "?")));
+            routes++;
+            ck_assert_msg(is_route(text), "%s: there is no route %s", commands[count]->name, text);
+        }
+        ck_assert_msg(routes > 0 || strncmp(row, "| ", 2) == 0, "%s: no route",
+                      commands[count]->name);
+        ck_assert_msg(routes > 0 || strlen(row) > sizeof("|  |"), "%s: no reason",
+                      commands[count]->name);
+    }
+    for (const char *at = table; strncmp(at, "\n| `", 4) == 0; at += 1 + strcspn(at + 1, "\n"))
+        rows++;
+    ck_assert_uint_eq(rows, count); /* and none of what is no command */
+}
+END
+
 static void check_script(void (*format)(struct buf *out), const char *name)
 {
     AUTO(buf) struct buf script = {0};
@@ -184,7 +258,8 @@ TEST(completion_of_all_shells_knows_every_option)
     check_script(completion_fish_format, "fish");
 }
 
-TESTS("help", help_names_every_option_of_a_command_and_every_command, help_fits_a_wide_terminal,
+TESTS("help", each_command_has_a_route_or_a_reason_why_not,
+      help_names_every_option_of_a_command_and_every_command, help_fits_a_wide_terminal,
       every_command_has_a_page_that_begins_with_its_examples,
       every_page_names_every_option_of_its_command,
       manual_pages_hold_no_line_that_troff_would_obey_by_accident,

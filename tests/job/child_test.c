@@ -427,7 +427,7 @@ TEST(a_trial_is_a_command_of_two_words_about_one_set)
     struct err e = {0};
 
     world_init(&w, FILES_SOURCE);
-    CHECK(plan(&w, CHILD_TRY, "shop", "{}", &p, &e));
+    CHECK(plan(&w, CHILD_TRY, "shop", "{\"command\":\"config test\"}", &p, &e));
     join(p.argv, &all);
     CHECK(strstr(buf_string(&all), "|config|test|--json|") != NULL);
     CHECK(ends_with(&all, "|--|shop|"));

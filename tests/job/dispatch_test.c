@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "catalog_world.h"
 #include "codec/json.h"
 #include "job/dispatch_stores.h"
@@ -272,6 +273,8 @@ TEST(a_failure_of_something_else_says_nothing_of_the_store)
 }
 END
 
+#define OF_CHECK "\"repository\":\"ab\",\"began\":\"1970-01-02T00:00:00Z\""
+
 #define SEVERAL                                           \
     "state: /nowhere\n"                                   \
     "repositories:\n"                                     \
@@ -320,6 +323,63 @@ TEST(each_of_several_stores_is_what_the_job_says_of_it)
     ck_assert_str_eq(store_of(&w, "main", &a).state, "up");
     ck_assert_str_eq(store_of(&w, "away", &a).error, "no route");
     ck_assert_str_eq(store_of(&w, "late", &a).state, "up");
+}
+END
+
+TEST(a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage)
+{
+    static const struct {
+        enum child_state state;
+        const char *result;
+        bool is_verified; /* when it was not before; and when it was */
+        bool stays_verified;
+    } rows[] = {
+        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":true," OF_CHECK "}", true, true},
+        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":false," OF_CHECK "}", false, true},
+        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":true}", false, true},
+        {CHILD_SUCCEEDED,
+         "{\"num_errors\":0,\"read_all\":true,\"repository\":\"ab\",\"began\":\"soon\"}", false,
+         true},
+        {CHILD_FAILED, "{\"num_errors\":1,\"read_all\":true," OF_CHECK "}", false, false},
+        {CHILD_FAILED, "{\"num_errors\":1,\"read_all\":false," OF_CHECK "}", false, false},
+        {CHILD_CANCELLED, "{\"num_errors\":0,\"read_all\":true," OF_CHECK "}", false, true},
+        {CHILD_FAILED, NULL, false, true},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(world) struct world w;
+        AUTO(arena) struct arena a = {0};
+
+        world_init(&w, "");
+        tell_end(&w, CHILD_BACKUP, CHILD_SUCCEEDED, "{\"snapshot_id\":\"abc\"}");
+        tell_end(&w, CHILD_CHECK, rows[i].state, rows[i].result);
+        ck_assert_int_eq(store_of(&w, "main", &a).verified_id != NULL, rows[i].is_verified);
+        tell_end(&w, CHILD_CHECK, CHILD_SUCCEEDED, rows[0].result);
+
+        const struct catalog_store s = store_of(&w, "main", &a);
+
+        ck_assert_str_eq(s.verified_id, "ab");
+        ck_assert_int_eq(s.verified_ns, INT64_C(86400) * NS_PER_S);
+        tell_end(&w, CHILD_CHECK, rows[i].state, rows[i].result);
+        ck_assert_int_eq(store_of(&w, "main", &a).verified_id != NULL, rows[i].stays_verified);
+    }
+}
+END
+
+TEST(a_check_that_did_not_read_everything_has_no_verdict)
+{
+    static const char *const results[] = {"{\"read_all\":false}", "{\"read_all\":true}"};
+
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(arena) struct arena a = {0};
+        const struct child_outcome o = outcome_of(CHILD_SUCCEEDED, 0, results[i]);
+        const struct child_job j = {.verb = CHILD_CHECK};
+        struct catalog_outcome out;
+
+        dispatch_outcome(&j, &o, &a, &out);
+        json_decref(o.result);
+        CHECK(i == 0 ? out.verdict == NULL : strcmp(out.verdict, "verified") == 0);
+    }
 }
 END
 
@@ -651,6 +711,7 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     AUTO(json) json_t *none = json_object();
     AUTO(json) json_t *undo = json_pack("{s:s}", "restore", "x");
     AUTO(json) json_t *trial = json_pack("{s:s}", "document", "{}");
+    AUTO(json) json_t *test = json_pack("{s:s}", "command", "config test");
     struct catalog_job j = {.kind = RUN_RESTORE};
     enum child_verb verb;
 
@@ -662,6 +723,8 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     CHECK_OK(dispatch_verb(&j, none, &verb, e));
     CHECK(verb == CHILD_CHECK);
     CHECK_OK(dispatch_verb(&j, trial, &verb, e));
+    CHECK(verb == CHILD_TRY);
+    CHECK_OK(dispatch_verb(&j, test, &verb, e));
     CHECK(verb == CHILD_TRY);
     j.kind = RUN_EXPORT;
     CHECK_ERR(dispatch_verb(&j, none, &verb, e), ERR_USAGE);
@@ -702,6 +765,8 @@ TESTS("job dispatch", a_backup_that_succeeded_is_recorded_with_its_snapshot_and_
       a_store_is_up_when_a_job_was_done_and_down_when_it_could_not_be_opened,
       a_failure_of_something_else_says_nothing_of_the_store,
       each_of_several_stores_is_what_the_job_says_of_it,
+      a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage,
+      a_check_that_did_not_read_everything_has_no_verdict,
       an_incomplete_backup_is_a_success_only_of_a_set_that_may_be_incomplete,
       who_counts_the_time_hears_of_an_incomplete_backup_that_is_allowed,
       a_failure_that_may_pass_is_tried_again_before_anybody_is_told,

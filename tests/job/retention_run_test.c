@@ -60,6 +60,7 @@ struct shop {
     struct config_repository in;
     struct config_set set;
     struct retention_known known;
+    struct retention_verified whole; /* what it points to */
 };
 
 static void shop_init(struct shop *s)
@@ -77,6 +78,15 @@ static void shop_auto(struct shop *s)
 {
     repo_close(s->repo);
     store_close(s->store);
+}
+
+/* All of it was read and found whole at a time. */
+static void know_whole(struct shop *s, int64_t time_ns)
+{
+    repo_id_text(s->repo, s->whole.repository);
+    s->whole.time_ns = time_ns;
+    s->known.verified = &s->whole;
+    s->known.verified_count = 1;
 }
 
 static struct retention_run *plan(struct shop *s)
@@ -203,12 +213,91 @@ TEST(what_was_there_when_everything_was_read_is_verified)
     shop_init(&s);
     before = put(s.repo, 3, NULL);
     after = put(s.repo, 1, NULL);
-    s.known.verified_ns = NOW - 2 * DAY;
+    know_whole(&s, NOW - 2 * DAY);
 
     AUTO(retention_run) struct retention_run *run = plan(&s);
 
     ck_assert_int_eq((int)decision_of(run, &before)->item->trust, TRUST_VERIFIED);
     ck_assert_int_eq((int)decision_of(run, &after)->item->trust, TRUST_NONE);
+}
+END
+
+TEST(a_reading_that_is_doubtful_verifies_nothing)
+{
+    AUTO(shop) struct shop s;
+    struct hash id;
+
+    shop_init(&s);
+    id = put(s.repo, 3, NULL);
+    know_whole(&s, NOW + 2 * RETENTION_SKEW_NS); /* a clock that was wrong */
+
+    AUTO(retention_run) struct retention_run *ahead = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(ahead, &id)->item->trust, TRUST_NONE);
+    know_whole(&s, NOW - 3 * DAY + RETENTION_SKEW_NS); /* the store's clock may be behind */
+
+    AUTO(retention_run) struct retention_run *close = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(close, &id)->item->trust, TRUST_NONE);
+    know_whole(&s, NOW);
+    s.whole.repository[0] ^= 1; /* another repository stood there */
+
+    AUTO(retention_run) struct retention_run *other = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(other, &id)->item->trust, TRUST_NONE);
+}
+END
+
+TEST(only_what_was_verified_fills_places_and_what_is_newer_waits)
+{
+    AUTO(shop) struct shop s;
+    struct hash old[4], newer;
+
+    shop_init(&s);
+    for (int i = 0; i < 4; i++)
+        old[i] = put(s.repo, 20 - i, NULL);
+    newer = put(s.repo, 1, NULL);
+    s.set.retention = (struct retention){.last = 1};
+    s.set.limits.only = ONLY_VERIFIED;
+
+    AUTO(retention_run) struct retention_run *none = plan(&s);
+
+    ck_assert_uint_eq(none->plan->removed, 0);
+    know_whole(&s, NOW - 10 * DAY);
+    prove(s.repo, &old[0], 9, "proven");
+    prove(s.repo, &old[3], 9, "failed");
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_int_eq(action_of(run, &old[0]), RETENTION_KEEP); /* the last proven */
+    ck_assert_int_eq(action_of(run, &old[1]), RETENTION_REMOVE);
+    ck_assert_int_eq(action_of(run, &old[2]), RETENTION_KEEP);
+    ck_assert_int_eq(action_of(run, &newer), RETENTION_KEEP);
+    CHECK(strstr(decision_of(run, &newer)->reason, "newer than the last one that counts") != NULL);
+}
+END
+
+TEST(a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot)
+{
+    AUTO(shop) struct shop s;
+    struct hash proven;
+
+    shop_init(&s);
+    (void)put(s.repo, 41, NULL);
+    proven = put(s.repo, 40, NULL);
+    prove(s.repo, &proven, 39, "proven");
+    for (int age = 20; age > 0; age--) {
+        const struct hash id = put(s.repo, age, NULL);
+
+        prove(s.repo, &id, age, "failed");
+    }
+    prove(s.repo, &proven, 0, "failed"); /* the drill itself has become unable */
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_int_eq((int)decision_of(run, &proven)->item->trust, TRUST_FAILED);
+    ck_assert_int_eq(action_of(run, &proven), RETENTION_KEEP);
+    CHECK(strstr(decision_of(run, &proven)->reason, "proven, and failed later") != NULL);
 }
 END
 
@@ -248,25 +337,98 @@ TEST(pins_restore_points_and_safety_snapshots_stay_and_expire)
 }
 END
 
-TEST(imports_stay_and_fill_no_place)
+TEST(imports_are_shown_and_stay_and_fill_no_place)
 {
     AUTO(shop) struct shop s;
-    struct hash id;
+    struct hash id, old;
 
     shop_init(&s);
-    (void)put(s.repo, 40, NULL);
+    old = put(s.repo, 40, NULL);
     id = put(s.repo, 2, NULL);
 
     AUTO(retention_run) struct retention_run *before = plan(&s);
 
     for (int age = 1; age < 10; age++)
-        (void)put(s.repo, age, SNAPSHOT_IMPORT "wireguard");
+        old = put(s.repo, age, SNAPSHOT_IMPORT "wireguard");
 
     AUTO(retention_run) struct retention_run *after = plan(&s);
 
-    ck_assert_uint_eq(after->plan->count, before->plan->count);
-    CHECK(hash_is_equal(&after->plan->digest, &before->plan->digest));
+    ck_assert_uint_eq(after->plan->count, before->plan->count + 9);
+    ck_assert_uint_eq(after->plan->removed, before->plan->removed);
     ck_assert_int_eq(action_of(after, &id), RETENTION_KEEP);
+    ck_assert_int_eq(action_of(after, &old), RETENTION_KEEP);
+    CHECK(strstr(decision_of(after, &old)->reason, "until it is forgotten by its id") != NULL);
+    ck_assert_int_eq((int)decision_of(after, &old)->item->kind, RETENTION_IMPORT);
+}
+END
+
+/* Something uploaded for a set, received that many days ago. */
+static struct hash upload(struct repo *r, int age, const char *name, const char *set)
+{
+    AUTO(snapshot) struct snapshot *s = snapshot_new();
+    AUTO(buf) struct buf tag = {0};
+
+    buf_printf(&tag, SNAPSHOT_UPLOAD "%s", set);
+    s->time_ns = s->scan_started_ns = NOW - age * DAY;
+    s->host = mem_string("h");
+    s->user = mem_string("u");
+    s->program = mem_string("p");
+    snapshot_add_path(s, name);
+    snapshot_add_tag(s, buf_string(&tag));
+    clock_set_for_tests(NOW - age * DAY);
+    CHECK_OK(snapshot_put(r, s, e));
+    CHECK_OK(snapshot_commit(r, &s->id, e));
+    clock_set_for_tests(0);
+    return s->id;
+}
+
+TEST(uploads_are_judged_name_by_name_and_push_out_no_backup)
+{
+    AUTO(shop) struct shop s;
+    struct hash backups[2], dumps[3], other, strange;
+
+    shop_init(&s);
+    s.set.retention = (struct retention){.last = 2};
+    for (int i = 0; i < 2; i++)
+        backups[i] = put(s.repo, 9 - i, NULL);
+    for (int i = 0; i < 3; i++)
+        dumps[i] = upload(s.repo, 3 - i, "/dump.sql", "shop");
+    other = upload(s.repo, 5, "/other.sql", "shop");
+    strange = upload(s.repo, 20, "/dump.sql", "till");
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_uint_eq(run->plan->count, 6);
+    CHECK(action_of(run, &backups[0]) == RETENTION_KEEP &&
+          action_of(run, &backups[1]) == RETENTION_KEEP);
+    CHECK(action_of(run, &dumps[0]) == RETENTION_REMOVE &&
+          action_of(run, &dumps[1]) == RETENTION_KEEP &&
+          action_of(run, &dumps[2]) == RETENTION_KEEP);
+    ck_assert_int_eq(action_of(run, &other), RETENTION_KEEP);
+    CHECK(decision_of(run, &strange) == NULL);
+}
+END
+
+TEST(no_drill_proves_an_upload_so_that_to_be_verified_is_enough)
+{
+    AUTO(shop) struct shop s;
+    struct hash dumps[3];
+
+    shop_init(&s);
+    s.set.retention = (struct retention){.last = 1};
+    s.set.limits.only = ONLY_PROVEN;
+    for (int i = 0; i < 3; i++)
+        dumps[i] = upload(s.repo, 9 - i, "/dump.sql", "shop");
+
+    AUTO(retention_run) struct retention_run *none = plan(&s);
+
+    ck_assert_uint_eq(none->plan->removed, 0);
+    know_whole(&s, NOW - DAY);
+
+    AUTO(retention_run) struct retention_run *run = plan(&s);
+
+    ck_assert_uint_eq(run->plan->removed, 2);
+    ck_assert_int_eq(action_of(run, &dumps[2]), RETENTION_KEEP);
 }
 END
 
@@ -389,7 +551,13 @@ TESTS("retention runs", the_time_at_which_the_store_got_a_snapshot_counts_not_th
       evidence_of_drills_is_trust_and_the_newest_counts,
       what_was_made_from_a_proven_snapshot_is_proven,
       what_was_there_when_everything_was_read_is_verified,
-      pins_restore_points_and_safety_snapshots_stay_and_expire, imports_stay_and_fill_no_place,
+      a_reading_that_is_doubtful_verifies_nothing,
+      only_what_was_verified_fills_places_and_what_is_newer_waits,
+      a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot,
+      pins_restore_points_and_safety_snapshots_stay_and_expire,
+      imports_are_shown_and_stay_and_fill_no_place,
+      uploads_are_judged_name_by_name_and_push_out_no_backup,
+      no_drill_proves_an_upload_so_that_to_be_verified_is_enough,
       snapshots_of_other_sets_are_left_alone,
       applying_removes_what_the_plan_says_and_a_second_plan_removes_nothing,
       while_backups_fail_nothing_is_removed,

@@ -239,6 +239,31 @@ TEST(last_proven_snapshot_stays_however_old)
 }
 END
 
+TEST(what_was_proven_and_failed_later_stays_until_another_is_proven)
+{
+    AUTO(world) struct world *w = world_new();
+
+    add_days(w, 4, TRUST_FAILED);
+    (void)add(w, 300 * DAY_NS, TRUST_VERIFIED);
+    add(w, 400 * DAY_NS, TRUST_FAILED)->was_proven = true;
+    add(w, 401 * DAY_NS, TRUST_FAILED)->was_proven = true;
+    w->c.limits.min_keep = 0;
+    (void)add(w, 200 * DAY_NS, TRUST_NONE);
+    w->c.rules = (struct retention){.last = 1};
+
+    AUTO(retention_plan) struct retention_plan *p = check_actions(w, "KKKKKKRK");
+
+    check_reason(p, "s5", "the last that was proven, and failed later");
+    check_reason(p, "s4", "the last that was verified");
+    w->items[3].trust = TRUST_PROVEN;
+    w->items[3].was_proven = true;
+
+    AUTO(retention_plan) struct retention_plan *q = check_actions(w, "KKKKRRRR");
+
+    check_reason(q, "s3", "the last that was proven");
+}
+END
+
 TEST(as_many_as_min_keep_stay_sound_ones_first)
 {
     AUTO(world) struct world *w = world_new();
@@ -588,10 +613,11 @@ END
 
 TESTS("retention", what_no_rule_keeps_goes_and_each_reason_is_told, without_rules_everything_stays,
       no_snapshots_make_an_empty_plan, only_proven_snapshots_fill_places_when_the_set_says_so,
-      everything_stays_while_nothing_counts, failed_and_incomplete_snapshots_fill_no_place,
-      pins_and_restore_points_stay_until_they_expire, restore_point_takes_no_place_of_a_backup,
-      last_proven_snapshot_stays_however_old, as_many_as_min_keep_stay_sound_ones_first,
-      one_run_removes_a_limited_share_the_oldest_first,
+      everything_stays_while_nothing_counts,
+      what_was_proven_and_failed_later_stays_until_another_is_proven,
+      failed_and_incomplete_snapshots_fill_no_place, pins_and_restore_points_stay_until_they_expire,
+      restore_point_takes_no_place_of_a_backup, last_proven_snapshot_stays_however_old,
+      as_many_as_min_keep_stay_sound_ones_first, one_run_removes_a_limited_share_the_oldest_first,
       share_of_a_small_set_is_one_or_it_would_never_shrink, nothing_goes_while_backups_fail,
       nothing_goes_when_the_clock_cannot_be_right,
       flood_of_one_writer_pushes_out_no_snapshot_of_another,

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "catalog_world.h"
 #include "codec/json.h"
 #include "job/pos_first.h"
@@ -136,6 +138,54 @@ TEST(what_cannot_become_a_set_here_says_why_and_does_not_run)
     CHECK(s != NULL && s->set == NULL);
     CHECK(!roster_publish(r, s, &path, &why) && why.code == ERR_USAGE);
     CHECK(strstr(why.text, "DATABASE_URL") != NULL);
+}
+END
+
+/* Write it where the configuration says that it is. */
+static void put_database_url(struct world *w, const char *text)
+{
+    AUTO(buf) struct buf path = {0};
+    AUTO(fd) int fd = -1;
+
+    buf_printf(&path, "%s/database.url", w->folder.path);
+    if (w->config->serve.pos.database_url_file == NULL)
+        w->config->serve.pos.database_url_file = mem_string(buf_string(&path));
+    fd = open(buf_string(&path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
+TEST(a_database_url_that_cannot_be_used_refuses_the_sets_that_need_it_and_no_other)
+{
+    static const char *const bad[] = {"", "mysql://x", "postgresql://u:hush%word@h/d"};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        AUTO(world) struct world w;
+        AUTO(mem) char *files_path = NULL;
+        char *none = NULL;
+        struct err why = {0};
+
+        place_init(&w);
+        put_database_url(&w, bad[i]);
+        save(&w, "base", "database", "0 2 * * *");
+        save(&w, "files", "files", "0 2 * * *");
+
+        AUTO(roster) struct roster *r = roster_of(&w);
+        AUTO(roster_view) struct roster_view *v = roster_take(r);
+        const struct roster_set *base = roster_find(v, "base");
+        const struct roster_set *files = roster_find(v, "files");
+
+        CHECK(files->set != NULL && base->set == NULL);
+        CHECK_OK(roster_publish(r, files, &files_path, e));
+        CHECK(!roster_publish(r, base, &none, &why) && why.code == ERR_USAGE);
+        ck_assert_msg(strstr(why.text, "database_url_file") != NULL, "%s", why.text);
+        CHECK(strstr(why.text, "hush") == NULL); /* no part of it is shown */
+        put_database_url(&w, "postgresql://u:pass%40word@h/d");
+
+        AUTO(roster) struct roster *again = roster_of(&w);
+        AUTO(roster_view) struct roster_view *mended = roster_take(again);
+
+        CHECK(roster_find(mended, "base")->set != NULL);
+    }
 }
 END
 
@@ -372,6 +422,7 @@ END
 
 TESTS("roster", what_is_saved_changed_and_deleted_is_seen_at_the_next_look,
       what_cannot_become_a_set_here_says_why_and_does_not_run,
+      a_database_url_that_cannot_be_used_refuses_the_sets_that_need_it_and_no_other,
       a_name_of_the_file_is_not_taken_by_the_catalog,
       a_job_gets_a_file_that_it_alone_reads_and_that_goes_when_nobody_needs_it,
       a_saved_schedule_runs_and_one_that_was_changed_makes_up_for_nothing,

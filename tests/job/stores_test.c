@@ -1,8 +1,10 @@
 /* Sets with several repositories: one reading, stores that are away or fail, catching up. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "support/fixture.h"
 
@@ -365,6 +367,65 @@ TEST(a_store_gets_no_more_than_its_rules_would_keep_and_nothing_that_was_forgott
 }
 END
 
+/* Into the first store: of no set with a name, as an upload is, or else of the set. */
+static void store_beside(struct world *w, const char *name, const char *tag)
+{
+    AUTO(repo) struct repo *r = fixture_open(w->stores[0]);
+    AUTO(fd) int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    const struct backup_options o = {.set = name == NULL ? &w->set : NULL,
+                                     .stream_fd = name == NULL ? -1 : fd,
+                                     .stream_name = name,
+                                     .host = "h",
+                                     .tags = &tag,
+                                     .tag_count = 1};
+    struct backup_result done;
+
+    CHECK_OK(backup_run(r, &o, &w->seen.report, &done, e));
+}
+
+/* Committed snapshots of a store with a tag. */
+static size_t count_tag(struct world *w, size_t n, const char *tag)
+{
+    AUTO(repo) struct repo *r = fixture_open(w->stores[n]);
+    AUTO(snapshot_list) struct snapshot_list all = {0};
+    size_t count = 0;
+
+    CHECK_OK(snapshot_load_all(r, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &all, e));
+    for (size_t i = 0; i < all.count; i++)
+        count += snapshot_has_tag(all.items[i], tag);
+    return count;
+}
+
+TEST(uploads_and_imports_of_a_set_are_copied_and_cost_no_backup_its_place)
+{
+    AUTO(world) struct world w;
+    AUTO(stores_result) struct stores_result caught = {0};
+
+    world_init(&w);
+    w.config.retention.last = 1;
+    w.is_down[1] = w.is_down[2] = true;
+    CHECK_OK(run(&w, e));
+    store_beside(&w, NULL, SNAPSHOT_IMPORT "wireguard"); /* of the same paths */
+    store_beside(&w, NULL, SNAPSHOT_IMPORT "wireguard");
+    store_beside(&w, "dump.sql", SNAPSHOT_UPLOAD "shop");
+    store_beside(&w, "dump.sql", SNAPSHOT_UPLOAD "shop"); /* the rules keep the newer one */
+    store_beside(&w, "other.sql", SNAPSHOT_UPLOAD "shop");
+    store_beside(&w, "dump.sql", SNAPSHOT_UPLOAD "till"); /* of another set */
+    heal(&w);
+    catch_up(&w, &caught);
+    for (size_t i = 1; i < STORES; i++) {
+        ck_assert_uint_eq(caught.stores[i].copied, 5);
+        CHECK(has_last(&w, i) && check_store(&w, i) == 5);
+        CHECK(count_tag(&w, i, SNAPSHOT_IMPORT "wireguard") == 2);
+        CHECK(count_tag(&w, i, SNAPSHOT_UPLOAD "shop") == 2);
+        CHECK(count_tag(&w, i, SNAPSHOT_UPLOAD "till") == 0);
+    }
+    stores_result_done(&caught);
+    catch_up(&w, &caught);
+    CHECK(caught.stores[0].copied == 0 && caught.stores[1].copied == 0);
+}
+END
+
 TEST(the_latest_is_the_newest_of_all_stores_and_an_id_is_known_everywhere)
 {
     AUTO(world) struct world w;
@@ -582,6 +643,7 @@ TESTS("stores", one_backup_is_in_every_store, a_store_that_was_away_is_caught_up
       a_source_that_fails_is_not_read_again_for_the_other_stores, with_no_store_there_is_no_backup,
       a_failure_of_any_call_of_any_store_stops_no_other,
       a_store_gets_no_more_than_its_rules_would_keep_and_nothing_that_was_forgotten,
+      uploads_and_imports_of_a_set_are_copied_and_cost_no_backup_its_place,
       the_latest_is_the_newest_of_all_stores_and_an_id_is_known_everywhere,
       a_second_attempt_at_a_job_finds_what_the_first_stored_and_makes_no_second,
       a_second_attempt_finds_what_one_store_alone_has_and_the_others_get_copies,

@@ -97,6 +97,30 @@ class Looking(Case):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.await_patient("0")
 
+    def test_a_token_that_is_revoked_reads_no_further(self):
+        made, other = (self.boss.post("/api/v1/tokens", {"name": "p", "kind": "api", "verbs": ["*"], "sets": ["*"]}).json() for _ in range(2))
+
+        def ask(sock, token, path):
+            sock.sendall(rig.request("GET", f"{AT}/snapshots{path}", {"Authorization": "Bearer " + token["token"]}))
+
+        with rig.connect(self.house.service.port) as mine, rig.connect(self.house.service.port) as theirs, \
+                rig.connect(self.house.service.port) as shared:
+            # Behind a proxy the next one on a connection is somebody else.
+            ask(shared, made, "")
+            self.assertEqual(rig.read_answer(shared).status, 200)
+            ask(mine, made, "/cafe/files")
+            ask(theirs, other, "/cafe/files")
+            self.await_patient("2")
+            self.assertEqual(self.boss.ask("DELETE", "/api/v1/tokens/" + made["id"]).status, 204)
+            self.await_patient("1")
+            mine.settimeout(20)
+            self.assertEqual(mine.recv(1), b"")
+            people.time.sleep(4)
+            self.await_patient("1")
+            ask(shared, other, "")
+            self.assertEqual(rig.read_answer(shared).status, 200)
+        self.await_patient("0")
+
     def test_who_cannot_tell_a_broken_answer_gets_none(self):
         answer = self.raw(f"{AT}/snapshots/feedfeed/files", "1.0")
         self.assertEqual((answer.status, answer.json()["code"]), (505, "http_version"))

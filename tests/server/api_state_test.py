@@ -73,7 +73,7 @@ class Figures(Case):
     def test_schedules_and_stores_are_what_the_catalog_knows(self):
         self.house.sql("INSERT INTO schedules VALUES ('shop', 1000000000, 2000000000, '{\"missed\":1}', 1), ('wiki', 1, 2, NULL, 1),"
                        " ('drill:shop', NULL, NULL, NULL, 1)")
-        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000)")
+        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000, 2000000000, 'ab')")
         schedules = self.boss.get("/api/v1/schedules").json()["schedules"]
         self.assertEqual([(s["set"], s["kind"]) for s in schedules],
                          [("wiki", "backup"), ("shop", "backup"), ("shop", "drill")])
@@ -82,6 +82,7 @@ class Figures(Case):
         self.assertEqual(self.boss.get("/api/v1/sets/shop").json()["next_at"], "1970-01-01T00:00:02.000000000Z")
         store = self.boss.get("/api/v1/stores").json()["stores"][0]
         self.assertEqual((store["name"], store["state"], store["bytes"], store["snapshots"]), ("main", "up", None, 3))
+        self.assertEqual(store["verified_at"], "1970-01-01T00:00:02.000000000Z")
         program = self.program(sets=["shop"])
         self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop", "shop"])
         self.assertEqual(program.get("/api/v1/stores").status, 403)
@@ -168,7 +169,7 @@ class Metrics(Case):
         now = time.time_ns()
         self.house.sql("INSERT INTO sets (name, success_ns, failures, proven_ns, pause_reason, updated_ns)"
                        " VALUES ('a\"b\\c', ?, 2, ?, 'why', 1)", now - 100 * S, now - 200 * S)
-        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1), ('near', 'up', 1, -1, -1, NULL, 1)")
+        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1, NULL, NULL), ('near', 'up', 1, -1, -1, NULL, 1, NULL, NULL)")
         self.add_run(1, id=f"{0xe001:032x}", set_name='a"b\\c', state="failed", kind="drill")
         self.order("backup")
         # What was read in the last ten seconds is good enough.

@@ -81,6 +81,23 @@ class Uploading(Case):
             time.sleep(0.05)
         self.assertEqual((self.audit()[3], self.stored()), ("failed", before))
 
+    def test_a_token_that_is_revoked_sends_no_further(self):
+        before = self.stored()
+        made = self.boss.post("/api/v1/tokens", {"name": "p", "kind": "api", "verbs": ["*"], "sets": ["*"], "role": "admin"}).json()
+        head = rig.request("POST", AT + "x", {"Authorization": "Bearer " + made["token"], "Content-Length": "1000000"})
+        with rig.connect(self.house.service.port) as sock:
+            sock.sendall(head + 1000 * b"x")
+            self.assertEqual(self.boss.ask("DELETE", "/api/v1/tokens/" + made["id"]).status, 204)
+            end = time.monotonic() + rig.END_S
+            with self.assertRaises(OSError):
+                while time.monotonic() < end:
+                    sock.sendall(2000 * b"x")
+                    time.sleep(0.1)
+        end = time.monotonic() + rig.END_S
+        while self.audit()[3] in ("begun", "done") and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual((self.audit()[1:4:2], self.stored()), (("upload", "failed"), before))
+
     def test_a_body_is_what_its_digest_says(self):
         wrong = digest(BODY[:-1])
         self.refused(400, "digest_mismatch", Content_Digest=wrong)
