@@ -277,21 +277,25 @@ bool pos_reader_sql(struct pos_reader *r, output_fn *put, void *arg, char versio
 
 /* Files */
 
-bool pos_zip_is_known(const struct zip *z)
+static bool is_known(const char *name)
 {
     static const char *const folders[] = {"uploads/", "reports/", "exports/"};
-    static const char *const files[] = {"config/.env.example", "config/package.json",
+    static const char *const names[] = {"config/", "config/.env.example", "config/package.json",
                                         "config/schema.prisma"};
-    size_t known = 0;
 
-    for (size_t i = 0; i < z->count; i++) {
-        const char *name = z->entries[i].name;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (strncmp(name, folders[i], strlen(folders[i])) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
 
-        for (size_t k = 0; k < 3; k++)
-            if (strncmp(name, folders[k], strlen(folders[k])) == 0 || strcmp(name, files[k]) == 0) {
-                known++;
-                break;
-            }
-    }
-    return known > 0 && known == z->count;
+bool pos_zip_is_known(const struct zip *z)
+{
+    for (size_t i = 0; i < z->count; i++)
+        if (!is_known(z->entries[i].name))
+            return false;
+    return z->count > 0;
 }
