@@ -18,7 +18,7 @@ static bool open_kind(const struct foreign_archive *a, enum pos_kind kind, struc
         return false;
     if (pos_reader_found(r)->kind != kind)
         return err_set(e, ERR_CORRUPT,
-                       kind == POS_DATABASE ? "it is a zip file" : "it is text of pg_dump");
+                       kind == POS_KIND_DATABASE ? "it is a zip file" : "it is text of pg_dump");
     *out = TAKE(r);
     return true;
 }
@@ -45,7 +45,7 @@ bool foreign_read_pos_database(const struct foreign_archive *a, const struct for
     AUTO(pos_reader) struct pos_reader *r = NULL;
     struct foreign_facts f = {0};
 
-    if (!open_kind(a, POS_DATABASE, &r, e) || !v->begin(v->arg, "database.sql", e) ||
+    if (!open_kind(a, POS_KIND_DATABASE, &r, e) || !v->begin(v->arg, "database.sql", e) ||
         !pos_reader_sql(r, v->bytes, v->arg, f.version, e) || !v->end(v->arg, e))
         return false;
     tell(r, "text of pg_dump from its beginning to its end", &f);
@@ -59,7 +59,7 @@ bool foreign_read_pos_files(const struct foreign_archive *a, const struct foreig
     AUTO(pos_reader) struct pos_reader *r = NULL;
     struct foreign_facts f = {0};
 
-    if (!open_kind(a, POS_FILES, &r, e))
+    if (!open_kind(a, POS_KIND_FILES, &r, e))
         return false;
     if (!a->is_chosen && !pos_zip_is_known(pos_reader_zip(r)))
         return err_set(e, ERR_CORRUPT, "it holds other files than Vevurn POS backs up");

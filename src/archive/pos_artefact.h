@@ -31,8 +31,8 @@ void pos_key_auto(struct pos_key *k); /* wipes it */
 MUST_CHECK bool pos_key_parse(struct slice text, struct pos_key *out, struct err *e);
 
 enum pos_kind {
-    POS_DATABASE,
-    POS_FILES,
+    POS_KIND_DATABASE,
+    POS_KIND_FILES,
 };
 enum pos_compression { /* of the database; files are in a zip file whatever it is */
                        POS_GZIP,

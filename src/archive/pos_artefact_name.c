@@ -90,7 +90,7 @@ bool pos_name_format(const struct pos_name *n, char out[POS_FILE_NAME_MAX], stru
     if (!config_name_check(n->config, e))
         return false;
     school_stamp_dashed_format(n->time_ns, stamp);
-    if (n->kind == POS_DATABASE)
+    if (n->kind == POS_KIND_DATABASE)
         (void)snprintf(out, POS_FILE_NAME_MAX, "%s_%s%s%s", n->config, stamp,
                        database_tails[n->compression], tail);
     else
@@ -114,13 +114,13 @@ static bool take_kind(const char *text, size_t *size, struct pos_name *out)
 {
     const size_t head = strlen(FILES_HEAD);
 
-    out->kind = POS_DATABASE;
+    out->kind = POS_KIND_DATABASE;
     for (int c = POS_GZIP; c <= POS_NONE; c++)
         if (take_tail(text, size, database_tails[c])) {
             out->compression = (enum pos_compression)c;
             return true;
         }
-    out->kind = POS_FILES;
+    out->kind = POS_KIND_FILES;
     out->compression = POS_NONE;
     if (!take_tail(text, size, ".zip") || *size < head + UUID_SIZE)
         return false;

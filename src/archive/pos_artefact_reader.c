@@ -71,10 +71,10 @@ static bool recognise(const struct input *plain, struct pos_found *out, struct e
 
     if (!input_read(plain, 0, bytes, size, e))
         return false;
-    out->kind = POS_DATABASE;
+    out->kind = POS_KIND_DATABASE;
     out->compression = POS_NONE;
     if (begins_with(bytes, size, "PK\3\4") || begins_with(bytes, size, "PK\5\6"))
-        out->kind = POS_FILES;
+        out->kind = POS_KIND_FILES;
     else if (begins_with(bytes, size, "\x1f\x8b\x08"))
         out->compression = POS_GZIP;
     else if (begins_with(bytes, size, "BZh"))
@@ -132,7 +132,7 @@ bool pos_reader_open(const struct input *from, const struct pos_key *key, struct
 
     if (!open_any(r, from, key, e))
         return false;
-    if (r->found.kind == POS_FILES && !zip_open(&r->plain, &pos_zip_rules, &r->zip, e))
+    if (r->found.kind == POS_KIND_FILES && !zip_open(&r->plain, &pos_zip_rules, &r->zip, e))
         return false;
     *out = TAKE(r);
     return true;

@@ -72,7 +72,7 @@ static bool read_bytes(struct slice file, const struct pos_key *key, struct pos_
     if (!pos_reader_open(&from, key, &r, e))
         return false;
     *found = *pos_reader_found(r);
-    if (found->kind == POS_DATABASE)
+    if (found->kind == POS_KIND_DATABASE)
         return pos_reader_sql(r, collect, out, version, e);
 
     const struct zip *z = pos_reader_zip(r);
@@ -181,22 +181,23 @@ TEST(what_is_written_is_recognised_and_read_back)
     write_zip(&zip);
     for (int c = POS_GZIP; c <= POS_NONE; c++)
         for (int sealed = 0; sealed < 2; sealed++)
-            for (int kind = POS_DATABASE; kind <= POS_FILES; kind++) {
+            for (int kind = POS_KIND_DATABASE; kind <= POS_KIND_FILES; kind++) {
                 AUTO(buf) struct buf file = {0};
                 AUTO(buf) struct buf back = {0};
                 struct pos_found found;
 
-                if (kind == POS_FILES && c != POS_NONE)
+                if (kind == POS_KIND_FILES && c != POS_NONE)
                     continue;
-                write_bytes(kind == POS_FILES ? buf_slice(&zip) : slice_string(SQL),
+                write_bytes(kind == POS_KIND_FILES ? buf_slice(&zip) : slice_string(SQL),
                             (enum pos_compression)c, sealed ? &key : NULL, &file);
                 CHECK_OK(read_bytes(buf_slice(&file), &key, &found, &back, e));
                 CHECK((int)found.kind == kind && (int)found.compression == c &&
                       found.is_sealed == (sealed != 0));
                 ck_assert_str_eq(buf_string(&back),
-                                 kind == POS_FILES ? "<uploads/caf\xc3\xa9.jpg a picture, and more "
-                                                     "of it<config/package.json "
-                                                   : SQL);
+                                 kind == POS_KIND_FILES
+                                     ? "<uploads/caf\xc3\xa9.jpg a picture, and more "
+                                       "of it<config/package.json "
+                                     : SQL);
                 if (sealed)
                     CHECK_ERR(read_bytes(buf_slice(&file), NULL, &found, &back, e), ERR_CORRUPT);
             }

@@ -68,7 +68,7 @@ static bool read_bytes(struct slice file, const struct pos_key *with, struct pos
     if (!pos_reader_open(&from, with, &r, &e))
         return failed(&e);
     *found = *pos_reader_found(r);
-    if (found->kind == POS_FILES)
+    if (found->kind == POS_KIND_FILES)
         return read_zip(pos_reader_zip(r), out);
     return pos_reader_sql(r, collect, out, version, &e) || failed(&e);
 }
@@ -80,7 +80,7 @@ static void read_file(struct slice in, const struct pos_key *with)
     AUTO(buf) struct buf again = {0};
     struct pos_found found, other;
 
-    if (!read_bytes(in, with, &found, &text) || found.kind != POS_DATABASE)
+    if (!read_bytes(in, with, &found, &text) || found.kind != POS_KIND_DATABASE)
         return;
     write_bytes(buf_slice(&text), found.compression, true, &file);
     /* Of much the same byte more is made than is read. */
