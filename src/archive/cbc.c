@@ -143,7 +143,7 @@ bool cbc_writer_open(const uint8_t key[CIPHER_KEY_SIZE], output_fn *write, void 
     w->cipher = cipher_cbc_seal(key, iv);
     w->write = write;
     w->arg = arg;
-    if (!write(arg, SLICE_OF(iv, sizeof(iv)), e))
+    if (!w->write(arg, SLICE_OF(iv, sizeof(iv)), e))
         return false;
     *out = TAKE(w);
     return true;

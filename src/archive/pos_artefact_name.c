@@ -1,10 +1,8 @@
-/*
- * Keys and names of files, as texts.
- */
+#include "archive/pos_artefact_name.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "archive/pos_artefact.h"
 #include "archive/school.h"
 #include "base/mem.h"
 #include "base/text.h"
