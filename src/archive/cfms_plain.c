@@ -2,12 +2,8 @@
 
 #include <string.h>
 
+#include "archive/cbc.h"
 #include "base/mem.h"
-
-bool cfms_key_does_not_fit(struct err *e)
-{
-    return err_set(e, ERR_CORRUPT, "the key does not fit the archive, or the archive is damaged");
-}
 
 bool cfms_source_read(const struct cfms_source *s, uint64_t offset, uint8_t *to, size_t size,
                       struct err *e)
@@ -50,7 +46,7 @@ static bool fill(struct cfms_plain *p, struct err *e)
         if (p->is_finished || !p->has_padding)
             return true;
         p->is_finished = true;
-        return cipher_cbc_finish(p->cipher, p->out, &p->size) || cfms_key_does_not_fit(e);
+        return cipher_cbc_finish(p->cipher, p->out, &p->size) || cbc_does_not_fit(e);
     }
     if (!cfms_source_read(p->source, p->offset, p->in, n, e))
         return false;

@@ -31,7 +31,4 @@ void cfms_plain_auto(struct cfms_plain *p); /* wipes plain text and key */
 /* A json_read_fn; arg is a struct cfms_plain. */
 MUST_CHECK bool cfms_plain_read(void *arg, uint8_t *to, size_t room, size_t *got, struct err *e);
 
-/* The sentence for everything that a wrong key looks like. */
-bool cfms_key_does_not_fit(struct err *e);
-
 #endif

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/cbc.h"
 #include "archive/cfms_plain.h"
 #include "archive/cfms_record.h"
 #include "archive/ustar.h"
@@ -267,7 +268,7 @@ static bool read_all(struct reading *g, struct err *e)
     for (bool is_first = true;; is_first = false) {
         if (!ustar_reader_next(g->tar, &m, &more, e))
             return e->code == ERR_CORRUPT && is_first && !g->result.is_authenticated
-                       ? cfms_key_does_not_fit(e)
+                       ? cbc_does_not_fit(e)
                        : false;
         if (!more)
             return check_all(g, e);

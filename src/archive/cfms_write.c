@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/cbc.h"
 #include "archive/cfms_record.h"
 #include "archive/python_json.h"
 #include "archive/ustar.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "codec/cipher.h"
 #include "codec/random.h"
 
 #define PIECE ((size_t)64 << 10) /* encrypted at once */
@@ -29,11 +29,10 @@ struct cfms_writer {
     cfms_write_fn *write;
     void *arg;
     struct cfms_key key;
-    struct cipher *cipher;
+    struct cbc_writer *sealed;
     struct hmac_stream *mac;
     struct sha256_stream *sum;
-    struct buf plain; /* waits to be encrypted */
-    struct buf out;
+    struct buf plain;    /* waits to be encrypted */
     uint64_t plain_size; /* of the tar archive so far */
     enum stage stage;
     struct cfms_table *table;
@@ -55,8 +54,10 @@ struct cfms_rows {
     struct sha256_stream *sum;
 };
 
-static bool pass_on(struct cfms_writer *w, struct slice bytes, struct err *e)
+static bool pass_on(void *arg, struct slice bytes, struct err *e)
 {
+    struct cfms_writer *w = arg;
+
     hmac_stream_add(w->mac, bytes);
     sha256_stream_add(w->sum, bytes);
     w->key.size += bytes.size;
@@ -65,17 +66,14 @@ static bool pass_on(struct cfms_writer *w, struct slice bytes, struct err *e)
 
 static bool flush(struct cfms_writer *w, size_t above, struct err *e)
 {
-    size_t size;
-
     if (w->plain.size <= above)
         return true;
-    buf_clear(&w->out);
-    size = cipher_add(w->cipher, buf_slice(&w->plain),
-                      buf_extend(&w->out, w->plain.size + CIPHER_BLOCK_SIZE));
+    if (!cbc_writer_add(w->sealed, buf_slice(&w->plain), e))
+        return false;
     w->plain_size += w->plain.size;
     mem_wipe(w->plain.data, w->plain.size);
     buf_clear(&w->plain);
-    return pass_on(w, SLICE_OF(w->out.data, size), e);
+    return true;
 }
 
 static bool put(struct cfms_writer *w, struct slice bytes, struct err *e)
@@ -99,7 +97,6 @@ static void put_header(struct cfms_writer *w, const char *name, uint32_t mode, u
 bool cfms_writer_open(const struct cfms_writer_options *o, struct cfms_writer **out, struct err *e)
 {
     AUTO(cfms_writer) struct cfms_writer *w = mem_secret_new(sizeof(*w));
-    uint8_t iv[CIPHER_BLOCK_SIZE];
 
     if (!utf8_is_valid(slice_string(o->name)) || strlen(o->name) >= sizeof(w->key.name))
         return err_set(e, ERR_USAGE, "the name of the backup is too long or not UTF-8");
@@ -108,8 +105,6 @@ bool cfms_writer_open(const struct cfms_writer_options *o, struct cfms_writer **
     memcpy(w->key.name, o->name, strlen(o->name) + 1);
     w->key.created_at = o->created_at;
     random_bytes(w->key.key, sizeof(w->key.key));
-    random_bytes(iv, sizeof(iv));
-    w->cipher = cipher_cbc_seal(w->key.key, iv);
     w->mac = cfms_mac_new(w->key.key);
     w->sum = sha256_stream_new();
     w->content = sha256_stream_new();
@@ -117,7 +112,7 @@ bool cfms_writer_open(const struct cfms_writer_options *o, struct cfms_writer **
     w->missing = json_array();
     buf_reserve(&w->plain, 3 * PIECE);
     put_header(w, "./", 0700, 0);
-    if (!pass_on(w, SLICE_OF(iv, sizeof(iv)), e))
+    if (!cbc_writer_open(w->key.key, pass_on, w, &w->sealed, e))
         return false;
     *out = TAKE(w);
     return true;
@@ -127,7 +122,7 @@ void cfms_writer_close(struct cfms_writer *w)
 {
     if (w == NULL)
         return;
-    cipher_free(w->cipher);
+    cbc_writer_close(w->sealed);
     hmac_stream_free(w->mac);
     sha256_stream_free(w->sum);
     sha256_stream_free(w->content);
@@ -136,7 +131,6 @@ void cfms_writer_close(struct cfms_writer *w)
     if (w->plain.room > 0)
         mem_wipe(w->plain.data, w->plain.room);
     buf_done(&w->plain);
-    buf_done(&w->out);
     mem_secret_free(w);
 }
 
@@ -353,18 +347,11 @@ static bool write_metadata(struct cfms_writer *w, struct err *e)
 
 bool cfms_writer_finish(struct cfms_writer *w, struct cfms_key *out, struct err *e)
 {
-    uint8_t last[CIPHER_BLOCK_SIZE];
-    size_t size;
-
     assert(w->stage == STAGE_FINISH);
     if (!write_metadata(w, e))
         return false;
     ustar_end(w->plain_size + w->plain.size, &w->plain);
-    if (!flush(w, 0, e))
-        return false;
-    if (!cipher_cbc_finish(w->cipher, last, &size))
-        return err_set(e, ERR_FATAL, "OpenSSL cannot encrypt");
-    if (!pass_on(w, SLICE_OF(last, size), e))
+    if (!flush(w, 0, e) || !cbc_writer_finish(w->sealed, e))
         return false;
     hmac_stream_finish(w->mac, &w->key.mac);
     sha256_stream_finish(w->sum, &w->key.sha256);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define PIECE        ((size_t)64 << 10)
+#define OS_UNIX      3
 #define MEMORY_LEVEL 8 /* zlib's default, and that of Node and Python */
 
 static int window_of(enum deflate_form form)
@@ -19,6 +20,7 @@ struct deflater {
     z_stream z;
     output_fn *write;
     void *arg;
+    gz_header head; /* of a file with a name */
     uint8_t out[PIECE];
 };
 
@@ -32,6 +34,14 @@ struct deflater *deflater_new(enum deflate_form form, output_fn *write, void *ar
                      Z_DEFAULT_STRATEGY) != Z_OK)
         mem_exit("zlib cannot compress");
     return d;
+}
+
+void deflater_name(struct deflater *d, const char *name, uint32_t time_s)
+{
+    d->head = (gz_header){
+        .time = time_s, .os = OS_UNIX, .name = (Bytef *)(uintptr_t)name}; /* zlib only reads it */
+    if (deflateSetHeader(&d->z, &d->head) != Z_OK)
+        mem_exit("zlib cannot compress");
 }
 
 void deflater_free(struct deflater *d)
@@ -145,17 +155,15 @@ static bool refill(struct inflater *i, struct err *e)
     return true;
 }
 
-static bool check_limits(const struct inflater *i, struct err *e)
+bool inflate_limits_check(const struct inflate_limits *limits, uint64_t given, uint64_t taken,
+                          struct err *e)
 {
-    const uint64_t size_max = i->limits.size_max;
-
-    if (i->given > size_max)
+    if (given > limits->size_max)
         return err_set(e, ERR_CORRUPT, "it expands to more than %llu bytes",
-                       (unsigned long long)size_max);
-    if (i->given > INFLATE_RATIO_FROM &&
-        (i->given - INFLATE_RATIO_FROM) / i->limits.ratio_max > i->taken)
+                       (unsigned long long)limits->size_max);
+    if (given > INFLATE_RATIO_FROM && (given - INFLATE_RATIO_FROM) / limits->ratio_max > taken)
         return err_set(e, ERR_CORRUPT, "it expands to more than %u times its size",
-                       (unsigned)i->limits.ratio_max);
+                       (unsigned)limits->ratio_max);
     return true;
 }
 
@@ -185,7 +193,7 @@ static bool step(struct inflater *i, struct err *e)
         return err_set(e, ERR_CORRUPT, "%s", i->z.msg != NULL ? i->z.msg : "it is damaged");
     assert(status != Z_STREAM_ERROR);
     i->is_at_end = status == Z_STREAM_END;
-    return check_limits(i, e);
+    return inflate_limits_check(&i->limits, i->given, i->taken, e);
 }
 
 bool inflater_read(void *inflater, uint8_t *to, size_t room, size_t *got, struct err *e)

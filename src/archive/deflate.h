@@ -20,6 +20,10 @@ struct deflater *deflater_new(enum deflate_form form, output_fn *write, void *ar
 void deflater_free(struct deflater *d);
 void deflater_auto(struct deflater **d);
 
+/* Give gzip's head the name of a file (borrowed until the first bytes were added) and a time in
+ * seconds, as the program gzip does.  Before anything was added. */
+void deflater_name(struct deflater *d, const char *name, uint32_t time_s);
+
 /* Fail as write does only; nothing can be added after a failure. */
 MUST_CHECK bool deflater_add(struct deflater *d, struct slice bytes, struct err *e);
 MUST_CHECK bool deflater_finish(struct deflater *d, struct err *e);
@@ -32,6 +36,9 @@ struct inflate_limits {
     uint32_t ratio_max; /* plain bytes for each byte taken in, beyond the first MiB of them */
 };
 #define INFLATE_RATIO_FROM ((uint64_t)1 << 20)
+/* Whether so many plain bytes may come of so many others: ERR_CORRUPT. */
+MUST_CHECK bool inflate_limits_check(const struct inflate_limits *limits, uint64_t given,
+                                     uint64_t taken, struct err *e);
 
 /* Takes compressed bytes from read(arg, ...), as json_read_fn says. */
 struct inflater;

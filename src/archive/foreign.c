@@ -110,22 +110,26 @@ static bool read_school(const struct foreign_archive *a, const struct foreign_vi
 
 /* WireGuard Gateway */
 
+bool foreign_read_zip(const struct zip *z, const struct foreign_visitor *v, struct err *e)
+{
+    for (size_t i = 0; i < z->count; i++) {
+        const struct zip_entry *entry = &z->entries[i];
+
+        if (!entry->is_folder && (!v->begin(v->arg, entry->name, e) ||
+                                  !zip_read(z, entry, v->bytes, v->arg, e) || !v->end(v->arg, e)))
+            return false;
+    }
+    return true;
+}
+
 static bool read_wireguard(const struct foreign_archive *a, const struct foreign_visitor *v,
                            struct foreign_facts *out, struct err *e)
 {
     AUTO(wireguard_zip) struct wireguard_zip w = {0};
     struct foreign_facts f = {0};
 
-    if (!wireguard_zip_open(a->from, &w, e))
+    if (!wireguard_zip_open(a->from, &w, e) || !foreign_read_zip(&w.zip, v, e))
         return false;
-    for (size_t i = 0; i < w.zip.count; i++) {
-        const struct zip_entry *entry = &w.zip.entries[i];
-
-        if (!entry->is_folder &&
-            (!v->begin(v->arg, entry->name, e) || !zip_read(&w.zip, entry, v->bytes, v->arg, e) ||
-             !v->end(v->arg, e)))
-            return false;
-    }
     foreign_set_word(f.version, "1.0");
     foreign_set_word(f.created, w.created_at);
     foreign_set_sentence(f.why,
@@ -135,16 +139,24 @@ static bool read_wireguard(const struct foreign_archive *a, const struct foreign
     return true;
 }
 
+enum sealing {
+    SEALED_NEVER,
+    SEALED_PERHAPS,
+    SEALED_ALWAYS,
+};
+
 static const struct {
     const char *name;
     foreign_read_fn *read;
-    bool is_sealed;
+    enum sealing sealing;
 } kinds[FOREIGN_KINDS] = {
-    [FOREIGN_BUNDLE] = {"bundle", read_bundle, false},
-    [FOREIGN_CFMS] = {"cfms", foreign_read_cfms, true},
-    [FOREIGN_CFMS_CONF] = {"cfms-conf", foreign_read_cfms_conf, true},
-    [FOREIGN_SCHOOL] = {"school-erp", read_school, true},
-    [FOREIGN_WIREGUARD] = {"wireguard", read_wireguard, false},
+    [FOREIGN_BUNDLE] = {"bundle", read_bundle, SEALED_NEVER},
+    [FOREIGN_CFMS] = {"cfms", foreign_read_cfms, SEALED_ALWAYS},
+    [FOREIGN_CFMS_CONF] = {"cfms-conf", foreign_read_cfms_conf, SEALED_ALWAYS},
+    [FOREIGN_SCHOOL] = {"school-erp", read_school, SEALED_ALWAYS},
+    [FOREIGN_WIREGUARD] = {"wireguard", read_wireguard, SEALED_NEVER},
+    [FOREIGN_POS_DATABASE] = {"vevurn-database", foreign_read_pos_database, SEALED_PERHAPS},
+    [FOREIGN_POS_FILES] = {"vevurn-files", foreign_read_pos_files, SEALED_PERHAPS},
 };
 
 const char *foreign_kind_name(enum foreign_kind k)
@@ -162,9 +174,9 @@ bool foreign_kind_parse(const char *name, enum foreign_kind *out)
     return false;
 }
 
-bool foreign_kind_is_sealed(enum foreign_kind k)
+bool foreign_kind_takes_key(enum foreign_kind k)
 {
-    return kinds[k].is_sealed;
+    return kinds[k].sealing != SEALED_NEVER;
 }
 
 bool foreign_read(const struct foreign_archive *a, enum foreign_kind kind,
@@ -172,13 +184,13 @@ bool foreign_read(const struct foreign_archive *a, enum foreign_kind kind,
 {
     if (a->from->size == 0)
         return err_set(e, ERR_CORRUPT, "it is empty");
-    if (kinds[kind].is_sealed && a->key.size == 0)
+    if (kinds[kind].sealing == SEALED_ALWAYS && a->key.size == 0)
         return err_set(e, ERR_CORRUPT, "no key was given");
     return kinds[kind].read(a, v, out, e);
 }
 
 /* Each sentence has to fit beside the others into one. */
-#define SHOWN_WHY "%s%s: %.64s"
+#define SHOWN_WHY "%s%s: %.48s"
 
 bool foreign_judge(const struct foreign_trial trials[FOREIGN_KINDS], enum foreign_kind *out,
                    struct err *e)

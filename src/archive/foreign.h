@@ -14,18 +14,21 @@
 struct input; /* in_out.h */
 
 enum foreign_kind {
-    FOREIGN_BUNDLE,    /* a JSON bundle of Main Private Files (bundle.h) */
-    FOREIGN_CFMS,      /* ".cfms.enc" with its key file (cfms.h) */
-    FOREIGN_CFMS_CONF, /* the container of later CFMS servers (cfms_conf.h) */
-    FOREIGN_SCHOOL,    /* School ERP (school.h) */
-    FOREIGN_WIREGUARD, /* WireGuard Gateway (wireguard_zip.h) */
+    FOREIGN_BUNDLE,       /* a JSON bundle of Main Private Files (bundle.h) */
+    FOREIGN_CFMS,         /* ".cfms.enc" with its key file (cfms.h) */
+    FOREIGN_CFMS_CONF,    /* the container of later CFMS servers (cfms_conf.h) */
+    FOREIGN_SCHOOL,       /* School ERP (school.h) */
+    FOREIGN_WIREGUARD,    /* WireGuard Gateway (wireguard_zip.h) */
+    FOREIGN_POS_DATABASE, /* Vevurn POS (pos_artefact.h): what pg_dump wrote */
+    FOREIGN_POS_FILES,    /* and its folders */
     FOREIGN_KINDS,
 };
-/* "bundle", "cfms", "cfms-conf", "school-erp", "wireguard"; and back. */
+/* "bundle", "cfms", "cfms-conf", "school-erp", "wireguard", "vevurn-database", "vevurn-files"; and
+ * back. */
 const char *foreign_kind_name(enum foreign_kind k);
 MUST_CHECK bool foreign_kind_parse(const char *name, enum foreign_kind *out);
-/* Whether only who has a key can read it. */
-bool foreign_kind_is_sealed(enum foreign_kind k);
+/* Whether a key may be needed for reading it. */
+bool foreign_kind_takes_key(enum foreign_kind k);
 
 #define FOREIGN_KEY_MAX  ((size_t)4 << 10) /* bytes of a key file */
 #define FOREIGN_TEXT_MAX 160               /* of a sentence, with NUL */
@@ -34,7 +37,8 @@ bool foreign_kind_is_sealed(enum foreign_kind k);
 struct foreign_archive {
     const struct input *from;
     struct slice key; /* what a key file holds; size 0: there is none */
-    bool is_chosen;   /* somebody says that it is of this kind: a bundle may be any JSON then */
+    bool is_chosen;   /* somebody says that it is of this kind: a bundle may be any JSON
+                       * then, and files of Vevurn POS may have any names */
 };
 
 /* What an archive says of itself; texts are UTF-8 in one line. */

@@ -156,5 +156,10 @@ MUST_CHECK bool school_name_parse(const char *text, struct school_name *out, str
 /* "2025-11-21T10:28:30.846Z"; ERR_CORRUPT when it is another form or no moment. */
 void school_stamp_format(int64_t time_ns, char out[SCHOOL_STAMP_MAX]);
 MUST_CHECK bool school_stamp_parse(struct slice text, int64_t *time_ns, struct err *e);
+/* "2025-11-21T10-28-30-846Z", as it stands in names of files; any text of that form leads back. */
+#define SCHOOL_STAMP_SIZE (SCHOOL_STAMP_MAX - 1)
+void school_stamp_dashed_format(int64_t time_ns, char out[SCHOOL_STAMP_MAX]);
+MUST_CHECK bool school_stamp_dashed_parse(const char text[SCHOOL_STAMP_SIZE], int64_t *time_ns,
+                                          struct err *e);
 
 #endif

@@ -78,10 +78,29 @@ static const struct {
     char mark;
 } marks[] = {{13, ':'}, {16, ':'}, {19, '.'}};
 
+void school_stamp_dashed_format(int64_t time_ns, char out[SCHOOL_STAMP_MAX])
+{
+    school_stamp_format(time_ns, out);
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+        out[marks[i].at] = '-';
+}
+
+bool school_stamp_dashed_parse(const char text[SCHOOL_STAMP_SIZE], int64_t *time_ns, struct err *e)
+{
+    char stamp[SCHOOL_STAMP_SIZE];
+
+    memcpy(stamp, text, sizeof(stamp));
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (stamp[marks[i].at] != '-')
+            return err_set(e, ERR_CORRUPT, "it has no time such as 2025-11-21T10-28-30-846Z");
+        stamp[marks[i].at] = marks[i].mark;
+    }
+    return school_stamp_parse(SLICE_OF((const uint8_t *)stamp, sizeof(stamp)), time_ns, e);
+}
+
 #define PREFIX      "backup-"
 #define SUFFIX      ".enc"
-#define STAMP_SIZE  (SCHOOL_STAMP_MAX - 1)
-#define ID_AT       (sizeof(PREFIX) - 1 + STAMP_SIZE + 1)
+#define ID_AT       (sizeof(PREFIX) - 1 + SCHOOL_STAMP_SIZE + 1)
 #define ID_SIZE_HEX (2 * (size_t)SCHOOL_ID_SIZE)
 
 void school_name_format(const struct school_name *n, char out[SCHOOL_FILE_MAX])
@@ -89,9 +108,7 @@ void school_name_format(const struct school_name *n, char out[SCHOOL_FILE_MAX])
     char stamp[SCHOOL_STAMP_MAX];
     char id[ID_SIZE_HEX + 1];
 
-    school_stamp_format(n->time_ns, stamp);
-    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-        stamp[marks[i].at] = '-';
+    school_stamp_dashed_format(n->time_ns, stamp);
     hex_encode(SLICE_OF(n->id, SCHOOL_ID_SIZE), id);
     (void)snprintf(out, SCHOOL_FILE_MAX, PREFIX "%s-%s" SUFFIX, stamp, id); /* it fits exactly */
 }
@@ -100,17 +117,13 @@ void school_name_format(const struct school_name *n, char out[SCHOOL_FILE_MAX])
 bool school_name_parse(const char *text, struct school_name *out, struct err *e)
 {
     char again[SCHOOL_FILE_MAX];
-    char stamp[SCHOOL_STAMP_MAX] = {0};
     char id[ID_SIZE_HEX + 1] = {0};
     struct school_name n;
     struct err why;
 
     if (strnlen(text, SCHOOL_FILE_MAX) == SCHOOL_FILE_MAX - 1) {
-        memcpy(stamp, text + sizeof(PREFIX) - 1, STAMP_SIZE);
         memcpy(id, text + ID_AT, ID_SIZE_HEX);
-        for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-            stamp[marks[i].at] = marks[i].mark;
-        if (school_stamp_parse(SLICE_OF(stamp, STAMP_SIZE), &n.time_ns, &why) &&
+        if (school_stamp_dashed_parse(text + sizeof(PREFIX) - 1, &n.time_ns, &why) &&
             hex_decode(id, n.id, sizeof(n.id))) {
             school_name_format(&n, again);
             if (strcmp(text, again) == 0) {

@@ -201,7 +201,7 @@ bool wireguard_zip_open(const struct input *from, struct wireguard_zip *out, str
     AUTO(wireguard_zip) struct wireguard_zip w = {0};
     const struct zip_entry *metadata;
 
-    if (!zip_open(from, &w.zip, e))
+    if (!zip_open(from, &zip_rules_python, &w.zip, e))
         return false;
     metadata = zip_find(&w.zip, METADATA);
     if (metadata == NULL)

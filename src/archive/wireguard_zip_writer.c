@@ -116,7 +116,7 @@ static bool add_members(struct zip_writer *w, const struct wireguard_making *m, 
 
 bool wireguard_zip_write(const struct wireguard_making *m, const struct output *to, struct err *e)
 {
-    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(to);
+    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(to, &zip_rules_python);
     AUTO(buf) struct buf metadata = {0};
 
     if (!check_members(m, e) || !make_metadata(m, &metadata, e))

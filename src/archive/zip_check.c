@@ -7,6 +7,12 @@
 #include "archive/deflate.h"
 #include "archive/zip_head.h"
 #include "base/mem.h"
+#include "base/text.h"
+
+const struct zip_rules zip_rules_python = {.file_max = ZIP_FILE_MAX,
+                                           .plain_max = ZIP_PLAIN_MAX,
+                                           .count_max = ZIP_COUNT_MAX,
+                                           .ratio_max = ZIP_RATIO_MAX};
 
 static bool malicious(struct slice name, struct err *e)
 {
@@ -38,13 +44,33 @@ static bool check_parts(struct slice name, struct err *e)
     return part.size == 0 || !is_odd(part) || malicious(name, e);
 }
 
-bool zip_name_check(struct slice name, struct err *e)
+bool zip_name_is_ascii(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if (name.data[i] > '~')
+            return false;
+    return true;
+}
+
+static bool check_characters(const struct zip_rules *rules, struct slice name, struct err *e)
+{
+    bool is_printable = true;
+
+    for (size_t i = 0; i < name.size; i++)
+        is_printable = is_printable && name.data[i] >= ' ' && name.data[i] != 0x7f;
+    if (rules->has_utf8)
+        return (is_printable && utf8_is_valid(name)) ||
+               err_set(e, ERR_CORRUPT, "a name is not UTF-8, or has control characters");
+    return (is_printable && zip_name_is_ascii(name)) ||
+           err_set(e, ERR_CORRUPT, "a name is not printable ASCII");
+}
+
+bool zip_name_check(const struct zip_rules *rules, struct slice name, struct err *e)
 {
     if (name.size == 0 || name.size > ZIP_NAME_MAX)
         return err_set(e, ERR_CORRUPT, "a name has %zu bytes", name.size);
-    for (size_t i = 0; i < name.size; i++)
-        if (name.data[i] < ' ' || name.data[i] > '~')
-            return err_set(e, ERR_CORRUPT, "a name is not printable ASCII");
+    if (!check_characters(rules, name, e))
+        return false;
     for (size_t i = 0; i < name.size; i++)
         if (name.data[i] == '\\' || name.data[i] == ':' ||
             (i > 0 && name.data[i] == '.' && name.data[i - 1] == '.'))
@@ -53,8 +79,10 @@ bool zip_name_check(struct slice name, struct err *e)
 }
 
 /* Names in the order of their letters in lower case, what is in a folder right behind it. */
-static int rank(char c)
+static int rank(char byte)
 {
+    const unsigned char c = (unsigned char)byte;
+
     if (c == '/')
         return 1;
     return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
@@ -97,17 +125,18 @@ bool zip_names_check(const struct zip_entry *entries, size_t count, struct err *
     return true;
 }
 
-bool zip_sizes_check(const struct zip_entry *entries, size_t count, uint64_t file_size,
-                     struct err *e)
+bool zip_sizes_check(const struct zip_rules *rules, const struct zip_entry *entries, size_t count,
+                     uint64_t file_size, struct err *e)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++)
         sum += entries[i].size; /* each below 4 GiB */
-    if (sum > ZIP_PLAIN_MAX)
+    if (sum > rules->plain_max)
         return err_set(e, ERR_CORRUPT, "Extracted size too large (max %llu)",
-                       (unsigned long long)ZIP_PLAIN_MAX);
-    if (sum > INFLATE_RATIO_FROM && (sum - INFLATE_RATIO_FROM) / ZIP_RATIO_MAX > file_size)
-        return err_set(e, ERR_CORRUPT, "it expands to more than %d times its size", ZIP_RATIO_MAX);
+                       (unsigned long long)rules->plain_max);
+    if (sum > INFLATE_RATIO_FROM && (sum - INFLATE_RATIO_FROM) / rules->ratio_max > file_size)
+        return err_set(e, ERR_CORRUPT, "it expands to more than %u times its size",
+                       rules->ratio_max);
     return true;
 }

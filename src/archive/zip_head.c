@@ -3,6 +3,7 @@
 #define LOCAL_MARK   0x04034b50u
 #define CENTRAL_MARK 0x02014b50u
 #define END_MARK     0x06054b50u
+#define BEHIND_MARK  0x08074b50u
 
 bool zip_head_take_u16(struct slice *s, uint16_t *out)
 {
@@ -52,6 +53,13 @@ bool zip_head_take_central(struct slice *s, struct zip_head *out)
            take_u32(s, &out->offset);
 }
 
+bool zip_head_take_behind(struct slice *s, struct zip_head *out)
+{
+    *out = (struct zip_head){0};
+    return take_mark(s, BEHIND_MARK) && take_u32(s, &out->crc) && take_u32(s, &out->packed) &&
+           take_u32(s, &out->size);
+}
+
 bool zip_end_take(struct slice *s, struct zip_end *out)
 {
     return take_mark(s, END_MARK) && zip_head_take_u16(s, &out->disk) &&
@@ -90,6 +98,14 @@ void zip_head_put_central(const struct zip_head *h, struct buf *out)
     put_u16(out, h->inner);
     buf_put_u32(out, h->attributes);
     buf_put_u32(out, h->offset);
+}
+
+void zip_head_put_behind(const struct zip_head *h, struct buf *out)
+{
+    buf_put_u32(out, BEHIND_MARK);
+    buf_put_u32(out, h->crc);
+    buf_put_u32(out, h->packed);
+    buf_put_u32(out, h->size);
 }
 
 void zip_end_put(const struct zip_end *end, struct buf *out)

@@ -5,16 +5,14 @@
 #include "archive/zip_head.h"
 #include "base/mem.h"
 
-#define FLAG_ENCRYPTED  0x0001
-#define FLAGS_LEVEL     0x0006 /* how hard it was compressed */
-#define FLAG_DESCRIPTOR 0x0008
-#define FLAG_STRONG     0x0040
-#define FLAG_UTF8       0x0800
-#define FLAG_MASKED     0x2000
-#define EXTRA_MAX       64 /* of both fields of Info-ZIP: 28 + 15 */
-#define EXTRA_TIMES     0x5455
-#define EXTRA_OWNERS    0x7875
-#define DOS_FOLDER      0x10
+#define FLAG_ENCRYPTED 0x0001
+#define FLAGS_LEVEL    0x0006 /* how hard it was compressed */
+#define FLAG_STRONG    0x0040
+#define FLAG_MASKED    0x2000
+#define EXTRA_MAX      64 /* of both fields of Info-ZIP: 28 + 15 */
+#define EXTRA_TIMES    0x5455
+#define EXTRA_OWNERS   0x7875
+#define DOS_FOLDER     0x10
 
 static bool invalid(struct err *e, const char *why)
 {
@@ -41,13 +39,15 @@ static bool check_extra(struct slice extra, const char *name, struct err *e)
     return true;
 }
 
-static bool check_flags(const struct zip_head *h, const char *name, struct err *e)
+static bool check_flags(const struct zip_rules *rules, const struct zip_head *h, const char *name,
+                        struct err *e)
 {
     if ((h->flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED)) != 0)
         return odd(name, "is encrypted", e);
-    if ((h->flags & FLAG_DESCRIPTOR) != 0)
+    if ((h->flags & ZIP_DESCRIPTOR) != 0 &&
+        (!rules->has_descriptors || (h->method == ZIP_STORED && h->size > 0)))
         return odd(name, "has its sizes behind it (a data descriptor)", e);
-    if ((h->flags & ~(FLAGS_LEVEL | FLAG_UTF8)) != 0)
+    if ((h->flags & ~(FLAGS_LEVEL | ZIP_UTF8 | ZIP_DESCRIPTOR)) != 0)
         return odd(name, "has flags that are not known", e);
     if (h->needed > ZIP_VERSION)
         return odd(name, "needs a newer version of the format (as zip64 does)", e);
@@ -88,16 +88,18 @@ static bool check_form(const struct zip_head *h, bool is_folder, const char *nam
 }
 
 /* Take one record of the directory. */
-static bool take_entry(struct slice *directory, struct zip_head *h, struct zip_entry *out,
-                       struct err *e)
+static bool take_entry(const struct zip_rules *rules, struct slice *directory, struct zip_head *h,
+                       struct zip_entry *out, struct err *e)
 {
     struct slice name, extra;
 
     if (!zip_head_take_central(directory, h) || !take_slice(directory, h->name_size, &name) ||
         !take_slice(directory, h->extra_size, &extra))
         return invalid(e, "its directory is damaged");
-    if (!zip_name_check(name, e))
+    if (!zip_name_check(rules, name, e))
         return false;
+    if ((h->flags & ZIP_UTF8) == 0 && !zip_name_is_ascii(name))
+        return err_set(e, ERR_CORRUPT, "a name does not say that it is UTF-8");
     out->name = mem_dup(name.data, name.size);
     out->is_folder = name.data[name.size - 1] == '/';
     out->is_deflated = h->method == ZIP_DEFLATED;
@@ -105,51 +107,87 @@ static bool take_entry(struct slice *directory, struct zip_head *h, struct zip_e
     out->size = h->size;
     out->packed_size = h->packed;
     out->offset = h->offset;
-    return check_flags(h, out->name, e) && check_kind(h, out->is_folder, out->name, e) &&
+    return check_flags(rules, h, out->name, e) && check_kind(h, out->is_folder, out->name, e) &&
            check_form(h, out->is_folder, out->name, e) && check_extra(extra, out->name, e);
 }
 
-/* An entry's own head says what the directory says, and stands where the entry before ends. */
-static bool check_local(const struct input *from, const struct zip_head *h, uint64_t begin,
+/* The head in front of an entry and its record in the directory tell of the same one. */
+static bool is_same(const struct zip_head *l, const struct zip_head *h)
+{
+    const bool is_empty = l->crc == 0 && l->packed == 0 && l->size == 0;
+    const bool is_full = l->crc == h->crc && l->packed == h->packed && l->size == h->size;
+
+    return l->needed == h->needed && l->flags == h->flags && l->method == h->method &&
+           l->time == h->time && l->date == h->date && l->name_size == h->name_size &&
+           l->extra_size <= EXTRA_MAX &&
+           (is_full || (is_empty && (h->flags & ZIP_DESCRIPTOR) != 0));
+}
+
+/* What stands behind an entry, if anything does: *end is where it ends. */
+static bool check_behind(const struct input *from, const struct zip_head *h,
+                         const struct zip_entry *entry, uint64_t *end, struct err *e)
+{
+    uint8_t bytes[ZIP_BEHIND_SIZE];
+    struct slice rest = {bytes, sizeof(bytes)};
+    struct zip_head b;
+
+    *end = entry->data + entry->packed_size;
+    if ((h->flags & ZIP_DESCRIPTOR) == 0)
+        return true;
+    if (!input_read(from, *end, bytes, sizeof(bytes), e))
+        return false;
+    if (!zip_head_take_behind(&rest, &b) || b.crc != h->crc || b.packed != h->packed ||
+        b.size != h->size)
+        return odd(entry->name, "has other sizes behind it than the directory says", e);
+    *end += ZIP_BEHIND_SIZE;
+    return true;
+}
+
+/*
+ * An entry's own head says what the directory says, and stands where the entry before ends, at
+ * *begin, which becomes the end of this one.  Nothing of it lies behind end.
+ */
+static bool check_local(const struct input *from, const struct zip_head *h, uint64_t *begin,
                         uint64_t end, struct zip_entry *out, struct err *e)
 {
     uint8_t bytes[ZIP_LOCAL_SIZE + ZIP_NAME_MAX + EXTRA_MAX];
     struct slice rest = {bytes, ZIP_LOCAL_SIZE};
     struct zip_head l;
 
-    if (out->offset != begin)
+    if (out->offset != *begin)
         return odd(out->name, "overlaps what is before it, or leaves a gap", e);
-    if (end - begin < ZIP_LOCAL_SIZE)
+    if (end - *begin < ZIP_LOCAL_SIZE)
         return odd(out->name, "overlaps the directory", e);
-    if (!input_read(from, begin, bytes, ZIP_LOCAL_SIZE, e))
+    if (!input_read(from, *begin, bytes, ZIP_LOCAL_SIZE, e))
         return false;
     if (!zip_head_take_local(&rest, &l))
         return odd(out->name, "does not stand where the directory says", e);
-    if (l.needed != h->needed || l.flags != h->flags || l.method != h->method ||
-        l.time != h->time || l.date != h->date || l.crc != h->crc || l.packed != h->packed ||
-        l.size != h->size || l.name_size != h->name_size || l.extra_size > EXTRA_MAX)
+    if (!is_same(&l, h))
         return odd(out->name, "is another in the directory than in front of it", e);
 
     const size_t behind = (size_t)l.name_size + l.extra_size;
+    const size_t tail = (h->flags & ZIP_DESCRIPTOR) != 0 ? ZIP_BEHIND_SIZE : 0;
 
-    if (end - begin - ZIP_LOCAL_SIZE < behind + out->packed_size)
+    if (end - *begin - ZIP_LOCAL_SIZE < behind + out->packed_size + tail)
         return odd(out->name, "overlaps the directory", e);
-    if (!input_read(from, begin + ZIP_LOCAL_SIZE, bytes, behind, e))
+    if (!input_read(from, *begin + ZIP_LOCAL_SIZE, bytes, behind, e))
         return false;
     if (memcmp(bytes, out->name, l.name_size) != 0)
         return odd(out->name, "has another name in front of it", e);
-    out->data = begin + ZIP_LOCAL_SIZE + behind;
-    return check_extra(SLICE_OF(bytes + l.name_size, l.extra_size), out->name, e);
+    out->data = *begin + ZIP_LOCAL_SIZE + behind;
+    return check_extra(SLICE_OF(bytes + l.name_size, l.extra_size), out->name, e) &&
+           check_behind(from, h, out, begin, e);
 }
 
-static bool read_end(const struct input *from, struct zip_end *out, struct err *e)
+static bool read_end(const struct input *from, const struct zip_rules *rules, struct zip_end *out,
+                     struct err *e)
 {
     uint8_t bytes[ZIP_END_SIZE];
     struct slice rest = {bytes, sizeof(bytes)};
 
-    if (from->size > ZIP_FILE_MAX)
+    if (from->size > rules->file_max)
         return err_set(e, ERR_CORRUPT, "Backup file too large (%llu bytes, max %llu)",
-                       (unsigned long long)from->size, (unsigned long long)ZIP_FILE_MAX);
+                       (unsigned long long)from->size, (unsigned long long)rules->file_max);
     if (from->size == 0)
         return err_set(e, ERR_CORRUPT, "Backup file is empty");
     if (from->size < ZIP_END_SIZE)
@@ -160,8 +198,9 @@ static bool read_end(const struct input *from, struct zip_end *out, struct err *
         return invalid(e, "it does not end with its directory (a comment, or bytes behind it)");
     if (out->disk != 0 || out->directory_disk != 0 || out->here != out->total)
         return invalid(e, "it is one part of a split file");
-    if (out->total > ZIP_COUNT_MAX)
-        return invalid(e, "it has more than 10000 entries");
+    if (out->total > rules->count_max)
+        return err_set(e, ERR_CORRUPT, "Invalid ZIP file format: it has more than %u entries",
+                       rules->count_max);
     if ((uint64_t)out->offset + out->size != from->size - ZIP_END_SIZE)
         return invalid(e, "its directory does not stand where it says (or it is a zip64 file)");
     if (out->size > (uint64_t)out->total * (ZIP_CENTRAL_SIZE + ZIP_NAME_MAX + EXTRA_MAX))
@@ -183,29 +222,28 @@ static bool read_entries(struct zip *z, const struct zip_end *end, struct err *e
 
     for (size_t i = 0; i < end->total; i++) {
         z->count = i + 1;
-        if (!take_entry(&rest, &heads[i], &z->entries[i], e))
+        if (!take_entry(z->rules, &rest, &heads[i], &z->entries[i], e))
             return false;
     }
     if (rest.size > 0)
         return invalid(e, "its directory is longer than its entries");
-    if (!zip_sizes_check(z->entries, z->count, z->from.size, e))
+    if (!zip_sizes_check(z->rules, z->entries, z->count, z->from.size, e))
         return false;
-    for (size_t i = 0; i < end->total; i++) {
-        if (!check_local(&z->from, &heads[i], begin, end->offset, &z->entries[i], e))
+    for (size_t i = 0; i < end->total; i++)
+        if (!check_local(&z->from, &heads[i], &begin, end->offset, &z->entries[i], e))
             return false;
-        begin = z->entries[i].data + z->entries[i].packed_size;
-    }
     if (begin != end->offset)
         return invalid(e, "there are bytes that belong to no entry");
     return zip_names_check(z->entries, z->count, e);
 }
 
-bool zip_open(const struct input *from, struct zip *out, struct err *e)
+bool zip_open(const struct input *from, const struct zip_rules *rules, struct zip *out,
+              struct err *e)
 {
-    AUTO(zip) struct zip z = {.from = *from};
+    AUTO(zip) struct zip z = {.from = *from, .rules = rules};
     struct zip_end end;
 
-    if (!read_end(from, &end, e))
+    if (!read_end(from, rules, &end, e))
         return false;
     z.entries = mem_array(end.total, sizeof(z.entries[0]));
     if (!read_entries(&z, &end, e))

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -6,19 +7,29 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define ENTRY_MAX ((uint64_t)UINT32_MAX - 1) /* without zip64 */
+
 struct zip_writer {
     struct output to;
-    uint64_t size; /* written */
+    const struct zip_rules *rules;
+    uint64_t size;       /* written */
+    uint64_t plain_size; /* of all members */
     struct zip_entry *entries;
     size_t count, room;
     struct buf directory;
+
+    /* The member under way */
+    struct zip_head head;
+    struct deflater *deflater;
+    uint64_t member_size;
 };
 
-struct zip_writer *zip_writer_new(const struct output *to)
+struct zip_writer *zip_writer_new(const struct output *to, const struct zip_rules *rules)
 {
     struct zip_writer *w = mem_new(sizeof(*w));
 
     w->to = *to;
+    w->rules = rules;
     return w;
 }
 
@@ -30,6 +41,7 @@ void zip_writer_free(struct zip_writer *w)
         mem_free(w->entries[i].name);
     mem_free(w->entries);
     buf_done(&w->directory);
+    deflater_free(w->deflater);
     mem_free(w);
 }
 
@@ -49,9 +61,9 @@ static bool put(void *arg, struct slice piece, struct err *e)
 {
     struct zip_writer *w = arg;
 
-    if (piece.size > ZIP_FILE_MAX - w->size)
+    if (piece.size > w->rules->file_max - w->size)
         return err_set(e, ERR_USAGE, "the file would be larger than %llu bytes",
-                       (unsigned long long)ZIP_FILE_MAX);
+                       (unsigned long long)w->rules->file_max);
     w->size += piece.size;
     return w->to.write(w->to.arg, piece, e);
 }
@@ -70,37 +82,19 @@ static void set_time(struct zip_head *h, int64_t time_ns)
     h->date = (uint16_t)((c.year - 1980) << 9 | c.month << 5 | c.day);
 }
 
-/* The deflated bytes of a member; its size and sum. */
-static bool put_data(struct zip_writer *w, const struct input *data, uint32_t *crc, struct err *e)
-{
-    AUTO(deflater) struct deflater *d = deflater_new(DEFLATE_BARE, put, w);
-    uint8_t piece[1 << 14];
-
-    *crc = 0;
-    for (uint64_t at = 0; at < data->size;) {
-        const uint64_t left = data->size - at;
-        const size_t n = left < sizeof(piece) ? (size_t)left : sizeof(piece);
-
-        if (!input_read(data, at, piece, n, e))
-            return false;
-        *crc = deflate_crc(*crc, SLICE_OF(piece, n));
-        if (!deflater_add(d, SLICE_OF(piece, n), e))
-            return false;
-        at += n;
-    }
-    return deflater_finish(d, e);
-}
-
-/* The sum and the sizes are known behind the bytes, and stand in front of them. */
-static bool patch_head(struct zip_writer *w, uint64_t offset, const struct zip_head *h,
-                       struct err *e)
+/* The sum and the sizes are known behind the bytes, and stand there or in front of them. */
+static bool put_sizes(struct zip_writer *w, const struct zip_head *h, struct err *e)
 {
     AUTO(buf) struct buf bytes = {0};
 
+    if (w->rules->has_descriptors) {
+        zip_head_put_behind(h, &bytes);
+        return put(w, buf_slice(&bytes), e);
+    }
     buf_put_u32(&bytes, h->crc);
     buf_put_u32(&bytes, h->packed);
     buf_put_u32(&bytes, h->size);
-    return w->to.patch(w->to.arg, offset + ZIP_CRC_AT, buf_slice(&bytes), e);
+    return w->to.patch(w->to.arg, h->offset + ZIP_CRC_AT, buf_slice(&bytes), e);
 }
 
 static struct zip_entry *add_entry(struct zip_writer *w)
@@ -113,44 +107,85 @@ static struct zip_entry *add_entry(struct zip_writer *w)
     return &w->entries[w->count++];
 }
 
-static bool put_member(struct zip_writer *w, const struct zip_member *m, struct err *e)
+static const char *name_now(const struct zip_writer *w)
 {
-    const uint64_t offset = w->size;
-    AUTO(buf) struct buf head = {0};
-    struct zip_head h = {.made = ZIP_HOST_UNIX << 8 | ZIP_VERSION,
-                         .needed = ZIP_VERSION,
-                         .method = ZIP_DEFLATED,
-                         .name_size = (uint16_t)strlen(m->name),
-                         .attributes = (uint32_t)(S_IFREG | 0644) << 16,
-                         .offset = (uint32_t)offset};
+    return w->entries[w->count - 1].name;
+}
 
-    set_time(&h, m->time_ns);
-    zip_head_put_local(&h, &head);
-    buf_append_slice(&head, slice_string(m->name));
-    if (!put(w, buf_slice(&head), e) || !put_data(w, &m->data, &h.crc, e))
-        return false;
-    h.packed = (uint32_t)(w->size - offset - head.size);
-    h.size = (uint32_t)m->data.size;
-    zip_head_put_central(&h, &w->directory);
-    buf_append_slice(&w->directory, slice_string(m->name));
-    return patch_head(w, offset, &h, e);
+bool zip_writer_begin(struct zip_writer *w, const char *name, int64_t time_ns, struct err *e)
+{
+    const struct slice text = slice_string(name);
+    AUTO(buf) struct buf head = {0};
+
+    assert(w->deflater == NULL);
+    if (!zip_name_check(w->rules, text, e))
+        return usage(e);
+    if (text.data[text.size - 1] == '/' || w->count == w->rules->count_max)
+        return err_set(e, ERR_USAGE, "%s is a folder or one too many", name);
+    w->head = (struct zip_head){.made = ZIP_HOST_UNIX << 8 | ZIP_VERSION,
+                                .needed = ZIP_VERSION,
+                                .method = ZIP_DEFLATED,
+                                .name_size = (uint16_t)text.size,
+                                .attributes = (uint32_t)(S_IFREG | 0644) << 16,
+                                .offset = (uint32_t)w->size};
+    if (w->rules->has_descriptors)
+        w->head.flags |= ZIP_DESCRIPTOR;
+    if (!zip_name_is_ascii(text))
+        w->head.flags |= ZIP_UTF8;
+    set_time(&w->head, time_ns);
+    zip_head_put_local(&w->head, &head);
+    buf_append_slice(&head, text);
+    add_entry(w)->name = mem_string(name);
+    w->deflater = deflater_new(DEFLATE_BARE, put, w);
+    w->member_size = 0;
+    return put(w, buf_slice(&head), e) || err_wrap(e, "%s", name);
+}
+
+bool zip_writer_bytes(struct zip_writer *w, struct slice bytes, struct err *e)
+{
+    if (bytes.size > w->rules->plain_max - w->plain_size || bytes.size > ENTRY_MAX - w->member_size)
+        return err_set(e, ERR_USAGE, "%s is too large", name_now(w));
+    w->plain_size += bytes.size;
+    w->member_size += bytes.size;
+    w->head.crc = deflate_crc(w->head.crc, bytes);
+    return deflater_add(w->deflater, bytes, e) || err_wrap(e, "%s", name_now(w));
+}
+
+bool zip_writer_end(struct zip_writer *w, struct err *e)
+{
+    AUTO(deflater) struct deflater *d = TAKE(w->deflater);
+    struct zip_head *h = &w->head;
+    struct zip_entry *entry = &w->entries[w->count - 1];
+
+    if (!deflater_finish(d, e))
+        return err_wrap(e, "%s", entry->name);
+    h->packed = (uint32_t)(w->size - h->offset - ZIP_LOCAL_SIZE - h->name_size);
+    h->size = (uint32_t)w->member_size;
+    entry->size = w->member_size;
+    zip_head_put_central(h, &w->directory);
+    buf_append_slice(&w->directory, slice_string(entry->name));
+    return put_sizes(w, h, e) || err_wrap(e, "%s", entry->name);
 }
 
 bool zip_writer_add(struct zip_writer *w, const struct zip_member *m, struct err *e)
 {
-    const struct slice name = slice_string(m->name);
+    uint8_t piece[1 << 14];
 
-    if (!zip_name_check(name, e))
-        return usage(e);
-    if (name.data[name.size - 1] == '/' || w->count == ZIP_COUNT_MAX ||
-        m->data.size > ZIP_PLAIN_MAX)
-        return err_set(e, ERR_USAGE, "%s is a folder, too large or one too many", m->name);
+    if (!zip_writer_begin(w, m->name, m->time_ns, e))
+        return false;
+    if (m->data.size > w->rules->plain_max - w->plain_size)
+        return err_set(e, ERR_USAGE, "%s is too large", m->name);
+    for (uint64_t at = 0; at < m->data.size;) {
+        const uint64_t left = m->data.size - at;
+        const size_t n = left < sizeof(piece) ? (size_t)left : sizeof(piece);
 
-    struct zip_entry *entry = add_entry(w);
-
-    entry->name = mem_string(m->name);
-    entry->size = m->data.size;
-    return put_member(w, m, e) || err_wrap(e, "%s", m->name);
+        if (!input_read(&m->data, at, piece, n, e))
+            return err_wrap(e, "%s", m->name);
+        if (!zip_writer_bytes(w, SLICE_OF(piece, n), e))
+            return false;
+        at += n;
+    }
+    return zip_writer_end(w, e);
 }
 
 bool zip_writer_finish(struct zip_writer *w, struct err *e)
@@ -163,7 +198,8 @@ bool zip_writer_finish(struct zip_writer *w, struct err *e)
 
     zip_end_put(&end, &bytes);
     if (!zip_names_check(w->entries, w->count, e) ||
-        !zip_sizes_check(w->entries, w->count, w->size + w->directory.size + bytes.size, e))
+        !zip_sizes_check(w->rules, w->entries, w->count, w->size + w->directory.size + bytes.size,
+                         e))
         return usage(e);
     return put(w, buf_slice(&w->directory), e) && put(w, buf_slice(&bytes), e);
 }

@@ -25,15 +25,15 @@ struct import_args {
 #define AT(member) offsetof(struct import_args, member)
 
 /* In the order of enum foreign_kind, behind the default. */
-static const char *const kind_words[] = {"auto",       "bundle",    "cfms", "cfms-conf",
-                                         "school-erp", "wireguard", NULL};
+static const char *const kind_words[] = {
+    "auto",      "bundle",          "cfms",         "cfms-conf", "school-erp",
+    "wireguard", "vevurn-database", "vevurn-files", NULL};
 
 static const struct option import_options[] = {
     {"set", 0, OPTION_TEXT, AT(set), "SET",
      "Into the repository of a set, as a snapshot of that set", NULL, NULL},
-    {"as", 0, OPTION_CHOICE, AT(as), "KIND",
-     "Read it as bundle, cfms, cfms-conf, school-erp or wireguard, whatever else it might be", NULL,
-     NULL, kind_words},
+    {"as", 0, OPTION_CHOICE, AT(as), "KIND", "Read it as this kind, whatever else it might be",
+     NULL, NULL, kind_words},
     {"archive-key-file", 0, OPTION_LIST, AT(keys), "FILE",
      "Try the key in FILE, which the archive came with; may be repeated", NULL, NULL},
     {"name", 0, OPTION_TEXT, AT(name), "NAME", "Call it NAME in the snapshot", NULL, NULL},
@@ -204,9 +204,12 @@ const struct command command_import = {
     .summary = "Make a snapshot of an archive of another program",
     .details = "What it is, is recognised by what it holds. It is read to its end and checked by a "
                "process in a sandbox\nbefore a snapshot is made, which holds the archive as it is "
-               "and the parts in it.",
+               "and the parts in it.\nKinds: bundle, cfms, cfms-conf, school-erp, wireguard, "
+               "vevurn-database, vevurn-files.",
     .examples = "holdfast import wireguard_backup_20261120_205152.zip --dry-run\n"
                 "holdfast import backup.enc --set school --archive-key-file school.hex\n"
+                "holdfast import database.sql.gz.enc --set shop --archive-key-file pos.hex "
+                "--allow-unauthenticated\n"
                 "holdfast import backups/ --set app --allow-unauthenticated",
     .words = "PATH",
     .words_min = 1,

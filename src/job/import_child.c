@@ -163,11 +163,11 @@ static bool try_one(struct work *w, enum foreign_kind kind, struct slice key, bo
 static bool try_kind(struct work *w, enum foreign_kind kind, struct foreign_trial *out,
                      struct err *e)
 {
-    const size_t count = foreign_kind_is_sealed(kind) && w->key_count > 0 ? w->key_count : 1;
+    const size_t count = foreign_kind_takes_key(kind) && w->key_count > 0 ? w->key_count : 1;
 
     for (size_t i = 0; i < count && !out->fits; i++) {
         const struct slice key =
-            foreign_kind_is_sealed(kind) && w->key_count > 0 ? w->keys[i] : SLICE_OF(NULL, 0);
+            foreign_kind_takes_key(kind) && w->key_count > 0 ? w->keys[i] : SLICE_OF(NULL, 0);
 
         if (!try_one(w, kind, key, &out->fits, &out->why, e))
             return false;

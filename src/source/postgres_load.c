@@ -28,7 +28,7 @@ void postgres_table_quote(const char *schema, const char *name, struct buf *out)
 }
 
 /* A table that is generated altogether has no list of columns: COPY then takes none. */
-static void copy_format(const struct postgres_table *t, const char *encoding, struct buf *out)
+void postgres_load_format(const struct postgres_table *t, const char *encoding, struct buf *out)
 {
     buf_printf(out, "COPY ");
     postgres_table_quote(t->schema, t->name, out);
@@ -70,7 +70,7 @@ bool postgres_rows_load(const struct postgres_target *target, struct postgres_li
     AUTO(buf) struct buf sql = {0};
     uint64_t rows = 0;
 
-    copy_format(t, target->manifest.encoding, &sql);
+    postgres_load_format(t, target->manifest.encoding, &sql);
     if (!postgres_file_open(&f.file, target->files, t->file, e) ||
         !postgres_link_load(l, buf_string(&sql), counted_next, &f, &rows, e))
         return err_wrap(e, "table %s.%s", t->schema, t->name);

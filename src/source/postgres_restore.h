@@ -122,6 +122,20 @@ MUST_CHECK bool postgres_verify(const struct postgres_restore_options *o,
                                 const struct postgres_files *files,
                                 struct postgres_verify_report *out, struct err *e);
 
+/*
+ * The whole database as one script, as pg_dump writes it with --no-owner --no-acl: definitions,
+ * rows as COPY, values of sequences, large objects, and what needs the data.  No server is asked;
+ * psql makes an equal database of it.  scratch: as in struct postgres_restore_options.
+ *
+ * ERR_USAGE for a backup of some schemas or tables.  ERR_CORRUPT when a file has other rows than
+ * the manifest tells.  A failure of write ends the work and comes back unchanged; what was
+ * written until then is a part of a script.
+ */
+typedef bool postgres_script_fn(void *arg, struct slice bytes, struct err *e);
+MUST_CHECK bool postgres_script_write(const struct postgres_files *files, const char *scratch,
+                                      postgres_script_fn *write, void *arg,
+                                      struct postgres_stored *out, struct err *e);
+
 /* Drop database o->database with its sessions, as after a restore that is not wanted; one that is
  * not there counts as dropped.  Goes on after a request to stop. */
 MUST_CHECK bool postgres_drop(const struct postgres_restore_options *o, struct err *e);

@@ -66,6 +66,8 @@ MUST_CHECK bool postgres_settings_restore(struct postgres_target *t, const char 
 
 /* Bring all rows and large objects. */
 MUST_CHECK bool postgres_load(struct postgres_target *t, struct err *e);
+/* Append the statement that takes the rows of a table as they are stored. */
+void postgres_load_format(const struct postgres_table *t, const char *encoding, struct buf *out);
 /* The rows of one table that has some stored. */
 MUST_CHECK bool postgres_rows_load(const struct postgres_target *target, struct postgres_link *l,
                                    const struct postgres_table *t, struct err *e);

@@ -4,6 +4,7 @@
 
 #include "archive/cfms.h"
 #include "archive/in_out.h"
+#include "archive/pos_artefact.h"
 #include "archive/school.h"
 #include "archive/wireguard_zip.h"
 #include "base/mem.h"
@@ -146,6 +147,36 @@ static void seal_cfms(bool has_mac, struct buf *out, struct buf *key_text)
     cfms_key_format(&key, key_text);
 }
 
+/* Files of Vevurn POS. */
+#define DUMP                                                                                   \
+    "--\n-- PostgreSQL database dump\n--\n\n-- Dumped by pg_dump version 15.20\n\nSELECT 1;\n" \
+    "\n--\n-- PostgreSQL database dump complete\n--\n\n"
+
+static void seal_pos(const char *digits, struct slice plain, enum pos_compression c,
+                     struct buf *out)
+{
+    struct pos_key key;
+    const struct pos_writing how = {to_buf, out, c, digits != NULL ? &key : NULL, 0};
+    AUTO(pos_writer) struct pos_writer *w = NULL;
+    struct pos_written written;
+
+    CHECK_OK(pos_key_parse(slice_string(digits != NULL ? digits : OWN_KEY), &key, e));
+    CHECK_OK(pos_writer_open(&how, &w, e));
+    CHECK_OK(pos_writer_add(w, plain, e));
+    CHECK_OK(pos_writer_finish(w, &written, e));
+}
+
+static void zip_pos(const char *name, struct buf *out)
+{
+    const struct output to = output_of_buf(out);
+    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(&to, &pos_zip_rules);
+
+    CHECK_OK(zip_writer_begin(w, name, 0, e));
+    CHECK_OK(zip_writer_bytes(w, slice_string("a picture"), e));
+    CHECK_OK(zip_writer_end(w, e));
+    CHECK_OK(zip_writer_finish(w, e));
+}
+
 /* Which kind it turns out to be. */
 static bool recognise(struct slice bytes, const char *key, enum foreign_kind *out, struct err *e)
 {
@@ -284,6 +315,63 @@ TEST(a_truncated_file_is_of_no_kind)
 }
 END
 
+TEST(files_of_vevurn_pos_are_recognised_with_and_without_key_and_never_authenticated)
+{
+    AUTO(buf) struct buf zipped = {0};
+
+    zip_pos("uploads/a.jpg", &zipped);
+    for (int sealed = 0; sealed < 2; sealed++)
+        for (int has_key = 0; has_key < 2; has_key++)
+            for (int c = 0; c < 4; c++) {
+                const bool is_zip = c == 3;
+                AUTO(seen) struct seen s = {0};
+                AUTO(buf) struct buf file = {0};
+                const char *key = has_key ? OWN_KEY "\n" : "";
+                enum foreign_kind kind = FOREIGN_KINDS;
+                struct foreign_facts f = {.is_authenticated = true};
+
+                seal_pos(sealed ? OWN_KEY : NULL, is_zip ? buf_slice(&zipped) : slice_string(DUMP),
+                         is_zip ? POS_NONE : (enum pos_compression)c, &file);
+                if (sealed && !has_key) {
+                    CHECK_ERR(recognise(buf_slice(&file), key, &kind, e), ERR_CORRUPT);
+                    continue;
+                }
+                CHECK_OK(recognise(buf_slice(&file), key, &kind, e));
+                ck_assert_int_eq(kind, is_zip ? FOREIGN_POS_FILES : FOREIGN_POS_DATABASE);
+                CHECK_OK(read_as(buf_slice(&file), kind, key, &s, &f, e));
+                CHECK(!f.is_authenticated && (f.note[0] != '\0') == (sealed != 0));
+                ck_assert_str_eq(f.version, is_zip ? "" : "15.20");
+                ck_assert_str_eq(buf_string(&s.text),
+                                 is_zip ? "<uploads/a.jpg a picture>" : "<database.sql " DUMP ">");
+            }
+}
+END
+
+TEST(other_text_and_other_zip_files_are_not_those_of_vevurn_pos)
+{
+    AUTO(seen) struct seen s = {0};
+    AUTO(buf) struct buf zipped = {0};
+    struct foreign_facts f = {0};
+    const struct slice sql = slice_string("CREATE TABLE t ();\n");
+
+    zip_pos("photos/a.jpg", &zipped);
+
+    const struct slice bytes = buf_slice(&zipped);
+    const struct input from = input_of_slice(&bytes);
+    const struct foreign_archive chosen = {&from, {NULL, 0}, true};
+    const struct foreign_visitor v = {&s, see_begin, see_bytes, see_end};
+
+    CHECK_ERR(read_as(sql, FOREIGN_POS_DATABASE, "", &s, &f, e), ERR_CORRUPT);
+    CHECK_ERR(read_as(bytes, FOREIGN_POS_FILES, "", &s, &f, e), ERR_CORRUPT);
+    CHECK_ERR(read_as(bytes, FOREIGN_POS_DATABASE, "", &s, &f, e), ERR_CORRUPT);
+    CHECK_ERR(read_as(slice_string(DUMP), FOREIGN_POS_FILES, "", &s, &f, e), ERR_CORRUPT);
+    CHECK_ERR(read_as(slice_string(DUMP), FOREIGN_POS_DATABASE, "0123456789abcdef0123456789abcdef",
+                      &s, &f, e),
+              ERR_USAGE);
+    CHECK_OK(foreign_read(&chosen, FOREIGN_POS_FILES, &v, &f, e)); /* somebody says so */
+}
+END
+
 TEST(any_json_is_a_bundle_only_when_somebody_says_so)
 {
     AUTO(seen) struct seen s = {0};
@@ -345,5 +433,7 @@ TESTS("foreign", names_of_kinds_lead_back, each_kind_is_recognised_by_what_it_ho
       nothing_of_a_sealed_export_is_given_out_before_its_tag_is_right,
       an_archive_of_cfms_is_authenticated_by_a_mac_alone,
       a_zip_file_is_never_authenticated_and_its_files_are_the_parts, a_truncated_file_is_of_no_kind,
+      files_of_vevurn_pos_are_recognised_with_and_without_key_and_never_authenticated,
+      other_text_and_other_zip_files_are_not_those_of_vevurn_pos,
       any_json_is_a_bundle_only_when_somebody_says_so, what_the_visitor_fails_with_comes_back,
       of_no_kind_says_why_for_each_and_of_several_asks)

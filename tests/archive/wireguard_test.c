@@ -485,7 +485,7 @@ TEST(files_that_the_metadata_should_list_and_does_not_are_refused)
         AUTO(buf) struct buf text = {0};
         AUTO(buf) struct buf file = {0};
         const struct output to = output_of_buf(&file);
-        AUTO(zip_writer) struct zip_writer *w = zip_writer_new(&to);
+        AUTO(zip_writer) struct zip_writer *w = zip_writer_new(&to, &zip_rules_python);
         struct slice bytes;
 
         buf_printf(&text,

@@ -24,7 +24,7 @@ static bool collect(void *arg, struct slice piece, struct err *e)
 /* Write the members of a file anew, without its folders. */
 static bool rewrite(const struct zip *z, const struct output *to)
 {
-    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(to);
+    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(to, &zip_rules_python);
     struct err e;
 
     for (size_t i = 0; i < z->count; i++) {
@@ -64,7 +64,7 @@ static void read_metadata(struct slice in)
 {
     AUTO(buf) struct buf file = {0};
     const struct output to = output_of_buf(&file);
-    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(&to);
+    AUTO(zip_writer) struct zip_writer *w = zip_writer_new(&to, &zip_rules_python);
     struct err e;
 
     if (zip_writer_add(w, &(struct zip_member){"app.db", 0, input_of_slice(&database)}, &e) &&
@@ -98,7 +98,7 @@ static void read_name(struct slice in)
     struct err e;
 
     buf_append_slice(&text, in);
-    if (zip_name_check(in, &e))
+    if (zip_name_check(&zip_rules_python, in, &e))
         assert(memchr(in.data, '\0', in.size) == NULL && in.data[0] != '/');
     (void)wireguard_part_of(buf_string(&text), &part);
     if (wireguard_name_parse(buf_string(&text), &time_ns, &e)) {
