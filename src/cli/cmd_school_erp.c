@@ -119,7 +119,7 @@ static bool find_all(struct call *call, bool needs_key, struct names *n, struct 
     n->place.user = args->user;
     if (!find_database(args, n, e) || (needs_key && !find_key(args, n, e)))
         return false;
-    call->stage = STAGE_WORK;
+    call->stage = STAGE_FOREIGN;
     return true;
 }
 
@@ -334,6 +334,8 @@ static bool run_restore(struct call *call, struct err *e)
     AUTO(names) struct names n = {0};
     AUTO(school_restored) struct school_restored r = {0};
 
+    if (args->skip_failures && !args->import)
+        return err_set(e, ERR_USAGE, "--skip-failures goes with --import");
     if (!find_all(call, true, &n, e))
         return false;
     if (!school_backup_restore(&n.place, args->common.words.items[0], &how, &r, e)) {

@@ -85,7 +85,7 @@ static bool find_database(struct call *call, struct table_json_database *out, ch
         return false;
     if (args->password_file != NULL && !password_from_file(args->password_file, password, e))
         return false;
-    call->stage = STAGE_WORK;
+    call->stage = STAGE_FOREIGN;
     *out = (struct table_json_database){.dsn = args->dsn, .password = *password};
     return true;
 }
