@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "archive/school.h"
+#include "archive/school_document.h"
 #include "base/mem.h"
 #include "base/text.h"
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "archive/school.h"
+#include "archive/school_document.h"
 #include "base/mem.h"
 
 const struct school_table school_tables[SCHOOL_TABLES] = {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "archive/school.h"
+#include "archive/school_document.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"

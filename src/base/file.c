@@ -403,6 +403,21 @@ bool file_unnamed(const char *folder, int *fd, struct err *e)
     return true;
 }
 
+bool file_unnamed_publish(int fd, int dirfd, const char *name, struct err *e)
+{
+    const struct place p = {dirfd, name};
+    struct draft d = {fd, -1, NULL};
+
+    if (!fd_sync(fd, name, e))
+        return false;
+    if (draft_link(&d, &p))
+        return dir_sync(dirfd, name, e);
+    if (errno == ENOENT)
+        return err_set(e, ERR_FATAL,
+                       "publish %s: the file system has no files without names (O_TMPFILE)", name);
+    return err_sys(e, "publish %s", name);
+}
+
 bool file_remove(int dirfd, const char *name, struct err *e)
 {
     if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)

@@ -95,6 +95,10 @@ const char *file_scratch_folder(void);
  * ".holdfast-unnamed-UID" for a moment; one that a kill left there gives way to the next.
  */
 MUST_CHECK bool file_unnamed(const char *folder, int *fd, struct err *e);
+/* Give such a file, whose folder dirfd is, a name, durably.  ERR_EXISTS when the name is taken;
+ * ERR_FATAL where O_TMPFILE is not supported, and after a failed fsync, when it has the name only
+ * if that of the folder failed. */
+MUST_CHECK bool file_unnamed_publish(int fd, int dirfd, const char *name, struct err *e);
 
 /*
  * For restoring below a target.  Every path is resolved with openat2(RESOLVE_BENEATH |

@@ -16,6 +16,7 @@ enum stage {
     STAGE_STORE,        /* opening the place where the repository is */
     STAGE_UNLOCK,       /* opening the repository */
     STAGE_WORK,         /* all the rest */
+    STAGE_FOREIGN,      /* the same without any repository */
 };
 
 enum {

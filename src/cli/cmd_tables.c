@@ -1,7 +1,6 @@
 /*
  * export tables, import tables: tables of a PostgreSQL database as one JSON document.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,17 +77,15 @@ static bool find_database(struct call *call, struct table_json_database *out, ch
                           struct err *e)
 {
     const struct tables_args *args = call->args;
-    const char *variable = getenv("DATABASE_URL");
 
     call->stage = STAGE_SECRET;
     if (args->dsn == NULL)
         return err_set(e, ERR_USAGE, "no database given: use --dsn or DATABASE_URL");
-    /* What stands in a variable only this user sees; arguments everybody does. */
-    if (dsn_shows_password(args->dsn) && (variable == NULL || strcmp(variable, args->dsn) != 0))
-        return err_set(e, ERR_USAGE, DSN_PASSWORD_REFUSED);
+    if (!dsn_check_shown(args->dsn, e))
+        return false;
     if (args->password_file != NULL && !password_from_file(args->password_file, password, e))
         return false;
-    call->stage = STAGE_WORK;
+    call->stage = STAGE_FOREIGN;
     *out = (struct table_json_database){.dsn = args->dsn, .password = *password};
     return true;
 }

@@ -20,7 +20,7 @@ int exit_status(enum stage stage, enum err_code code)
             return EXIT_WRONG_SECRET;
         break;
     case ERR_TRANSIENT:
-        if (stage == STAGE_WORK)
+        if (stage == STAGE_WORK || stage == STAGE_FOREIGN)
             return EXIT_CONFLICT;
         break;
     case ERR_NONE:
@@ -41,7 +41,9 @@ const char *exit_hint(enum stage stage, enum err_code code)
     case EXIT_WRONG_SECRET:
         return "check --key-file, --password-file, --password-command and the HOLDFAST_ variables";
     case EXIT_DAMAGED:
-        return "\"holdfast check --read-data\" tells what is damaged and which files that touches";
+        return stage == STAGE_FOREIGN ? NULL
+                                      : "\"holdfast check --read-data\" tells what is damaged and "
+                                        "which files that touches";
     case EXIT_CONFLICT:
         return "the same command may succeed later";
     case EXIT_USAGE:

@@ -27,6 +27,7 @@
 #include "job/retention_run.h"
 #include "job/roster.h"
 #include "job/schedule.h"
+#include "job/school.h"
 #include "job/sender.h"
 #include "job/spool.h"
 #include "job/stores.h"

@@ -174,6 +174,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 
 /* Tables of a database as JSON */
 
+#include "source/school_log.h"
 #include "source/table_json.h"
 
 /* Targets (target.c) */

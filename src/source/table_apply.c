@@ -14,8 +14,6 @@
 #include "base/text.h"
 #include "source/table_stage.h"
 
-#define AT_ROW "pg_catalog.setval('pg_temp.holdfast_row'::pg_catalog.regclass, "
-
 static const char *value_of(const PGresult *r, int row, int column)
 {
     return PQgetvalue(r, row, column);
@@ -165,137 +163,77 @@ static bool apply_failed(struct table_import *m, struct table_stage *s, struct e
     return err_wrap(e, "table %s", s->table->name);
 }
 
-/* Statements */
-
-static void put_list(struct buf *sql, const struct table_stage *s, const char *prefix)
-{
-    for (size_t i = 0; i < s->column_count; i++)
-        buf_printf(sql, "%s%s%s", i > 0 ? ", " : "", prefix, s->columns[i]->quoted);
-}
-
-static void put_numbers(struct buf *sql, const struct table_stage *s)
-{
-    for (size_t i = 0; i < s->column_count; i++)
-        buf_printf(sql, "%sc%zu", i > 0 ? ", " : "", i);
-}
-
-static bool is_settable(const struct table_column *c)
-{
-    return !c->is_key && !c->is_always_identity;
-}
-
-/* Rows that have the key become what the document says, those that are that already stay: *<>
- * compares all bytes and serves types that cannot be compared otherwise. */
-static void put_conflict(struct buf *sql, const struct table_stage *s)
-{
-    static const char *const sides[] = {"t.", "EXCLUDED."};
-    bool has_any = false;
-    const char *between = "";
-
-    buf_printf(sql, " ON CONFLICT (");
-    for (size_t i = 0; i < s->column_count; i++) {
-        if (s->columns[i]->is_key) {
-            buf_printf(sql, "%s%s", between, s->columns[i]->quoted);
-            between = ", ";
-        }
-        has_any = has_any || is_settable(s->columns[i]);
-    }
-    buf_printf(sql, has_any ? ") DO UPDATE SET " : ") DO NOTHING");
-    if (!has_any)
-        return;
-    between = "";
-    for (size_t i = 0; i < s->column_count; i++)
-        if (is_settable(s->columns[i])) {
-            buf_printf(sql, "%s%s = EXCLUDED.%s", between, s->columns[i]->quoted,
-                       s->columns[i]->quoted);
-            between = ", ";
-        }
-    buf_printf(sql, " WHERE ");
-    for (size_t side = 0; side < 2; side++) {
-        buf_printf(sql, side == 0 ? "ROW(" : " OPERATOR(pg_catalog.*<>) ROW(");
-        between = "";
-        for (size_t i = 0; i < s->column_count; i++)
-            if (is_settable(s->columns[i])) {
-                buf_printf(sql, "%s%s%s", between, sides[side], s->columns[i]->quoted);
-                between = ", ";
-            }
-        buf_printf(sql, ")::record");
-    }
-}
-
-/* "wN AS (INSERT ...)"; the second branch of UNION ALL runs when the first has ended. */
-static void put_insert(struct buf *sql, const struct table_import *m, const struct table_stage *s)
-{
-    buf_printf(sql, "w%zu AS (INSERT INTO %s AS t", s->number, s->table->quoted);
-    if (s->column_count > 0) {
-        buf_printf(sql, " (");
-        put_list(sql, s, "");
-        buf_printf(sql, ") OVERRIDING SYSTEM VALUE");
-    }
-    buf_printf(sql, " SELECT ");
-    put_numbers(sql, s);
-    buf_printf(sql,
-               " FROM (SELECT * FROM " TABLE_STAGE_NAME " ORDER BY n OFFSET 0) s"
-               " WHERE " AT_ROW "s.n * %d + %zu) IS NOT NULL UNION ALL SELECT ",
-               s->number, TABLE_STAGES_MAX, s->number);
-    put_numbers(sql, s);
-    buf_printf(sql, " FROM " TABLE_STAGE_NAME " WHERE " AT_ROW "1) IS NULL", s->number);
-    if (m->options->mode == TABLE_JSON_UPSERT)
-        put_conflict(sql, s);
-    buf_printf(sql, " RETURNING 1)");
-}
-
-/* How many rows were written, and how many of the document's keys were there before. */
-static void put_counts(struct buf *sql, const struct table_import *m, const struct table_stage *s)
-{
-    buf_printf(sql, "(SELECT count(*) FROM w%zu), ", s->number);
-    if (m->options->mode != TABLE_JSON_UPSERT) {
-        buf_printf(sql, "0");
-        return;
-    }
-    buf_printf(sql,
-               "(SELECT count(*) FROM " TABLE_STAGE_NAME
-               " s WHERE EXISTS (SELECT FROM %s t WHERE true",
-               s->number, s->table->quoted);
-    for (size_t i = 0; i < s->column_count; i++)
-        if (s->columns[i]->is_key)
-            buf_printf(sql, " AND t.%s = s.c%zu", s->columns[i]->quoted, i);
-    buf_printf(sql, "))");
-}
-
-/* Apply these stages in one statement. */
 static bool apply_group(struct table_import *m, struct table_stage *const *group, size_t count,
                         struct err *e)
+{
+    for (size_t i = 0; i < count; i++)
+        table_stage_take_all(group[i]);
+    return table_statement_run(m, group, count, e) ||
+           apply_failed(m, count == 1 ? group[0] : NULL, e);
+}
+
+/* Leaving rows out */
+
+/* Whether a failure is a matter of the row, not of the server, the connection or our rights. */
+static bool is_row_refused(const struct postgres_link *l)
+{
+    static const char *const classes[] = {"22", "23", "44", "P0"};
+
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        if (strncmp(l->sqlstate, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
+/* Tell of the only row that is being applied. */
+static bool leave_out(struct table_import *m, struct table_stage *s, const struct err *why,
+                      struct err *e)
 {
     AUTO(postgres_result) PGresult *r = NULL;
     AUTO(buf) struct buf sql = {0};
 
-    for (size_t i = 0; i < count; i++) {
-        buf_printf(&sql, i == 0 ? "WITH " : ", ");
-        put_insert(&sql, m, group[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        buf_printf(&sql, i == 0 ? " SELECT " : ", ");
-        put_counts(&sql, m, group[i]);
-    }
-    if (!postgres_link_run(&m->db.link, "SAVEPOINT holdfast", e))
-        return false;
+    s->failed++;
+    s->is_applied = true;
+    if (m->options->failed == NULL)
+        return true;
+    buf_printf(&sql, "SELECT concat_ws(', '");
+    for (size_t i = 0; i < s->column_count; i++)
+        if (s->columns[i]->is_key)
+            buf_printf(&sql, ", c%zu", i);
+    buf_printf(&sql, ") FROM " TABLE_STAGE_NAME " WHERE n = %llu", s->number,
+               (unsigned long long)s->first);
     if (!postgres_link_query(&m->db.link, &(struct postgres_query){.sql = buf_string(&sql)}, &r, e))
-        return apply_failed(m, count == 1 ? group[0] : NULL, e);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t written;
-        uint64_t existing;
+        return false;
+    m->options->failed(m->options->call_arg,
+                       &(struct table_json_failure){s->name, value_of(r, 0, 0), why});
+    return true;
+}
 
-        if (!parse_u64(value_of(r, 0, (int)(2 * i)), &written, e) ||
-            !parse_u64(value_of(r, 0, (int)(2 * i + 1)), &existing, e))
-            return false;
-        group[i]->inserted = group[i]->rows - existing;
-        if (group[i]->inserted > written)
-            group[i]->inserted = written; /* a trigger left rows out */
-        group[i]->updated = written - group[i]->inserted;
-        group[i]->is_applied = true;
+/* Apply rows first to last but those that are refused, which halving finds. */
+static bool apply_rows(struct table_import *m, struct table_stage *s, uint64_t first, uint64_t last,
+                       struct err *e)
+{
+    const uint64_t middle = first + (last - first) / 2;
+    struct err why = {0};
+
+    s->first = first;
+    s->last = last;
+    if (table_statement_run(m, &s, 1, &why))
+        return true;
+    if (!is_row_refused(&m->db.link)) {
+        *e = why;
+        return err_wrap(e, "table %s", s->table->name);
     }
-    return postgres_link_run(&m->db.link, "RELEASE holdfast", e);
+    if (!postgres_link_run(&m->db.link, "ROLLBACK TO holdfast; RELEASE holdfast", e))
+        return false;
+    if (first == last)
+        return leave_out(m, s, &why, e);
+    return apply_rows(m, s, first, middle, e) && apply_rows(m, s, middle + 1, last, e);
+}
+
+static bool apply_stage(struct table_import *m, struct table_stage *s, struct err *e)
+{
+    return m->options->skips_failures ? apply_rows(m, s, 1, s->rows, e) : apply_group(m, &s, 1, e);
 }
 
 /* Order */
@@ -315,14 +253,18 @@ static bool is_ready(struct table_import *m, const struct table_stage *s, const 
     return true;
 }
 
+/* Where rows may be left out, each check has to come with its row: nothing is deferred, and tables
+ * in a circle come one by one. */
 static bool apply_in_order(struct table_import *m, struct err *e)
 {
     static const char sql[] = "SELECT conrelid, confrelid FROM pg_catalog.pg_constraint"
-                              " WHERE contype = 'f' AND conparentid = 0 AND NOT condeferrable";
+                              " WHERE contype = 'f' AND conparentid = 0"
+                              " AND NOT (condeferrable AND $1::boolean)";
+    const struct postgres_query q = {sql, {m->options->skips_failures ? "f" : "t"}, .count = 1};
     AUTO(postgres_result) PGresult *edges = NULL;
     AUTO(mem) struct table_stage **group = mem_array(m->count + 1, sizeof(group[0]));
 
-    if (!postgres_link_query(&m->db.link, &(struct postgres_query){.sql = sql}, &edges, e))
+    if (!postgres_link_query(&m->db.link, &q, &edges, e))
         return false;
     for (;;) {
         bool did_any = false;
@@ -340,15 +282,17 @@ static bool apply_in_order(struct table_import *m, struct err *e)
             group[left++] = s;
             if (!is_ready(m, s, edges))
                 continue;
-            if (!apply_group(m, &s, 1, e))
+            if (!apply_stage(m, s, e))
                 return false;
             left--;
             did_any = true;
         }
         if (left == 0)
             return true;
-        if (!did_any)
+        if (!did_any && !m->options->skips_failures)
             return apply_group(m, group, left, e);
+        if (!did_any && !apply_stage(m, group[0], e))
+            return false;
     }
 }
 
@@ -463,8 +407,13 @@ bool table_apply(struct table_import *m, struct err *e)
     AUTO(buf) struct buf disable = {0};
     AUTO(buf) struct buf enable = {0};
 
+    if (m->options->is_dry_run)
+        return table_statement_count(m, e);
     return find_triggers(m, &disable, &enable, e) && run_unless_empty(m, &disable, e) &&
-           postgres_link_run(&m->db.link, "SET CONSTRAINTS ALL DEFERRED", e) &&
+           postgres_link_run(&m->db.link,
+                             m->options->skips_failures ? "SET CONSTRAINTS ALL IMMEDIATE"
+                                                        : "SET CONSTRAINTS ALL DEFERRED",
+                             e) &&
            empty_tables(m, e) && apply_in_order(m, e) && check_deferred(m, e) &&
            run_unless_empty(m, &enable, e) && move_sequences(m, e);
 }

@@ -36,6 +36,7 @@ struct table_json_export_options {
     enum table_json_form form;
     const struct table_json_pick *picks; /* in this order */
     size_t pick_count;                   /* 0: all tables that can be seen, ordered by name */
+    bool skips_missing;                  /* picks that the database does not have are left out */
     table_json_write_fn *write;
     void *arg;
 };
@@ -57,20 +58,10 @@ enum table_json_mode {
     TABLE_JSON_INSERT,  /* every row is new */
 };
 
-struct table_json_import_options {
-    struct table_json_database database;
-    enum table_json_mode mode;
-    bool ignores_unknown;                /* tables and columns; otherwise an error */
-    bool skips_triggers;                 /* those of users; needs the owner of the tables */
-    const struct table_json_pick *picks; /* the only tables that are known */
-    size_t pick_count;                   /* 0: all tables of the database */
-    json_read_fn *read;
-    void *arg;
-};
-
 struct table_json_count {
     char *name; /* in the document */
     uint64_t rows, inserted, updated, unchanged;
+    uint64_t failed; /* and left out */
 };
 
 struct table_json_counts {
@@ -79,11 +70,41 @@ struct table_json_counts {
 };
 void table_json_counts_auto(struct table_json_counts *c);
 
+/* A row that the database refused and that was left out; key is its primary key's text. */
+struct table_json_failure {
+    const char *table; /* in the document */
+    const char *key;
+    const struct err *why;
+};
+typedef void table_json_failed_fn(void *arg, const struct table_json_failure *f);
+
+/* Writes what belongs into the same transaction, behind the rows; its failure undoes them. */
+struct postgres_link;
+typedef bool table_json_end_fn(void *arg, struct postgres_link *l,
+                               const struct table_json_counts *c, struct err *e);
+
+struct table_json_import_options {
+    struct table_json_database database;
+    enum table_json_mode mode;
+    bool ignores_unknown;                /* tables and columns; otherwise an error */
+    bool skips_triggers;                 /* those of users; needs the owner of the tables */
+    bool is_dry_run;                     /* write nothing; rows whose key is there are "updated" */
+    bool skips_failures;                 /* leave rows out that the database refuses */
+    table_json_failed_fn *failed;        /* gets each of them, or NULL */
+    table_json_end_fn *at_end;           /* not called by a dry run; or NULL */
+    void *call_arg;                      /* of both */
+    const struct table_json_pick *picks; /* the only tables that are known */
+    size_t pick_count;                   /* 0: all tables of the database */
+    json_read_fn *read;
+    void *arg;
+};
+
 /*
  * Read the document to its end, then change the database, in one transaction: either all of it
  * arrives or nothing.  Numbers that sequences gave away stay given away.  ERR_CORRUPT when it is
  * no such document, ERR_NOT_FOUND for tables or columns that the database does not have; a
- * failure names table, row (from 1) and column where it has them.
+ * failure names table, row (from 1) and column where it has them.  Only rows that break a
+ * constraint, that a trigger refuses or whose values cannot be can be left out.
  */
 MUST_CHECK bool table_json_import(const struct table_json_import_options *o,
                                   struct table_json_counts *out, struct err *e);

@@ -177,7 +177,8 @@ static bool write_picked(struct export *x, size_t i, struct err *e)
         if (strcmp(name_of(&picks[j]), name_of(&picks[i])) == 0)
             return err_set(e, ERR_USAGE, "two tables would be called %s", name_of(&picks[i]));
     if (t == NULL)
-        return err_set(e, ERR_NOT_FOUND, "the database has no table %s", picks[i].table);
+        return x->options->skips_missing ||
+               err_set(e, ERR_NOT_FOUND, "the database has no table %s", picks[i].table);
     return write_table(x, t, name_of(&picks[i]), e);
 }
 

@@ -26,11 +26,13 @@ static void take_counts(struct table_import *m, struct table_json_counts *out)
     for (size_t i = 0; i < m->count; i++) {
         struct table_stage *s = &m->stages[i];
 
-        out->tables[i] = (struct table_json_count){.name = TAKE(s->name),
-                                                   .rows = s->rows,
-                                                   .inserted = s->inserted,
-                                                   .updated = s->updated,
-                                                   .unchanged = s->rows - s->inserted - s->updated};
+        out->tables[i] =
+            (struct table_json_count){.name = TAKE(s->name),
+                                      .rows = s->rows,
+                                      .inserted = s->inserted,
+                                      .updated = s->updated,
+                                      .failed = s->failed,
+                                      .unchanged = s->rows - s->inserted - s->updated - s->failed};
     }
 }
 
@@ -38,6 +40,7 @@ bool table_json_import(const struct table_json_import_options *o, struct table_j
                        struct err *e)
 {
     AUTO(table_import) struct table_import m = {.options = o};
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
 
     json_reader_init(&m.reader, o->read, o->arg, TABLE_JSON_ROW_MAX);
     /* What triggers call is found where it is for whoever else writes to the tables. */
@@ -45,9 +48,13 @@ bool table_json_import(const struct table_json_import_options *o, struct table_j
         !postgres_link_run(&m.db.link, "RESET search_path", e) || !table_db_load(&m.db, e) ||
         !postgres_link_run(&m.db.link, "BEGIN", e) ||
         !postgres_link_run(&m.db.link, "CREATE TEMPORARY SEQUENCE holdfast_row", e) ||
-        !table_document_read(&m, e) || !table_apply(&m, e) ||
-        !postgres_link_run(&m.db.link, "COMMIT", e))
+        !table_document_read(&m, e) || !table_apply(&m, e))
         return err_wrap(e, "import tables");
-    take_counts(&m, out);
+    take_counts(&m, &counts);
+    if ((o->at_end != NULL && !o->is_dry_run && !o->at_end(o->call_arg, &m.db.link, &counts, e)) ||
+        !postgres_link_run(&m.db.link, o->is_dry_run ? "ROLLBACK" : "COMMIT", e))
+        return err_wrap(e, "import tables");
+    *out = counts;
+    counts = (struct table_json_counts){0};
     return true;
 }

@@ -243,6 +243,8 @@ bool table_rows_read(struct table_rows *w, struct err *e)
     if (!make_stage(w, e))
         return err_wrap(e, "row 1");
     buf_printf(&copy, "COPY " TABLE_STAGE_NAME " FROM STDIN", w->stage->number);
+    if (w->import->options->skips_failures) /* which are looked for by the numbers of rows */
+        buf_printf(&analyze, "CREATE INDEX ON " TABLE_STAGE_NAME " (n);", w->stage->number);
     buf_printf(&analyze, "ANALYZE " TABLE_STAGE_NAME, w->stage->number);
     if (!postgres_link_load(l, buf_string(&copy), next_lines, w, &loaded, e))
         return copy_failed(w, e);

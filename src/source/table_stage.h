@@ -22,7 +22,8 @@ struct table_stage {
     const struct table_column **columns; /* those that the document has */
     size_t column_count;
     uint64_t rows; /* 0: there is no temporary table */
-    uint64_t inserted, updated;
+    uint64_t inserted, updated, failed;
+    uint64_t first, last; /* rows that are applied now */
     bool is_applied;
 };
 
@@ -44,6 +45,19 @@ static inline size_t table_stage_column(const struct table_stage *s, struct slic
         i++;
     return i;
 }
+
+/* All rows of a stage are applied. */
+static inline void table_stage_take_all(struct table_stage *s)
+{
+    s->first = 1;
+    s->last = s->rows;
+}
+
+/* Statements (table_statement.c): apply the chosen rows of these stages in one, within a savepoint
+ * "holdfast" that stays when it fails; count which rows of all stages would be inserted. */
+MUST_CHECK bool table_statement_run(struct table_import *m, struct table_stage *const *group,
+                                    size_t count, struct err *e);
+MUST_CHECK bool table_statement_count(struct table_import *m, struct err *e);
 
 /* Read the whole document into stages. */
 MUST_CHECK bool table_document_read(struct table_import *m, struct err *e);

@@ -409,6 +409,91 @@ TEST(a_role_that_may_only_write_imports_circles)
 }
 END
 
+/* What rows were left out: "table key;". */
+static void note_failure(void *arg, const struct table_json_failure *f)
+{
+    buf_printf(arg, "%s %s;", f->table, f->key);
+    ck_assert_str_ne(f->why->text, "");
+}
+
+static const char late[] =
+    "{\"version\":\"1.0\",\"timestamp\":\"2026-11-21T08:45:00.123Z\",\"tables\":{"
+    "\"d_late\":[{\"id\":1,\"l\":1},{\"id\":2,\"l\":9}],"
+    "\"a_child\":[{\"id\":1,\"parent\":1},{\"id\":2,\"parent\":7},{\"id\":3,\"parent\":8},"
+    "{\"id\":4,\"parent\":null}],\"z_parent\":[{\"id\":1,\"boss\":null}]}}";
+
+TEST(rows_that_are_refused_can_be_left_out_each_with_its_key)
+{
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
+    AUTO(buf) struct buf failed = {0};
+    const struct table_json_import_options o = {
+        .skips_failures = true, .failed = note_failure, .call_arg = &failed};
+
+    tables_make("skip", FAMILY);
+    CHECK_OK(tables_import_with("skip", o, slice_string(late), &counts, e));
+    ck_assert_str_eq(buf_string(&failed), "a_child 2;a_child 3;d_late 2;");
+    tables_check("skip", "SELECT string_agg(id::text, ',' ORDER BY id) FROM a_child", "1,4");
+    tables_check("skip", "SELECT string_agg(id::text, ',' ORDER BY id) FROM d_late", "1");
+    ck_assert_uint_eq(counts.tables[1].rows, 4);
+    ck_assert_uint_eq(counts.tables[1].inserted, 2);
+    ck_assert_uint_eq(counts.tables[1].failed, 2);
+    ck_assert_uint_eq(counts.tables[1].unchanged, 0);
+}
+END
+
+/* A role that may not write is no matter of single rows. */
+TEST(leaving_rows_out_hides_no_failure_of_another_kind)
+{
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
+    AUTO(buf) struct buf dsn = {0};
+    struct slice left = slice_string(late);
+
+    tables_make("skipdenied", FAMILY "CREATE ROLE reader LOGIN; GRANT SELECT ON a_child TO reader");
+    buf_printf(&dsn, "host=%s user=reader dbname=skipdenied", postgres_server_host(tables_server));
+
+    const struct table_json_import_options o = {.database = {.dsn = buf_string(&dsn)},
+                                                .skips_failures = true,
+                                                .read = json_read_slice,
+                                                .arg = &left};
+
+    CHECK_ERR(table_json_import(&o, &counts, e), ERR_DENIED);
+}
+END
+
+TEST(a_dry_run_counts_and_writes_nothing)
+{
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
+    const struct table_json_import_options o = {.is_dry_run = true};
+
+    tables_make("dry", FAMILY "INSERT INTO a_child VALUES (2), (3)");
+    CHECK_OK(tables_import_with("dry", o, slice_string(late), &counts, e));
+    ck_assert_uint_eq(counts.tables[1].inserted, 2);
+    ck_assert_uint_eq(counts.tables[1].updated, 2);
+    tables_check("dry", "SELECT count(*) FROM z_parent", "0");
+}
+END
+
+static bool refuse_end(void *arg, struct postgres_link *l, const struct table_json_counts *c,
+                       struct err *e)
+{
+    (void)arg;
+    (void)l;
+    return c->count == 0 || err_set(e, ERR_FATAL, "the end fails");
+}
+
+TEST(what_belongs_behind_the_rows_undoes_them_when_it_fails)
+{
+    AUTO(table_json_counts) struct table_json_counts counts = {0};
+    const struct table_json_import_options o = {.at_end = refuse_end};
+    static const char one[] = "{\"version\":\"1.0\",\"timestamp\":\"2026-11-21T08:45:00Z\","
+                              "\"tables\":{\"t\":[{\"a\":1}]}}";
+
+    tables_make("atend", "CREATE TABLE t (a int PRIMARY KEY)");
+    CHECK_ERR(tables_import_with("atend", o, slice_string(one), &counts, e), ERR_FATAL);
+    tables_check("atend", "SELECT count(*) FROM t", "0");
+}
+END
+
 TESTS_BETWEEN(
     "table_import", tables_begin, tables_end, upsert_counts_what_it_inserts_updates_and_leaves,
     upsert_serves_keys_of_several_columns_and_of_all, upsert_refuses_a_table_without_primary_key,
@@ -421,4 +506,7 @@ TESTS_BETWEEN(
     sequences_go_behind_the_largest_value_and_never_back,
     triggers_run_unless_skipped_and_stay_as_they_were, partitions_and_children_are_exported_once,
     a_role_without_rights_is_denied_and_one_under_a_policy_sees_nothing_less,
-    a_role_that_may_only_write_imports_circles)
+    a_role_that_may_only_write_imports_circles,
+    rows_that_are_refused_can_be_left_out_each_with_its_key,
+    leaving_rows_out_hides_no_failure_of_another_kind, a_dry_run_counts_and_writes_nothing,
+    what_belongs_behind_the_rows_undoes_them_when_it_fails)
