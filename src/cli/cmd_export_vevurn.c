@@ -91,8 +91,8 @@ static void tell(struct call *call, const struct export_pos_options *o,
     output_line(call->out, "Size:    %llu (%s)", (unsigned long long)r->written.size, size);
     output_line(call->out, "SHA-256: %s", digits);
     if (r->tables_without_rows > 0)
-        output_line(call->out, "Note:    %llu tables are without rows, as they were backed up",
-                    (unsigned long long)r->tables_without_rows);
+        output_line(call->out, "Note:    %llu table%s without rows, as backed up",
+                    (unsigned long long)r->tables_without_rows, plural(r->tables_without_rows));
     if (r->left_out > 0)
         output_line(call->out, "Note:    %llu links and special files were left out",
                     (unsigned long long)r->left_out);

@@ -264,10 +264,32 @@ static bool tell_bundles(struct call *call, const struct restore_into_options *o
     return true;
 }
 
+static bool tell_script(struct call *call, const struct restore_into_options *o,
+                        const struct restore_into_result *r)
+{
+    if (strncmp(o->place, "import/", 7) != 0)
+        return false;
+    if (call->out->json) {
+        json_t *line = json_message("summary");
+
+        json_set_text(line, "place", o->place);
+        json_set_text(line, "into", o->into);
+        json_set_u64(line, "statements", r->statements);
+        json_set_u64(line, "rows", r->rows);
+        output_json(call->out, line);
+    }
+    output_note(call->out,
+                "Loaded /%s into %s: %llu statement%s, %llu row%s; nothing says whether "
+                "that is all it should be",
+                o->place, o->into, (unsigned long long)r->statements, plural(r->statements),
+                (unsigned long long)r->rows, plural(r->rows));
+    return true;
+}
+
 static void tell_into(struct call *call, const struct restore_into_options *o,
                       const struct restore_into_result *r)
 {
-    if (tell_bundles(call, o, r))
+    if (tell_bundles(call, o, r) || tell_script(call, o, r))
         return;
     if (call->out->json) {
         json_t *line = json_message("summary");
@@ -314,8 +336,9 @@ static bool run_into(struct call *call, struct err *e)
         !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
         return false;
     if (sub == NULL)
-        return err_set(e, ERR_USAGE,
-                       "--into needs SNAPSHOT:/sqlite/NAME, :/postgres/NAME or :/bundle");
+        return err_set(
+            e, ERR_USAGE,
+            "--into needs SNAPSHOT:/sqlite/NAME, :/postgres/NAME, :/import/NAME or :/bundle");
 
     const struct report report = progress_report(&view);
     const struct restore_into_options o = {.snapshot = snapshot,

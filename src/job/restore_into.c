@@ -6,8 +6,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/json.h"
 #include "codec/random.h"
 #include "job/feed.h"
+#include "job/import.h"
 #include "job/job.h"
 #include "job/stored_database.h"
 #include "job/ticker.h"
@@ -15,6 +17,7 @@
 #define SQLITE_PLACE   "sqlite/"
 #define POSTGRES_PLACE "postgres/"
 #define BUNDLE_PLACE   "bundle/"
+#define IMPORT_PLACE   "import/"
 #define STAMP_MAX      40
 
 void restore_into_result_auto(struct restore_into_result *r)
@@ -242,6 +245,56 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
            (beside == NULL || take_place(&how, o->into, out, e));
 }
 
+/* Imported dumps */
+
+static bool check_dump(struct reader *rd, const struct restore_into_options *o, struct err *e)
+{
+    AUTO(buf) struct buf name = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(json) json_t *manifest = NULL;
+    const char *kind;
+
+    buf_printf(&name, "%s" MEMBER_MANIFEST, o->place);
+    if (!feed_get(rd, &o->snapshot->tree, buf_string(&name), &text, e))
+        return false;
+    manifest = json_loadb((const char *)text.data, text.size, 0, NULL);
+    kind = json_string_value(json_object_get(manifest, "kind"));
+    return (kind != NULL && strcmp(kind, foreign_kind_name(FOREIGN_POS_DATABASE)) == 0) ||
+           err_set(e, ERR_USAGE, "/%s is no dump of a database", o->place);
+}
+
+static bool into_script(struct repo *r, const struct restore_into_options *o,
+                        struct restore_into_result *out, struct err *e)
+{
+    AUTO(reader) struct reader *rd = reader_new(r);
+    AUTO(feed) struct feed f = {0};
+    AUTO(buf) struct buf keep = {0};
+    AUTO(buf) struct buf name = {0};
+    struct postgres_script_report report = {0};
+    struct entry en;
+
+    if (o->server == NULL)
+        return err_set(e, ERR_USAGE, "/%s is a dump of PostgreSQL: say with --dsn which server",
+                       o->place);
+    if (o->force || o->in_place || o->part != NULL || o->server->with_globals ||
+        o->server->jobs != 0)
+        return err_set(e, ERR_USAGE,
+                       "a dump that was imported goes as a whole into a new database");
+    buf_printf(&name, "%s" PARTS_FOLDER "/database.sql", o->place);
+    if (!check_dump(rd, o, e) ||
+        !tree_find(rd, &o->snapshot->tree, buf_string(&name), &keep, &en, e))
+        return false;
+
+    const struct postgres_restore_options how = {
+        .dsn = o->server->dsn, .password = o->server->password, .database = o->into};
+
+    if (!feed_open(&f, rd, &en, e) || !postgres_script_load(&how, feed_next, &f, &report, e))
+        return false;
+    out->statements = report.statements;
+    out->rows = report.rows;
+    return true;
+}
+
 bool restore_into_run(struct repo *r, const struct restore_into_options *o,
                       struct restore_into_result *out, struct err *e)
 {
@@ -259,6 +312,8 @@ bool restore_into_run(struct repo *r, const struct restore_into_options *o,
     if (is_set && begins_with(o->place, POSTGRES_PLACE) &&
         strchr(o->place + strlen(POSTGRES_PLACE), '/') == NULL)
         return into_server(r, o, out, e);
+    if (begins_with(o->place, IMPORT_PLACE) && !member_is_manifest(slice_string(o->place)))
+        return into_script(r, o, out, e);
     return err_set(e, ERR_USAGE, "/%s is no database and no bundle in a snapshot of a set",
                    o->place);
 }

@@ -34,6 +34,7 @@ struct restore_into_options {
 
 struct restore_into_result {
     uint64_t tables, rows, bytes; /* compared with the manifest, or added; PostgreSQL only */
+    uint64_t statements;          /* of an imported script; rows are those of COPY */
     uint64_t files, dropped;      /* bundles written, and sessions in them that were not */
     char *kept;                   /* the name that the database before has now, owned; or NULL */
 };
@@ -47,6 +48,9 @@ void restore_into_result_auto(struct restore_into_result *r);
  * name with the new one in one transaction and is kept.
  *
  * A part of one: postgres_restore_part().
+ *
+ * An imported dump of a database ("import/NAME", kind vevurn-database): postgres_script_load().
+ * There is nothing to compare it with.
  *
  * Bundles: in the form in which the published server stores them; sessions are left out unless
  * asked for.  ERR_EXISTS when a file is there, unless forced.

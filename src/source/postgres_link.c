@@ -249,6 +249,31 @@ bool postgres_link_rows(struct postgres_link *l, const char *sql, postgres_row_f
     }
 }
 
+bool postgres_link_statement(struct postgres_link *l, const char *sql, struct err *e)
+{
+    bool ok = true;
+
+    /* The extended protocol has one statement at a time. */
+    if (PQsendQueryParams(l->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+        PQsetSingleRowMode(l->conn) != 1)
+        return link_err(l, NULL, e);
+    for (;;) {
+        AUTO(postgres_result) PGresult *r = NULL;
+
+        if (!go_on(l, e) || !link_result(l, &r, e))
+            return false;
+        if (r == NULL)
+            return ok;
+
+        const ExecStatusType status = PQresultStatus(r);
+
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+            return err_set(e, ERR_USAGE, "it copies in a way that is not for scripts");
+        if (ok && status != PGRES_SINGLE_TUPLE && status != PGRES_EMPTY_QUERY && !is_good(r))
+            ok = link_err(l, TAKE(r), e);
+    }
+}
+
 static bool copy_lines(struct postgres_link *l, postgres_line_fn *fn, void *arg, uint64_t *count,
                        struct err *e)
 {

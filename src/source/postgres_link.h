@@ -52,6 +52,10 @@ MUST_CHECK bool postgres_link_query(struct postgres_link *l, const struct postgr
                                     PGresult **out, struct err *e);
 MUST_CHECK bool postgres_link_run(struct postgres_link *l, const char *sql, struct err *e);
 
+/* Run one statement that somebody else wrote: a text with several is refused, rows are dropped as
+ * they come, and COPY is none (ERR_USAGE; the connection is then of no use). */
+MUST_CHECK bool postgres_link_statement(struct postgres_link *l, const char *sql, struct err *e);
+
 /* Called for each line of COPY TO STDOUT, the newline included. */
 typedef bool postgres_line_fn(void *arg, struct slice line, struct err *e);
 /* A failure of fn ends the copying and comes back unchanged. */

@@ -41,6 +41,8 @@ static void create_format(const struct postgres_target *t, struct buf *sql)
     buf_printf(sql, "CREATE DATABASE ");
     postgres_name_quote(t->o->database, sql);
     buf_printf(sql, " TEMPLATE template0");
+    if (m->encoding == NULL)
+        return;
     append_setting(sql, "ENCODING", m->encoding);
     append_setting(sql, "LC_COLLATE", m->collate);
     append_setting(sql, "LC_CTYPE", m->ctype);
@@ -68,7 +70,7 @@ static bool database_mark(struct postgres_target *t, const char *comment, struct
     return postgres_link_run(&t->link, buf_string(&sql), e);
 }
 
-static bool database_make(struct postgres_target *t, struct err *e)
+bool postgres_database_make(struct postgres_target *t, struct err *e)
 {
     AUTO(buf) struct buf sql = {0};
 
@@ -80,6 +82,11 @@ static bool database_make(struct postgres_target *t, struct err *e)
     }
     t->report->is_made = true;
     return database_mark(t, incomplete, e);
+}
+
+bool postgres_database_complete(struct postgres_target *t, struct err *e)
+{
+    return database_mark(t, NULL, e);
 }
 
 /* Definitions */
@@ -194,8 +201,8 @@ static bool restore(struct postgres_target *t, struct err *e)
         return false;
     if (t->o->with_globals && t->manifest.has_globals && !postgres_roles_make(t, e))
         return err_wrap(e, "make the roles");
-    return database_make(t, e) && database_fill(t, program, e) && settings_restore(t, program, e) &&
-           database_mark(t, NULL, e);
+    return postgres_database_make(t, e) && database_fill(t, program, e) &&
+           settings_restore(t, program, e) && postgres_database_complete(t, e);
 }
 
 /* Remove what was made; goes on after a request to stop. */
@@ -216,24 +223,28 @@ static bool take_back(const struct postgres_target *t, struct err *e)
     return postgres_roles_drop(t, &l, e);
 }
 
-bool postgres_restore(const struct postgres_restore_options *o, const struct postgres_files *files,
-                      struct postgres_restore_report *report, struct err *e)
+bool postgres_database_give_up(const struct postgres_target *t, struct err *e)
 {
-    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
     struct err later = {0};
 
-    *report = (struct postgres_restore_report){0};
-    t.files = files;
-    t.report = report;
-    if (postgres_target_open(&t, o, e) && restore(&t, e))
-        return true;
-    if (!take_back(&t, &later)) {
+    if (!take_back(t, &later)) {
         const struct err why = *e;
 
         (void)err_set(e, why.code, "%.300s; what was made of it is still there: %.120s", why.text,
                       later.text);
     }
-    return err_wrap(e, "database %s", o->database);
+    return err_wrap(e, "database %s", t->o->database);
+}
+
+bool postgres_restore(const struct postgres_restore_options *o, const struct postgres_files *files,
+                      struct postgres_restore_report *report, struct err *e)
+{
+    AUTO(postgres_target) struct postgres_target t = POSTGRES_TARGET_NONE;
+
+    *report = (struct postgres_restore_report){0};
+    t.files = files;
+    t.report = report;
+    return (postgres_target_open(&t, o, e) && restore(&t, e)) || postgres_database_give_up(&t, e);
 }
 
 static bool is_part(const struct postgres_manifest *m)

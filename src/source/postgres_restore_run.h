@@ -53,6 +53,14 @@ MUST_CHECK bool postgres_program_find(const struct postgres_target *t, char **pr
 MUST_CHECK bool postgres_scratch_file(const struct postgres_target *t, int *fd,
                                       char path[POSTGRES_PATH_MAX], struct err *e);
 
+/* Make the database, in the form that the manifest tells of if there is one, with a comment that
+ * says that it is incomplete; it is, until the latter is called. */
+MUST_CHECK bool postgres_database_make(struct postgres_target *t, struct err *e);
+MUST_CHECK bool postgres_database_complete(struct postgres_target *t, struct err *e);
+/* Remove what was made after a failure, which *e is; says there if that cannot be done.  Returns
+ * false. */
+bool postgres_database_give_up(const struct postgres_target *t, struct err *e);
+
 /* Make the roles of globals.sql that are missing. */
 MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);
 /* Drop those that were made. */

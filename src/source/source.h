@@ -169,6 +169,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/postgres.h"
 #include "source/postgres_cluster.h"
 #include "source/postgres_restore.h"
+#include "source/postgres_script_load.h"
 #include "source/set.h"
 #include "source/sqlite.h"
 
