@@ -31,6 +31,7 @@ const struct command *const commands[] = {
     &command_export_tables,
     &command_import,
     &command_import_tables,
+    &command_cfms_export,
     &command_tag,
     &command_stats,
     &command_parity_enable,

@@ -28,6 +28,6 @@ extern const struct command command_init, command_backup, command_create, comman
     command_user_list, command_user_passwd, command_user_role, command_user_disable,
     command_user_enable, command_user_delete, command_token_add, command_token_list,
     command_token_revoke, command_audit_list, command_audit_verify, command_catalog_rebuild,
-    command_catalog_status, command_routes;
+    command_catalog_status, command_cfms_export, command_cfms_import, command_routes;
 
 #endif

@@ -12,6 +12,7 @@
 #include "source/source.h"
 
 #include "job/catalog_rebuild.h"
+#include "job/cfms_export.h"
 #include "job/child.h"
 #include "job/dispatch.h"
 #include "job/drill.h"

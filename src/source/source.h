@@ -176,6 +176,10 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 
 #include "source/table_json.h"
 
+/* What CFMS keeps */
+
+#include "source/cfms_app.h"
+
 /* Targets (target.c) */
 
 enum overwrite {
