@@ -1,5 +1,5 @@
 /*
- * cfms export: archives of CFMS from what its server keeps.
+ * cfms export, cfms import: archives of CFMS from what its server keeps, and into it.
  */
 #include <string.h>
 
@@ -166,4 +166,197 @@ const struct command command_cfms_export = {
     .options = export_options,
     .args_size = sizeof(struct export_args),
     .run = run_export,
+};
+
+/* Import */
+
+struct import_args {
+    struct common common;
+    struct place_args place;
+    char *archive_key_file;
+    bool remap, allow_unauthenticated, dry_run;
+};
+
+static const struct option import_options[] = {
+    PLACE_OPTIONS(import_args),
+    {"archive-key-file", 0, OPTION_TEXT, offsetof(struct import_args, archive_key_file), "FILE",
+     "The key file that the archive came with", NULL, NULL},
+    {"remap", 0, OPTION_FLAG, offsetof(struct import_args, remap), NULL,
+     "Give new ids where the server has something of that id", NULL, NULL},
+    {"allow-unauthenticated", 0, OPTION_FLAG, offsetof(struct import_args, allow_unauthenticated),
+     NULL, "Also an archive that anybody can have made or changed", NULL, NULL},
+    {"dry-run", 'n', OPTION_FLAG, offsetof(struct import_args, dry_run), NULL,
+     "Change nothing, tell what would come in and what stands in the way", NULL, NULL},
+    {0},
+};
+
+static void tell_step(void *arg, const char *status, const char *text, int percent)
+{
+    struct call *call = arg;
+
+    if (strcmp(status, "decrypting") != 0)
+        call->stage = STAGE_WORK; /* what it was given makes sense */
+    if (call->out->json) {
+        json_t *line = json_message("cfms_import_status");
+
+        json_set_text(line, "status", status);
+        json_set_text(line, "current_step", text);
+        json_set_u64(line, "progress_percent", (uint64_t)percent);
+        output_json_now(call->out, line);
+    }
+    output_note(call->out, "%3d %% %s", percent, text);
+}
+
+/* Both texts are escaped: an archive or a folder has them. */
+static void format_finding(enum cfms_finding kind, const char *id, const char *about,
+                           struct buf *out)
+{
+    switch (kind) {
+    case CFMS_TAKEN:
+        buf_printf(out, "there is a %s %s already", about, id);
+        break;
+    case CFMS_NO_FOLDER:
+        buf_printf(out, "%s stands in folder %s, which neither archive nor database has", id,
+                   about);
+        break;
+    case CFMS_CYCLE:
+        buf_printf(out, "folder %s stands, by way of %s, in itself", id, about);
+        break;
+    case CFMS_NO_FILE:
+        buf_printf(out,
+                   "document %s has a revision of file %s, which the archive lacks: it stays out",
+                   id, about);
+        break;
+    case CFMS_NO_CONTENT:
+        buf_printf(out, "file %s: the archive lacks its content", id);
+        break;
+    case CFMS_NO_GROUP:
+        buf_printf(out, "access rules name the group %s, which the database lacks", id);
+        break;
+    case CFMS_LEFT:
+        buf_printf(out, "content/restore/files/%s: no record has this content", id);
+        break;
+    }
+}
+
+static void tell_finding(void *arg, enum cfms_finding kind, const char *id, const char *about)
+{
+    struct call *call = arg;
+    AUTO(buf) struct buf escaped = {0};
+    AUTO(buf) struct buf about_escaped = {0};
+    AUTO(buf) struct buf sentence = {0};
+
+    path_escape(slice_string(id), &escaped);
+    path_escape(slice_string(about == NULL ? "" : about), &about_escaped);
+    format_finding(kind, buf_string(&escaped), buf_string(&about_escaped), &sentence);
+    if (kind == CFMS_NO_GROUP || kind == CFMS_LEFT) {
+        output_item_warning(call->out, NULL, buf_string(&sentence));
+        return;
+    }
+    output_item_error(call->out, "import", NULL, buf_string(&sentence));
+    call->status = EXIT_INCOMPLETE; /* unless it ends with an error */
+}
+
+static void tell_import(struct call *call, const struct cfms_import_result *r)
+{
+    const struct import_args *args = call->args;
+    const struct cfms_settled *s = &r->records;
+
+    if (call->out->json) {
+        json_t *line = json_message("cfms_import");
+
+        json_set(line, "dry_run", json_boolean(args->dry_run));
+        json_set(line, "authenticated", json_boolean(r->is_authenticated));
+        json_set_u64(line, "documents_imported", s->documents);
+        json_set_u64(line, "folders_imported", s->folders);
+        json_set_u64(line, "files_imported", s->files);
+        json_set_u64(line, "revisions", s->revisions);
+        json_set_u64(line, "access_rules", s->rules);
+        json_set_u64(line, "remapped", s->remapped);
+        json_set_u64(line, "missing", s->no_content);
+        json_set_u64(line, "revisions_left_out", s->no_file);
+        json_set_u64(line, "strays", r->strays);
+        output_json(call->out, line);
+    }
+    output_line(call->out,
+                "%s %llu document%s with %llu revision%s, %llu folder%s, %llu file%s, %llu access "
+                "rule%s",
+                args->dry_run ? "Would import" : "Imported", (unsigned long long)s->documents,
+                plural(s->documents), (unsigned long long)s->revisions, plural(s->revisions),
+                (unsigned long long)s->folders, plural(s->folders), (unsigned long long)s->files,
+                plural(s->files), (unsigned long long)s->rules, plural(s->rules));
+    if (s->remapped > 0)
+        output_line(call->out, "%llu of them under new ids", (unsigned long long)s->remapped);
+    if (s->no_content > 0)
+        output_line(call->out, "Incomplete: the archive lacks the content of %llu file%s",
+                    (unsigned long long)s->no_content, plural(s->no_content));
+    if (s->no_file > 0)
+        output_line(call->out, "Incomplete: %llu revision%s of files that the archive lacks",
+                    (unsigned long long)s->no_file, plural(s->no_file));
+    if (r->strays > 0)
+        output_line(call->out, "Left out: %llu content%s without a record",
+                    (unsigned long long)r->strays, plural(r->strays));
+    if (args->dry_run)
+        output_note(call->out, "Dry run: nothing was changed.");
+}
+
+static bool import_with(struct call *call, struct slice key, const struct cfms_place *place,
+                        struct err *e)
+{
+    const struct import_args *args = call->args;
+    const struct cfms_import_options o = {.path = args->common.words.items[0],
+                                          .key = key,
+                                          .place = *place,
+                                          .remaps = args->remap,
+                                          .takes_unauthenticated = args->allow_unauthenticated,
+                                          .is_dry_run = args->dry_run,
+                                          .finding = tell_finding,
+                                          .step = tell_step,
+                                          .arg = call};
+    struct cfms_import_result r = {.strays = 0};
+
+    if (cfms_import(&o, &r, e)) {
+        tell_import(call, &r);
+        return true;
+    }
+    return err_wrap(e, e->code == ERR_AWAY
+                           ? "import; nobody knows whether it is in the database, and its contents "
+                             "stay: look there before the next try"
+                           : "import; nothing was changed");
+}
+
+static bool run_import(struct call *call, struct err *e)
+{
+    const struct import_args *args = call->args;
+    AUTO(mem_secret) char *password = NULL;
+    AUTO(buf) struct buf key = {0};
+    struct cfms_place place = {.file = NULL};
+    bool is_good;
+
+    if (!find_place(call, &args->place, &place, &password, e))
+        return false;
+    if (args->archive_key_file == NULL)
+        return err_set(e, ERR_USAGE, "say what opens the archive: --archive-key-file");
+    buf_reserve(&key, CFMS_KEY_TEXT_MAX + 1); /* it does not move while it is read */
+    is_good = file_read(args->archive_key_file, CFMS_KEY_TEXT_MAX, &key, e) &&
+              import_with(call, buf_slice(&key), &place, e);
+    mem_wipe(key.data, key.room);
+    return is_good;
+}
+
+const struct command command_cfms_import = {
+    .name = "cfms import",
+    .summary = "Bring an archive of CFMS into its database and its contents",
+    .details = "All of it is read and checked by a process in a sandbox before anything changes; "
+               "then everything\narrives in one transaction, or nothing.",
+    .examples = "holdfast cfms import backup_1795207798.cfms.enc --archive-key-file "
+                "backup_1795207798.key \\\n    --database /srv/cfms/app.db --content-dir "
+                "/srv/cfms/content --dry-run",
+    .words = "ARCHIVE",
+    .words_min = 1,
+    .words_max = 1,
+    .has_files = true,
+    .options = import_options,
+    .args_size = sizeof(struct import_args),
+    .run = run_import,
 };

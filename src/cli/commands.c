@@ -32,6 +32,7 @@ const struct command *const commands[] = {
     &command_import,
     &command_import_tables,
     &command_cfms_export,
+    &command_cfms_import,
     &command_tag,
     &command_stats,
     &command_parity_enable,

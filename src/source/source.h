@@ -179,6 +179,8 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 /* What CFMS keeps */
 
 #include "source/cfms_app.h"
+#include "source/cfms_contents.h"
+#include "source/cfms_stage.h"
 
 /* Targets (target.c) */
 
