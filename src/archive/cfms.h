@@ -147,6 +147,12 @@ MUST_CHECK bool cfms_writer_folders(struct cfms_writer *w, cfms_rows_fn *rows, v
 /* The rest of the archive, and what its key file says. */
 MUST_CHECK bool cfms_writer_finish(struct cfms_writer *w, struct cfms_key *out, struct err *e);
 
+/* The records that were written so far. */
+struct cfms_counts {
+    uint64_t documents, folders, files;
+};
+struct cfms_counts cfms_writer_counts(const struct cfms_writer *w);
+
 /* Reading (cfms_read.c) */
 
 /* An archive that can be read twice: size bytes, of which read() gives up to room from offset on,

@@ -1,5 +1,6 @@
 /*
- * Records of CFMS as JSON trees, and which of their contents are where.  Private to src/archive.
+ * Records of CFMS as JSON trees, for archives and for those who get them as parts of one
+ * (foreign.h), and which of their contents are where.
  */
 #ifndef ARCHIVE_CFMS_RECORD_H
 #define ARCHIVE_CFMS_RECORD_H

@@ -359,3 +359,9 @@ bool cfms_writer_finish(struct cfms_writer *w, struct cfms_key *out, struct err 
     *out = w->key;
     return true;
 }
+
+struct cfms_counts cfms_writer_counts(const struct cfms_writer *w)
+{
+    return (struct cfms_counts){w->counts[KIND_DOCUMENT], w->counts[KIND_FOLDER],
+                                w->counts[KIND_FILE]};
+}

@@ -86,6 +86,11 @@ bool beneath_reopen(int dirfd, const char *name, int *fd, struct err *e)
     return open_beneath(dirfd, name, O_RDWR | O_NONBLOCK | O_NOCTTY, fd, e);
 }
 
+bool beneath_open(int dirfd, const char *name, int *fd, struct err *e)
+{
+    return open_beneath(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, fd, e);
+}
+
 bool beneath_mkdir(int dirfd, const char *name, mode_t mode, struct err *e)
 {
     AUTO(spot) struct spot s = {-1, -1, NULL};

@@ -238,22 +238,15 @@ bool dir_make_all(const char *path, mode_t mode, struct err *e)
     return dir_make(partial, mode, e);
 }
 
-/* A file that is being written and has no final name yet. */
-struct draft {
-    int fd;               /* -1: none */
-    int dirfd;            /* where tmp_name stands; borrowed */
-    const char *tmp_name; /* NULL when the file has no name; borrowed */
-};
-
 /* What was not published leaves nothing behind. */
-static void draft_auto(struct draft *d)
+void file_draft_auto(struct file_draft *d)
 {
     if (d->tmp_name != NULL)
         (void)unlinkat(d->dirfd, d->tmp_name, 0); /* litter at worst */
     fd_auto(&d->fd);
 }
 
-static bool draft_open_named(int dirfd, const char *tmp_name, struct draft *d, struct err *e)
+static bool draft_open_named(int dirfd, const char *tmp_name, struct file_draft *d, struct err *e)
 {
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(dirfd, tmp_name, flags, FILE_MODE);
@@ -262,18 +255,18 @@ static bool draft_open_named(int dirfd, const char *tmp_name, struct draft *d, s
         fd = openat(dirfd, tmp_name, flags, FILE_MODE);
     if (fd < 0)
         return err_sys(e, "create %s", tmp_name);
-    *d = (struct draft){fd, dirfd, tmp_name};
+    *d = (struct file_draft){fd, dirfd, tmp_name};
     return true;
 }
 
 /* Open an unnamed file in the directory of p, or a named one where that is not supported. */
-static bool draft_open(int dirfd, const struct place *p, const char *tmp_name, struct draft *d,
+static bool draft_open(int dirfd, const struct place *p, const char *tmp_name, struct file_draft *d,
                        struct err *e)
 {
     const int fd = openat(p->dirfd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, FILE_MODE);
 
     if (fd >= 0) {
-        *d = (struct draft){fd, -1, NULL};
+        *d = (struct file_draft){fd, -1, NULL};
         return true;
     }
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
@@ -281,7 +274,7 @@ static bool draft_open(int dirfd, const struct place *p, const char *tmp_name, s
     return draft_open_named(dirfd, tmp_name, d, e);
 }
 
-static bool draft_fill(struct draft *d, struct slice bytes, bool *is_suspect, struct err *e)
+static bool draft_fill(struct file_draft *d, struct slice bytes, bool *is_suspect, struct err *e)
 {
     if (!fd_write(d->fd, bytes, e))
         return false;
@@ -293,7 +286,7 @@ static bool draft_fill(struct draft *d, struct slice bytes, bool *is_suspect, st
 }
 
 /* Give the file its name unless that is taken. */
-static bool draft_link(struct draft *d, const struct place *p)
+static bool draft_link(struct file_draft *d, const struct place *p)
 {
     if (d->tmp_name == NULL) {
         char self[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
@@ -325,7 +318,7 @@ bool file_publish(int dirfd, const char *name, const char *tmp_name, struct slic
                   bool *is_suspect, struct err *e)
 {
     AUTO(place) struct place p = {-1, NULL};
-    AUTO(draft) struct draft d = {-1, -1, NULL};
+    AUTO(file_draft) struct file_draft d = {-1, -1, NULL};
 
     if (!place_open(dirfd, name, &p, e))
         return false;
@@ -334,6 +327,19 @@ bool file_publish(int dirfd, const char *name, const char *tmp_name, struct slic
     if (!draft_link(&d, &p))
         return err_sys(e, "publish %s", name);
     return publication_sync(&p, is_suspect, e) || err_wrap(e, "publish %s", name);
+}
+
+bool file_draft_open(int dirfd, const char *tmp_name, struct file_draft *out, struct err *e)
+{
+    const struct place here = {dirfd, "a new file"};
+
+    return draft_open(dirfd, &here, tmp_name, out, e);
+}
+
+bool file_draft_link(struct file_draft *d, int dirfd, const char *name, struct err *e)
+{
+    return fd_sync(d->fd, name, e) &&
+           (draft_link(d, &(struct place){dirfd, name}) || err_sys(e, "publish %s", name));
 }
 
 /* A failure whose errno stands yet. */
@@ -346,7 +352,7 @@ static bool placing_failed(struct file_placing *p)
 bool file_place(struct file_placing *p, struct slice bytes, struct err *e)
 {
     struct place where = {p->dirfd, "a new file"};
-    AUTO(draft) struct draft d = {-1, -1, NULL};
+    AUTO(file_draft) struct file_draft d = {-1, -1, NULL};
 
     errno = 0;
     if (!draft_open(p->dirfd, &where, p->tmp_name, &d, e) ||
@@ -368,7 +374,7 @@ bool file_publish_replace(int dirfd, const char *name, const char *tmp_name, str
                           bool *is_suspect, struct err *e)
 {
     AUTO(place) struct place p = {-1, NULL};
-    AUTO(draft) struct draft d = {-1, -1, NULL};
+    AUTO(file_draft) struct file_draft d = {-1, -1, NULL};
 
     if (!place_open(dirfd, name, &p, e))
         return false;
@@ -391,7 +397,7 @@ bool file_unnamed(const char *folder, int *fd, struct err *e)
 {
     char name[40];
     AUTO(place) struct place p = {-1, "the new file"};
-    AUTO(draft) struct draft d = {-1, -1, NULL}; /* removes the name, if there is one */
+    AUTO(file_draft) struct file_draft d = {-1, -1, NULL}; /* removes the name, if there is one */
 
     (void)snprintf(name, sizeof(name), ".holdfast-unnamed-%u", geteuid());
     if (!dir_open(folder, &p.dirfd, e))
@@ -401,21 +407,6 @@ bool file_unnamed(const char *folder, int *fd, struct err *e)
     *fd = d.fd;
     d.fd = -1;
     return true;
-}
-
-bool file_unnamed_publish(int fd, int dirfd, const char *name, struct err *e)
-{
-    const struct place p = {dirfd, name};
-    struct draft d = {fd, -1, NULL};
-
-    if (!fd_sync(fd, name, e))
-        return false;
-    if (draft_link(&d, &p))
-        return dir_sync(dirfd, name, e);
-    if (errno == ENOENT)
-        return err_set(e, ERR_FATAL,
-                       "publish %s: the file system has no files without names (O_TMPFILE)", name);
-    return err_sys(e, "publish %s", name);
 }
 
 bool file_remove(int dirfd, const char *name, struct err *e)

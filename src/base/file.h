@@ -75,6 +75,22 @@ struct file_placing {
 };
 MUST_CHECK bool file_place(struct file_placing *p, struct slice bytes, struct err *e);
 
+/*
+ * file_publish() for bytes that come piece by piece: they are written to fd, and the name that
+ * file_draft_link() gives, in the directory itself and not to replace anything (ERR_EXISTS), is
+ * durable after a dir_sync().  What has no name by the end of the scope is gone.
+ */
+struct file_draft {
+    int fd;               /* -1: none */
+    int dirfd;            /* where tmp_name stands; borrowed */
+    const char *tmp_name; /* NULL when the file has no name; borrowed */
+};
+#define FILE_DRAFT_NONE ((struct file_draft){-1, -1, NULL})
+void file_draft_auto(struct file_draft *d);
+MUST_CHECK bool file_draft_open(int dirfd, const char *tmp_name, struct file_draft *out,
+                                struct err *e);
+MUST_CHECK bool file_draft_link(struct file_draft *d, int dirfd, const char *name, struct err *e);
+
 /* unlinkat(); a name that is not there counts as removed. */
 MUST_CHECK bool file_remove(int dirfd, const char *name, struct err *e);
 MUST_CHECK bool dir_remove(int dirfd, const char *name, struct err *e);
@@ -95,10 +111,6 @@ const char *file_scratch_folder(void);
  * ".holdfast-unnamed-UID" for a moment; one that a kill left there gives way to the next.
  */
 MUST_CHECK bool file_unnamed(const char *folder, int *fd, struct err *e);
-/* Give such a file, whose folder dirfd is, a name, durably.  ERR_EXISTS when the name is taken;
- * ERR_FATAL where O_TMPFILE is not supported, and after a failed fsync, when it has the name only
- * if that of the folder failed. */
-MUST_CHECK bool file_unnamed_publish(int fd, int dirfd, const char *name, struct err *e);
 
 /*
  * For restoring below a target.  Every path is resolved with openat2(RESOLVE_BENEATH |
@@ -110,7 +122,9 @@ MUST_CHECK bool file_unnamed_publish(int fd, int dirfd, const char *name, struct
  */
 MUST_CHECK bool beneath_open_dir(int root, const char *path, int *fd, struct err *e);
 MUST_CHECK bool beneath_create(int dirfd, const char *name, int *fd, struct err *e);
-/* Open an existing file for reading and writing; the caller checks which one it is. */
+/* Open an existing file for reading, or for reading and writing; the caller checks which one it is.
+ */
+MUST_CHECK bool beneath_open(int dirfd, const char *name, int *fd, struct err *e);
 MUST_CHECK bool beneath_reopen(int dirfd, const char *name, int *fd, struct err *e);
 MUST_CHECK bool beneath_mkdir(int dirfd, const char *name, mode_t mode, struct err *e);
 MUST_CHECK bool beneath_symlink(int dirfd, const char *name, const char *target, struct err *e);

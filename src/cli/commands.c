@@ -32,6 +32,8 @@ const struct command *const commands[] = {
     &command_export_vevurn,
     &command_import,
     &command_import_tables,
+    &command_cfms_export,
+    &command_cfms_import,
     &command_school_erp_create,
     &command_school_erp_list,
     &command_school_erp_restore,

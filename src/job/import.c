@@ -169,7 +169,7 @@ static bool send_whole(struct import *i, struct parts_way *to, struct err *e)
 }
 
 /* What the process says is what it said before: anything else is another file. */
-static bool send_part(struct import *i, size_t n, struct parts_way *to, struct err *e)
+static bool hand_part(struct import *i, size_t n, const struct import_taker *to, struct err *e)
 {
     AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
     enum frame type;
@@ -181,7 +181,7 @@ static bool send_part(struct import *i, size_t n, struct parts_way *to, struct e
         return false;
     if (type != FRAME_BEGIN)
         return changed(e);
-    if (!parts_way_begin(to, n, e))
+    if (!to->begin(to->arg, n, e))
         return false;
     for (;;) {
         if (!hear_again(i, &type, &payload, e))
@@ -192,29 +192,48 @@ static bool send_part(struct import *i, size_t n, struct parts_way *to, struct e
         sha256_stream_add(s, payload);
         if (size > i->parts[n].size)
             return changed(e);
-        if (!parts_way_add(to, payload, e))
+        if (!to->bytes(to->arg, payload, e))
             return false;
     }
     sha256_stream_finish(s, &sum);
     return type == FRAME_READY && size == i->parts[n].size && hash_is_equal(&sum, &i->parts[n].sum)
-               ? parts_way_end(to, e)
+               ? to->end(to->arg, e)
                : changed(e);
+}
+
+bool import_hand_over(struct import *i, const struct import_taker *to, struct err *e)
+{
+    enum frame type;
+    struct slice payload;
+
+    if (!import_parser_go(&i->parser, e))
+        return false;
+    for (size_t n = 0; n < i->found.count; n++)
+        if (!hand_part(i, n, to, e))
+            return false;
+    return hear_again(i, &type, &payload, e) && (type == FRAME_END || changed(e));
+}
+
+static bool way_begin(void *arg, size_t part, struct err *e)
+{
+    return parts_way_begin(arg, part, e);
+}
+
+static bool way_bytes(void *arg, struct slice bytes, struct err *e)
+{
+    return parts_way_add(arg, bytes, e);
+}
+
+static bool way_end(void *arg, struct err *e)
+{
+    return parts_way_end(arg, e);
 }
 
 static bool feed(void *arg, struct parts_way *to, struct err *e)
 {
-    struct import *i = arg;
-    enum frame type;
-    struct slice payload;
+    const struct import_taker taker = {to, way_begin, way_bytes, way_end};
 
-    if (!send_whole(i, to, e))
-        return false;
-    if (!import_parser_go(&i->parser, e))
-        return false;
-    for (size_t n = 0; n < i->found.count; n++)
-        if (!send_part(i, n, to, e))
-            return false;
-    return hear_again(i, &type, &payload, e) && (type == FRAME_END || changed(e));
+    return send_whole(arg, to, e) && import_hand_over(arg, &taker, e);
 }
 
 static json_t *text_or_null(const char *text)

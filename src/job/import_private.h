@@ -1,4 +1,4 @@
-/* Private to src/job: an import under way. */
+/* Private to src/job: an archive that was looked at. */
 #ifndef JOB_IMPORT_PRIVATE_H
 #define JOB_IMPORT_PRIVATE_H
 
@@ -34,6 +34,16 @@ struct import {
 /* Open a regular file for reading; flags of openat() besides the usual ones. */
 MUST_CHECK bool import_open_file(int dirfd, const char *name, int flags, int *fd, uint64_t *size,
                                  struct err *e);
+
+/* Takes the bytes of parts, one part after the other; each is what it was when it was looked at. */
+struct import_taker {
+    void *arg;
+    bool (*begin)(void *arg, size_t part, struct err *e);
+    bool (*bytes)(void *arg, struct slice bytes, struct err *e);
+    bool (*end)(void *arg, struct err *e);
+};
+/* Hand over all parts, once more each time.  ERR_TRANSIENT when they are others by now. */
+MUST_CHECK bool import_hand_over(struct import *i, const struct import_taker *to, struct err *e);
 
 /* What a process says that it has found, and the sum of the file. */
 MUST_CHECK bool import_take_found(struct slice payload, struct import_found *out, struct hash *sum,

@@ -12,6 +12,8 @@
 #include "source/source.h"
 
 #include "job/catalog_rebuild.h"
+#include "job/cfms_export.h"
+#include "job/cfms_import.h"
 #include "job/child.h"
 #include "job/dispatch.h"
 #include "job/drill.h"

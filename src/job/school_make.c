@@ -117,18 +117,19 @@ bool school_backup_make(const struct school_place *p, const struct school_making
 {
     struct school_made made = {0};
     AUTO(fd) int dirfd = -1;
-    AUTO(fd) int fd = -1;
+    AUTO(file_draft) struct file_draft file = FILE_DRAFT_NONE;
 
     if (p->key == NULL || p->database.dsn == NULL)
         return err_set(e, ERR_USAGE, "a backup takes %s",
                        p->key == NULL ? "an encryption key" : "a database");
     if (!dir_make_all(p->folder, 0700, e) || !dir_open(p->folder, &dirfd, e) ||
-        !file_unnamed(p->folder, &fd, e))
+        !file_draft_open(dirfd, ".holdfast-new", &file, e))
         return err_wrap(e, "create a backup");
-    if (!write_file(p, how, &fd, &made, e))
+    if (!write_file(p, how, &file.fd, &made, e))
         return err_wrap(e, "create a backup");
     name_backup(&made.backup);
-    if (!file_unnamed_publish(fd, dirfd, made.backup.file, e))
+    if (!file_draft_link(&file, dirfd, made.backup.file, e) ||
+        !dir_sync(dirfd, made.backup.file, e))
         return err_wrap(e, "create a backup");
     tell_database(p, &made);
     *out = made;

@@ -178,6 +178,12 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/school_log.h"
 #include "source/table_json.h"
 
+/* What CFMS keeps */
+
+#include "source/cfms_app.h"
+#include "source/cfms_contents.h"
+#include "source/cfms_stage.h"
+
 /* Targets (target.c) */
 
 enum overwrite {
