@@ -37,6 +37,7 @@ void serve_http_stop(struct serve_http *h)
         service_listen(h->parts, NULL, NULL);
     http_server_stop(h->bundles, DRAIN_MS);
     http_server_stop(h->api, DRAIN_MS);
+    serve_read_done(&h->reader);
     spool_close(h->spool);
     tls_close(h->tls);
     mem_free(h->routes);
@@ -318,7 +319,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
 
     h->call = call;
     h->parts = p;
-    h->reader.parts = p;
+    serve_read_init(&h->reader, p);
     h->service =
         (struct service){.catalog = service_catalog(p),
                          .host = service_host(p),

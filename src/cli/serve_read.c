@@ -116,20 +116,61 @@ static bool run(struct serve_read *s, const struct service_reading *q, struct er
     return true;
 }
 
+void serve_read_init(struct serve_read *s, struct service_parts *parts)
+{
+    *s = (struct serve_read){.parts = parts};
+    pthread_mutex_init(&s->lock, NULL);
+}
+
+void serve_read_done(struct serve_read *s)
+{
+    if (s->parts != NULL)
+        pthread_mutex_destroy(&s->lock);
+}
+
+/* Take one of so many places, of which nobody has more than some; NULL: there is none. */
+static const char **place_take(struct serve_read *s, const char **places, size_t count,
+                               size_t own_max, const char *who)
+{
+    const char **out = NULL;
+    size_t own = 0;
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (places[i] == NULL)
+            out = &places[i];
+        else if (strcmp(places[i], who) == 0)
+            own++;
+    }
+    if (own >= own_max)
+        out = NULL;
+    if (out != NULL)
+        *out = who;
+    pthread_mutex_unlock(&s->lock);
+    return out;
+}
+
+static void place_give(struct serve_read *s, const char **place)
+{
+    pthread_mutex_lock(&s->lock);
+    *place = NULL;
+    pthread_mutex_unlock(&s->lock);
+}
+
 bool serve_read(struct serve_read *s, const struct service_reading *q, struct err *e)
 {
     const bool is_upload = q->give != NULL;
-    const int count_max = is_upload ? SERVE_UPLOADS_MAX : SERVE_READINGS_MAX;
-    atomic_int *count = is_upload ? &s->uploads : &s->readings;
+    const char **place =
+        is_upload ? place_take(s, s->uploads, SERVE_UPLOADS_MAX, SERVE_UPLOADS_MAX, q->who)
+                  : place_take(s, s->readings, SERVE_READINGS_MAX, SERVE_READINGS_OWN, q->who);
 
-    if (atomic_fetch_add(count, 1) >= count_max) {
-        atomic_fetch_sub(count, 1);
-        return err_set(e, ERR_TRANSIENT, "%d %s already; try again", count_max,
-                       is_upload ? "uploads are under way" : "are looking into snapshots");
-    }
+    if (place == NULL)
+        return err_set(e, ERR_TRANSIENT, "%s already; try again",
+                       is_upload ? "too many uploads are under way"
+                                 : "too many, or too many of yours, are looking into snapshots");
 
     const bool is_done = run(s, q, e);
 
-    atomic_fetch_sub(count, 1);
+    place_give(s, place);
     return is_done;
 }

@@ -13,10 +13,7 @@
 #include "base/text.h"
 #include "repo/repo.h"
 
-enum {
-    TEXT_MAX = 4096,
-    LIST_MAX = 1000,
-};
+enum { TEXT_MAX = 4096 };
 
 enum argument_kind {
     ARGUMENT_FLAG,
@@ -279,8 +276,9 @@ static bool texts_check(const char *name, const json_t *list, struct err *e)
     const json_t *one;
     size_t i;
 
-    if (!json_is_array(list) || json_array_size(list) > LIST_MAX)
-        return err_set(e, ERR_USAGE, "job: %s must be a list of at most %d texts", name, LIST_MAX);
+    if (!json_is_array(list) || json_array_size(list) > CHILD_LIST_MAX)
+        return err_set(e, ERR_USAGE, "job: %s must be a list of at most %d texts", name,
+                       CHILD_LIST_MAX);
     json_array_foreach(list, i, one)
     {
         if (!text_check(name, one, e))

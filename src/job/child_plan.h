@@ -13,6 +13,8 @@
 /* What sandbox_seal() has to do in the program, as its first argument: "--sandbox=no-exec". */
 #define CHILD_SANDBOX_OPTION "--sandbox="
 
+#define CHILD_LIST_MAX       1000 /* texts in one argument of a job */
+
 struct child_plan {
     struct arena arena; /* owns all that follows */
     char **argv;

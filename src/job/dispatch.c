@@ -275,6 +275,8 @@ static bool add_verified(struct catalog_tx *t, struct child_job *c, struct err *
         AUTO(buf) struct buf one = {0};
         char time[CLOCK_TEXT_MAX];
 
+        if (json_array_size(list) == CHILD_LIST_MAX)
+            break; /* fewer are verified */
         if (stores.items[i].verified_id == NULL)
             continue;
         clock_format(stores.items[i].verified_ns, time);

@@ -265,6 +265,7 @@ static bool read_all(struct look *l)
     const struct service *s = auth_service(l->r);
     const struct service_reading q = {.verb = l->verb,
                                       .set = request_parameter(l->r, "set"),
+                                      .who = request_principal(l->r)->id,
                                       .arguments = l->arguments,
                                       .take = take,
                                       .is_wanted = is_wanted,

@@ -234,6 +234,7 @@ static bool store(struct upload *u, struct err *e)
     const struct service *s = auth_service(u->r);
     const struct service_reading q = {.verb = "upload",
                                       .set = u->set,
+                                      .who = request_principal(u->r)->id,
                                       .arguments = u->arguments,
                                       .give = give,
                                       .is_wanted = is_wanted,

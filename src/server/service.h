@@ -31,6 +31,7 @@ struct service_bundle {
 struct service_reading {
     const char *verb; /* "snapshots", "ls", "find", "diff", "stats", "dump"; or "upload" */
     const char *set;
+    const char *who;         /* asks: the id of a principal, of whom some at a time are served */
     const json_t *arguments; /* its words and options, as job/child_plan.c has them */
     /* What it prints, as it comes.  May block; false ends it. */
     bool (*take)(void *arg, struct slice bytes, struct err *e);

@@ -57,6 +57,7 @@ token() {
     grep -o 'hf_[A-Za-z0-9_-]*' out | head -1 >"$1.token"
 }
 token boss admin '*'
+token second admin '*'
 token viewer viewer '*'
 token wiki admin wiki
 # The service gets by without what names the repository here.
