@@ -402,6 +402,12 @@ static bool check_deferred(struct table_import *m, struct err *e)
            apply_failed(m, NULL, e);
 }
 
+/* What many small statements take: a plan that reads a whole table for one row would make them as
+ * slow as the table is long, with all the dead rows of those that were refused. */
+static const char skipping[] =
+    "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL enable_seqscan = off;"
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
 bool table_apply(struct table_import *m, struct err *e)
 {
     AUTO(buf) struct buf disable = {0};
@@ -411,8 +417,7 @@ bool table_apply(struct table_import *m, struct err *e)
         return table_statement_count(m, e);
     return find_triggers(m, &disable, &enable, e) && run_unless_empty(m, &disable, e) &&
            postgres_link_run(&m->db.link,
-                             m->options->skips_failures ? "SET CONSTRAINTS ALL IMMEDIATE"
-                                                        : "SET CONSTRAINTS ALL DEFERRED",
+                             m->options->skips_failures ? skipping : "SET CONSTRAINTS ALL DEFERRED",
                              e) &&
            empty_tables(m, e) && apply_in_order(m, e) && check_deferred(m, e) &&
            run_unless_empty(m, &enable, e) && move_sequences(m, e);

@@ -81,7 +81,9 @@ static void put_insert(struct buf *sql, const struct table_import *m, const stru
                s->number, (unsigned long long)s->first, (unsigned long long)s->last,
                TABLE_STAGES_MAX, s->number);
     put_numbers(sql, s);
-    buf_printf(sql, " FROM " TABLE_STAGE_NAME " WHERE " AT_ROW "1) IS NULL", s->number);
+    buf_printf(sql,
+               " FROM " TABLE_STAGE_NAME " WHERE n BETWEEN %llu AND %llu AND " AT_ROW "1) IS NULL",
+               s->number, (unsigned long long)s->first, (unsigned long long)s->last);
     if (m->options->mode == TABLE_JSON_UPSERT)
         put_conflict(sql, s);
     buf_printf(sql, " RETURNING 1)");
