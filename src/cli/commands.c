@@ -29,6 +29,7 @@ const struct command *const commands[] = {
     &command_key_public,
     &command_push,
     &command_export_tables,
+    &command_export_wireguard,
     &command_import,
     &command_import_tables,
     &command_tag,

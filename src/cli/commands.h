@@ -21,13 +21,13 @@ extern const struct command command_init, command_backup, command_create, comman
     command_snapshots, command_ls, command_find, command_diff, command_dump, command_copy,
     command_check, command_drill, command_forget, command_prune, command_key_list, command_key_add,
     command_key_remove, command_key_passwd, command_key_public, command_push, command_export_tables,
-    command_import, command_import_tables, command_tag, command_stats, command_repair_index,
-    command_repair_packs, command_inspect, command_version, command_completion, command_help,
-    command_config_show, command_config_validate, command_config_test, command_parity_enable,
-    command_parity_disable, command_parity_status, command_serve, command_worker, command_user_add,
-    command_user_list, command_user_passwd, command_user_role, command_user_disable,
-    command_user_enable, command_user_delete, command_token_add, command_token_list,
-    command_token_revoke, command_audit_list, command_audit_verify, command_catalog_rebuild,
-    command_catalog_status, command_routes;
+    command_export_wireguard, command_import, command_import_tables, command_tag, command_stats,
+    command_repair_index, command_repair_packs, command_inspect, command_version,
+    command_completion, command_help, command_config_show, command_config_validate,
+    command_config_test, command_parity_enable, command_parity_disable, command_parity_status,
+    command_serve, command_worker, command_user_add, command_user_list, command_user_passwd,
+    command_user_role, command_user_disable, command_user_enable, command_user_delete,
+    command_token_add, command_token_list, command_token_revoke, command_audit_list,
+    command_audit_verify, command_catalog_rebuild, command_catalog_status, command_routes;
 
 #endif

@@ -15,6 +15,7 @@
 #include "job/child.h"
 #include "job/dispatch.h"
 #include "job/drill.h"
+#include "job/gateway_export.h"
 #include "job/import.h"
 #include "job/open_set.h"
 #include "job/pos_first.h"
