@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/iptables_rules.h"
 #include "archive/school.h"
+#include "archive/wireguard_conf.h"
 #include "archive/wireguard_zip.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -110,10 +112,101 @@ static bool read_school(const struct foreign_archive *a, const struct foreign_vi
 
 /* WireGuard Gateway */
 
+/* Parts on their way to the visitor, while we look at what could do harm once it is used. */
+struct watch {
+    const struct foreign_visitor *to;
+    struct buf bytes; /* of a .conf file or of rules */
+    bool is_kept;
+    size_t odd; /* files that somebody should look at */
+    struct err first;
+};
+
+static void watch_auto(struct watch *w)
+{
+    buf_done(&w->bytes);
+}
+
+static bool watch_bytes(void *arg, struct slice piece, struct err *e)
+{
+    struct watch *w = arg;
+
+    if (w->is_kept)
+        buf_append_slice(&w->bytes, piece);
+    return w->to->bytes(w->to->arg, piece, e);
+}
+
+static bool has_no_commands(struct slice text, struct err *e)
+{
+    AUTO(wireguard_conf) struct wireguard_conf c = {0};
+
+    if (!wireguard_conf_parse(text, &c, e))
+        return false;
+    return c.hook_count == 0 ||
+           err_set(e, ERR_CORRUPT, "line %u %s (%s)", (unsigned)c.hooks[0].line,
+                   c.hooks[0].is_command ? "runs a command" : "has a key that is not known",
+                   c.hooks[0].key);
+}
+
+static bool are_plain_rules(const char *name, struct slice text, struct err *e)
+{
+    AUTO(iptables_rules) struct iptables_rules r = {0};
+
+    if (strcmp(name, "iptables_rules.txt") == 0)
+        return iptables_rules_parse(text, &r, e);
+    return iptables_listing_parse(
+        text, strcmp(name, "iptables_nat_rules.txt") == 0 ? IPTABLES_NAT : IPTABLES_FILTER, &r, e);
+}
+
+static bool is_plain(const struct watch *w, enum wireguard_part part, const char *name,
+                     struct err *e)
+{
+    if (part == WIREGUARD_CONF) /* the reader takes none that is too long */
+        return has_no_commands(buf_slice(&w->bytes), e);
+    if (part != WIREGUARD_RULES)
+        return true;
+    return w->is_kept ? are_plain_rules(name, buf_slice(&w->bytes), e)
+                      : err_set(e, ERR_CORRUPT, "it is longer than 4 MiB");
+}
+
+/* Hand a member over.  What is odd in it is no error: it may be what the file was made for. */
+static bool watch_member(struct watch *w, const struct zip *z, const struct zip_entry *entry,
+                         struct err *e)
+{
+    enum wireguard_part part = WIREGUARD_OTHER;
+    struct err why = {0};
+
+    (void)wireguard_part_of(entry->name, &part); /* all do belong there */
+    w->is_kept =
+        part == WIREGUARD_CONF || (part == WIREGUARD_RULES && entry->size <= IPTABLES_TEXT_MAX);
+    buf_clear(&w->bytes);
+    if (!w->to->begin(w->to->arg, entry->name, e) || !zip_read(z, entry, watch_bytes, w, e) ||
+        !w->to->end(w->to->arg, e))
+        return false;
+    if (is_plain(w, part, entry->name, &why))
+        return true;
+    if (w->odd++ == 0) {
+        w->first = why;
+        (void)err_wrap(&w->first, "%s", entry->name);
+    }
+    return true;
+}
+
+static void note_odd(const struct watch *w, struct foreign_facts *f)
+{
+    AUTO(buf) struct buf text = {0};
+
+    if (w->odd == 0)
+        return;
+    buf_printf(&text, "look at %zu file%s before use; ", w->odd, w->odd == 1 ? "" : "s");
+    buf_printf(&text, "%s", w->first.text);
+    foreign_set_sentence(f->note, buf_string(&text));
+}
+
 static bool read_wireguard(const struct foreign_archive *a, const struct foreign_visitor *v,
                            struct foreign_facts *out, struct err *e)
 {
     AUTO(wireguard_zip) struct wireguard_zip w = {0};
+    AUTO(watch) struct watch watch = {.to = v};
     struct foreign_facts f = {0};
 
     if (!wireguard_zip_open(a->from, &w, e))
@@ -121,9 +214,7 @@ static bool read_wireguard(const struct foreign_archive *a, const struct foreign
     for (size_t i = 0; i < w.zip.count; i++) {
         const struct zip_entry *entry = &w.zip.entries[i];
 
-        if (!entry->is_folder &&
-            (!v->begin(v->arg, entry->name, e) || !zip_read(&w.zip, entry, v->bytes, v->arg, e) ||
-             !v->end(v->arg, e)))
+        if (!entry->is_folder && !watch_member(&watch, &w.zip, entry, e))
             return false;
     }
     foreign_set_word(f.version, "1.0");
@@ -131,6 +222,7 @@ static bool read_wireguard(const struct foreign_archive *a, const struct foreign
     foreign_set_sentence(f.why,
                          "a zip file with backup_metadata.json of WireGuard Gateway, which lists "
                          "all that is in it");
+    note_odd(&watch, &f);
     *out = f;
     return true;
 }
