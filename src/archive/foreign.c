@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "archive/school.h"
-#include "archive/wireguard_zip.h"
+#include "archive/zip.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -108,7 +108,7 @@ static bool read_school(const struct foreign_archive *a, const struct foreign_vi
     return true;
 }
 
-/* WireGuard Gateway */
+/* The others are in files of their own. */
 
 bool foreign_read_zip(const struct zip *z, const struct foreign_visitor *v, struct err *e)
 {
@@ -119,23 +119,6 @@ bool foreign_read_zip(const struct zip *z, const struct foreign_visitor *v, stru
                                   !zip_read(z, entry, v->bytes, v->arg, e) || !v->end(v->arg, e)))
             return false;
     }
-    return true;
-}
-
-static bool read_wireguard(const struct foreign_archive *a, const struct foreign_visitor *v,
-                           struct foreign_facts *out, struct err *e)
-{
-    AUTO(wireguard_zip) struct wireguard_zip w = {0};
-    struct foreign_facts f = {0};
-
-    if (!wireguard_zip_open(a->from, &w, e) || !foreign_read_zip(&w.zip, v, e))
-        return false;
-    foreign_set_word(f.version, "1.0");
-    foreign_set_word(f.created, w.created_at);
-    foreign_set_sentence(f.why,
-                         "a zip file with backup_metadata.json of WireGuard Gateway, which lists "
-                         "all that is in it");
-    *out = f;
     return true;
 }
 
@@ -154,7 +137,7 @@ static const struct {
     [FOREIGN_CFMS] = {"cfms", foreign_read_cfms, SEALED_ALWAYS},
     [FOREIGN_CFMS_CONF] = {"cfms-conf", foreign_read_cfms_conf, SEALED_ALWAYS},
     [FOREIGN_SCHOOL] = {"school-erp", read_school, SEALED_ALWAYS},
-    [FOREIGN_WIREGUARD] = {"wireguard", read_wireguard, SEALED_NEVER},
+    [FOREIGN_WIREGUARD] = {"wireguard", foreign_read_wireguard, SEALED_NEVER},
     [FOREIGN_POS_DATABASE] = {"vevurn-database", foreign_read_pos_database, SEALED_PERHAPS},
     [FOREIGN_POS_FILES] = {"vevurn-files", foreign_read_pos_files, SEALED_PERHAPS},
 };

@@ -15,6 +15,8 @@ void foreign_set_sentence(char out[FOREIGN_TEXT_MAX], const char *text);
 foreign_read_fn foreign_read_cfms, foreign_read_cfms_conf;
 /* foreign_pos.c */
 foreign_read_fn foreign_read_pos_database, foreign_read_pos_files;
+/* foreign_wireguard.c */
+foreign_read_fn foreign_read_wireguard;
 /* All files of a zip file as parts. */
 struct zip;
 MUST_CHECK bool foreign_read_zip(const struct zip *z, const struct foreign_visitor *v,

@@ -41,6 +41,7 @@ struct wireguard_making {
     size_t count;
     int64_t created_ns;
     const char *instance_path; /* the application's folder */
+    bool with_sums;            /* "sha256" in the metadata: {NAME: digits} of all other members */
 };
 
 /*
@@ -48,7 +49,7 @@ struct wireguard_making {
  * databases as app.db, configs.db, wireguard.db.  ERR_USAGE: a name that does not belong there, no
  * database, more than zip.h allows.  What members hold is not looked at: open what was written.
  * What was written before a failure is no zip file.  A database is given as a consistent copy, not
- * as the file that is being written to.
+ * as the file that is being written to.  Published code passes over the sums.
  */
 MUST_CHECK bool wireguard_zip_write(const struct wireguard_making *m, const struct output *to,
                                     struct err *e);
@@ -69,7 +70,8 @@ void wireguard_zip_auto(struct wireguard_zip *w);
  * Check everything that can be checked without a database: all of zip.h, every member's sum, that
  * only members that belong there are there, that the metadata lists them all (which the application
  * does for databases, .conf files and two of three files of rules) and nothing else, that databases
- * begin as SQLite's do and .conf files are UTF-8 with "[Interface]" and "[Peer]".  ERR_CORRUPT, in
+ * begin as SQLite's do and .conf files are UTF-8 with "[Interface]" and "[Peer]", and, when there
+ * are sums, that there is one of every member and that it is right.  ERR_CORRUPT, in
  * the application's words where it has some.  The caller runs an integrity check over the databases
  * in a sandbox.  from stays until w is done with.
  *

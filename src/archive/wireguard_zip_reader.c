@@ -3,6 +3,7 @@
 #include "archive/wireguard_conf.h"
 #include "archive/wireguard_zip.h"
 #include "base/text.h"
+#include "codec/hash.h"
 #include "codec/json.h"
 
 #define METADATA  "backup_metadata.json"
@@ -140,6 +141,52 @@ static bool check_contents(const struct wireguard_zip *w, const json_t *contents
     return true;
 }
 
+static bool add_to_sum(void *arg, struct slice piece, struct err *e)
+{
+    (void)e; /* memory does not fail */
+    sha256_stream_add(arg, piece);
+    return true;
+}
+
+static bool check_sum(const struct zip *z, const struct zip_entry *entry, const char *digits,
+                      struct err *e)
+{
+    AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
+    struct hash wanted, sum;
+
+    if (digits == NULL || strlen(digits) != 2 * (size_t)HASH_SIZE ||
+        !hex_decode(digits, wanted.bytes, HASH_SIZE))
+        return err_set(e, ERR_CORRUPT, METADATA " has no SHA-256 of %s", entry->name);
+    if (!zip_read(z, entry, add_to_sum, s, e))
+        return false;
+    sha256_stream_finish(s, &sum);
+    return hash_is_equal(&sum, &wanted) ||
+           err_set(e, ERR_CORRUPT, "%s: its SHA-256 is another than " METADATA " says",
+                   entry->name);
+}
+
+/* Our own files have sums, published ones have none: then there is nothing to compare. */
+static bool check_sums(const struct zip *z, const json_t *sums, struct err *e)
+{
+    size_t count = 0;
+
+    if (sums == NULL)
+        return true;
+    if (!json_is_object(sums))
+        return err_set(e, ERR_CORRUPT, "sha256 is no object");
+    for (size_t i = 0; i < z->count; i++) {
+        const struct zip_entry *entry = &z->entries[i];
+
+        if (entry->is_folder || strcmp(entry->name, METADATA) == 0)
+            continue;
+        if (!check_sum(z, entry, json_string_value(json_object_get(sums, entry->name)), e))
+            return false;
+        count++;
+    }
+    return count == json_object_size(sums) ||
+           err_set(e, ERR_CORRUPT, "sha256 names files that are not there");
+}
+
 static bool check_fields(struct wireguard_zip *w, const json_t *m, struct err *e)
 {
     static const char *const fields[] = {"backup_version", "created_at", "contents"};
@@ -193,7 +240,8 @@ static bool check_metadata(struct wireguard_zip *w, const struct zip_entry *entr
 
     if (!json_is_object(m))
         return err_set(e, ERR_CORRUPT, METADATA " is no JSON object");
-    return check_fields(w, m, e) && check_contents(w, json_object_get(m, "contents"), e);
+    return check_fields(w, m, e) && check_contents(w, json_object_get(m, "contents"), e) &&
+           check_sums(&w->zip, json_object_get(m, "sha256"), e);
 }
 
 bool wireguard_zip_open(const struct input *from, struct wireguard_zip *out, struct err *e)

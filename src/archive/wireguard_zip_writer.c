@@ -4,8 +4,12 @@
 #include "archive/bundle_json.h"
 #include "archive/wireguard_zip.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/text.h"
+#include "codec/hash.h"
 #include "codec/json_writer.h"
+
+#define PIECE ((size_t)64 << 10)
 
 static void put_text(struct json_writer *w, const char *name, const char *text)
 {
@@ -44,7 +48,36 @@ static void put_created(struct json_writer *w, int64_t time_ns)
     put_text(w, "created_at", text);
 }
 
-static void put_document(struct json_writer *w, const struct wireguard_making *m)
+/* The sums of all members, which are read once more for that. */
+static bool put_sums(struct json_writer *w, const struct wireguard_making *m, struct err *e)
+{
+    AUTO(mem) uint8_t *bytes = mem_new(PIECE);
+
+    json_writer_name(w, slice_string("sha256"));
+    json_writer_open(w, '{');
+    for (size_t i = 0; i < m->count; i++) {
+        const struct input *in = &m->members[i].data;
+        AUTO(sha256_stream) struct sha256_stream *s = sha256_stream_new();
+        char digits[2 * HASH_SIZE + 1];
+        struct hash sum;
+
+        for (uint64_t at = 0; at < in->size;) {
+            const size_t size = in->size - at < PIECE ? (size_t)(in->size - at) : PIECE;
+
+            if (!input_read(in, at, bytes, size, e))
+                return err_wrap(e, "%s", m->members[i].name);
+            sha256_stream_add(s, SLICE_OF(bytes, size));
+            at += size;
+        }
+        sha256_stream_finish(s, &sum);
+        hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), digits);
+        put_text(w, m->members[i].name, digits);
+    }
+    json_writer_close(w, '}');
+    return true;
+}
+
+static bool put_document(struct json_writer *w, const struct wireguard_making *m, struct err *e)
 {
     char name[WIREGUARD_FILE_MAX];
     char stamp[16] = {0};
@@ -66,7 +99,10 @@ static void put_document(struct json_writer *w, const struct wireguard_making *m
     put_list(w, m, "configs", WIREGUARD_CONF);
     put_list(w, m, "iptables_rules", WIREGUARD_RULES);
     json_writer_close(w, '}');
+    if (m->with_sums && !put_sums(w, m, e))
+        return false;
     json_writer_close(w, '}');
+    return true;
 }
 
 /* As json.dump(indent=2) writes it. */
@@ -77,8 +113,7 @@ static bool make_metadata(const struct wireguard_making *m, struct buf *out, str
     const struct output to = output_of_buf(out);
     const struct bundle_json_writing how = {.write = to.write, .arg = to.arg};
 
-    put_document(&w, m);
-    return bundle_json_read(buf_slice(&w.out), NULL, NULL, &j, e) &&
+    return put_document(&w, m, e) && bundle_json_read(buf_slice(&w.out), NULL, NULL, &j, e) &&
            bundle_json_write(&j, buf_slice(&w.out), &how, e);
 }
 

@@ -30,6 +30,7 @@ const struct command *const commands[] = {
     &command_push,
     &command_export_tables,
     &command_export_vevurn,
+    &command_export_wireguard,
     &command_import,
     &command_import_tables,
     &command_cfms_export,

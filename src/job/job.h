@@ -18,6 +18,7 @@
 #include "job/dispatch.h"
 #include "job/drill.h"
 #include "job/export_pos.h"
+#include "job/gateway_export.h"
 #include "job/import.h"
 #include "job/open_set.h"
 #include "job/pos_first.h"

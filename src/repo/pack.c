@@ -356,7 +356,8 @@ static bool directory_open(struct repo *r, struct slice header, uint32_t frame_c
 bool pack_directory_open(struct repo *r, struct slice pack, enum object_class *class,
                          struct buf *plain, struct err *e)
 {
-    uint32_t sealed_size, frame_count;
+    uint32_t sealed_size = 0;
+    uint32_t frame_count = 0;
 
     if (pack.size < SEAL_HEADER_SIZE + SEAL_TAG_SIZE + PACK_TRAILER_SIZE)
         return err_set(e, ERR_CORRUPT, "it is too short");
@@ -375,7 +376,8 @@ bool pack_directory_get(struct repo *r, const struct hash *id, uint64_t pack_siz
 {
     AUTO(buf) struct buf bytes = {0};
     char key[PACK_KEY_MAX];
-    uint32_t sealed_size, frame_count;
+    uint32_t sealed_size = 0;
+    uint32_t frame_count = 0;
 
     pack_key(id, key);
     if (pack_size < SEAL_HEADER_SIZE + SEAL_TAG_SIZE + PACK_TRAILER_SIZE)

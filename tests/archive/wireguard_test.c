@@ -550,6 +550,72 @@ TEST(what_a_reader_would_refuse_is_not_written)
 }
 END
 
+static bool make_with_sums(struct buf *out, struct err *e)
+{
+    const struct zip_member members[] = {member("app.db", &database),
+                                         member("iptables_rules.txt", &rules),
+                                         member("configs/x.conf", &conf)};
+    const struct wireguard_making m = {members, 3, CREATED, "./inst", true};
+    const struct output to = output_of_buf(out);
+
+    return wireguard_zip_write(&m, &to, e);
+}
+
+/* A file with sums, but with other metadata: the same text with one word in place of another. */
+static bool opens_with_sums(const char *from, const char *to, struct err *why)
+{
+    AUTO(buf) struct buf file = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf other = {0};
+    AUTO(wireguard_zip) struct wireguard_zip w = {0};
+    AUTO(buf) struct buf again = {0};
+    const struct output out = output_of_buf(&again);
+    AUTO(zip_writer) struct zip_writer *writer = zip_writer_new(&out);
+    struct slice bytes;
+    const char *at;
+
+    CHECK_OK(make_with_sums(&file, e));
+    bytes = buf_slice(&file);
+
+    const struct input in = input_of_slice(&bytes);
+
+    CHECK_OK(wireguard_zip_open(&in, &w, e));
+    CHECK_OK(zip_read(&w.zip, zip_find(&w.zip, "backup_metadata.json"), collect, &text, e));
+    at = strstr(buf_string(&text), from);
+    ck_assert_msg(at != NULL, "%s is not in %s", from, buf_string(&text));
+    buf_printf(&other, "%.*s%s%s", (int)(at - buf_string(&text)), buf_string(&text), to,
+               at + strlen(from));
+    bytes = buf_slice(&other);
+
+    const struct zip_member members[] = {
+        member("app.db", &database), member("iptables_rules.txt", &rules),
+        member("backup_metadata.json", &bytes), member("configs/x.conf", &conf)};
+
+    for (size_t i = 0; i < 4; i++)
+        CHECK_OK(zip_writer_add(writer, &members[i], e));
+    CHECK_OK(zip_writer_finish(writer, e));
+    return opens(buf_slice(&again), why);
+}
+
+TEST(sums_in_the_metadata_are_of_all_members_and_right)
+{
+    struct err why = {0};
+
+    CHECK_OK(opens_with_sums("1.0", "1.0", e));
+    /* of "*nat\nCOMMIT\n" */
+    CHECK(!opens_with_sums("\"iptables_rules.txt\": \"0", "\"iptables_rules.txt\": \"1", &why));
+    CHECK(strstr(why.text, "iptables_rules.txt: its SHA-256 is another") != NULL);
+    CHECK(!opens_with_sums("\"iptables_rules.txt\": \"", "\"iptables_rules.txt\": \"00", &why));
+    CHECK(!opens_with_sums("\"configs/x.conf\"", "\"configs/y.conf\"", &why));
+    CHECK(strstr(why.text, "has no SHA-256 of configs/x.conf") != NULL);
+    CHECK(!opens_with_sums("\"configs/x.conf\"", "\"more\": \"\", \"configs/x.conf\"", &why));
+    CHECK(strstr(why.text, "that are not there") != NULL);
+    CHECK(!opens_with_sums("\"sha256\"", "\"sha256\": [], \"was\"", &why));
+    CHECK(strstr(why.text, "no object") != NULL);
+    CHECK_OK(opens_with_sums("\"sha256\"", "\"was\"", e)); /* as in published files */
+}
+END
+
 /* An output of which one call fails. */
 struct failing {
     struct buf file;
@@ -721,7 +787,8 @@ TESTS("archive/wireguard", what_is_written_is_read_with_metadata_as_the_applicat
       bytes_of_no_entry_are_refused_in_front_between_and_behind,
       metadata_is_checked_in_the_applications_words,
       files_that_the_metadata_should_list_and_does_not_are_refused,
-      size_is_bounded_in_the_applications_words, what_a_reader_would_refuse_is_not_written,
+      sums_in_the_metadata_are_of_all_members_and_right, size_is_bounded_in_the_applications_words,
+      what_a_reader_would_refuse_is_not_written,
       whichever_write_fails_the_failure_is_told_and_nobody_can_read_what_is_there,
       ten_thousand_entries_are_taken_and_one_more_is_not_written,
       names_are_those_of_the_application,
