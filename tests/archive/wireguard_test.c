@@ -570,7 +570,7 @@ static bool opens_with_sums(const char *from, const char *to, struct err *why)
     AUTO(wireguard_zip) struct wireguard_zip w = {0};
     AUTO(buf) struct buf again = {0};
     const struct output out = output_of_buf(&again);
-    AUTO(zip_writer) struct zip_writer *writer = zip_writer_new(&out);
+    AUTO(zip_writer) struct zip_writer *writer = zip_writer_new(&out, &zip_rules_python);
     struct slice bytes;
     const char *at;
 
