@@ -35,15 +35,12 @@ static bool skip_quoted(struct lexer *l, bool has_escapes)
     const uint8_t quote = l->s.data[l->at++];
 
     while (l->at < l->s.size) {
-        if (has_escapes && l->s.data[l->at] == '\\')
-            l->at++;
-        else if (l->s.data[l->at] == quote && byte_at(l, 1) == quote)
-            l->at++;
-        else if (l->s.data[l->at] == quote) {
-            l->at++;
+        const uint8_t c = l->s.data[l->at];
+        const bool is_pair = c == quote ? byte_at(l, 1) == quote : has_escapes && c == '\\';
+
+        l->at += is_pair ? 2 : 1;
+        if (c == quote && !is_pair)
             return true;
-        }
-        l->at++;
     }
     return false;
 }
