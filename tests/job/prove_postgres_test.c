@@ -168,7 +168,7 @@ END
 
 TEST(a_manifest_or_definitions_that_changed_fail_the_drill)
 {
-    static const char *const places[] = {"\"format\": 1", "PGDMP", "REATE INDEX"};
+    static const char *const places[] = {"\"format\": 2", "PGDMP", "REATE INDEX"};
     static const char *const words[] = {"manifest is damaged", "before the data", "after the data"};
 
     for (size_t i = 0; i < 3; i++) {

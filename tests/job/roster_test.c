@@ -2,6 +2,8 @@
 #include "job/roster.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -144,13 +146,12 @@ END
 /* Write it where the configuration says that it is. */
 static void put_database_url(struct world *w, const char *text)
 {
-    AUTO(buf) struct buf path = {0};
+    static char path[PATH_MAX]; /* the configuration keeps it */
     AUTO(fd) int fd = -1;
 
-    buf_printf(&path, "%s/database.url", w->folder.path);
-    if (w->config->serve.pos.database_url_file == NULL)
-        w->config->serve.pos.database_url_file = mem_string(buf_string(&path));
-    fd = open(buf_string(&path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK(snprintf(path, sizeof(path), "%s/database.url", w->folder.path) < PATH_MAX);
+    w->config->serve.pos.database_url_file = path;
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
