@@ -349,9 +349,8 @@ const struct command command_cfms_import = {
     .summary = "Bring an archive of CFMS into its database and its contents",
     .details = "All of it is read and checked by a process in a sandbox before anything changes; "
                "then everything\narrives in one transaction, or nothing.",
-    .examples = "holdfast cfms import backup_1795207798.cfms.enc --archive-key-file "
-                "backup_1795207798.key \\\n    --database /srv/cfms/app.db --content-dir "
-                "/srv/cfms/content --dry-run",
+    .examples = "holdfast cfms import friday.cfms.enc --archive-key-file friday.key \\\n"
+                "    --database /srv/new/app.db --content-dir /srv/new/content --dry-run",
     .words = "ARCHIVE",
     .words_min = 1,
     .words_max = 1,
