@@ -32,7 +32,7 @@ static const char *const compression_words[] = {"gzip", "bzip2", "none", NULL};
 static const struct option vevurn_options[] = {
     {"type", 0, OPTION_CHOICE, AT(type), "TYPE", "database (default) or files", NULL, NULL,
      type_words},
-    {"output-dir", 'o', OPTION_TEXT, AT(folder), "DIR", "Write the file into DIR, which is there",
+    {"output-dir", 0, OPTION_TEXT, AT(folder), "DIR", "Write the file into DIR, which is there",
      NULL, NULL, NULL},
     {"name", 0, OPTION_TEXT, AT(name), "NAME",
      "Name of the configuration, in front of the file's name; the set's unless given", NULL, NULL,

@@ -128,11 +128,14 @@ static void check_alike(const struct option *x, const struct option *y)
 
 TEST(options_of_one_name_agree_in_all_commands_whether_they_take_a_value)
 {
-    for (size_t i = 0; commands[i] != NULL; i++)
-        for (size_t j = 0; j < i; j++)
-            for (size_t a = 0; a < option_count(commands[i]); a++)
-                for (size_t b = 0; b < option_count(commands[j]); b++)
-                    check_alike(option_at(commands[i], a), option_at(commands[j], b));
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        const struct option *x = NULL;
+
+        for (size_t a = 0; (x = option_at(commands[i], a)) != NULL; a++)
+            for (size_t j = 0; j < i; j++)
+                for (size_t b = option_count(commands[j]); b > 0; b--)
+                    check_alike(x, option_at(commands[j], b - 1));
+    }
 }
 
 TEST(every_command_is_found_by_its_name_and_has_what_help_shows)
