@@ -14,7 +14,6 @@
 #include "cli/backup_set.h"
 #include "cli/backup_tell.h"
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/made.h"
 #include "cli/progress.h"
 #include "cli/render.h"

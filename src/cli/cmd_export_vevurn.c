@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/paths.h"
 #include "cli/render.h"
 #include "cli/session.h"

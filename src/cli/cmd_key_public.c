@@ -1,5 +1,4 @@
 #include "base/text.h"
-#include "cli/backup_set.h"
 #include "cli/backup_stores.h"
 #include "cli/commands.h"
 #include "cli/config_path.h"

@@ -6,7 +6,6 @@
 #include "base/password.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/desk.h"
 #include "cli/dsn.h"
 #include "cli/paths.h"

@@ -2,7 +2,6 @@
  * serve: the service, HTTP and jobs.
  */
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/serve_http.h"
 
 static bool run_serve(struct call *call, struct err *e)

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "cli/catalog_call.h"
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/render.h"
 #include "codec/json.h"
 

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "cli/catalog_call.h"
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/render.h"
 #include "cli/secret.h"
 

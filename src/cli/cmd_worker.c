@@ -2,7 +2,6 @@
  * worker: do the jobs of the catalog on this host.
  */
 #include "cli/commands.h"
-#include "cli/config_path.h"
 #include "cli/service_parts.h"
 
 static bool run_worker(struct call *call, struct err *e)

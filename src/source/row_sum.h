@@ -17,6 +17,8 @@ enum row_hash {
     ROW_HASH_SHA256, /* the first 16 bytes of SHA-256, the highest in front: older manifests */
 };
 
+#define ROW_SUM_SIZE 16
+
 /* {0} is the sum of no rows by XXH3. */
 struct row_sum {
     enum row_hash how;
@@ -25,9 +27,11 @@ struct row_sum {
 
 void row_sum_add(struct row_sum *s, struct slice row);
 /* A row that was hashed already: the first 16 bytes count, the highest in front. */
-void row_sum_add_hash(struct row_sum *s, const uint8_t hash[16]);
+void row_sum_add_hash(struct row_sum *s, const uint8_t hash[ROW_SUM_SIZE]);
 
-/* 32 digits, lower case, the highest first.  More rows may follow. */
+/* The sum, its highest byte first.  More rows may follow. */
+void row_sum_bytes(const struct row_sum *s, uint8_t out[ROW_SUM_SIZE]);
+/* As 32 digits, lower case. */
 #define ROW_SUM_TEXT 33
 void row_sum_format(const struct row_sum *s, char out[ROW_SUM_TEXT]);
 

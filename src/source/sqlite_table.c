@@ -12,12 +12,12 @@
  * Tables are read in full, never through an index.  Virtual tables are only listed: code that
  * interprets their content does not run, and the tables in which they keep it are read.
  */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "source/row_sum.h"
 #include "source/sqlite_copy.h"
 #include "source/sqlite_db.h"
 
@@ -35,7 +35,7 @@ struct reading {
     struct buf row;               /* what is not in the stream yet */
     struct sha256_stream *stream; /* of rows with long values */
     bool is_streamed;
-    uint64_t high, low; /* the sum */
+    struct row_sum sum;
 };
 
 static void reading_auto(struct reading *r)
@@ -128,7 +128,6 @@ static void reading_add_row(struct reading *r)
 {
     const int columns = sqlite3_column_count(r->rows);
     struct hash h;
-    uint64_t high = 0, low = 0;
 
     for (int i = 0; i < columns; i++)
         reading_add_value(r, i);
@@ -140,11 +139,7 @@ static void reading_add_row(struct reading *r)
     }
     buf_clear(&r->row);
     r->is_streamed = false;
-    memcpy(&high, h.bytes, sizeof(high));
-    memcpy(&low, h.bytes + sizeof(high), sizeof(low));
-    low = be64toh(low);
-    r->low += low;
-    r->high += be64toh(high) + (r->low < low ? 1 : 0);
+    row_sum_add_hash(&r->sum, h.bytes);
 }
 
 static bool read_rows(sqlite3 *db, const char *name, bool is_utf16, struct sqlite_table *t,
@@ -166,10 +161,7 @@ static bool read_rows(sqlite3 *db, const char *name, bool is_utf16, struct sqlit
         reading_add_row(&r);
     }
     t->rows = rows;
-    r.high = htobe64(r.high);
-    r.low = htobe64(r.low);
-    memcpy(t->sum, &r.high, sizeof(r.high));
-    memcpy(t->sum + sizeof(r.high), &r.low, sizeof(r.low));
+    row_sum_bytes(&r.sum, t->sum);
     t->has_rows = true;
     return true;
 }
