@@ -84,14 +84,32 @@ static void matrix_make(uint32_t data, uint32_t parity, uint8_t *rows)
     memcpy(rows, all + (size_t)data * data, (size_t)parity * data);
 }
 
-/* out[i] = the sum over j of rows[i][j] * in[j], over size bytes. */
+/*
+ * out[i] = the sum over j of rows[i][j] * in[j], over size bytes.
+ *
+ * Block by block, and in it one input after the other: the sums stay in the nearest cache, and
+ * memory is read in runs.  ec_encode_data() would read a line of each input in turn; these lie
+ * whole pages apart, so they share few places in the cache and the processor foresees none of them
+ * (docs/decisions/0012-parity-beside-objects.md has the measurement).
+ */
 static void matrix_apply(uint8_t *rows, size_t in_count, size_t out_count, size_t size,
                          uint8_t **in, uint8_t **out)
 {
     AUTO(mem) uint8_t *tables = mem_new(32 * in_count * out_count);
+    uint8_t *sums[PARITY_SHARDS_MAX];
 
     ec_init_tables((int)in_count, (int)out_count, rows, tables);
-    ec_encode_data((int)size, (int)in_count, (int)out_count, tables, in, out);
+    for (size_t at = 0; at < size; at += PARITY_BLOCK) {
+        const size_t part = size - at < PARITY_BLOCK ? size - at : PARITY_BLOCK;
+
+        for (size_t i = 0; i < out_count; i++) {
+            sums[i] = out[i] + at;
+            memset(sums[i], 0, part);
+        }
+        for (size_t j = 0; j < in_count; j++)
+            ec_encode_data_update((int)part, (int)in_count, (int)out_count, (int)j, tables,
+                                  in[j] + at, sums);
+    }
 }
 
 /* Checksums */

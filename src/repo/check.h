@@ -62,8 +62,10 @@ size_t check_choose(const struct check *c, uint32_t *packs);
  * apart. */
 MUST_CHECK bool check_parity(struct check *c, struct err *e);
 
-/* Tell when an object, which is right, has parity that is not.  Any thread. */
-void check_parity_of(struct check *c, const char *key, struct slice object);
+/* Tell when an object, which is right and whose SHA-256 is name, has parity that is not.  Any
+ * thread. */
+void check_parity_of(struct check *c, const char *key, struct slice object,
+                     const struct hash *name);
 
 /*
  * What is known of frames that deltas were read after.  NULL is none.  The check's lock guards it.

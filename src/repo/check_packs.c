@@ -305,7 +305,7 @@ static bool name_is_right(struct check *c, uint32_t number, struct slice object,
 
     if (hash_is_equal(found, &index_pack_at(c->repo->index, number)->id)) {
         pack_key(found, key);
-        check_parity_of(c, key, object);
+        check_parity_of(c, key, object, found);
         return true;
     }
     (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");

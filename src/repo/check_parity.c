@@ -54,11 +54,10 @@ static bool check_lost(struct check *c, const char *parity, const char *key, str
     return true;
 }
 
-void check_parity_of(struct check *c, const char *key, struct slice object)
+void check_parity_of(struct check *c, const char *key, struct slice object, const struct hash *name)
 {
     AUTO(buf) struct buf bytes = {0};
     struct err why = {0};
-    struct hash name;
     char at[PARITY_KEY_MAX];
 
     if (!c->has_parity)
@@ -69,8 +68,7 @@ void check_parity_of(struct check *c, const char *key, struct slice object)
             check_damage(c, at, &why);
         return; /* what is missing was counted */
     }
-    sha256(object, &name);
-    if (parity_is_of(buf_slice(&bytes), object, &name))
+    if (parity_is_of(buf_slice(&bytes), object, name))
         return;
     (void)err_set(&why, ERR_CORRUPT, "it is damaged, or not that of its object");
     check_damage(c, at, &why);
@@ -101,12 +99,14 @@ static bool check_content(struct check *c, const char *key, struct err *e)
 {
     AUTO(buf) struct buf object = {0};
     struct err why = {0};
+    struct hash name;
 
     if (strncmp(key, "packs/", 6) == 0 || check_was_told(c, key))
         return true;
     if (store_get_all(c->repo->store, key, &object, &why)) {
         if (!is_changed_slot(c, key, buf_slice(&object))) {
-            check_parity_of(c, key, buf_slice(&object));
+            sha256(buf_slice(&object), &name);
+            check_parity_of(c, key, buf_slice(&object), &name);
             return true;
         }
         (void)err_set(&why, ERR_CORRUPT, "it is not what its parity holds");
