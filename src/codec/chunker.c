@@ -9,12 +9,18 @@
  *
  * h forgets a byte after 64 more, so it is a function of the last 64 bytes wherever the rolling
  * began, and a search can begin anywhere that has 64 bytes before it.
+ *
+ * In lines only their ends are looked at: a keyed hash of the line proposes and SipHash of it
+ * decides, with a chance that goes as its length, so that chunks have the same average as
+ * elsewhere. Where a line is longer than LINE_REACH, the rolling hash has what is beyond.  Whether
+ * a chunk may end somewhere is thus told by the LINE_REACH bytes before, wherever the search began.
  */
 #include "codec/chunker.h"
 
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/mem.h"
 #include "codec/hash.h"
@@ -24,6 +30,11 @@ enum {
     FILTER_BITS = 8, /* of the rolling hash; k in the table below counts SipHash's */
     GEAR_TYPE = 1,
     SIP_TYPE = 2,
+    LINE_TYPE = 3,
+    LINE_PARTS = 6,       /* of the secret for lines, 32 bytes each: XXH3 takes 136 or more */
+    LINE_REACH = 4096,    /* bytes of a line that count */
+    LINE_FILTER_BITS = 9, /* a line of 2^9 bytes and more is always proposed */
+    LINES_BITS = 17,      /* one byte of lines in 2^17 ends a chunk */
 };
 
 #define FILTER_BELOW ((uint64_t)1 << (64 - FILTER_BITS))
@@ -32,25 +43,15 @@ enum {
 struct cutter {
     uint64_t gear[256];
     uint8_t sip_key[crypto_shorthash_siphash24_KEYBYTES];
+    uint8_t line_secret[LINE_PARTS * HASH_SIZE];
 };
 
 struct cut_shape {
-    size_t min, max;      /* min > WINDOW */
-    uint64_t sip_mask;    /* the lower k bits */
-    size_t newline_reach; /* how far an end moves to stand behind a newline; 0: not at all */
-};
-
-static const struct cut_shape general = {
-    .min = (size_t)256 << 10,
-    .max = CHUNK_MAX,
-    .sip_mask = (1 << 10) - 1,
-};
-
-static const struct cut_shape lines = {
-    .min = (size_t)128 << 10,
-    .max = (size_t)1 << 20,
-    .sip_mask = (1 << 9) - 1,
-    .newline_reach = 4096,
+    size_t min, max;   /* min > WINDOW and LINE_REACH */
+    uint64_t sip_mask; /* the lower k bits */
+    /* The first p in [from, end) behind whose byte a chunk may end; end if there is none. */
+    size_t (*find)(const struct cutter *c, const uint8_t *in, size_t from, size_t end,
+                   uint64_t sip_mask);
 };
 
 static uint64_t first_u64(const uint8_t *bytes)
@@ -77,6 +78,10 @@ struct cutter *cutter_new(const uint8_t chunk_key[32])
     }
     mac_sum(m, SIP_TYPE, SLICE_OF(NULL, 0), &sum);
     memcpy(c->sip_key, sum.bytes, sizeof(c->sip_key));
+    for (uint8_t i = 0; i < LINE_PARTS; i++) {
+        mac_sum(m, LINE_TYPE, SLICE_OF(&i, 1), &sum);
+        memcpy(c->line_secret + i * HASH_SIZE, sum.bytes, HASH_SIZE);
+    }
     mem_wipe(&sum, sizeof(sum));
     return c;
 }
@@ -91,13 +96,18 @@ void cutter_auto(struct cutter **c)
     cutter_free(*c);
 }
 
-/* The second opinion on a place that the rolling hash proposes: window ends there. */
-static bool is_cut(const struct cutter *c, const uint8_t window[WINDOW], uint64_t sip_mask)
+static uint64_t sip(const struct cutter *c, const uint8_t *bytes, size_t size)
 {
     uint8_t sum[crypto_shorthash_siphash24_BYTES];
 
-    (void)crypto_shorthash_siphash24(sum, window, WINDOW, c->sip_key); /* cannot fail */
-    return (first_u64(sum) & sip_mask) == 0;
+    (void)crypto_shorthash_siphash24(sum, bytes, size, c->sip_key); /* cannot fail */
+    return first_u64(sum);
+}
+
+/* The second opinion on a place that the rolling hash proposes: window ends there. */
+static bool is_cut(const struct cutter *c, const uint8_t window[WINDOW], uint64_t sip_mask)
+{
+    return (sip(c, window, WINDOW) & sip_mask) == 0;
 }
 
 /*
@@ -138,21 +148,62 @@ static size_t find_cut(const struct cutter *c, const uint8_t *in, size_t from, s
     return p;
 }
 
-/*
- * Move the end of a chunk of n bytes behind the next newline within reach.  0 when a newline
- * may still follow in bytes that are not here yet.
- */
-static size_t move_to_newline(const struct cut_shape *shape, struct slice in, bool at_end, size_t n)
+/* Whether a chunk may end behind a line of size bytes, at most LINE_REACH. */
+static bool is_cut_line(const struct cutter *c, const uint8_t *line, size_t size)
 {
-    const size_t limit =
-        shape->max - n < shape->newline_reach ? shape->max : n + shape->newline_reach;
-    const size_t seen = in.size < limit ? in.size : limit;
-    const uint8_t *newline = seen > n ? memchr(in.data + n, '\n', seen - n) : NULL;
+    const uint64_t whole = (uint64_t)1 << LINE_FILTER_BITS;
+    const uint64_t rest = ((uint64_t)1 << LINES_BITS) - 1;
+    const uint64_t filter =
+        XXH3_64bits_withSecret(line, size, c->line_secret, sizeof(c->line_secret));
 
-    if (newline != NULL)
-        return (size_t)(newline - in.data) + 1;
-    return seen == limit || at_end ? n : 0;
+    /* size / 2^9, at most 1, and of these as many as make size / 2^17 */
+    return filter >> (64 - LINE_FILTER_BITS) < size &&
+           (sip(c, line, size) & rest) < (size > whole ? size : whole);
 }
+
+/* As find_cut(), at the ends of lines.  from >= LINE_REACH. */
+static size_t find_line_cut(const struct cutter *c, const uint8_t *in, size_t from, size_t end,
+                            uint64_t sip_mask)
+{
+    const size_t seen = LINE_REACH - 1; /* before the last byte of a line that counts */
+    const uint8_t *last = memrchr(in + from - seen, '\n', seen);
+    size_t line = last == NULL ? from - seen : (size_t)(last - in) + 1;
+
+    for (size_t p = from; p < end;) {
+        const uint8_t *newline = memchr(in + p, '\n', end - p);
+        const size_t stop = newline == NULL ? end : (size_t)(newline - in);
+        const size_t beyond = p < line + seen ? line + seen : p;
+
+        if (beyond < stop) {
+            const size_t cut = find_cut(c, in, beyond, stop, sip_mask);
+
+            if (cut < stop)
+                return cut;
+        }
+        if (newline == NULL)
+            break;
+        if (stop - line > seen)
+            line = stop - seen;
+        if (is_cut_line(c, in + line, stop + 1 - line))
+            return stop;
+        line = p = stop + 1;
+    }
+    return end;
+}
+
+static const struct cut_shape general = {
+    .min = (size_t)256 << 10,
+    .max = CHUNK_MAX,
+    .sip_mask = (1 << 10) - 1,
+    .find = find_cut,
+};
+
+static const struct cut_shape lines = {
+    .min = (size_t)128 << 10,
+    .max = (size_t)1 << 20,
+    .sip_mask = (1 << (LINES_BITS - FILTER_BITS)) - 1,
+    .find = find_line_cut,
+};
 
 static size_t cut_by_content(const struct cutter *c, const struct cut_shape *shape, struct slice in,
                              bool at_end, size_t *scanned)
@@ -162,10 +213,10 @@ static size_t cut_by_content(const struct cutter *c, const struct cut_shape *sha
     size_t p = end;
 
     if (from < end)
-        p = find_cut(c, in.data, from, end, shape->sip_mask);
+        p = shape->find(c, in.data, from, end, shape->sip_mask);
     *scanned = p;
     if (p < end)
-        return move_to_newline(shape, in, at_end, p + 1);
+        return p + 1;
     return end == shape->max || at_end ? end : 0;
 }
 

@@ -21,6 +21,7 @@ struct lane {
     struct file_record *file; /* begun and not ended, or NULL */
     size_t chunk_start;       /* of the unfinished chunk, in batch->bytes */
     size_t scanned;           /* cutter's position in it */
+    enum cut_kind kind;       /* how the file is cut when it is large enough */
     uint64_t file_bytes;
     struct former former; /* content of the file in the previous snapshot */
 };
@@ -323,6 +324,8 @@ static bool begin(struct lane *n, struct sink_dir *d, size_t slot, struct err *e
         return false;
     n->file = record_new(n->run, d, slot);
     n->scanned = 0;
+    n->kind =
+        d->listing->entries[slot].cut == CUT_WHOLE ? CUT_GENERAL : d->listing->entries[slot].cut;
     n->file_bytes = 0;
     begin_former(n, d, slot);
     return true;
@@ -348,7 +351,7 @@ static bool cut(struct lane *n, bool at_end, struct err *e)
 {
     while (n->batch != NULL && n->batch->bytes.size > n->chunk_start) {
         const struct buf *b = &n->batch->bytes;
-        const size_t size = cutter_cut(repo_cutter(n->run->repo), CUT_GENERAL,
+        const size_t size = cutter_cut(repo_cutter(n->run->repo), n->kind,
                                        SLICE_OF(b->data + n->chunk_start, b->size - n->chunk_start),
                                        at_end, &n->scanned);
 
@@ -419,7 +422,7 @@ static bool end(struct lane *n, const struct entry *final, struct err *e)
     if (!cut(n, true, e))
         return false;
     en.content = (struct slice){0};
-    en.cut = n->file_bytes < CUT_WHOLE_MAX ? CUT_WHOLE : CUT_GENERAL;
+    en.cut = n->file_bytes < CUT_WHOLE_MAX ? CUT_WHOLE : n->kind;
     entry_encode(&en, &n->file->final);
     count_done(run, &d->listing->entries[slot], &en, n->file_bytes);
     atomic_fetch_add(d->had_before[slot] ? &run->counters.files_changed : &run->counters.files_new,

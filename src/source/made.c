@@ -17,7 +17,8 @@ bool made_check_name(const char *text, size_t max, struct err *e)
     return true;
 }
 
-void made_announce(struct listing *l, const char *name, enum entry_type type, int64_t now_ns)
+struct entry *made_announce(struct listing *l, const char *name, enum entry_type type,
+                            int64_t now_ns)
 {
     AUTO(owners) struct owners o = {0};
     struct entry *en = listing_add(l);
@@ -36,6 +37,7 @@ void made_announce(struct listing *l, const char *name, enum entry_type type, in
     };
     en->user = arena_copy(&l->arena, owner_name(&o, OWNER_USER, en->uid));
     en->group = arena_copy(&l->arena, owner_name(&o, OWNER_GROUP, en->gid));
+    return en;
 }
 
 size_t made_slot(const struct listing *l, const char *name)

@@ -12,8 +12,9 @@
 /* ERR_USAGE unless text can be the name of a file, at most max bytes long. */
 MUST_CHECK bool made_check_name(const char *text, size_t max, struct err *e);
 
-/* Add an entry for a file or directory to a listing. */
-void made_announce(struct listing *l, const char *name, enum entry_type type, int64_t now_ns);
+/* Add an entry for a file or directory to a listing; valid until the next is added. */
+struct entry *made_announce(struct listing *l, const char *name, enum entry_type type,
+                            int64_t now_ns);
 
 /* The slot of a name that is in a sorted listing. */
 size_t made_slot(const struct listing *l, const char *name);

@@ -246,7 +246,8 @@ static void part_add(struct run *r, struct listing *l, const char *directory, co
     AUTO(buf) struct buf path = {0};
 
     buf_printf(&path, "/%s/%s/%s%s", r->m->member.ops->kind, r->m->member.name, directory, name);
-    made_announce(l, name, ENTRY_FILE, r->m->member.now_ns);
+    made_announce(l, name, ENTRY_FILE, r->m->member.now_ns)->cut =
+        p->item != NULL ? CUT_LINES : CUT_WHOLE;
     r->parts[r->count] = *p;
     r->parts[r->count++].path = arena_string(&s->selection.arena, buf_slice(&path));
 }

@@ -46,12 +46,13 @@ struct sink_ops {
     void (*lane_close)(struct lane *n); /* after the last end(); accepts NULL */
 
     /*
-     * Announce a directory with all its entries.  parent and slot say which entry it is
-     * (NULL: the root).  Takes the listing in any case.  Afterwards each regular file with
-     * wanted[] set gets begin() .. end() or skip(), and each directory gets enter() or
-     * skip(), in any order and from any lane; *out (borrowed, as is the listing with its
-     * entries where they were) lives until the last of them.  *out is NULL when nothing of
-     * that kind is to come: then the listing may be gone already.
+     * Announce a directory with all its entries.  A file's cut says how to cut what it has
+     * (docs/FORMAT.md, "Cutting"); CUT_WHOLE leaves that to the sink.  parent and slot say which
+     * entry it is (NULL: the root).  Takes the listing in any case.  Afterwards each regular file
+     * with wanted[] set gets begin() .. end() or skip(), and each directory gets enter() or skip(),
+     * in any order and from any lane; *out (borrowed, as is the listing with its entries where they
+     * were) lives until the last of them.  *out is NULL when nothing of that kind is to come: then
+     * the listing may be gone already.
      */
     MUST_CHECK bool (*enter)(struct lane *n, struct sink_dir *parent, size_t slot,
                              struct listing *l, struct sink_dir **out, struct err *e);

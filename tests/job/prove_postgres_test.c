@@ -347,6 +347,41 @@ TEST(a_cancelled_drill_leaves_neither_server_nor_folder)
 }
 END
 
+/* Not only a drill's matter: rows that stay must make the chunks that they made before. */
+TEST(a_table_is_cut_where_rows_end)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf dsn = {0};
+    AUTO(buf) struct buf keep = {0};
+    AUTO(buf) struct buf ids = {0};
+    AUTO(snapshot) struct snapshot *s = NULL;
+    struct entry en;
+
+    world_init(&w);
+    postgres_server_sql(server, "other",
+                        "CREATE TABLE rows AS SELECT i, md5(i::text) FROM"
+                        " generate_series(1, 100000) i");
+    buf_printf(&dsn, "%s dbname=other", postgres_server_dsn(server));
+    back_up_database(&w, &(struct postgres_options){.dsn = buf_string(&dsn)}, NULL);
+    CHECK_OK(snapshot_load(w.repo, &w.result.snapshot, &s, e));
+    CHECK_OK(repo_load_index(w.repo, e));
+
+    AUTO(reader) struct reader *rd = reader_new(w.repo);
+
+    CHECK_OK(tree_find(rd, &s->tree, "/postgres/db/data/public.rows.copy", &keep, &en, e));
+    CHECK_OK(reader_content(rd, &en, &ids, e));
+    CHECK(en.cut == CUT_LINES && ids.size > 5 * HASH_SIZE);
+    for (size_t i = 0; i < ids.size / HASH_SIZE; i++) {
+        AUTO(buf) struct buf chunk = {0};
+        struct hash id;
+
+        memcpy(id.bytes, ids.data + i * HASH_SIZE, HASH_SIZE);
+        CHECK_OK(reader_chunk(rd, CHUNK_DATA, &id, &chunk, e));
+        CHECK(chunk.size == MIB || chunk.data[chunk.size - 1] == '\n');
+    }
+}
+END
+
 TESTS_BETWEEN("prove_postgres", server_begin, server_end, a_sound_backup_of_a_database_is_proven,
               a_backup_with_roles_is_proven_with_their_rights,
               one_byte_of_one_row_that_changed_fails_the_drill,
@@ -355,4 +390,4 @@ TESTS_BETWEEN("prove_postgres", server_begin, server_end, a_sound_backup_of_a_da
               a_role_that_is_not_in_the_backup_leaves_it_unchecked,
               a_folder_that_the_server_cannot_reach_leaves_it_unchecked,
               a_killed_drill_leaves_no_server_and_the_next_one_no_folder,
-              a_cancelled_drill_leaves_neither_server_nor_folder)
+              a_cancelled_drill_leaves_neither_server_nor_folder, a_table_is_cut_where_rows_end)
