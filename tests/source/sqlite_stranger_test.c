@@ -115,6 +115,34 @@ TEST(what_acts_by_itself_is_refused_with_and_without_a_present_database)
 }
 END
 
+/* Texts that SQLite has not written. */
+TEST(a_schema_that_was_written_over_is_refused)
+{
+    static const char *const texts[] = {
+        "'CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, n INTEGER) /* no end'",
+        "'CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, n INTEGER) -- no end'",
+        "'CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT DEFAULT \"no end)'",
+        "'CREATE TABLE t (id INTEGER PRIMARY KEY, ((('",
+        "'CREATE TABLE t)(, ,)'",
+        "'CREATE/**/VIRTUAL/**/TABLE t USING fts5(a)'",
+        "'CREATE TABLE t AS SELECT 1'",
+        "'/'",
+        "''",
+        "NULL",
+        "x'00ff27'",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char script[400];
+
+        (void)snprintf(script, sizeof(script),
+                       TABLE ROW "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = %s",
+                       texts[i]);
+        check_refused(script, TABLE, "");
+    }
+}
+END
+
 TEST(damage_is_refused)
 {
     AUTO(scratch) struct scratch s;
@@ -186,6 +214,7 @@ END
 
 TESTS("source/sqlite_stranger", the_same_schema_is_taken_whatever_the_rows_are,
       blanks_comments_and_the_order_of_columns_do_not_count, any_other_difference_is_named,
-      what_acts_by_itself_is_refused_with_and_without_a_present_database, damage_is_refused,
+      what_acts_by_itself_is_refused_with_and_without_a_present_database,
+      a_schema_that_was_written_over_is_refused, damage_is_refused,
       a_missing_present_database_is_told_apart_from_one_that_cannot_be_read,
       a_file_with_its_manifest_becomes_a_member_and_no_other_file_does)
