@@ -332,6 +332,27 @@ bool iptables_listing_parse(struct slice text, enum iptables_table table,
     return true;
 }
 
+static void make_empty(struct iptables_part *p, enum iptables_table t)
+{
+    const char *const *names = iptables_chains_built_in(t);
+    size_t count = 0;
+
+    while (names[count] != NULL)
+        count++;
+    p->is_there = true;
+    p->chains = mem_array(count, sizeof(*p->chains));
+    for (; p->chain_count < count; p->chain_count++)
+        p->chains[p->chain_count] =
+            (struct iptables_chain){.name = names[p->chain_count], .policy = "ACCEPT"};
+}
+
+void iptables_rules_complete(struct iptables_rules *r)
+{
+    for (int t = 0; t < IPTABLES_TABLES; t++)
+        if (!r->tables[t].is_there)
+            make_empty(&r->tables[t], (enum iptables_table)t);
+}
+
 /* Writing */
 
 static void put_word(const char *word, struct buf *out)

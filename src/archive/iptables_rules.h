@@ -74,6 +74,12 @@ MUST_CHECK bool iptables_rules_parse(struct slice text, struct iptables_rules *o
 MUST_CHECK bool iptables_listing_parse(struct slice text, enum iptables_table table,
                                        struct iptables_rules *out, struct err *e);
 
+/*
+ * Let both tables be there, one that is not as iptables-save would print it when it is empty: what
+ * iptables-restore is not told of it leaves alone, and rules that came since would stay.
+ */
+void iptables_rules_complete(struct iptables_rules *r);
+
 /* Append it as iptables-restore takes it; parsed again it is the same. */
 void iptables_rules_write(const struct iptables_rules *r, struct buf *out);
 

@@ -160,6 +160,11 @@ static const char *const built_in[IPTABLES_TABLES][5] = {
     [IPTABLES_NAT] = {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"},
 };
 
+const char *const *iptables_chains_built_in(enum iptables_table table)
+{
+    return built_in[table];
+}
+
 bool iptables_chain_is_built_in(enum iptables_table table, const char *name)
 {
     for (const char *const *c = built_in[table]; *c != NULL; c++)

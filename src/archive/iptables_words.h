@@ -4,7 +4,8 @@
 
 #include "archive/iptables_rules.h"
 
-/* Chains that a table has of itself. */
+/* Chains that a table has of itself; ends with NULL. */
+const char *const *iptables_chains_built_in(enum iptables_table table);
 bool iptables_chain_is_built_in(enum iptables_table table, const char *name);
 /* ERR_CORRUPT unless a user's chain may be called so. */
 MUST_CHECK bool iptables_chain_check(const char *name, struct err *e);

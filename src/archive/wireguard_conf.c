@@ -27,6 +27,7 @@ static const char *const known[] = {
 void wireguard_conf_auto(struct wireguard_conf *c)
 {
     mem_free(c->hooks);
+    buf_done(&c->held);
 }
 
 static char lower(uint8_t c)
@@ -99,6 +100,15 @@ static bool note(struct wireguard_conf *c, uint32_t line, struct slice key, stru
     return true;
 }
 
+/* What somebody has to have agreed to; SaveConfig lets wg-quick write the file anew. */
+static void hold(struct wireguard_conf *c, struct slice key, struct slice line)
+{
+    if (is_one_of(key, known, sizeof(known) / sizeof(known[0])) && !is_word(key, "saveconfig"))
+        return;
+    buf_append_slice(&c->held, line);
+    buf_put_u8(&c->held, '\n');
+}
+
 static bool read_section(struct wireguard_conf *c, uint32_t line, struct slice name, struct err *e)
 {
     if (is_word(name, "[interface]"))
@@ -134,6 +144,7 @@ static bool read_line(struct wireguard_conf *c, uint32_t line, struct slice text
     const struct slice rest = before(SLICE_OF(text.data + used, text.size - used), '=');
     const size_t skip = used + rest.size + 1;
 
+    hold(c, key, text);
     return note(c, line, key, trim(SLICE_OF(text.data + skip, text.size - skip)), e);
 }
 

@@ -27,6 +27,7 @@ struct wireguard_conf {
     uint32_t interfaces, peers; /* sections */
     struct wireguard_hook *hooks;
     size_t hook_count;
+    struct buf held; /* the lines of these and of SaveConfig as they stand, each with its end */
 };
 void wireguard_conf_auto(struct wireguard_conf *c);
 

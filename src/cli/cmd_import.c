@@ -19,7 +19,7 @@ struct import_args {
     char *set, *name;
     struct strings keys;
     int as; /* 0: recognised, else 1 + enum foreign_kind */
-    bool dry_run, allow_unauthenticated;
+    bool dry_run, allow_unauthenticated, as_members;
 };
 
 #define AT(member) offsetof(struct import_args, member)
@@ -34,6 +34,9 @@ static const struct option import_options[] = {
      "Into the repository of a set, as a snapshot of that set", NULL, NULL},
     {"as", 0, OPTION_CHOICE, AT(as), "KIND", "Read it as this kind, whatever else it might be",
      NULL, NULL, kind_words},
+    {"as-members", 0, OPTION_FLAG, AT(as_members), NULL,
+     "With --set: a gateway's zip file as the set's own sources, for restore --in-place", NULL,
+     NULL},
     {"archive-key-file", 0, OPTION_LIST, AT(keys), "FILE",
      "Try the key in FILE, which the archive came with; may be repeated", NULL, NULL},
     {"name", 0, OPTION_TEXT, AT(name), "NAME", "Call it NAME in the snapshot", NULL, NULL},
@@ -84,7 +87,7 @@ static void set_text_or_null(json_t *line, const char *key, const char *text)
         json_set_text(line, key, text);
 }
 
-static void tell_json(struct call *call, const struct import_found *f)
+static void tell_json(struct call *call, const struct import_found *f, bool as_members)
 {
     const struct foreign_facts *s = &f->facts;
     json_t *line = json_message("import");
@@ -98,19 +101,21 @@ static void tell_json(struct call *call, const struct import_found *f)
     json_set_text(line, "name", f->name);
     json_set_u64(line, f->kind == FOREIGN_BUNDLE ? "bundles" : "parts", f->count);
     json_set_u64(line, "bytes", f->file_bytes);
+    json_set(line, "as_members", json_boolean(as_members));
     output_json(call->out, line);
 }
 
 /* What the archive says of itself is escaped, for a terminal might obey it. */
 static void tell(struct call *call, const struct import_found *f)
 {
+    const struct import_args *args = call->args;
     const struct foreign_facts *s = &f->facts;
     AUTO(buf) struct buf version = {0};
     AUTO(buf) struct buf created = {0};
     char size[TEXT_SIZE_MAX];
 
     if (call->out->json) {
-        tell_json(call, f);
+        tell_json(call, f, args->as_members);
         return;
     }
     path_escape(slice_string(s->version), &version);
@@ -128,20 +133,23 @@ static void tell(struct call *call, const struct import_found *f)
         output_line(call->out, "Note:        %s", s->note);
 }
 
-/* The set's own tags, and what kind of import it is. */
-static void add_tags(struct call *call, const struct config_set *set, enum foreign_kind kind,
+/* What kind of import it is, and the set's own tags. */
+static void add_tags(struct call *call, const struct config_set *set, const struct import_found *f,
                      struct backup_options *o)
 {
-    const size_t count = set == NULL ? 0 : set->tags.count;
-    const char **tags = arena_take(&call->arena, (count + 1) * sizeof(*tags));
+    const size_t of_set = set == NULL ? 0 : set->tags.count;
+    const char **tags = arena_take(&call->arena, (2 + of_set) * sizeof(*tags));
     AUTO(buf) struct buf own = {0};
+    size_t count = 0;
 
-    buf_printf(&own, SNAPSHOT_IMPORT "%s", foreign_kind_name(kind));
-    tags[0] = arena_string(&call->arena, buf_slice(&own));
-    for (size_t i = 0; i < count; i++)
-        tags[i + 1] = set->tags.items[i];
+    buf_printf(&own, SNAPSHOT_IMPORT "%s", foreign_kind_name(f->kind));
+    tags[count++] = arena_string(&call->arena, buf_slice(&own));
+    if (!f->facts.is_authenticated)
+        tags[count++] = SNAPSHOT_UNAUTHENTICATED;
+    for (size_t i = 0; i < of_set; i++)
+        tags[count++] = set->tags.items[i];
     o->tags = tags;
-    o->tag_count = count + 1;
+    o->tag_count = count;
 }
 
 static bool store(struct call *call, const struct config_set *set, struct import *i, struct err *e)
@@ -154,7 +162,7 @@ static bool store(struct call *call, const struct config_set *set, struct import
     struct backup_result result = {0};
     struct progress_view view;
 
-    add_tags(call, set, import_found(i)->kind, &o);
+    add_tags(call, set, import_found(i), &o);
     if (!session_open(call, &s, e) || !progress_init(&view, call->out, PROGRESS_BACKUP, e))
         return false;
 
@@ -167,6 +175,79 @@ static bool store(struct call *call, const struct config_set *set, struct import
     return true;
 }
 
+/* Whether what was told of is to be stored. */
+static bool is_wanted(struct call *call, const struct import_found *f, bool *out, struct err *e)
+{
+    const struct import_args *args = call->args;
+
+    *out = !args->dry_run;
+    if (args->dry_run) {
+        output_note(call->out, "Dry run: nothing was stored.");
+        return true;
+    }
+    return f->facts.is_authenticated || args->allow_unauthenticated ||
+           err_set(e, ERR_USAGE,
+                   "%s is not authenticated: nothing says who made it, and nothing was stored; "
+                   "--allow-unauthenticated takes it all the same",
+                   args->common.words.items[0]);
+}
+
+/* As members of the set */
+
+static void on_tell(void *arg, const char *sentence)
+{
+    struct call *call = arg;
+
+    if (call->out->json) {
+        json_t *line = json_message("step");
+
+        json_set_text(line, "text", sentence);
+        output_json(call->out, line);
+        return;
+    }
+    output_line(call->out, "Note:        %s", sentence);
+}
+
+static bool store_members(struct call *call, struct import_members *m, struct err *e)
+{
+    AUTO(session) struct session s = {0};
+    struct backup_result result = {0};
+    struct progress_view view;
+
+    if (!session_open(call, &s, e) || !progress_init(&view, call->out, PROGRESS_BACKUP, e))
+        return false;
+
+    const struct report report = progress_report(&view);
+
+    if (!import_members_store(m, s.repo, &report, &result, e))
+        return err_wrap(e, "import; no snapshot was made");
+    progress_end(&view);
+    backup_tell(call, false, &result, NULL);
+    return true;
+}
+
+static bool import_as_members(struct call *call, const struct config *c,
+                              const struct config_set *set, struct err *e)
+{
+    const struct import_args *args = call->args;
+    AUTO(import_members) struct import_members *m = NULL;
+    bool wanted = false;
+    const struct import_members_options o = {
+        .path = args->common.words.items[0], .config = c, .set = set};
+
+    if (set == NULL || args->name != NULL || args->keys.count > 0 ||
+        (args->as != 0 && strcmp(kind_words[args->as], "wireguard") != 0))
+        return err_set(e, ERR_USAGE,
+                       "--as-members takes --set and the zip file of a WireGuard Gateway, without "
+                       "--name and --archive-key-file");
+    if (!import_members_look(&o, &m, e))
+        return false;
+    tell(call, import_members_found(m));
+    import_members_tell(m, on_tell, call);
+    return is_wanted(call, import_members_found(m), &wanted, e) &&
+           (!wanted || store_members(call, m, e));
+}
+
 static bool run_import(struct call *call, struct err *e)
 {
     const struct import_args *args = call->args;
@@ -174,6 +255,7 @@ static bool run_import(struct call *call, struct err *e)
     AUTO(keys) struct keys keys = {0};
     AUTO(import) struct import *i = NULL;
     const struct config_set *set = NULL;
+    bool wanted = false;
     const struct import_options o = {.path = args->common.words.items[0],
                                      .name = args->name,
                                      .as = args->as == 0 ? NULL : kind_words[args->as],
@@ -184,19 +266,12 @@ static bool run_import(struct call *call, struct err *e)
     if (args->set != NULL && (!config_path_load(args->common.config, args->set, &c, &set, e) ||
                               !set_choose_repository(call, set, e)))
         return false;
+    if (args->as_members)
+        return import_as_members(call, c, set, e);
     if (!read_keys(&args->keys, &keys, e) || !import_look(&o, &i, e))
         return false;
     tell(call, import_found(i));
-    if (args->dry_run) {
-        output_note(call->out, "Dry run: nothing was stored.");
-        return true;
-    }
-    if (!import_found(i)->facts.is_authenticated && !args->allow_unauthenticated)
-        return err_set(e, ERR_USAGE,
-                       "%s is not authenticated: nothing says who made it, and nothing was stored; "
-                       "--allow-unauthenticated takes it all the same",
-                       o.path);
-    return store(call, set, i, e);
+    return is_wanted(call, import_found(i), &wanted, e) && (!wanted || store(call, set, i, e));
 }
 
 const struct command command_import = {
@@ -210,7 +285,9 @@ const struct command command_import = {
                 "holdfast import backup.enc --set school --archive-key-file school.hex\n"
                 "holdfast import database.sql.gz.enc --set shop --archive-key-file pos.hex "
                 "--allow-unauthenticated\n"
-                "holdfast import backups/ --set app --allow-unauthenticated",
+                "holdfast import backups/ --set app --allow-unauthenticated\n"
+                "holdfast import wireguard_backup_20261120_205152.zip --set wireguard --as-members "
+                "--allow-unauthenticated",
     .words = "PATH",
     .words_min = 1,
     .words_max = 1,

@@ -72,6 +72,8 @@ int main(int argc, char **argv)
         return 2; /* before anything is known of how to say so */
     if (argc == 3 && strcmp(argv[2], IMPORT_OPTION) == 0)
         return import_child();
+    if (argc == 3 && strcmp(argv[2], IMPORT_DATABASE_OPTION) == 0)
+        return import_database_child();
     argv[1] = argv[0];
     return cli_run(argc - 1, argv + 1);
 }

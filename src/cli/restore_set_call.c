@@ -43,6 +43,9 @@ static void plan_json(struct call *call, const struct restore_set_options *o,
         (void)json_array_append_new(sources, source_json(&plan->sources[i]));
     json_set_text(line, "set", o->set->name);
     json_set_hash(line, "snapshot_id", &o->snapshot->id);
+    json_set(line, "imported", json_boolean(snapshot_is_import(o->snapshot)));
+    json_set(line, "authenticated",
+             json_boolean(!snapshot_has_tag(o->snapshot, SNAPSHOT_UNAUTHENTICATED)));
     json_set(line, "sources", sources);
     output_json_now(call->out, line);
 }

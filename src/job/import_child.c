@@ -68,7 +68,7 @@ static void work_auto(struct work *w)
 
 /* Saying */
 
-static bool say(enum frame type, struct slice payload, struct err *e)
+bool import_say(enum frame type, struct slice payload, struct err *e)
 {
     AUTO(buf) struct buf all = {0};
 
@@ -86,7 +86,7 @@ static bool read_ticking(void *arg, uint64_t offset, void *to, size_t size, size
     t->since += size;
     if (t->since >= TICK_EVERY) {
         t->since = 0;
-        if (!say(FRAME_TICK, SLICE_OF(NULL, 0), e))
+        if (!import_say(FRAME_TICK, SLICE_OF(NULL, 0), e))
             return false;
     }
     return t->from.read_at(t->from.arg, offset, to, size, got, e);
@@ -234,7 +234,7 @@ static bool say_found(const struct work *w, struct err *e)
     if (j == NULL)
         return err_set(e, ERR_CORRUPT, "what it says of itself is not UTF-8");
     json_append(j, &text);
-    return say(FRAME_FOUND, buf_slice(&text), e);
+    return import_say(FRAME_FOUND, buf_slice(&text), e);
 }
 
 static bool say_list(const struct list *l, struct err *e)
@@ -246,10 +246,10 @@ static bool say_list(const struct list *l, struct err *e)
         buf_put_u64(&text, p->size);
         buf_append(&text, p->sum.bytes, HASH_SIZE);
         buf_append_slice(&text, slice_string(p->name));
-        if (!say(FRAME_PART, buf_slice(&text), e))
+        if (!import_say(FRAME_PART, buf_slice(&text), e))
             return false;
     }
-    return say(FRAME_END, SLICE_OF(NULL, 0), e);
+    return import_say(FRAME_END, SLICE_OF(NULL, 0), e);
 }
 
 /* Handing over */
@@ -258,26 +258,31 @@ static bool give_begin(void *arg, const char *name, struct err *e)
 {
     (void)arg;
     (void)name; /* they come in the same order as before */
-    return say(FRAME_BEGIN, SLICE_OF(NULL, 0), e);
+    return import_say(FRAME_BEGIN, SLICE_OF(NULL, 0), e);
 }
 
-static bool give_bytes(void *arg, struct slice bytes, struct err *e)
+bool import_say_bytes(struct slice bytes, struct err *e)
 {
-    (void)arg;
     while (bytes.size > 0) {
         const size_t size = bytes.size < FRAME_MAX ? bytes.size : FRAME_MAX;
 
-        if (!say(FRAME_BYTES, SLICE_OF(bytes.data, size), e))
+        if (!import_say(FRAME_BYTES, SLICE_OF(bytes.data, size), e))
             return false;
         bytes = SLICE_OF(bytes.data + size, bytes.size - size);
     }
     return true;
 }
 
+static bool give_bytes(void *arg, struct slice bytes, struct err *e)
+{
+    (void)arg;
+    return import_say_bytes(bytes, e);
+}
+
 static bool give_end(void *arg, struct err *e)
 {
     (void)arg;
-    return say(FRAME_READY, SLICE_OF(NULL, 0), e);
+    return import_say(FRAME_READY, SLICE_OF(NULL, 0), e);
 }
 
 static bool give_all(const struct work *w, struct err *e)
@@ -286,27 +291,35 @@ static bool give_all(const struct work *w, struct err *e)
     const struct foreign_archive a = {&w->from, w->key, w->wish == w->kind};
     struct foreign_facts facts;
 
-    return foreign_read(&a, w->kind, &v, &facts, e) && say(FRAME_END, SLICE_OF(NULL, 0), e);
+    return foreign_read(&a, w->kind, &v, &facts, e) && import_say(FRAME_END, SLICE_OF(NULL, 0), e);
 }
 
 /* From the request to its end */
 
-static bool take_request(struct work *w, struct err *e)
+bool import_hear_request(size_t max, struct buf *out, struct err *e)
 {
     uint32_t size = 0;
-    uint64_t kind, count;
     size_t got = 0;
-    struct slice rest;
 
     if (!fd_read(STDIN_FILENO, &size, sizeof(size), &got, e))
         return false;
-    if (got < sizeof(size) || size > IMPORT_REQUEST_MAX)
+    if (got < sizeof(size) || size > max)
         return err_set(e, ERR_FATAL, "there is no request");
-    if (!fd_read(STDIN_FILENO, buf_extend(&w->request, size), size, &got, e))
+    if (!fd_read(STDIN_FILENO, buf_extend(out, size), size, &got, e))
+        return false;
+    return got == size || err_set(e, ERR_FATAL, "the request is damaged");
+}
+
+static bool take_request(struct work *w, struct err *e)
+{
+    uint64_t kind, count;
+    struct slice rest;
+
+    if (!import_hear_request(IMPORT_REQUEST_MAX, &w->request, e))
         return false;
     rest = buf_slice(&w->request);
-    if (got < size || !take_varint(&rest, &kind) || kind > FOREIGN_KINDS ||
-        !take_varint(&rest, &count) || count > IMPORT_KEYS_MAX)
+    if (!take_varint(&rest, &kind) || kind > FOREIGN_KINDS || !take_varint(&rest, &count) ||
+        count > IMPORT_KEYS_MAX)
         return err_set(e, ERR_FATAL, "the request is damaged");
     w->wish = kind == 0 ? FOREIGN_KINDS : (enum foreign_kind)(kind - 1);
     for (; w->key_count < count; w->key_count++)
@@ -336,17 +349,21 @@ static bool run(struct work *w, struct err *e)
     }
 }
 
+int import_say_failed(const struct err *e)
+{
+    AUTO(buf) struct buf text = {0};
+    struct err ignored;
+
+    buf_put_u8(&text, (uint8_t)e->code);
+    buf_append_slice(&text, slice_string(e->text));
+    (void)!import_say(FRAME_FAILED, buf_slice(&text), &ignored); /* the end says as much */
+    return 1;
+}
+
 int import_child(void)
 {
     AUTO(work) struct work w = {.wish = FOREIGN_KINDS};
-    AUTO(buf) struct buf text = {0};
     struct err e = {0};
-    struct err ignored;
 
-    if (run(&w, &e))
-        return 0;
-    buf_put_u8(&text, (uint8_t)e.code);
-    buf_append_slice(&text, slice_string(e.text));
-    (void)!say(FRAME_FAILED, buf_slice(&text), &ignored); /* the end of the output says as much */
-    return 1;
+    return run(&w, &e) ? 0 : import_say_failed(&e);
 }

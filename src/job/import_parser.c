@@ -56,45 +56,53 @@ static bool send_all(int fd, struct slice bytes, struct err *e)
     return true;
 }
 
+/* At most 4 GiB. */
+static bool send_sized(int fd, struct slice request, struct err *e)
+{
+    AUTO(buf) struct buf all = {0};
+
+    buf_reserve(&all, sizeof(uint32_t) + request.size); /* keys do not move */
+    buf_put_u32(&all, (uint32_t)request.size);
+    buf_append_slice(&all, request);
+
+    const bool is_sent = send_all(fd, buf_slice(&all), e);
+
+    mem_wipe(all.data, all.size);
+    return is_sent;
+}
+
 static bool send_request(int fd, const struct import_options *o, struct err *e)
 {
     enum foreign_kind kind = FOREIGN_KINDS;
-    AUTO(buf) struct buf all = {0};
     AUTO(buf) struct buf text = {0};
 
     if (!import_kind_of(o->as, &kind, e))
         return false;
     buf_reserve(&text, IMPORT_REQUEST_MAX); /* keys do not move */
-    buf_reserve(&all, IMPORT_REQUEST_MAX);
     buf_put_varint(&text, kind == FOREIGN_KINDS ? 0 : 1 + (uint64_t)kind);
     buf_put_varint(&text, o->key_count);
     for (size_t i = 0; i < o->key_count; i++)
         buf_put_bytes(&text, o->keys[i]);
-    buf_put_u32(&all, (uint32_t)text.size); /* at most IMPORT_REQUEST_MAX */
-    buf_append_slice(&all, buf_slice(&text));
 
-    const bool is_sent = send_all(fd, buf_slice(&all), e);
+    const bool is_sent = send_sized(fd, buf_slice(&text), e);
 
-    mem_wipe(all.data, all.size);
     mem_wipe(text.data, text.size);
     return is_sent;
 }
 
-bool import_parser_start(int fd, uint64_t size, const struct import_options *o,
-                         struct import_parser *out, struct err *e)
+static bool start(const char *option, int fd, uint64_t size, struct import_parser *p, struct err *e)
 {
     char *argv[] = {(char *)(uintptr_t) "holdfast",
-                    (char *)(uintptr_t)(CHILD_SANDBOX_OPTION "parser"),
-                    (char *)(uintptr_t)IMPORT_OPTION, NULL};
+                    (char *)(uintptr_t)(CHILD_SANDBOX_OPTION "parser"), (char *)(uintptr_t)option,
+                    NULL};
     char *none[] = {NULL};
     struct sandbox_profile profile = child_parser_profile;
-    AUTO(import_parser) struct import_parser p = IMPORT_PARSER_NONE;
     int ends[2] = {-1, -1};
     unsigned gaps = 0;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_sys(e, "socket");
-    p.feed_fd = ends[0];
+    p->feed_fd = ends[0];
 
     AUTO(fd) int input = ends[1];
     const struct sandbox_start s = {SANDBOX_SELF, argv, none, &profile, input, &fd};
@@ -102,12 +110,31 @@ bool import_parser_start(int fd, uint64_t size, const struct import_options *o,
     profile.readable = readable;
     profile.open_files = 0; /* on its way it still has ours, and later it can open none */
     profile.cpu_s += CPU_PER_MIB * (unsigned)(size >> 20); /* size is bounded */
-    if (!sandbox_start(&s, &p.child, &gaps, e))
+    if (!sandbox_start(&s, &p->child, &gaps, e))
         return false;
-    if ((gaps & SANDBOX_GAP_CALLS) != 0)
-        return err_set(e, ERR_FATAL, "this kernel cannot keep what reads an archive apart: %s",
-                       sandbox_gap_text(6));
-    if (!send_request(p.feed_fd, o, e))
+    return (gaps & SANDBOX_GAP_CALLS) == 0 ||
+           err_set(e, ERR_FATAL, "this kernel cannot keep what reads an archive apart: %s",
+                   sandbox_gap_text(6));
+}
+
+bool import_parser_start(int fd, uint64_t size, const struct import_options *o,
+                         struct import_parser *out, struct err *e)
+{
+    AUTO(import_parser) struct import_parser p = IMPORT_PARSER_NONE;
+
+    if (!start(IMPORT_OPTION, fd, size, &p, e) || !send_request(p.feed_fd, o, e))
+        return false;
+    *out = p;
+    p = IMPORT_PARSER_NONE;
+    return true;
+}
+
+bool import_parser_start_database(int fd, uint64_t size, struct slice request,
+                                  struct import_parser *out, struct err *e)
+{
+    AUTO(import_parser) struct import_parser p = IMPORT_PARSER_NONE;
+
+    if (!start(IMPORT_DATABASE_OPTION, fd, size, &p, e) || !send_sized(p.feed_fd, request, e))
         return false;
     *out = p;
     p = IMPORT_PARSER_NONE;

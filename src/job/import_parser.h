@@ -10,6 +10,9 @@
  *
  * It runs in the sandbox of parsers: no files but the open archive, no sockets, 256 MiB, and as
  * much of the processor as the size of the archive explains.
+ *
+ * Another such process looks at one database (import_database.c).  Its request is 1 and the schema
+ * that the database has to have, or 0; it answers with the manifest, bytes ..., end, or failed.
  */
 #ifndef JOB_IMPORT_PARSER_H
 #define JOB_IMPORT_PARSER_H
@@ -42,6 +45,19 @@ struct import_parser {
 };
 #define IMPORT_PARSER_NONE ((struct import_parser){.child = CHILD_NONE, .feed_fd = -1})
 void import_parser_auto(struct import_parser *p); /* ends it */
+
+/* What these processes say (import_child.c): a frame; bytes, in as many as it takes; what went
+ * wrong, which yields their exit status. */
+MUST_CHECK bool import_say(enum frame type, struct slice payload, struct err *e);
+MUST_CHECK bool import_say_bytes(struct slice bytes, struct err *e);
+int import_say_failed(const struct err *e);
+/* Hear a request of at most max bytes. */
+MUST_CHECK bool import_hear_request(size_t max, struct buf *out, struct err *e);
+
+/* Start the other process over a database. */
+#define IMPORT_SCHEMA_MAX ((size_t)16 << 20)
+MUST_CHECK bool import_parser_start_database(int fd, uint64_t size, struct slice request,
+                                             struct import_parser *out, struct err *e);
 
 /* Start it over an open regular file and tell it what to do; the options' path is not looked at. */
 MUST_CHECK bool import_parser_start(int fd, uint64_t size, const struct import_options *o,

@@ -45,6 +45,11 @@ struct import_taker {
 /* Hand over all parts, once more each time.  ERR_TRANSIENT when they are others by now. */
 MUST_CHECK bool import_hand_over(struct import *i, const struct import_taker *to, struct err *e);
 
+/* Have a process in a sandbox look at a database (import_database.c).  fd is open for writing, and
+ * schema as sqlite_stranger_look() takes it.  ERR_CORRUPT: it is not taken. */
+MUST_CHECK bool import_database_look(int fd, const char *schema, struct buf *manifest,
+                                     struct err *e);
+
 /* What a process says that it has found, and the sum of the file. */
 MUST_CHECK bool import_take_found(struct slice payload, struct import_found *out, struct hash *sum,
                                   struct err *e);

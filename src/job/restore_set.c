@@ -153,6 +153,18 @@ static void tell_incomplete(const struct set_restore *s)
              from->incomplete[i].error);
 }
 
+/* Whose word all of this is. */
+static void tell_origin(const struct set_restore *s)
+{
+    const struct snapshot *from = s->o->snapshot;
+
+    if (snapshot_has_tag(from, SNAPSHOT_UNAUTHENTICATED))
+        tell(s->o, "The snapshot was imported and is not authenticated: anybody can have made or "
+                   "changed what is in it");
+    else if (snapshot_is_import(from))
+        tell(s->o, "The snapshot was imported: it is what another program has kept");
+}
+
 bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
                       struct restore_set_plan *out, struct err *e)
 {
@@ -160,6 +172,7 @@ bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
 
     if (!plan_all(&s, e))
         return false;
+    tell_origin(&s);
     tell_incomplete(&s);
     *out = s.plan;
     s.plan = (struct restore_set_plan){0};

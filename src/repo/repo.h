@@ -252,6 +252,10 @@ bool snapshot_is_upload(const struct snapshot *s, const char *set);
 #define SNAPSHOT_IMPORT "import:"
 bool snapshot_is_import(const struct snapshot *s);
 
+/* The tag of a snapshot whose content anybody can have made or changed, so that who restores it is
+ * told. */
+#define SNAPSHOT_UNAUTHENTICATED "unauthenticated"
+
 /*
  * Resolve "latest", an id or a unique prefix of at least 4 digits, each optionally followed
  * by ":/sub/path" (*sub is then an owned string without leading '/', else NULL).  Only

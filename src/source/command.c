@@ -9,6 +9,7 @@
 #include "source/argv.h"
 #include "source/command_manifest.h"
 #include "source/made.h"
+#include "source/ready.h"
 
 struct command_member {
     struct member member; /* first */
@@ -112,8 +113,10 @@ static void command_free(struct member *m)
     mem_free(c);
 }
 
+#define KIND "command"
+
 static const struct member_ops command_ops = {
-    .kind = "command",
+    .kind = KIND,
     .prepare = command_prepare,
     .announce = command_announce,
     .send = command_send,
@@ -160,4 +163,24 @@ bool command_member_new(const struct command_options *o, struct member **out, st
     };
     *out = &c->member;
     return true;
+}
+
+bool command_member_of_output(const struct command_options *o, struct slice output, int64_t now_ns,
+                              struct member **out, struct err *e)
+{
+    AUTO(mem) struct command_outcome *run = mem_new(sizeof(*run));
+    AUTO(buf) struct buf manifest = {0};
+    struct hash sum;
+
+    if (!check_arguments(o, e))
+        return false;
+    run->started_ns = now_ns;
+    run->bytes = output.size;
+    sha256(output, &sum);
+    command_manifest_print(o, run, &sum, &manifest);
+
+    const struct ready_options ready = {
+        .kind = KIND, .name = o->name, .fd = -1, .bytes = output, .manifest = buf_slice(&manifest)};
+
+    return ready_member_new(&ready, out, e) || err_wrap(e, "command");
 }

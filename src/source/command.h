@@ -36,6 +36,13 @@ MUST_CHECK bool command_member_new(const struct command_options *o, struct membe
                                    struct err *e);
 
 /*
+ * A member of this kind whose output is known already, as if the program had printed it at now_ns;
+ * copies all.
+ */
+MUST_CHECK bool command_member_of_output(const struct command_options *o, struct slice output,
+                                         int64_t now_ns, struct member **out, struct err *e);
+
+/*
  * What the manifest says:
  *
  *   {"format": 1, "name": "fw", "argv0": "iptables-save", "argument_count": 1,

@@ -217,11 +217,14 @@ bool content_send(struct worker *w, const struct folder *f, size_t slot, struct 
     const struct sink_ops *ops = w->run->sink->ops;
     const struct entry *en = &f->entries[slot];
     const char *name = (const char *)en->name.data;
+    const struct over_file *over = over_find(w, f, slot);
     AUTO(fd) int fd = -1;
     struct reading r = {.w = w};
     struct err left_out = {0};
     bool is_fuzzy = false;
 
+    if (over != NULL)
+        return over_send(w, f, slot, over, e);
     if (!open_file(f, en, &fd, &r.why) || !is_regular(fd, &r.st, &r.why))
         return worker_skip(w, f, slot, &r.why, e);
     r.fd = fd;

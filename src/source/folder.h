@@ -35,6 +35,7 @@ struct folder {
     atomic_size_t users;   /* who may use fd */
     int fd;                /* -1: the directory could not be opened or must not be */
     uint64_t device;
+    bool has_over;      /* files of the options stand in it */
     size_t given;       /* components up to the given path that this is part of */
     struct route route; /* count 0: a whole directory */
 

@@ -4,8 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "source/owner.h"
+
+#define PIECE_SIZE ((size_t)128 << 10)
 
 bool made_check_name(const char *text, size_t max, struct err *e)
 {
@@ -89,6 +93,24 @@ bool made_file_add(struct made_file *f, struct slice bytes, struct err *e)
         if (f->used == SINK_ROOM_MAX && !flush(f, e))
             return false;
     }
+    return true;
+}
+
+bool made_file_add_fd(struct made_file *f, int fd, struct err *why, struct err *e)
+{
+    AUTO(mem) uint8_t *piece = mem_new(PIECE_SIZE);
+    uint64_t at = 0;
+    size_t got = 0;
+
+    do {
+        if (cancel_is_requested())
+            return cancel_err(e);
+        if (!fd_read_at(fd, at, piece, PIECE_SIZE, &got, why))
+            return true;
+        at += got;
+        if (!made_file_add(f, SLICE_OF(piece, got), e))
+            return false;
+    } while (got == PIECE_SIZE);
     return true;
 }
 

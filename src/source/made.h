@@ -35,6 +35,9 @@ MUST_CHECK bool made_file_begin(struct made_file *f, struct sink *k, struct lane
                                 struct sink_dir *dir, const struct listing *l, size_t slot,
                                 struct err *e);
 MUST_CHECK bool made_file_add(struct made_file *f, struct slice bytes, struct err *e);
+/* All bytes of a file.  One that cannot be read to its end: true, and *why (clear before) says so;
+ * then nothing more is added. */
+MUST_CHECK bool made_file_add_fd(struct made_file *f, int fd, struct err *why, struct err *e);
 MUST_CHECK bool made_file_end(struct made_file *f, struct err *e);
 
 /* A whole file from memory. */

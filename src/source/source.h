@@ -125,6 +125,23 @@ bool exclude_matches_below(const struct exclude *x, const char *path, size_t giv
 /* For includes: could something below this directory match? */
 bool exclude_may_match_below(const struct exclude *x, const char *path);
 
+/*
+ * Files that stand in one directory of a backup instead of those of their names, or beside what is
+ * there (over.c).  One that takes a place has the owner, mode and attributes of the file in it; any
+ * other has the owner of the directory, and is readable by its group where the directory is.
+ */
+struct over_file {
+    const char *name;
+    uint64_t offset, size; /* in the file that holds the bytes of all */
+};
+struct files_over {
+    const char *folder; /* one of the paths */
+    int fd;
+    const struct over_file *files; /* ascending by name */
+    size_t count;
+    _Atomic size_t *sent; /* how many got into the backup; whoever needs them all compares */
+};
+
 struct files_options {
     const char *const *paths; /* absolute, normalised, none inside another */
     size_t path_count;
@@ -138,6 +155,7 @@ struct files_options {
     int64_t scan_started_ns; /* entries changed 2 s before this or later are ENTRY_UNTRUSTED_TIME */
     struct sink_dir *above;  /* the entry that stands for "/": NULL is the root of the snapshot */
     size_t above_slot;
+    const struct files_over *over; /* or NULL; what is in the way of one of them ends the backup */
 };
 
 /* Whether any of the paths can be read; ERR_NOT_FOUND, ERR_DENIED for the first when none can. */

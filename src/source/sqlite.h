@@ -25,6 +25,32 @@ struct sqlite_options {
 MUST_CHECK bool sqlite_member_new(const struct sqlite_options *o, struct member **out,
                                   struct err *e);
 
+/*
+ * Databases that come from elsewhere and are to take the place of one of ours (sqlite_stranger.c).
+ *
+ * Append the schema of a database that others may be using, in a form that is the same for two
+ * databases exactly when they have the same tables, indexes, views and triggers; columns may stand
+ * in another order, as they do when one was added later.  ERR_NOT_FOUND when there is no file.
+ */
+MUST_CHECK bool sqlite_schema_read(const char *path, struct buf *out, struct err *e);
+
+/*
+ * Look at all of a file that somebody has made with intent, perhaps, and append its manifest.  Call
+ * it in a process that can do no harm.  ERR_CORRUPT unless its schema is `schema`, as
+ * sqlite_schema_read() says it (NULL: any of tables and indexes, without views, triggers and
+ * virtual tables), and PRAGMA integrity_check finds nothing.
+ */
+MUST_CHECK bool sqlite_stranger_look(int fd, const char *schema, struct buf *manifest,
+                                     struct err *e);
+
+/*
+ * The kind "sqlite" of a file with its manifest.  fd is borrowed, and is open for writing: a
+ * database that says WAL of itself says rollback journal then, as copies do.  ERR_CORRUPT when the
+ * manifest says another size or sum, or of a damaged database.
+ */
+MUST_CHECK bool sqlite_member_of_file(const char *name, int fd, struct slice manifest,
+                                      struct member **out, struct err *e);
+
 /* What a check found. */
 struct sqlite_report {
     uint64_t tables, rows; /* that were compared */

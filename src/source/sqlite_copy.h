@@ -47,6 +47,8 @@ void sqlite_manifest_auto(struct sqlite_manifest *m);
 
 /* Look at a copy; was_wal and was_immutable are the caller's to set.  *m is empty before. */
 MUST_CHECK bool sqlite_manifest_look(int fd, struct sqlite_manifest *m, struct err *e);
+/* The part of it that reads no database: size and sha256. */
+MUST_CHECK bool sqlite_manifest_sum(int fd, struct sqlite_manifest *m, struct err *e);
 void sqlite_manifest_format(const struct sqlite_manifest *m, struct buf *out);
 /* ERR_CORRUPT for what is no manifest. */
 MUST_CHECK bool sqlite_manifest_parse(struct slice text, struct sqlite_manifest *m, struct err *e);

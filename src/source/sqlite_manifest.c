@@ -51,7 +51,7 @@ void sqlite_manifest_add_fault(struct sqlite_manifest *m, const char *text)
 
 /* Looking */
 
-static bool look_at_bytes(int fd, struct sqlite_manifest *m, struct err *e)
+bool sqlite_manifest_sum(int fd, struct sqlite_manifest *m, struct err *e)
 {
     AUTO(sha256_stream) struct sha256_stream *sum = sha256_stream_new();
     AUTO(mem) uint8_t *piece = mem_new(PIECE_SIZE);
@@ -171,7 +171,7 @@ bool sqlite_manifest_look(int fd, struct sqlite_manifest *m, struct err *e)
     AUTO(sqlite_db) sqlite3 *db = NULL;
     struct err why = {0};
 
-    if (!look_at_bytes(fd, m, e))
+    if (!sqlite_manifest_sum(fd, m, e))
         return false;
     if (sqlite_db_open_fd(fd, false, &db, &why) && look_inside(db, m, &why))
         return true;

@@ -14,7 +14,6 @@
 
 enum {
     LOCK_LIMIT_MS = 30000,
-    PIECE_SIZE = 128 << 10,
 };
 
 #define KIND "sqlite"
@@ -108,23 +107,15 @@ static bool note(const struct way *w, const char *name, const struct err *why, s
 static bool send_copy(const struct way *w, const char *name, int fd, struct err *failure,
                       struct err *e)
 {
-    AUTO(mem) uint8_t *piece = mem_new(PIECE_SIZE);
     struct made_file f;
-    size_t got = 0;
 
-    if (!made_file_begin(&f, w->sink, w->lane, w->dir, w->l, made_slot(w->l, name), e))
+    if (!made_file_begin(&f, w->sink, w->lane, w->dir, w->l, made_slot(w->l, name), e) ||
+        !made_file_add_fd(&f, fd, failure, e))
         return false;
-    do {
-        if (cancel_is_requested())
-            return cancel_err(e);
-        if (!fd_read_at(fd, f.size, piece, PIECE_SIZE, &got, failure)) {
-            (void)err_wrap(failure, "the copy of %s", name);
-            return skip(w, name, failure, e);
-        }
-        if (!made_file_add(&f, SLICE_OF(piece, got), e))
-            return false;
-    } while (got == PIECE_SIZE);
-    return made_file_end(&f, e);
+    if (failure->code == ERR_NONE)
+        return made_file_end(&f, e);
+    (void)err_wrap(failure, "the copy of %s", name);
+    return skip(w, name, failure, e);
 }
 
 static bool member_send(struct member *base, struct sink *k, struct sink_dir *dir,

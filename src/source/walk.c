@@ -444,7 +444,7 @@ bool walk_visit(struct worker *w, struct folder *parent, size_t slot, struct fol
         if (!worker_note(w, f, "", &why, e))
             return false;
     }
-    if (!scan_folder(w, f, l, e))
+    if (!scan_folder(w, f, l, e) || !over_apply(w, f, l, e))
         return false;
 
     const struct files_options *o = w->run->o;

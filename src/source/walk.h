@@ -80,6 +80,13 @@ bool entry_set_type(struct entry *en, mode_t mode);
 MUST_CHECK bool walk_visit(struct worker *w, struct folder *parent, size_t slot,
                            struct folder **out, struct err *e);
 
+/* Put the files of the options into the listing of their directory (over.c), and which of them has
+ * a slot; NULL: it is the directory's own. */
+MUST_CHECK bool over_apply(struct worker *w, struct folder *f, struct listing *l, struct err *e);
+const struct over_file *over_find(const struct worker *w, const struct folder *f, size_t slot);
+MUST_CHECK bool over_send(struct worker *w, const struct folder *f, size_t slot,
+                          const struct over_file *file, struct err *e);
+
 /* Send the bytes of the file in a slot. */
 MUST_CHECK bool content_send(struct worker *w, const struct folder *f, size_t slot, struct err *e);
 

@@ -246,6 +246,21 @@ TEST(what_was_written_reads_back_as_the_same_rules)
 }
 END
 
+TEST(a_table_that_is_not_there_becomes_an_empty_one)
+{
+    AUTO(iptables_rules) struct iptables_rules r = {0};
+    AUTO(buf) struct buf out = {0};
+
+    CHECK_OK(parse("*filter\n:INPUT DROP [1:2]\n-A INPUT -j ACCEPT\nCOMMIT\n", &r, e));
+    iptables_rules_complete(&r);
+    iptables_rules_write(&r, &out);
+    ck_assert_str_eq(buf_string(&out), "*filter\n:INPUT DROP [1:2]\n-A INPUT -j ACCEPT\nCOMMIT\n"
+                                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n"
+                                       ":OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n");
+    CHECK(is_taken(buf_string(&out)));
+}
+END
+
 TEST(every_match_and_target_of_the_list_is_taken)
 {
     for (size_t i = 0; i < TEMPLATES; i++) {
@@ -508,6 +523,7 @@ TEST(listings_are_read_and_may_be_a_part)
 END
 
 TESTS("archive/iptables", what_iptables_save_prints_is_read,
+      a_table_that_is_not_there_becomes_an_empty_one,
       what_is_written_is_what_iptables_restore_takes, what_was_written_reads_back_as_the_same_rules,
       every_match_and_target_of_the_list_is_taken,
       values_that_are_not_of_the_form_of_iptables_save_are_refused, what_is_on_no_list_is_refused,

@@ -732,6 +732,23 @@ TEST(commands_of_a_configuration_are_found_however_they_are_written)
 }
 END
 
+TEST(lines_that_somebody_has_to_have_agreed_to_are_held_as_they_stand)
+{
+    static const char text[] = "[Interface]\nPrivateKey = a\nSaveConfig = true\nMTU = 1400\n"
+                               "  postup\t=  x # y\r\nSurprise=1\n[Peer]\nPublicKey = p\n"
+                               "PostDown = rm -rf /";
+    AUTO(wireguard_conf) struct wireguard_conf c = {0};
+    AUTO(wireguard_conf) struct wireguard_conf plain = {0};
+
+    CHECK_OK(parse(text, &c, e));
+    ck_assert_str_eq(buf_string(&c.held), "SaveConfig = true\n  postup\t=  x # y\r\nSurprise=1\n"
+                                          "PostDown = rm -rf /\n");
+    ck_assert_uint_eq(c.hook_count, 3);
+    CHECK_OK(parse("[Interface]\nMTU = 1\n# PostUp = x\n[Peer]\n", &plain, e));
+    CHECK(plain.held.size == 0);
+}
+END
+
 TEST(what_is_no_configuration_is_refused)
 {
     static const char *const bad[] = {
@@ -793,4 +810,5 @@ TESTS("archive/wireguard", what_is_written_is_read_with_metadata_as_the_applicat
       ten_thousand_entries_are_taken_and_one_more_is_not_written,
       names_are_those_of_the_application,
       commands_of_a_configuration_are_found_however_they_are_written,
+      lines_that_somebody_has_to_have_agreed_to_are_held_as_they_stand,
       what_is_no_configuration_is_refused, configurations_are_bounded)

@@ -51,7 +51,7 @@ json out 'lines[-1]["message_type"] == "summary" and len(lines[-1]["snapshot_id"
 brought_back photo.jpg
 json_file target/photo.jpg.manifest.json 'm["kind"] == "wireguard" and m["authenticated"] is False'
 status 0 "$HOLDFAST" snapshots --json
-json out 'lines[0][0]["tags"] == ["import:wireguard"]'
+json out 'lines[0][0]["tags"] == ["import:wireguard", "unauthenticated"]'
 
 # School ERP: the key is in a file, and proves who made it.
 make school data.bin "$(cat school.hex)"

