@@ -119,11 +119,13 @@ static bool open_copy(struct call *call, const struct vevurn_args *args, struct 
         return args->sign_s == 0 || err_set(e, ERR_USAGE, "--sign goes with --to");
     if (!session_store_options(call, &options, e))
         return false;
-    call->stage = STAGE_STORE;
+    call->stage = STAGE_WORK; /* it is no repository */
     if (!store_open(args->to, &options, out, e))
         return err_wrap(e, "open %s", session_shown(args->to));
-    return args->sign_s == 0 || (*out)->can_sign ||
-           err_set(e, ERR_USAGE, "--sign: addresses are signed by S3 only");
+    if (args->sign_s != 0 && !(*out)->can_sign)
+        return err_set(e, ERR_USAGE, "--sign: addresses are signed by S3 only");
+    call->stage = STAGE_SECRET;
+    return true;
 }
 
 /* "1763690400123-5f0c1d2e3a4b5c6d.gz": time, 16 digits and the last ending, as that service names
