@@ -71,3 +71,39 @@ status 2 vevurn --to "$to"
 has err 'the file is in out.d; its copy is not made'
 has err 'longer than 64 MiB'
 [ "$(find out.d -type f | wc -l)" = $((before + 1)) ] || fail "the file is gone"
+
+# A link of the service: the file of a snapshot, until the token that made it is revoked.
+export HOLDFAST_REPOSITORY="$work/local"
+status 0 "$HOLDFAST" init
+port=$(free_ports 1)
+cat >holdfast.yaml <<END
+state: $work/state
+repositories: {main: {url: $work/local, key_file: $work/key}}
+sets: {shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}}
+serve: {listen: ["127.0.0.1:$port"]}
+END
+chmod 600 holdfast.yaml
+head -c 3M /dev/urandom >data/uploads/large
+status 0 "$HOLDFAST" backup --set shop --json
+snapshot=$(json_get out '[l for l in lines if l["message_type"] == "summary"][0]["snapshot_id"]')
+status 0 "$HOLDFAST" token add linker --role admin --verb backup:restore --set shop --json
+token=$(grep -o 'hf_[A-Za-z0-9_-]*' out | head -1)
+start_service serve
+wait_ready "$port"
+make_link() { # make_link PATH: its address
+    curl -sf -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -d "{\"path\": \"$1\"}" \
+        "http://127.0.0.1:$port/api/v1/sets/shop/snapshots/$snapshot/link" >link || fail "no link"
+    json_get link 'lines[0]["url"]'
+}
+url=$(make_link "/files$work/data/uploads/large")
+[ "$(fetch "$url")" = 200 ] || fail "the link leads nowhere"
+cmp got data/uploads/large || fail "other bytes"
+tree=$(make_link "/files$work/data")
+[ "$(fetch "$tree")" = 200 ] || fail "the link to a folder leads nowhere"
+tar xf got -O --wildcards '*uploads/large' | cmp - data/uploads/large || fail "other bytes in the folder"
+[ "$(fetch "$(echo "$url" | sed 's|path=[^&]*|path=/|')")" = 401 ] || fail "it opens all"
+status 0 "$HOLDFAST" token revoke "$(echo "$token" | cut -d_ -f2)"
+[ "$(fetch "$url")" = 401 ] || fail "the link outlives its token"
+stop_service
+status 0 "$HOLDFAST" audit verify
+! grep -rqF "$(echo "$url" | sed 's/.*signature=//')" --exclude=link . || fail "the signature is written down"
