@@ -200,11 +200,13 @@ bool school_file_sum(int fd, struct hash *out, uint64_t *size, struct err *e)
     return true;
 }
 
-/* *is_there: there is something of that name, be it what it may. */
+/* *is_there: there is something of that name, be it what it may; what is no file counts as empty.
+ */
 static bool read_manifest(int dirfd, const char *file, struct buf *out, bool *is_there,
                           struct err *e)
 {
     char name[SCHOOL_MANIFEST_ROOM];
+    struct stat st;
     size_t got = 0;
 
     school_manifest_name(file, name);
@@ -215,6 +217,10 @@ static bool read_manifest(int dirfd, const char *file, struct buf *out, bool *is
     *is_there = fd >= 0 || errno != ENOENT;
     if (fd < 0)
         return errno == ENOENT || errno == ELOOP || errno == ENXIO || err_sys(e, "open %s", name);
+    if (fstat(fd, &st) < 0)
+        return err_sys(e, "look at %s", name);
+    if (!S_ISREG(st.st_mode))
+        return true;
     buf_reserve(out, SCHOOL_MANIFEST_MAX + 1);
     if (!fd_read(fd, out->data, SCHOOL_MANIFEST_MAX + 1, &got, e))
         return err_wrap(e, "%s", name);

@@ -355,6 +355,12 @@ TEST(no_byte_of_a_manifest_can_be_changed)
     restore_fails(&p, OLD, ERR_CORRUPT, "its manifest is damaged");
     put_bytes(path_in(s.path, name), (struct slice){0});
     restore_fails(&p, OLD, ERR_CORRUPT, "its manifest is damaged");
+    ck_assert_int_eq(unlink(path_in(s.path, name)), 0);
+    ck_assert_int_eq(symlink("/dev/null", path_in(s.path, name)), 0);
+    restore_fails(&p, OLD, ERR_CORRUPT, "its manifest is damaged");
+    ck_assert_int_eq(unlink(path_in(s.path, name)), 0);
+    ck_assert_int_eq(mkdir(path_in(s.path, name), 0700), 0);
+    restore_fails(&p, OLD, ERR_CORRUPT, "its manifest is damaged");
 }
 END
 
