@@ -1,6 +1,5 @@
 #include "job/object_file.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -30,6 +29,6 @@ bool object_file_put(struct store *s, const char *key, int fd, struct err *e)
     if (!read_whole(fd, &bytes, e) || !store_put(s, key, buf_slice(&bytes), PUT_NEW, e) ||
         !store_get_all(s, key, &back, e))
         return err_wrap(e, "copy to %s", key);
-    return (back.size == bytes.size && memcmp(back.data, bytes.data, back.size) == 0) ||
+    return slice_is_equal(buf_slice(&back), buf_slice(&bytes)) ||
            err_set(e, ERR_CORRUPT, "copy to %s: what is read back is not what was written", key);
 }

@@ -14,7 +14,7 @@
 #define FORMAT      "holdfast school-erp manifest 1"
 #define SIGNATURE   ",\"signature\":\""
 #define TAIL        "\"}\n" /* behind the digits */
-#define DIGITS      (2 * HASH_SIZE)
+#define DIGITS      ((size_t)2 * HASH_SIZE)
 #define ID_BYTES    8
 #define ID_SIZE     (2 * ID_BYTES + 1)
 #define SUM_BLOCK   ((size_t)1 << 20)
@@ -51,7 +51,7 @@ bool school_signer_read(const char *path, struct school_signer *out, struct err 
 
     mem_wipe(text.data, text.room);
     return is_key ||
-           (is_read && err_set(e, ERR_USAGE, "%s: a key has %d hexadecimal digits", path, DIGITS));
+           (is_read && err_set(e, ERR_USAGE, "%s: a key has %zu hexadecimal digits", path, DIGITS));
 }
 
 bool school_signer_get(const char *path, struct school_signer *out, struct err *e)

@@ -9,7 +9,7 @@
 #include "server/auth.h"
 #include "server/guard.h"
 
-#define SIGNATURE_SIZE (2 * HASH_SIZE)
+#define SIGNATURE_SIZE ((size_t)2 * HASH_SIZE)
 #define SESSION        "session:"
 #define TOKEN          "token:"
 
