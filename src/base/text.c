@@ -177,6 +177,21 @@ static void escape_bytes(const uint8_t *bytes, size_t count, struct buf *out)
     }
 }
 
+void percent_encode(struct slice in, const char *kept, struct buf *out)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+    for (size_t i = 0; i < in.size; i++) {
+        const uint8_t c = in.data[i];
+
+        if (c != '\0' && (strchr(plain, c) != NULL || strchr(kept, c) != NULL))
+            buf_put_u8(out, c);
+        else
+            buf_printf(out, "%%%02X", c);
+    }
+}
+
 void path_escape(struct slice path, struct buf *out)
 {
     buf_reserve(out, path.size);

@@ -19,6 +19,10 @@ void base64_encode(struct slice in, struct buf *out);
 /* The inverse, without line breaks; false, with *out as it was, when text is no such form. */
 MUST_CHECK bool base64_decode(struct slice text, struct buf *out);
 
+/* As part of a URL: all but A-Z a-z 0-9 - . _ ~ and the characters of kept becomes "%HH".  Appends.
+ */
+void percent_encode(struct slice in, const char *kept, struct buf *out);
+
 /*
  * Bytes of a file name as text that reads back without loss: valid UTF-8 stays as it is,
  * except that backslash becomes "\\" and control characters, DEL and bytes that are not

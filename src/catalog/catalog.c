@@ -111,8 +111,20 @@ static bool join_key(struct catalog_tx *t, void *arg, struct err *e)
     mem_secret_free(c->audit_key);
     mem_secret_free(c->totp_key);
     derive(key, "holdfast audit log", &c->audit_key);
+    mem_secret_free(c->link_key);
     derive(key, "holdfast second factors", &c->totp_key);
+    derive(key, "holdfast signed links", &c->link_key);
     return true;
+}
+
+void catalog_link_sum(const struct catalog *c, struct slice text, struct hash *out)
+{
+    assert(c->has_key);
+
+    AUTO(hmac_stream) struct hmac_stream *s = hmac_stream_new(c->link_key);
+
+    hmac_stream_add(s, text);
+    hmac_stream_finish(s, out);
 }
 
 /* Most often the two know each other, and nobody has to wait for those who write. */
@@ -192,6 +204,7 @@ void catalog_close(struct catalog *c)
     db_close(c->db);
     mem_secret_free(c->audit_key);
     mem_secret_free(c->totp_key);
+    mem_secret_free(c->link_key);
     (void)pthread_mutex_destroy(&c->sink_lock);
     (void)pthread_mutex_destroy(&c->hash_lock);
     (void)pthread_cond_destroy(&c->hash_done);

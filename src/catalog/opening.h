@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "codec/hash.h"
 
 #define CATALOG_ID_SIZE 33 /* an identifier of 32 hexadecimal digits, with its NUL */
 
@@ -19,8 +20,8 @@ struct catalog_options {
     const char *address;  /* NULL or "sqlite", or what libpq takes, without a password */
     const char *password; /* of PostgreSQL, or NULL */
     int connections;      /* to the database at most; 0: 8 */
-    /* For those who neither write to the audit log nor check second factors: the key is neither
-     * read nor made. */
+    /* For those who neither write to the audit log nor check second factors or links: the key is
+     * neither read nor made. */
     bool without_key;
 };
 
@@ -62,6 +63,10 @@ int64_t catalog_tx_now(const struct catalog_tx *t);
  */
 typedef bool catalog_work_fn(struct catalog_tx *t, void *arg, struct err *e);
 MUST_CHECK bool catalog_write(struct catalog *c, catalog_work_fn *fn, void *arg, struct err *e);
+
+/* HMAC-SHA-256 with a key that is derived from that of the state folder for nothing but links: the
+ * same in every process and on every host that has this catalog open. */
+void catalog_link_sum(const struct catalog *c, struct slice text, struct hash *out);
 
 /* A new identifier. */
 void catalog_id_new(char out[CATALOG_ID_SIZE]);

@@ -119,13 +119,12 @@ static bool find_session(struct catalog *c, const char *token, struct arena *a,
     return find_one(c, "SELECT " COLUMNS " WHERE s.hash = $1", hash, a, out, is_stale, e);
 }
 
-bool catalog_session_check(struct catalog *c, const char *id, struct err *e)
+bool catalog_session_get(struct catalog *c, const char *id, struct arena *a,
+                         struct catalog_session *out, struct err *e)
 {
-    AUTO(arena) struct arena a = {0};
-    struct catalog_session session;
     bool is_stale = false;
 
-    return find_one(c, "SELECT " COLUMNS " WHERE s.id = $1", id, &a, &session, &is_stale, e);
+    return find_one(c, "SELECT " COLUMNS " WHERE s.id = $1", id, a, out, &is_stale, e);
 }
 
 static bool touch(struct catalog_tx *t, void *arg, struct err *e)

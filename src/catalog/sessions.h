@@ -40,9 +40,10 @@ MUST_CHECK bool catalog_session_new(struct catalog_tx *t, const struct catalog_s
 MUST_CHECK bool catalog_session_use(struct catalog *c, const char *token, struct arena *a,
                                     struct catalog_session *out, struct err *e);
 
-/* Whether a session (id) is one still, without using it: what is open for long asks now and then.
+/* The same by the session's id, and without using it: for what is open for long, and for links.
  * ERR_DENIED as above. */
-MUST_CHECK bool catalog_session_check(struct catalog *c, const char *id, struct err *e);
+MUST_CHECK bool catalog_session_get(struct catalog *c, const char *id, struct arena *a,
+                                    struct catalog_session *out, struct err *e);
 
 /* Somebody gave password or second factor again.  The token becomes a new one. */
 MUST_CHECK bool catalog_session_step_up(struct catalog_tx *t, const char *id,

@@ -199,16 +199,12 @@ bool catalog_token_use(struct catalog *c, const char *text, struct arena *a,
            (!is_stale || catalog_write(c, touch, id, e));
 }
 
-bool catalog_token_check(struct catalog *c, const char *id, enum catalog_role *role, struct err *e)
+bool catalog_token_get(struct catalog *c, const char *id, struct arena *a,
+                       struct catalog_token *out, struct err *e)
 {
-    AUTO(arena) struct arena a = {0};
-    struct catalog_token k;
     bool is_stale = false;
 
-    if (!find_token(c, id, NULL, &a, &k, &is_stale, e))
-        return false;
-    *role = k.role;
-    return true;
+    return find_token(c, id, NULL, a, out, &is_stale, e);
 }
 
 bool catalog_token_list(struct catalog_tx *t, const char *user, struct arena *a,

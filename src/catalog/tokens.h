@@ -44,10 +44,10 @@ MUST_CHECK bool catalog_token_add(struct catalog_tx *t, const struct catalog_tok
 MUST_CHECK bool catalog_token_use(struct catalog *c, const char *text, struct arena *a,
                                   struct catalog_token *out, struct err *e);
 
-/* Whether a token (id) is good still, and for which role, without using it.  ERR_DENIED as above.
- */
-MUST_CHECK bool catalog_token_check(struct catalog *c, const char *id, enum catalog_role *role,
-                                    struct err *e);
+/* The same by the token's id, and without using it: for what is open for long, and for links.
+ * ERR_DENIED as above. */
+MUST_CHECK bool catalog_token_get(struct catalog *c, const char *id, struct arena *a,
+                                  struct catalog_token *out, struct err *e);
 
 struct catalog_token_list {
     struct catalog_token *items;

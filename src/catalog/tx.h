@@ -13,9 +13,10 @@
 struct catalog {
     struct db *db;
     char *state;               /* folder */
-    bool has_key;              /* the two below are set */
+    bool has_key;              /* the three below are set */
     uint8_t *audit_key;        /* HASH_SIZE bytes, secret memory */
     uint8_t *totp_key;         /* the same */
+    uint8_t *link_key;         /* the same */
     pthread_mutex_t sink_lock; /* guards the two below and the file of the head */
     catalog_audit_sink_fn *sink;
     void *sink_arg;

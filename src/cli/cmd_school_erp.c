@@ -1,164 +1,42 @@
 /*
- * school-erp: the backups of School ERP, made, listed, brought back and removed.
+ * school-erp create and restore: the backups of School ERP, made and brought back.
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "base/password.h"
 #include "base/text.h"
-#include "cli/call.h"
 #include "cli/commands.h"
-#include "cli/dsn.h"
 #include "cli/render.h"
-#include "cli/secret.h"
-#include "job/job.h"
-
-#define KEY_VARIABLE   "BACKUP_ENCRYPTION_KEY"
-#define FOLDER_DEFAULT "backups" /* as the application's */
-
-struct school_args {
-    struct common common;
-    char *folder, *dsn, *password_file, *key_file, *user, *tables;
-    bool allow_public_key, import, skip_failures;
-};
-
-#define AT(member) offsetof(struct school_args, member)
-
-/* clang-format off */
-#define FOLDER_OPTION                                                                              \
-    {"backup-dir", 0, OPTION_TEXT, AT(folder), "DIR", "Folder of the backups; ./backups by default", \
-     "BACKUP_DIR", NULL, NULL}
-#define DATABASE_OPTIONS                                                                           \
-    {"dsn", 0, OPTION_TEXT, AT(dsn), "DSN",                                                        \
-     "The database: keywords and values of libpq or a URI, without a password",                    \
-     "DATABASE_URL", NULL, NULL},                                                                  \
-    {"dsn-password-file", 0, OPTION_TEXT, AT(password_file), "FILE",                               \
-     "Take the database's password from FILE instead of where libpq finds one", NULL, NULL, NULL}, \
-    {"as-user", 0, OPTION_TEXT, AT(user), "ID",                                                    \
-     "Note the user ID of the application as who did it", NULL, NULL, NULL}
-#define KEY_OPTION                                                                                 \
-    {"encryption-key-file", 0, OPTION_TEXT, AT(key_file), "FILE",                                  \
-     "Take the key, 64 hexadecimal digits, from FILE instead of " KEY_VARIABLE, NULL, NULL, NULL}
-/* clang-format on */
+#include "cli/school_call.h"
+#include "cli/session.h"
 
 static const struct option create_options[] = {
-    FOLDER_OPTION,
-    DATABASE_OPTIONS,
-    KEY_OPTION,
-    {"tables", 0, OPTION_TEXT, AT(tables), "NAME,...",
+    SCHOOL_FOLDER_OPTION,
+    SCHOOL_DATABASE_OPTIONS,
+    SCHOOL_KEY_OPTION,
+    SCHOOL_SIGNER_OPTION,
+    {"tables", 0, OPTION_TEXT, SCHOOL_AT(tables), "NAME,...",
      "Only these, by their names in the backup: users,students", NULL, NULL, NULL},
-    {"allow-public-key", 0, OPTION_FLAG, AT(allow_public_key), NULL,
+    {"allow-public-key", 0, OPTION_FLAG, SCHOOL_AT(allow_public_key), NULL,
      "Also with the key that stands in the application's source: anybody can read that", NULL, NULL,
      NULL},
+    {"to", 0, OPTION_TEXT, SCHOOL_AT(to), "URL", "Copy the backup to the store URL as well",
+     "BACKUP_COPY_TO", NULL, NULL},
     {0},
 };
 
-static const struct option list_options[] = {FOLDER_OPTION, {0}};
-
 static const struct option restore_options[] = {
-    FOLDER_OPTION,
-    DATABASE_OPTIONS,
-    KEY_OPTION,
-    {"import", 0, OPTION_FLAG, AT(import), NULL, "Write the records into the database", NULL, NULL,
-     NULL},
-    {"skip-failures", 0, OPTION_FLAG, AT(skip_failures), NULL,
+    SCHOOL_FOLDER_OPTION,
+    SCHOOL_DATABASE_OPTIONS,
+    SCHOOL_KEY_OPTION,
+    SCHOOL_SIGNER_OPTION,
+    {"import", 0, OPTION_FLAG, SCHOOL_AT(import), NULL, "Write the records into the database", NULL,
+     NULL, NULL},
+    {"skip-failures", 0, OPTION_FLAG, SCHOOL_AT(skip_failures), NULL,
      "With --import: leave out records that the database refuses", NULL, NULL, NULL},
     {0},
 };
-
-static const struct option delete_options[] = {FOLDER_OPTION, DATABASE_OPTIONS, {0}};
-
-/* What the options name */
-
-struct names {
-    struct school_place place;
-    struct pos_database database;
-    struct school_key key;
-    char *password;
-};
-
-static void names_auto(struct names *n)
-{
-    pos_database_done(&n->database);
-    school_key_auto(&n->key);
-    mem_secret_free(n->password);
-}
-
-static bool find_key(const struct school_args *args, struct names *n, struct err *e)
-{
-    AUTO(mem_secret) char *variable = secret_take_variable(KEY_VARIABLE);
-    AUTO(mem_secret) char *text = NULL;
-
-    if (args->key_file != NULL && !password_from_file(args->key_file, &text, e))
-        return false;
-    if (text == NULL && variable == NULL)
-        return err_set(e, ERR_USAGE, "no key given: use --encryption-key-file or " KEY_VARIABLE);
-    n->place.key = &n->key;
-    return school_key_parse(text != NULL ? text : variable, &n->key, e);
-}
-
-static bool find_database(const struct school_args *args, struct names *n, struct err *e)
-{
-    if (args->dsn == NULL)
-        return true;
-    if (!dsn_check_shown(args->dsn, e) || !school_database_parse(args->dsn, &n->database, e))
-        return false;
-    if (args->password_file != NULL && !password_from_file(args->password_file, &n->password, e))
-        return false;
-    n->place.database.dsn = n->database.dsn;
-    n->place.database.password = n->password != NULL ? n->password : n->database.password;
-    return true;
-}
-
-static bool find_all(struct call *call, bool needs_key, struct names *n, struct err *e)
-{
-    const struct school_args *args = call->args;
-
-    call->stage = STAGE_SECRET;
-    n->place.folder = args->folder != NULL ? args->folder : FOLDER_DEFAULT;
-    n->place.user = args->user;
-    if (!find_database(args, n, e) || (needs_key && !find_key(args, n, e)))
-        return false;
-    call->stage = STAGE_FOREIGN;
-    return true;
-}
-
-/* Telling */
-
-static void put_backup(json_t *line, const struct school_backup *b)
-{
-    char id[SCHOOL_ID_MAX];
-    char stamp[SCHOOL_STAMP_MAX];
-
-    school_backup_id(b, id);
-    school_stamp_format(b->name.time_ns, stamp);
-    json_set_text(line, "id", id);
-    json_set_text(line, "filename", b->file);
-    json_set_u64(line, "size", b->size);
-    json_set_text(line, "createdAt", stamp);
-    json_set_text(line, "location", "LOCAL");
-    json_set(line, "encrypted", json_true());
-    json_set(line, "compressed", json_true());
-    json_set_text(line, "status", b->is_readable ? "COMPLETED" : "FAILED");
-}
-
-/* What the database does not say although it could: never hidden, and no whole success. */
-static void tell_logged(struct call *call, const struct school_logged *l, json_t *line)
-{
-    if (line != NULL) {
-        json_set(line, "metadata", json_boolean(l->has_metadata));
-        json_set(line, "audited", json_boolean(l->has_audit));
-        json_set(line, "problem", l->problem[0] == '\0' ? json_null() : json_from_text(l->problem));
-    }
-    if (l->problem[0] == '\0')
-        return;
-
-    AUTO(buf) struct buf sentence = {0};
-
-    buf_printf(&sentence, "the database was not told: %s", l->problem);
-    output_item_error(call->out, "note", NULL, buf_string(&sentence));
-    call->status = EXIT_INCOMPLETE;
-}
 
 /* Creating */
 
@@ -185,12 +63,12 @@ static void tell_made(struct call *call, const struct school_made *m)
         rows += m->facts.rows[i];
         tables += m->facts.has[i];
     }
-    tell_logged(call, &m->logged, line);
+    school_call_tell_logged(call, &m->logged, line);
     if (line != NULL) {
         char sum[2 * HASH_SIZE + 1];
         json_t *counts = json_object();
 
-        put_backup(line, &m->backup);
+        school_call_put(line, &m->backup);
         hex_encode(SLICE_OF(m->facts.sha256.bytes, HASH_SIZE), sum);
         json_set_text(line, "checksum", sum);
         for (size_t i = 0; i < SCHOOL_TABLES; i++)
@@ -206,14 +84,53 @@ static void tell_made(struct call *call, const struct school_made *m)
                 (unsigned long long)rows, plural(rows), tables, SCHOOL_TABLES, size);
 }
 
+/* In the store, if there is one; the backup is there whatever becomes of its copy. */
+static void copy_elsewhere(struct call *call, const struct school_place *p, struct store *to,
+                           struct school_backup *b)
+{
+    const struct school_args *args = call->args;
+    const char *shown = session_shown(args->to);
+    AUTO(buf) struct buf sentence = {0};
+    char object[SCHOOL_FILE_MAX];
+    struct err e = {0};
+
+    school_object_name(b->file, object);
+    if (!school_backup_copy(p, b->file, to, shown, &e)) {
+        buf_printf(&sentence, "%s: no copy of it: %s", shown, e.text);
+        output_item_error(call->out, "copy", NULL, buf_string(&sentence));
+        call->status = EXIT_INCOMPLETE;
+        return;
+    }
+    (void)snprintf(b->copies, sizeof(b->copies), "%s/%s", shown, object); /* to show it */
+    output_note(call->out, "copied to %s/%s, and read back", shown, object);
+}
+
+static bool open_store(struct call *call, const struct school_place *p, struct store **out,
+                       struct err *e)
+{
+    const struct school_args *args = call->args;
+    struct store_options options;
+
+    if (args->to == NULL)
+        return true;
+    if (p->signer == NULL)
+        return err_set(e, ERR_USAGE, "--to needs --manifest-key-file: copies stand in a manifest");
+    if (!session_store_options(call, &options, e))
+        return false;
+    call->stage = STAGE_FOREIGN; /* it is no repository */
+    return store_open(args->to, &options, out, e) ||
+           err_wrap(e, "open %s", session_shown(args->to));
+}
+
 static bool run_create(struct call *call, struct err *e)
 {
     const struct school_args *args = call->args;
-    AUTO(names) struct names n = {0};
+    AUTO(school_call) struct school_call n = {0};
     AUTO(strings) struct strings tables = {0};
+    AUTO(store) struct store *to = NULL;
     struct school_made made = {0};
 
-    if (!find_all(call, true, &n, e))
+    if (!school_call_find(call, SCHOOL_NEED_KEY | SCHOOL_MAKE_MANIFESTS, &n, e))
         return false;
     if (args->dsn == NULL) {
         call->stage = STAGE_SECRET;
@@ -225,46 +142,12 @@ static bool run_create(struct call *call, struct err *e)
                                       .table_count = tables.count,
                                       .allows_public_key = args->allow_public_key};
 
-    if (!school_backup_make(&n.place, &how, &made, e))
+    if (!open_store(call, &n.place, &to, e) || !school_backup_make(&n.place, &how, &made, e))
         return false;
+    if (to != NULL)
+        copy_elsewhere(call, &n.place, to, &made.backup);
     tell_made(call, &made);
-    return true;
-}
-
-/* Listing */
-
-static bool run_list(struct call *call, struct err *e)
-{
-    AUTO(names) struct names n = {0};
-    AUTO(school_list) struct school_list l = {0};
-    AUTO(table) struct table t = {0};
-    AUTO(buf) struct buf text = {0};
-
-    if (!find_all(call, false, &n, e) || !school_backup_list(&n.place, &l, e))
-        return false;
-    table_init(&t, 3);
-    table_add(&t, "Backup");
-    table_add(&t, "Size");
-    table_add(&t, "State");
-    for (size_t i = 0; i < l.count; i++) {
-        char size[TEXT_SIZE_MAX];
-
-        if (call->out->json) {
-            json_t *line = json_message("school_backup");
-
-            put_backup(line, &l.items[i]);
-            output_json(call->out, line);
-            continue;
-        }
-        size_format(l.items[i].size, size);
-        table_add(&t, l.items[i].file);
-        table_add(&t, size);
-        table_add(&t, l.items[i].is_readable ? "" : "unreadable: it was not written to its end");
-    }
-    if (!call->out->json && l.count > 0) {
-        table_print(&t, &text);
-        output_raw(call->out, buf_slice(&text));
-    }
+    school_call_sweep(call, &n.place);
     return true;
 }
 
@@ -324,6 +207,18 @@ static void tell_lines(struct call *call, const struct school_restored *r, bool 
         output_line(out, "The backup is authentic and complete. Nothing was imported.");
 }
 
+/* As before there were manifests; but it is said. */
+static void tell_doubt(struct call *call, const struct school_place *p,
+                       const struct school_backup *b)
+{
+    AUTO(buf) struct buf sentence = {0};
+
+    if (p->signer == NULL || b->proof == SCHOOL_PROVEN)
+        return;
+    buf_printf(&sentence, "%s: nothing shows that this is the backup that its name says", b->doubt);
+    output_item_warning(call->out, b->file, buf_string(&sentence));
+}
+
 static bool run_restore(struct call *call, struct err *e)
 {
     const struct school_args *args = call->args;
@@ -331,12 +226,12 @@ static bool run_restore(struct call *call, struct err *e)
                                          .skips_failures = args->skip_failures,
                                          .each = tell_refused,
                                          .arg = call};
-    AUTO(names) struct names n = {0};
+    AUTO(school_call) struct school_call n = {0};
     AUTO(school_restored) struct school_restored r = {0};
 
     if (args->skip_failures && !args->import)
         return err_set(e, ERR_USAGE, "--skip-failures goes with --import");
-    if (!find_all(call, true, &n, e))
+    if (!school_call_find(call, SCHOOL_NEED_KEY | SCHOOL_READ_MANIFESTS, &n, e))
         return false;
     if (!school_backup_restore(&n.place, args->common.words.items[0], &how, &r, e)) {
         /* A connection that was lost may have been lost behind the commit. */
@@ -346,41 +241,22 @@ static bool run_restore(struct call *call, struct err *e)
     }
     if (r.failed > 0)
         call->status = EXIT_INCOMPLETE;
+    tell_doubt(call, &n.place, &r.backup);
     if (!call->out->json) {
-        tell_logged(call, &r.logged, NULL);
+        school_call_tell_logged(call, &r.logged, NULL);
         tell_lines(call, &r, args->import);
         return true;
     }
 
     json_t *line = json_message("school_restore");
 
-    tell_logged(call, &r.logged, line);
-    put_backup(line, &r.backup);
+    school_call_tell_logged(call, &r.logged, line);
+    school_call_put(line, &r.backup);
     json_set(line, "imported", json_boolean(args->import));
     json_set_u64(line, "recordsRestored", args->import ? r.written : 0);
     json_set_u64(line, "failed", r.failed);
     json_set(line, "counts", json_counts_of(&r.counts));
     output_json(call->out, line);
-    return true;
-}
-
-/* Deleting */
-
-static bool run_delete(struct call *call, struct err *e)
-{
-    const struct school_args *args = call->args;
-    AUTO(names) struct names n = {0};
-    struct school_logged logged = {0};
-    json_t *line;
-
-    if (!find_all(call, false, &n, e) ||
-        !school_backup_remove(&n.place, args->common.words.items[0], &logged, e))
-        return false;
-    line = call->out->json ? json_message("school_delete") : NULL;
-    tell_logged(call, &logged, line);
-    if (line != NULL)
-        output_json(call->out, line);
-    output_note(call->out, "Backup deleted successfully");
     return true;
 }
 
@@ -396,16 +272,6 @@ const struct command command_school_erp_create = {
     .options = create_options,
     .args_size = sizeof(struct school_args),
     .run = run_create,
-};
-
-const struct command command_school_erp_list = {
-    .name = "school-erp list",
-    .summary = "List the backups of School ERP in a folder, the newest first",
-    .examples = "holdfast school-erp list --backup-dir /srv/backups",
-    .words = "",
-    .options = list_options,
-    .args_size = sizeof(struct school_args),
-    .run = run_list,
 };
 
 const struct command command_school_erp_restore = {
@@ -424,16 +290,4 @@ const struct command command_school_erp_restore = {
     .options = restore_options,
     .args_size = sizeof(struct school_args),
     .run = run_restore,
-};
-
-const struct command command_school_erp_delete = {
-    .name = "school-erp delete",
-    .summary = "Delete a backup of School ERP",
-    .examples = "holdfast school-erp delete 04407c0c8e2a9185adef6193aabc4599",
-    .words = "BACKUP",
-    .words_min = 1,
-    .words_max = 1,
-    .options = delete_options,
-    .args_size = sizeof(struct school_args),
-    .run = run_delete,
 };

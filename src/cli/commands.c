@@ -39,6 +39,7 @@ const struct command *const commands[] = {
     &command_school_erp_list,
     &command_school_erp_restore,
     &command_school_erp_delete,
+    &command_school_erp_undelete,
     &command_tag,
     &command_stats,
     &command_parity_enable,

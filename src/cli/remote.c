@@ -131,16 +131,9 @@ void remote_auto(struct remote **r)
 
 bool remote_path_add(struct buf *path, const char *name, struct err *e)
 {
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
     if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return err_set(e, ERR_USAGE, "\"%s\" is no name", name);
-    for (; *name != '\0'; name++)
-        if (strchr(plain, *name) != NULL)
-            buf_put_u8(path, (uint8_t)*name);
-        else
-            buf_printf(path, "%%%02X", (unsigned)(uint8_t)*name);
+    percent_encode(slice_string(name), "", path);
     return true;
 }
 

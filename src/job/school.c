@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/json_writer.h"
-#include "job/school_private.h"
+#include "job/school_manifest.h"
 
 /* More than deflate can do: whoever made a file that the key opens has the key. */
 #define RATIO_MAX 1100
@@ -46,7 +46,7 @@ void school_backup_id(const struct school_backup *b, char out[SCHOOL_ID_MAX])
     hex_encode(SLICE_OF(b->name.id, sizeof(b->name.id)), out);
 }
 
-void school_changes(const struct school_backup *b, struct buf *out)
+void school_changes(const struct school_backup *b, const char *action, struct buf *out)
 {
     AUTO(json_writer) struct json_writer w = {0};
     AUTO(buf) struct buf size = {0};
@@ -59,6 +59,10 @@ void school_changes(const struct school_backup *b, struct buf *out)
     json_writer_raw(&w, buf_slice(&size));
     json_writer_name(&w, slice_string("location"));
     json_writer_text(&w, slice_string("LOCAL"));
+    if (action != NULL) {
+        json_writer_name(&w, slice_string("action"));
+        json_writer_text(&w, slice_string(action));
+    }
     json_writer_close(&w, '}');
     buf_append_slice(out, buf_slice(&w.out));
 }
@@ -122,7 +126,8 @@ static bool is_short_id(const char *id, uint8_t out[SCHOOL_ID_SIZE])
     return strnlen(id, SCHOOL_ID_MAX) == SCHOOL_ID_MAX - 1 && hex_decode(id, out, SCHOOL_ID_SIZE);
 }
 
-static bool list_at(int dirfd, struct school_list *out, struct err *e);
+static bool list_at(const struct school_place *p, int dirfd, struct school_list *out,
+                    struct err *e);
 
 /* The name of the file whose short id this is; "" for none. */
 static bool find_short(int dirfd, const uint8_t id[SCHOOL_ID_SIZE], char out[SCHOOL_FILE_MAX],
@@ -131,7 +136,7 @@ static bool find_short(int dirfd, const uint8_t id[SCHOOL_ID_SIZE], char out[SCH
     AUTO(school_list) struct school_list l = {0};
 
     out[0] = '\0';
-    if (!list_at(dirfd, &l, e))
+    if (!list_at(NULL, dirfd, &l, e))
         return false;
     for (size_t i = 0; i < l.count && out[0] == '\0'; i++)
         if (memcmp(l.items[i].name.id, id, SCHOOL_ID_SIZE) == 0)
@@ -200,9 +205,15 @@ static void folder_auto(DIR **d)
         (void)closedir(*d); /* nothing was written */
 }
 
-static bool add_file(int dirfd, const char *file, struct school_list *l, size_t *room,
-                     struct err *e)
+struct backup_listing {
+    const struct school_place *place; /* NULL: nobody looks at manifests */
+    struct school_list *list;
+};
+
+static bool add_file(void *arg, int dirfd, const char *file, struct err *e)
 {
+    const struct backup_listing *g = arg;
+    struct school_list *l = g->list;
     AUTO(school_file) struct school_file f = {.fd = -1};
     struct school_name name;
     struct err why;
@@ -216,20 +227,20 @@ static bool add_file(int dirfd, const char *file, struct school_list *l, size_t 
         return true;
     if (l->count == SCHOOL_LIST_MAX)
         return err_set(e, ERR_FATAL, "the folder has more than %d backups", SCHOOL_LIST_MAX);
-    if (l->count == *room) {
-        *room = *room * 2 + 16;
-        l->items = mem_resize(l->items, *room, sizeof(*l->items));
+    if (l->count == l->room) {
+        l->room = l->room * 2 + 16;
+        l->items = mem_resize(l->items, l->room, sizeof(*l->items));
     }
+    if (g->place != NULL && !school_manifest_check(dirfd, g->place, f.fd, &f.backup, NULL, e))
+        return false;
     l->items[l->count++] = f.backup;
     return true;
 }
 
-static bool list_at(int dirfd, struct school_list *out, struct err *e)
+bool school_folder_each(int dirfd, school_folder_fn *fn, void *arg, struct err *e)
 {
-    AUTO(school_list) struct school_list l = {0};
     const int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO(folder) DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    size_t room = 0;
 
     if (d == NULL)
         return err_sys(e, "read the folder of backups");
@@ -238,13 +249,21 @@ static bool list_at(int dirfd, struct school_list *out, struct err *e)
 
         errno = 0;
         en = readdir(d);
-        if (en == NULL && errno != 0)
-            return err_sys(e, "read the folder of backups");
         if (en == NULL)
-            break;
-        if (!add_file(dirfd, en->d_name, &l, &room, e))
+            return errno == 0 || err_sys(e, "read the folder of backups");
+        if (!fn(arg, dirfd, en->d_name, e))
             return false;
     }
+}
+
+/* p NULL: without looking at manifests. */
+static bool list_at(const struct school_place *p, int dirfd, struct school_list *out, struct err *e)
+{
+    AUTO(school_list) struct school_list l = {0};
+    struct backup_listing g = {p, &l};
+
+    if (!school_folder_each(dirfd, add_file, &g, e))
+        return false;
     if (l.count > 1)
         qsort(l.items, l.count, sizeof(*l.items), compare_newest);
     *out = l;
@@ -256,7 +275,7 @@ bool school_backup_list(const struct school_place *p, struct school_list *out, s
 {
     AUTO(fd) int dirfd = -1;
 
-    return dir_open(p->folder, &dirfd, e) && list_at(dirfd, out, e);
+    return dir_open(p->folder, &dirfd, e) && list_at(p, dirfd, out, e);
 }
 
 /* Removing */
@@ -269,8 +288,11 @@ struct removal {
 static bool remove_file(void *arg, struct err *e)
 {
     const struct removal *r = arg;
+    char manifest[SCHOOL_MANIFEST_ROOM];
 
-    return file_remove(r->dirfd, r->file, e) && dir_sync(r->dirfd, "the folder of backups", e);
+    school_manifest_name(r->file, manifest);
+    return file_remove(r->dirfd, r->file, e) && file_remove(r->dirfd, manifest, e) &&
+           dir_sync(r->dirfd, "the folder of backups", e);
 }
 
 bool school_backup_remove(const struct school_place *p, const char *id, struct school_logged *out,
@@ -286,7 +308,7 @@ bool school_backup_remove(const struct school_place *p, const char *id, struct s
         !school_file_open(dirfd, id, "File not found or could not be deleted", &f, e))
         return false;
     school_backup_id(&f.backup, digits);
-    school_changes(&f.backup, &changes);
+    school_changes(&f.backup, NULL, &changes);
 
     const struct school_log_entry entry = {.action = "DELETE",
                                            .id = digits,

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "codec/random.h"
 #include "job/school.h"
-#include "job/school_private.h"
+#include "job/school_manifest.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -93,7 +93,7 @@ static void tell_database(const struct school_place *p, struct school_made *made
 
     school_backup_id(&made->backup, id);
     school_stamp_format(made->backup.name.time_ns, stamp);
-    school_changes(&made->backup, &changes);
+    school_changes(&made->backup, NULL, &changes);
 
     const struct school_log_entry entry = {.action = "CREATE",
                                            .id = id,
@@ -112,6 +112,37 @@ static void tell_database(const struct school_place *p, struct school_made *made
     made->logged.problem[size] = '\0';
 }
 
+/* Before the file has its name: one that is listed has a manifest, whatever ends the program. */
+static bool put_manifest(int dirfd, const struct school_place *p, int fd, struct school_made *made,
+                         struct err *e)
+{
+    struct hash sum;
+    uint64_t size = 0;
+
+    if (p->signer == NULL)
+        return true;
+    if (!school_file_sum(fd, &sum, &size, e))
+        return false;
+    if (size != made->backup.size)
+        return err_set(e, ERR_CORRUPT, "the backup has another length when it is read back");
+    if (!school_manifest_put(dirfd, p, made, &sum, e))
+        return false;
+    made->backup.proof = SCHOOL_PROVEN;
+    return true;
+}
+
+/* Of a file that did not come to be. */
+static void drop_manifest(int dirfd, const struct school_place *p, const struct school_backup *b)
+{
+    char name[SCHOOL_MANIFEST_ROOM];
+    struct err ignored;
+
+    if (p->signer == NULL)
+        return;
+    school_manifest_name(b->file, name);
+    (void)!file_remove(dirfd, name, &ignored); /* it is the first failure that counts */
+}
+
 bool school_backup_make(const struct school_place *p, const struct school_making *how,
                         struct school_made *out, struct err *e)
 {
@@ -128,8 +159,13 @@ bool school_backup_make(const struct school_place *p, const struct school_making
     if (!write_file(p, how, &file.fd, &made, e))
         return err_wrap(e, "create a backup");
     name_backup(&made.backup);
-    if (!file_draft_link(&file, dirfd, made.backup.file, e) ||
-        !dir_sync(dirfd, made.backup.file, e))
+    if (!put_manifest(dirfd, p, file.fd, &made, e))
+        return err_wrap(e, "create a backup");
+    if (!file_draft_link(&file, dirfd, made.backup.file, e)) {
+        drop_manifest(dirfd, p, &made.backup);
+        return err_wrap(e, "create a backup");
+    }
+    if (!dir_sync(dirfd, made.backup.file, e))
         return err_wrap(e, "create a backup");
     tell_database(p, &made);
     *out = made;

@@ -25,8 +25,13 @@ MUST_CHECK bool school_reader_begin(const int *fd, const struct school_key *key,
 MUST_CHECK bool school_file_check(const int *fd, const struct school_key *key,
                                   struct school_facts *out, struct err *e);
 
-/* Append {"filename":...,"size":...,"location":"LOCAL"}: of an audit row. */
-void school_changes(const struct school_backup *b, struct buf *out);
+/* Append {"filename":...,"size":...,"location":"LOCAL"}, and "action" unless that is NULL: of an
+ * audit row. */
+void school_changes(const struct school_backup *b, const char *action, struct buf *out);
+
+/* Call fn for each name in the folder. */
+typedef bool school_folder_fn(void *arg, int dirfd, const char *name, struct err *e);
+MUST_CHECK bool school_folder_each(int dirfd, school_folder_fn *fn, void *arg, struct err *e);
 
 /* As both orders have them: of the application's table number i. */
 struct table_json_pick school_pick(size_t i);

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "job/school.h"
-#include "job/school_private.h"
+#include "job/school_manifest.h"
 
 void school_restored_auto(struct school_restored *r)
 {
@@ -108,6 +109,26 @@ static bool bring(struct restore *r, const int *fd, struct err *e)
     return true;
 }
 
+/* *manifest: what it says of the file; NULL when there is none that says anything. */
+static bool check_manifest(int dirfd, const struct school_place *p, struct school_file *f,
+                           json_t **manifest, struct err *e)
+{
+    if (!school_manifest_check(dirfd, p, f->fd, &f->backup, manifest, e))
+        return false;
+    return f->backup.proof != SCHOOL_REFUTED || err_set(e, ERR_CORRUPT, "%s", f->backup.doubt);
+}
+
+/* What was opened is what was looked at, though the file was read twice. */
+static bool is_as_signed(const json_t *manifest, const struct school_facts *facts, struct err *e)
+{
+    char digits[2 * HASH_SIZE + 1];
+    const char *signed_sum = json_string_value(json_object_get(manifest, "checksum"));
+
+    hex_encode(SLICE_OF(facts->sha256.bytes, HASH_SIZE), digits);
+    return manifest == NULL || (signed_sum != NULL && strcmp(signed_sum, digits) == 0) ||
+           err_set(e, ERR_CORRUPT, "what is in it is not what its manifest says");
+}
+
 bool school_backup_restore(const struct school_place *p, const char *id,
                            const struct school_restoring *how, struct school_restored *out,
                            struct err *e)
@@ -116,6 +137,7 @@ bool school_backup_restore(const struct school_place *p, const char *id,
     AUTO(school_file) struct school_file f = {.fd = -1};
     AUTO(school_restored) struct school_restored result = {0};
     struct restore r = {p, how, &result};
+    AUTO(json) json_t *manifest = NULL;
 
     if (p->key == NULL)
         return err_set(e, ERR_USAGE, "restoring a backup takes its encryption key");
@@ -124,8 +146,11 @@ bool school_backup_restore(const struct school_place *p, const char *id,
     if (!dir_open(p->folder, &dirfd, e) ||
         !school_file_open(dirfd, id, "Backup file not found on disk", &f, e))
         return false;
+    if (!check_manifest(dirfd, p, &f, &manifest, e))
+        return err_wrap(e, "restore %s", f.backup.file);
     result.backup = f.backup;
     if (!school_file_check(&f.fd, p->key, &result.facts, e) ||
+        !is_as_signed(manifest, &result.facts, e) ||
         (p->database.dsn != NULL && !bring(&r, &f.fd, e)))
         return err_wrap(e, "restore %s", f.backup.file);
     *out = result;

@@ -5,8 +5,11 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "server/api_private.h"
+#include "server/guard.h"
+#include "server/link.h"
 
 #define HOLD_MAX     ((size_t)64 << 10)
 #define DOCUMENT_MAX ((size_t)1 << 20)
@@ -15,6 +18,7 @@
 #define PATTERN_MAX  1000
 #define STARS_MAX    8 /* of a pattern: the time that comparing takes grows with each */
 #define NDJSON       "application/x-ndjson"
+#define LINKS_MINUTE 60
 
 struct look {
     struct request *r;
@@ -23,6 +27,7 @@ struct look {
     json_t *arguments; /* owned */
     json_t *words;     /* of them */
     bool is_download;  /* begins with a line about what is written */
+    bool is_linked;    /* asked for by a link */
     json_t *head;      /* that line */
     struct buf held;
     bool has_begun;   /* the head of the answer is on its way */
@@ -128,6 +133,18 @@ static bool take_after(struct look *l)
 }
 
 /* Absolute, and without what would lead elsewhere. */
+static bool check_path(struct request *r, const char *path)
+{
+    if (path[0] != '/' || !is_plain(path))
+        return refuse(r, "path", "must begin with / and have no control characters");
+    for (const char *s = path; *s != '\0'; s += strcspn(s, "/")) {
+        s += strspn(s, "/");
+        if (strcspn(s, "/") == 2 && s[0] == '.' && s[1] == '.')
+            return refuse(r, "path", "must not go up");
+    }
+    return true;
+}
+
 static bool take_path(struct look *l, const char *absent)
 {
     const char *path = request_query(l->r, "path");
@@ -136,14 +153,7 @@ static bool take_path(struct look *l, const char *absent)
         path = absent;
     if (path == NULL)
         return refuse(l->r, "path", "is missing");
-    if (path[0] != '/' || !is_plain(path))
-        return refuse(l->r, "path", "must begin with / and have no control characters");
-    for (const char *s = path; *s != '\0'; s += strcspn(s, "/")) {
-        s += strspn(s, "/");
-        if (strcspn(s, "/") == 2 && s[0] == '.' && s[1] == '.')
-            return refuse(l->r, "path", "must not go up");
-    }
-    return take_word(l, path);
+    return check_path(l->r, path) && take_word(l, path);
 }
 
 /* The answer */
@@ -409,19 +419,104 @@ static bool write_download(struct catalog_tx *t, void *arg, struct err *e)
         &(struct auth_record){.action = "restore.download",
                               .object = request_parameter(l->r, "set"),
                               .outcome = "begun",
-                              .details = json_pack("{s:O}", "arguments", l->arguments)},
+                              .details = json_pack("{s:O, s:b}", "arguments", l->arguments, "link",
+                                                   (int)l->is_linked)},
         e);
 }
 
-static void get_content(struct request *r)
+static void download(struct request *r, bool is_linked)
 {
     AUTO(look) struct look l = look_new(r, "dump", "application/octet-stream");
 
     l.is_download = true;
+    l.is_linked = is_linked;
     (void)json_object_set_new(l.arguments, "head", json_true()); /* cannot fail */
     if (take_snapshot(&l) && take_path(&l, NULL) && take_text(&l, "repository") &&
         auth_write(r, write_download, &l))
         answer(&l);
+}
+
+static void get_content(struct request *r)
+{
+    download(r, false);
+}
+
+static void get_link(struct request *r)
+{
+    download(r, true);
+}
+
+/* Links to one of them. */
+
+static bool write_link(struct catalog_tx *t, void *arg, struct err *e)
+{
+    const struct look *l = arg;
+
+    return auth_audit(
+        t, l->r,
+        &(struct auth_record){.action = "restore.link",
+                              .object = request_parameter(l->r, "set"),
+                              .outcome = "done",
+                              .details = json_pack("{s:O}", "arguments", l->arguments)},
+        e);
+}
+
+/* What the link is for becomes l's arguments.  False after answering. */
+static bool take_object(struct look *l, const json_t *body, struct link_object *out)
+{
+    const char *snapshot = request_parameter(l->r, "snapshot");
+    AUTO(arena) struct arena a = {0};
+    struct service_set found;
+
+    *out = (struct link_object){auth_text(body, "path"), auth_text(body, "repository")};
+    if (!service_look_set(auth_service(l->r), request_parameter(l->r, "set"), &a, &found)) {
+        reply_problem(l->r, 404, "not_found", "no such set");
+        return false;
+    }
+    /* Which one "latest" is changes, and so may what the first digits stand for. */
+    if (strlen(snapshot) != ID_MAX || strspn(snapshot, "0123456789abcdef") != ID_MAX)
+        return refuse(l->r, "snapshot", "must be the whole id, 64 hexadecimal digits");
+    if (!check_path(l->r, out->file) || !take_word(l, snapshot) || !take_word(l, out->file))
+        return false;
+    if (out->repository == NULL)
+        return true;
+    if (!is_plain(out->repository))
+        return refuse(l->r, "repository", "must be a text without control characters");
+    (void)json_object_set_new(l->arguments, "repository",
+                              json_string(out->repository)); /* cannot fail */
+    return true;
+}
+
+static void post_link(struct request *r)
+{
+    static const struct field fields[] = {
+        {"path", FIELD_TEXT, FIELD_REQUIRED, .low = 1, .high = GUARD_TARGET_MAX},
+        {"repository", FIELD_TEXT, 0, .low = 1, .high = 200},
+        {"seconds", FIELD_INTEGER, 0, .low = 1, .high = LINK_SECONDS_MAX},
+        {0}};
+    AUTO(look) struct look l = look_new(r, "dump", NULL);
+    AUTO(buf) struct buf url = {0};
+    const json_t *body = NULL;
+    struct link_object o;
+    struct err e = {0};
+
+    if (!request_json(r, fields, &body) || !take_object(&l, body, &o))
+        return;
+
+    const json_t *seconds = json_object_get(body, "seconds");
+    const int64_t expires_s = clock_now_ns() / NS_PER_S +
+                              (seconds == NULL ? LINK_SECONDS_MAX : json_integer_value(seconds));
+
+    if (!link_format(r, &o, expires_s, &url, &e)) {
+        reply_err(r, &e);
+        return;
+    }
+    (void)json_object_set_new(l.arguments, "expires_at",
+                              auth_time_json(expires_s * NS_PER_S)); /* cannot fail */
+    if (auth_write(r, write_link, &l))
+        reply_json(r, 201,
+                   json_pack("{s:s, s:o}", "url", buf_string(&url), "expires_at",
+                             auth_time_json(expires_s * NS_PER_S)));
 }
 
 #define SNAPSHOT "/api/v1/sets/{set}/snapshots/{snapshot}"
@@ -437,6 +532,11 @@ const struct route api_snapshot_routes[] = {
      .summary = "How large a snapshot is when it is restored"},
     {METHOD_GET, SNAPSHOT "/content", API_RESTORE, ROUTE_NO_HEAD | ROUTE_STEP_UP,
      .handler = get_content, .summary = "A file of a snapshot, or a directory as tar"},
+    {METHOD_POST, SNAPSHOT "/link", API_RESTORE, ROUTE_CSRF | ROUTE_STEP_UP, AUTH_BODY_MAX,
+     AUTH_JSON, LINKS_MINUTE, .handler = post_link,
+     .summary = "Make a link by which one of them is read without cookie or token"},
+    {METHOD_GET, SNAPSHOT "/link", API_RESTORE, ROUTE_NO_HEAD | ROUTE_ANY_ORIGIN | ROUTE_SIGNED,
+     .handler = get_link, .summary = "The same as its content, for who has the link"},
     {METHOD_GET, "/api/v1/sets/{set}/files", API_READ, ROUTE_NO_HEAD, .handler = get_found,
      .summary = "Files with names like a pattern, in all snapshots of a set"},
     {METHOD_GET, "/api/v1/sets/{set}/diff", API_READ, ROUTE_NO_HEAD, .handler = get_diff,

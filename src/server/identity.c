@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "codec/random.h"
 #include "server/auth.h"
+#include "server/link.h"
 
 /* The words of a JSON list with one blank between them; false when they do not fit or one of them
  * could be taken for several. */
@@ -32,7 +33,7 @@ static bool join_words(const char *list, char *out, size_t room)
     return true;
 }
 
-static bool take_token(const struct catalog_token *k, struct principal *out)
+static bool take_token(const struct catalog_token *k, struct principal *out, struct err *e)
 {
     static const enum principal_kind kinds[CATALOG_TOKEN_KINDS] = {
         [TOKEN_API] = PRINCIPAL_API_TOKEN,
@@ -40,15 +41,17 @@ static bool take_token(const struct catalog_token *k, struct principal *out)
         [TOKEN_AGENT] = PRINCIPAL_AGENT,
     };
 
-    out->kind = kinds[k->kind];
-    out->role = k->kind == TOKEN_API ? k->role : ROLE_NONE;
-    (void)snprintf(out->id, sizeof(out->id), "%s", k->id);
-    (void)snprintf(out->name, sizeof(out->name), "token:%s", k->id);
-    if (!join_words(k->verbs, out->scopes, sizeof(out->scopes)) ||
-        !join_words(k->sets, out->sets, sizeof(out->sets)))
-        return false;
-    if (principal_has_set(out, "*"))
-        out->sets[0] = '\0';
+    struct principal p = {.kind = kinds[k->kind],
+                          .role = k->kind == TOKEN_API ? k->role : ROLE_NONE};
+
+    (void)snprintf(p.id, sizeof(p.id), "%s", k->id);
+    (void)snprintf(p.name, sizeof(p.name), "token:%s", k->id);
+    if (!join_words(k->verbs, p.scopes, sizeof(p.scopes)) ||
+        !join_words(k->sets, p.sets, sizeof(p.sets)))
+        return err_set(e, ERR_DENIED, "what the token is for cannot be read");
+    if (principal_has_set(&p, "*"))
+        p.sets[0] = '\0';
+    *out = p;
     return true;
 }
 
@@ -57,14 +60,22 @@ static bool find_token(const struct service *s, const char *said, struct princip
 {
     AUTO(arena) struct arena a = {0};
     struct catalog_token k = {0};
-    struct principal p = {0};
 
     if (strncasecmp(said, "Bearer ", 7) != 0)
         return err_set(e, ERR_DENIED, "the Authorization is no bearer token");
-    if (!catalog_token_use(s->catalog, said + 7, &a, &k, e))
+    return catalog_token_use(s->catalog, said + 7, &a, &k, e) && take_token(&k, out, e);
+}
+
+static bool take_session(const struct service *s, const struct catalog_session *session,
+                         struct principal *out, struct err *e)
+{
+    struct principal p = {.kind = PRINCIPAL_USER, .role = session->user.role};
+
+    if (!identity_must(s->catalog, &session->user, &p.must, e))
         return false;
-    if (!take_token(&k, &p))
-        return err_set(e, ERR_DENIED, "what the token is for cannot be read");
+    (void)snprintf(p.session, sizeof(p.session), "%s", session->id);
+    (void)snprintf(p.id, sizeof(p.id), "%s", session->user.id);
+    (void)snprintf(p.name, sizeof(p.name), "%s", session->user.name);
     *out = p;
     return true;
 }
@@ -74,19 +85,33 @@ static bool find_session(const struct service *s, const char *token, struct prin
 {
     AUTO(arena) struct arena a = {0};
     struct catalog_session session = {0};
-    struct principal p = {.kind = PRINCIPAL_USER};
 
     if (!catalog_session_use(s->catalog, token, &a, &session, e) ||
-        !identity_must(s->catalog, &session.user, &p.must, e))
+        !take_session(s, &session, out, e))
         return false;
-    p.role = session.user.role;
-    p.proved_ns = session.stepped_up_ns;
-    (void)snprintf(p.session, sizeof(p.session), "%s", session.id);
-    (void)snprintf(p.id, sizeof(p.id), "%s", session.user.id);
-    (void)snprintf(p.name, sizeof(p.name), "%s", session.user.name);
-    auth_csrf(token, p.csrf);
-    *out = p;
+    out->proved_ns = session.stepped_up_ns;
+    auth_csrf(token, out->csrf);
     return true;
+}
+
+/* Who comes with a link is whoever made it, as he is now; but he proves nothing by it, and uses
+ * neither session nor token. */
+static bool find_link(const struct service *s, const struct request *r, struct principal *out,
+                      struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct link_issuer issuer = {0};
+    struct catalog_session session = {0};
+    struct catalog_token k = {0};
+
+    if (!request_has_query(r))
+        return true;
+    if (!link_check(r, &issuer, e))
+        return false;
+    if (!issuer.is_token)
+        return catalog_session_get(s->catalog, issuer.id, &a, &session, e) &&
+               take_session(s, &session, out, e);
+    return catalog_token_get(s->catalog, issuer.id, &a, &k, e) && take_token(&k, out, e);
 }
 
 bool identity_find(void *arg, const struct request *r, struct principal *out, struct err *e)
@@ -95,6 +120,8 @@ bool identity_find(void *arg, const struct request *r, struct principal *out, st
     const char *said = request_header(r, "Authorization");
     const char *token = request_cookie(r, auth_cookie(s));
 
+    if ((request_route(r)->flags & ROUTE_SIGNED) != 0)
+        return find_link(s, r, out, e);
     if (said != NULL)
         return find_token(s, said, out, e);
     return token == NULL || find_session(s, token, out, e);
@@ -103,15 +130,17 @@ bool identity_find(void *arg, const struct request *r, struct principal *out, st
 bool identity_still(void *arg, const struct principal *p, struct err *e)
 {
     const struct service *s = arg;
-    enum catalog_role role = ROLE_NONE;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_session session = {0};
+    struct catalog_token k = {0};
 
     if (p->kind == PRINCIPAL_ANONYMOUS)
         return true;
     if (p->kind == PRINCIPAL_USER)
-        return catalog_session_check(s->catalog, p->session, e);
-    if (!catalog_token_check(s->catalog, p->id, &role, e))
+        return catalog_session_get(s->catalog, p->session, &a, &session, e);
+    if (!catalog_token_get(s->catalog, p->id, &a, &k, e))
         return false;
-    return p->kind != PRINCIPAL_API_TOKEN || role >= p->role ||
+    return p->kind != PRINCIPAL_API_TOKEN || k.role >= p->role ||
            err_set(e, ERR_DENIED, "the token may do less than before");
 }
 

@@ -2,7 +2,7 @@
  * Who asks, according to the catalog, and the routes by which users come in and are looked after.
  *
  * A session is a cookie, a program a token: "Authorization: Bearer hf_<id>_<secret>".  Where both
- * come the token counts.
+ * come the token counts.  On routes with ROUTE_SIGNED neither does, but the link (link.h).
  */
 #ifndef SERVER_IDENTITY_H
 #define SERVER_IDENTITY_H

@@ -212,6 +212,10 @@ static const char *fault_of(const struct route *r)
         return "is for pages of this site only and for pages of any site";
     if (!is_get && (r->flags & ROUTE_NO_HEAD) != 0)
         return "has no HEAD that could be refused";
+    if ((r->flags & ROUTE_SIGNED) != 0 &&
+        (!is_get || (r->kinds & PRINCIPAL_BIT(PRINCIPAL_ANONYMOUS)) != 0 ||
+         (r->flags & ROUTE_STEP_UP) != 0))
+        return "is for links, which only read, are of somebody, and cannot prove it anew";
     return NULL;
 }
 

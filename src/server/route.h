@@ -27,7 +27,8 @@ enum route_flag {
     ROUTE_IDEMPOTENT = 1 << 2,    /* takes an Idempotency-Key; with ROUTE_STREAM beside a
                                      Content-Digest, which stands for the body */
     ROUTE_STREAM = 1 << 3,        /* the handler reads the body with request_read() as it comes */
-    ROUTE_ANY_ORIGIN = 1 << 4,    /* pages of other sites may send it; for listeners on loopback */
+    ROUTE_ANY_ORIGIN = 1 << 4,    /* pages of other sites may send it; for listeners on loopback,
+                                     and where no cookie counts */
     ROUTE_NO_HEAD = 1 << 5,       /* a GET with a cost: HEAD is refused, other sites too */
     ROUTE_CACHEABLE = 1 << 6,     /* the handler names the Cache-Control; else no-store */
     ROUTE_OPTIONAL_BODY = 1 << 7, /* may come without a body where one could be */
@@ -35,6 +36,8 @@ enum route_flag {
     /* The handler asks principal_has_set(): tokens that are for some sets only may come to rows
      * that have this, or a parameter {set}, which is then one of theirs. */
     ROUTE_CHECKS_SETS = 1 << 9,
+    /* Only a signed link says who asks (link.h): cookies and tokens are not looked at. */
+    ROUTE_SIGNED = 1 << 10,
 };
 
 struct request;

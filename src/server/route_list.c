@@ -17,9 +17,9 @@ json_t *route_list(const struct route *routes, size_t count)
                                                        "push_token", "agent"};
     static const char *const roles[CATALOG_ROLES] = {"none", "viewer", "manager", "admin",
                                                      "super_admin"};
-    static const char *const flags[] = {"step_up",    "csrf",       "idempotent", "stream",
-                                        "any_origin", "no_head",    "cacheable",  "optional_body",
-                                        "unsettled",  "checks_sets"};
+    static const char *const flags[] = {"step_up",    "csrf",        "idempotent", "stream",
+                                        "any_origin", "no_head",     "cacheable",  "optional_body",
+                                        "unsettled",  "checks_sets", "signed"};
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++) {

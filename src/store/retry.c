@@ -241,6 +241,12 @@ static void retry_close(struct store *s)
     mem_free(s);
 }
 
+static bool retry_sign(struct store *s, const char *key, unsigned seconds, struct buf *out,
+                       struct err *e)
+{
+    return store_sign(retry_of(s)->next, key, seconds, out, e);
+}
+
 static const struct store_ops retry_ops = {
     .scheme = "retry",
     .get = retry_get,
@@ -253,6 +259,7 @@ static const struct store_ops retry_ops = {
     .lock_get = retry_lock_get,
     .lock_extend = retry_lock_extend,
     .keeps_versions = retry_keeps_versions,
+    .sign = retry_sign,
     .close = retry_close,
 };
 

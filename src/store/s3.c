@@ -177,6 +177,12 @@ static bool op_remove_all(struct store *store, const char *const *keys, size_t c
     return true;
 }
 
+static bool op_sign(struct store *s, const char *key, unsigned seconds, struct buf *out,
+                    struct err *e)
+{
+    return s3_presign(s3_of(s), key, seconds, out, e);
+}
+
 static const struct store_ops s3_ops = {
     .scheme = "s3",
     .get = s3_get,
@@ -188,6 +194,7 @@ static const struct store_ops s3_ops = {
     .lock_get = s3_lock_get,
     .lock_extend = s3_lock_extend,
     .keeps_versions = s3_keeps_versions,
+    .sign = op_sign,
     .close = close_store,
 };
 

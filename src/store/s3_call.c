@@ -85,6 +85,7 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
     s->options = o->s3;
     s->store.parallel = settings.connections;
     s->store.needs_probe = true;
+    s->store.can_sign = true;
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
     atomic_init(&s->has_versions, false);
     if (!s3_lock_rule(&s->options, &s->store.locks, e) ||
@@ -212,6 +213,34 @@ static bool prepare(struct s3 *s, const struct s3_request *r, struct sending *g,
     credentials_unlock(s->credentials);
     buf_printf(&g->url, "%s://%s%s", s->place.is_tls ? "https" : "http", buf_string(&g->host),
                buf_string(&g->target));
+    return true;
+}
+
+bool s3_presign(struct s3 *s, const char *key, unsigned seconds, struct buf *out, struct err *e)
+{
+    AUTO(buf) struct buf host = {0};
+    AUTO(buf) struct buf path = {0};
+    AUTO(buf) struct buf target = {0};
+    AUTO(mem) char *region = NULL;
+    struct credentials_keys keys;
+
+    pthread_mutex_lock(&s->lock);
+    region = mem_string(s->region);
+
+    const struct sigv4_scope scope = {clock_now_ns() + s->skew_ns, region, "s3"};
+
+    pthread_mutex_unlock(&s->lock);
+    append_host(s, region, &host);
+    append_path(s, key, &path);
+    if (!credentials_lock(s->credentials, &keys, e))
+        return false;
+
+    const struct sigv4_object o = {buf_string(&host), buf_string(&path), keys.token, seconds};
+
+    sigv4_presign(&o, &scope, &(struct sigv4_keys){keys.id, keys.secret}, &target);
+    credentials_unlock(s->credentials);
+    buf_printf(out, "%s://%s%s", s->place.is_tls ? "https" : "http", buf_string(&host),
+               buf_string(&target));
     return true;
 }
 

@@ -59,6 +59,11 @@ struct s3_request {
 MUST_CHECK bool s3_call(struct s3 *s, const struct s3_request *r, struct http_reply *reply,
                         struct err *e);
 
+/* The address by which an object may be read for so many seconds by whoever has it, as the keys of
+ * the moment allow.  Nothing is asked.  Appends. */
+MUST_CHECK bool s3_presign(struct s3 *s, const char *key, unsigned seconds, struct buf *out,
+                           struct err *e);
+
 /* Record what a failure inside a reply of success says. */
 bool s3_refusal(struct s3 *s, int status, const struct s3_error *error, struct err *e);
 

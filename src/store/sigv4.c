@@ -12,22 +12,11 @@
 #include "base/text.h"
 #include "codec/hash.h"
 
-static bool is_unreserved(uint8_t c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
+#define ALGORITHM "AWS4-HMAC-SHA256"
 
 void sigv4_encode(struct slice in, bool is_path, struct buf *out)
 {
-    for (size_t i = 0; i < in.size; i++) {
-        const uint8_t c = in.data[i];
-
-        if (is_unreserved(c) || (is_path && c == '/'))
-            buf_put_u8(out, c);
-        else
-            buf_printf(out, "%%%02X", c);
-    }
+    percent_encode(in, is_path ? "/" : "", out);
 }
 
 void sigv4_time(int64_t time_ns, char out[SIGV4_TIME_MAX])
@@ -199,29 +188,81 @@ static void append_hash(struct slice in, struct buf *out)
     buf_printf(out, "%s", text);
 }
 
-void sigv4_authorization(const struct sigv4_request *r, const struct sigv4_scope *scope,
-                         const struct sigv4_keys *keys, struct buf *out)
+/* day/region/service */
+static void append_scope(const struct sigv4_scope *scope, const char *time, struct buf *out)
+{
+    buf_printf(out, "%.8s/%s/%s/aws4_request", time, scope->region, scope->service);
+}
+
+static void append_signature(const struct sigv4_request *r, const struct sigv4_scope *scope,
+                             const struct sigv4_keys *keys, struct buf *out)
 {
     AUTO(buf) struct buf canonical = {0};
     AUTO(buf) struct buf text = {0};
-    AUTO(buf) struct buf place = {0};
     char time[SIGV4_TIME_MAX];
     char signature[2 * HASH_SIZE + 1];
     struct hash key;
     struct hash sum;
 
     sigv4_time(scope->time_ns, time);
-    buf_printf(&place, "%.8s/%s/%s/aws4_request", time, scope->region, scope->service);
     sigv4_canonical(r, &canonical);
-    buf_printf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n", time, buf_string(&place));
+    buf_printf(&text, ALGORITHM "\n%s\n", time);
+    append_scope(scope, time, &text);
+    buf_printf(&text, "\n");
     append_hash(buf_slice(&canonical), &text);
     scope_key(scope, time, keys, &key);
     hmac(SLICE_OF(key.bytes, HASH_SIZE), buf_slice(&text), &sum);
     mem_wipe(&key, sizeof(key));
     hex_encode(SLICE_OF(sum.bytes, HASH_SIZE), signature);
-    buf_printf(out, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", keys->id,
-               buf_string(&place));
+    buf_printf(out, "%s", signature);
+    mem_wipe(canonical.data, canonical.room); /* a session token may be in it */
+}
+
+void sigv4_authorization(const struct sigv4_request *r, const struct sigv4_scope *scope,
+                         const struct sigv4_keys *keys, struct buf *out)
+{
+    char time[SIGV4_TIME_MAX];
+
+    sigv4_time(scope->time_ns, time);
+    buf_printf(out, ALGORITHM " Credential=%s/", keys->id);
+    append_scope(scope, time, out);
+    buf_printf(out, ", SignedHeaders=");
     append_names(r, out);
-    buf_printf(out, ", Signature=%s", signature);
-    mem_wipe(canonical.data, canonical.room); /* a session token is among the headers */
+    buf_printf(out, ", Signature=");
+    append_signature(r, scope, keys, out);
+}
+
+void sigv4_presign(const struct sigv4_object *o, const struct sigv4_scope *scope,
+                   const struct sigv4_keys *keys, struct buf *out)
+{
+    AUTO(buf) struct buf credential = {0};
+    AUTO(buf) struct buf expires = {0};
+    char time[SIGV4_TIME_MAX];
+
+    sigv4_time(scope->time_ns, time);
+    buf_printf(&credential, "%s/", keys->id);
+    append_scope(scope, time, &credential);
+    buf_printf(&expires, "%u", o->seconds);
+
+    const struct sigv4_pair host = {"host", o->host};
+    const struct sigv4_pair query[] = {
+        {"X-Amz-Algorithm", ALGORITHM},
+        {"X-Amz-Credential", buf_string(&credential)},
+        {"X-Amz-Date", time},
+        {"X-Amz-Expires", buf_string(&expires)},
+        {"X-Amz-SignedHeaders", host.name},
+        {"X-Amz-Security-Token", o->token},
+    };
+    const size_t count = sizeof(query) / sizeof(query[0]);
+    const struct sigv4_request r = {.method = "GET",
+                                    .path = o->path,
+                                    .query = query,
+                                    .query_count = o->token == NULL ? count - 1 : count,
+                                    .headers = &host,
+                                    .header_count = 1,
+                                    .payload = "UNSIGNED-PAYLOAD"};
+
+    sigv4_target(&r, out);
+    buf_printf(out, "&X-Amz-Signature=");
+    append_signature(&r, scope, keys, out);
 }

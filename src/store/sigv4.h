@@ -52,4 +52,16 @@ void sigv4_canonical(const struct sigv4_request *r, struct buf *out);
 void sigv4_authorization(const struct sigv4_request *r, const struct sigv4_scope *scope,
                          const struct sigv4_keys *keys, struct buf *out);
 
+/* An object that whoever has the address may read for some time: the signature is in the query. */
+struct sigv4_object {
+    const char *host, *path; /* as above */
+    const char *token;       /* of a session; or NULL */
+    unsigned seconds;        /* 1 to SIGV4_PRESIGN_MAX */
+};
+#define SIGV4_PRESIGN_MAX 604800 /* seven days: S3 takes no more */
+
+/* What stands behind the host, "/path?X-Amz-Algorithm=...&X-Amz-Signature=...".  Appends. */
+void sigv4_presign(const struct sigv4_object *o, const struct sigv4_scope *scope,
+                   const struct sigv4_keys *keys, struct buf *out);
+
 #endif

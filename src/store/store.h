@@ -27,6 +27,9 @@
 /* Longest object, in bytes.  Objects therefore fit in memory and no call streams. */
 #define STORE_OBJECT_MAX ((size_t)64 << 20)
 
+/* Longest life of an address that store_sign() makes, in seconds: seven days, as S3 has it. */
+#define STORE_SIGN_MAX 604800
+
 /* As a size: up to the object's end. */
 #define STORE_WHOLE SIZE_MAX
 
@@ -48,6 +51,7 @@ struct store {
     bool has_cache;         /* store_cache_new() is part of it */
     bool needs_probe;       /* what it promises depends on a server that others made */
     bool can_move;          /* move() works; otherwise the storage has no such step */
+    bool can_sign;          /* sign() works */
 
     /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
      * NULL: it keeps them all. */
@@ -128,6 +132,12 @@ struct store_ops {
     /* Whether the storage keeps what is removed as an older version, so that removing frees no
      * space.  NULL: it does not. */
     bool (*keeps_versions)(struct store *s, bool *out, struct err *e);
+
+    /* Append the address by which whoever has it may read an object for so many seconds, at most
+     * STORE_SIGN_MAX, without keys.  Whether it is there is not looked at.  NULL unless can_sign.
+     */
+    bool (*sign)(struct store *s, const char *key, unsigned seconds, struct buf *out,
+                 struct err *e);
 
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
@@ -302,6 +312,7 @@ static inline struct store store_around(const struct store_ops *ops, const struc
                           .has_cache = next->has_cache,
                           .needs_probe = next->needs_probe,
                           .can_move = next->can_move && ops->move != NULL,
+                          .can_sign = next->can_sign && ops->sign != NULL,
                           .caveat = next->caveat};
 }
 
@@ -381,6 +392,13 @@ MUST_CHECK static inline bool store_keeps_versions(struct store *s, bool *out, s
         return s->ops->keeps_versions(s, out, e);
     *out = false;
     return true;
+}
+
+/* Only for a store that can_sign. */
+MUST_CHECK static inline bool store_sign(struct store *s, const char *key, unsigned seconds,
+                                         struct buf *out, struct err *e)
+{
+    return s->ops->sign(s, key, seconds, out, e);
 }
 
 static inline void store_distrust(struct store *s, const char *key)

@@ -139,6 +139,12 @@ static void throttle_close(struct store *s)
     mem_free(t);
 }
 
+static bool throttle_sign(struct store *s, const char *key, unsigned seconds, struct buf *out,
+                          struct err *e)
+{
+    return store_sign(throttle_of(s)->next, key, seconds, out, e);
+}
+
 static const struct store_ops throttle_ops = {
     .scheme = "throttle",
     .get = throttle_get,
@@ -151,6 +157,7 @@ static const struct store_ops throttle_ops = {
     .lock_get = throttle_lock_get,
     .lock_extend = throttle_lock_extend,
     .keeps_versions = throttle_keeps_versions,
+    .sign = throttle_sign,
     .close = throttle_close,
 };
 

@@ -271,6 +271,17 @@ TEST(text_flatten_makes_one_line_of_valid_text_that_fits)
     }
 }
 
+TEST(a_part_of_an_address_has_only_what_stands_for_itself)
+{
+    AUTO(buf) struct buf all = {0};
+    AUTO(buf) struct buf path = {0};
+
+    percent_encode(SLICE_OF("aZ09-._~ /:%+\0\xc3\xa4", 16), "", &all);
+    ck_assert_str_eq(buf_string(&all), "aZ09-._~%20%2F%3A%25%2B%00%C3%A4");
+    percent_encode(SLICE_OF("/a b\0/", 6), "/", &path);
+    ck_assert_str_eq(buf_string(&path), "/a%20b%00/");
+}
+
 TESTS("text", hex_reads_back_and_is_lower_case,
       hex_of_another_length_or_with_other_characters_is_refused,
       base64_matches_the_examples_of_rfc_4648, base64_refuses_what_is_not_whole,
@@ -283,4 +294,5 @@ TESTS("text", hex_reads_back_and_is_lower_case,
       parse_duration_takes_each_unit_once_and_in_order,
       parse_timeout_takes_one_number_and_one_unit_above_zero,
       size_format_shows_three_decimals_rounded_down,
-      text_flatten_makes_one_line_of_valid_text_that_fits)
+      text_flatten_makes_one_line_of_valid_text_that_fits,
+      a_part_of_an_address_has_only_what_stands_for_itself)

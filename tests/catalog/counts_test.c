@@ -194,25 +194,28 @@ TEST(a_look_at_a_session_tells_whether_it_is_one_and_does_not_keep_it)
     tx_commit(&t);
 
     AUTO(mem) char *id = world_value(&w, "SELECT id FROM sessions");
+    AUTO(arena) struct arena a = {0};
+    struct catalog_session session = {0};
 
-    CHECK_OK(catalog_session_check(w.catalog, id, e));
-    CHECK_ERR(catalog_session_check(w.catalog, "", e), ERR_DENIED);
-    CHECK_ERR(catalog_session_check(w.catalog, token, e), ERR_DENIED);
+    CHECK_OK(catalog_session_get(w.catalog, id, &a, &session, e));
+    ck_assert_str_eq(session.user.name, "ann");
+    CHECK_ERR(catalog_session_get(w.catalog, "", &a, &session, e), ERR_DENIED);
+    CHECK_ERR(catalog_session_get(w.catalog, token, &a, &session, e), ERR_DENIED);
     world_sql(&w, "UPDATE sessions SET seen_ns = seen_ns - 3500000000000");
 
     AUTO(mem) char *before = world_value(&w, "SELECT CAST(seen_ns AS TEXT) FROM sessions");
 
-    CHECK_OK(catalog_session_check(w.catalog, id, e));
+    CHECK_OK(catalog_session_get(w.catalog, id, &a, &session, e));
 
     AUTO(mem) char *after = world_value(&w, "SELECT CAST(seen_ns AS TEXT) FROM sessions");
 
     ck_assert_str_eq(before, after);
     world_sql(&w, "UPDATE sessions SET seen_ns = seen_ns - 101000000000");
-    CHECK_ERR(catalog_session_check(w.catalog, id, e), ERR_DENIED);
+    CHECK_ERR(catalog_session_get(w.catalog, id, &a, &session, e), ERR_DENIED);
     world_sql(&w, "UPDATE sessions SET seen_ns = seen_ns + 3600000000000");
-    CHECK_OK(catalog_session_check(w.catalog, id, e));
+    CHECK_OK(catalog_session_get(w.catalog, id, &a, &session, e));
     world_sql(&w, "UPDATE users SET is_disabled = 1");
-    CHECK_ERR(catalog_session_check(w.catalog, id, e), ERR_DENIED);
+    CHECK_ERR(catalog_session_get(w.catalog, id, &a, &session, e), ERR_DENIED);
 }
 END
 
@@ -222,7 +225,8 @@ TEST(a_look_at_a_token_tells_its_role_and_does_not_use_it)
     char user[CATALOG_ID_SIZE];
     char text[CATALOG_TOKEN_SIZE];
     char id[CATALOG_TOKEN_ID] = "";
-    enum catalog_role role = ROLE_NONE;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_token got = {0};
 
     world_init(&w);
     user_put(&w, "ann", ROLE_ADMIN, user);
@@ -234,21 +238,22 @@ TEST(a_look_at_a_token_tells_its_role_and_does_not_use_it)
     CHECK_OK(catalog_token_add(t, &k, text, e));
     tx_commit(&t);
     memcpy(id, text + 3, sizeof(id) - 1);
-    CHECK_OK(catalog_token_check(w.catalog, id, &role, e));
-    ck_assert_int_eq(role, ROLE_MANAGER);
+    CHECK_OK(catalog_token_get(w.catalog, id, &a, &got, e));
+    ck_assert_int_eq(got.role, ROLE_MANAGER);
+    ck_assert_str_eq(got.verbs, "[\"*\"]");
 
     AUTO(mem) char *used = world_value(&w, "SELECT CAST(count(used_ns) AS TEXT) FROM tokens");
 
     ck_assert_str_eq(used, "0");
-    CHECK_ERR(catalog_token_check(w.catalog, "", &role, e), ERR_DENIED);
+    CHECK_ERR(catalog_token_get(w.catalog, "", &a, &got, e), ERR_DENIED);
     world_sql(&w, "UPDATE users SET is_disabled = 1");
-    CHECK_ERR(catalog_token_check(w.catalog, id, &role, e), ERR_DENIED);
+    CHECK_ERR(catalog_token_get(w.catalog, id, &a, &got, e), ERR_DENIED);
     world_sql(&w, "UPDATE users SET is_disabled = 0");
-    CHECK_OK(catalog_token_check(w.catalog, id, &role, e));
+    CHECK_OK(catalog_token_get(w.catalog, id, &a, &got, e));
     t = tx_write(&w);
     CHECK_OK(catalog_token_revoke(t, NULL, id, e));
     tx_commit(&t);
-    CHECK_ERR(catalog_token_check(w.catalog, id, &role, e), ERR_DENIED);
+    CHECK_ERR(catalog_token_get(w.catalog, id, &a, &got, e), ERR_DENIED);
 }
 END
 

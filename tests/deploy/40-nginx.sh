@@ -45,6 +45,8 @@ for old, new in (("server 127.0.0.1:8080;", f"server 127.0.0.1:{service.port};")
                  ("proxy_http_version 1.1;", "proxy_http_version 1.1;\n        proxy_bind 127.0.0.9;")):
     assert ours.count(old) == 1, old
     ours = ours.replace(old, new)
+assert ours.count("access_log /var/log/nginx/access.log holdfast;") == ours.count("server_name ") == 2
+ours = ours.replace("/var/log/nginx/", work + "/")
 with open("nginx.conf", "w", encoding="utf-8") as out:
     kinds = "".join(f"{kind}_temp_path {work}/temp/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     out.write(f"daemon off; pid {work}/nginx.pid; error_log {work}/error.log;\nworker_processes 1;\n"
@@ -90,6 +92,17 @@ link = http.client.HTTPConnection("127.0.0.1", plain, timeout=30)
 link.request("GET", "/hello?a=1", headers={"Host": "backup.example.org"})
 answer = link.getresponse()
 assert (answer.status, answer.headers["Location"]) == (308, "https://backup.example.org/hello?a=1"), answer.headers
+
+# The log has the path, and no query of either.
+assert ask("GET", "/hello?signature=canary").status == 200
+for _ in range(300):
+    with open("access.log", encoding="utf-8") as text:
+        logged = text.read()
+    if logged.count('"GET /hello ') >= 2:
+        break
+    time.sleep(0.1)
+assert logged.count('"GET /hello ') >= 2 and '"GET / ' not in logged, logged
+assert "canary" not in logged and "a=1" not in logged, logged
 
 # An event arrives while the stream is open.
 stream = connect()

@@ -18,7 +18,7 @@ content() {
         psql -c "select md5(coalesce(string_agg(t::text, ';' order by id), '')) from \"$table\" t"
     done
 }
-files() { find backups -mindepth 1 | wc -l; }
+files() { find backups -name '*.enc' | wc -l; }
 document() { # document FILE EXPRESSION: true of the document d
     school open "$key" "backups/$1" >document || fail "others cannot open $1"
     "$PYTHON" -c 'import json, sys; d = json.load(open("document", encoding="utf-8")); sys.exit(not eval(" ".join(sys.argv[1].split())))' "$2" ||
@@ -210,7 +210,7 @@ for wait in 0.05 0.1 0.2 0.3 0.4 0.5 0.7 0.9; do
     wait "$victim" 2>/dev/null || :
 done
 mkdir -p backups
-find backups -mindepth 1 -printf '%f\n' >left
+find backups -name '*.enc' -printf '%f\n' >left
 [ "$(wc -l <left)" -lt 8 ] || fail "nobody was killed in time"
 while read -r file; do status 0 erp restore "$file"; done <left
 

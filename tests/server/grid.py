@@ -36,6 +36,8 @@ def expected(route, who):
     """"allowed", or the status of the refusal."""
     if "anonymous" in route["kinds"]:
         return "allowed"
+    if "signed" in route["flags"]: # nobody has a link here, and nothing else counts
+        return 401
     if who is None or isinstance(who, str):
         return 401
     kind, role, scope, proved = who

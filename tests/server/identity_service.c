@@ -123,7 +123,7 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
         return err_set(e, ERR_TRANSIENT, "too many");
     if (word != NULL && strcmp(word, "face") == 0)
         return err_set(e, ERR_FATAL, "a secret");
-    if (word != NULL && strcmp(word, "cafe") == 0) {
+    if (word != NULL && strncmp(word, "cafe", 4) == 0) {
         for (patient++; q->is_wanted(q->arg);)
             (void)poll(NULL, 0, 20);
         patient--;

@@ -42,6 +42,13 @@ TEST(a_row_that_contradicts_itself_keeps_the_server_from_starting)
     refused((struct route){METHOD_POST, .kinds = ANY, .flags = ROUTE_CSRF | ROUTE_ANY_ORIGIN,
                            .handler = nothing});
     refused((struct route){METHOD_POST, .kinds = ANY, .flags = ROUTE_NO_HEAD, .handler = nothing});
+    refused((struct route){.kinds = ANY, .flags = ROUTE_SIGNED, .handler = nothing});
+    refused((struct route){.kinds = USER,
+                           .roles = ROLE_BIT(ROLE_ADMIN),
+                           .flags = ROUTE_SIGNED | ROUTE_STEP_UP,
+                           .handler = nothing});
+    refused((struct route){METHOD_POST, .kinds = USER, .roles = ROLE_BIT(ROLE_ADMIN),
+                           .flags = ROUTE_SIGNED | ROUTE_CSRF, .handler = nothing});
 }
 
 TEST(a_path_that_is_none_keeps_the_server_from_starting)

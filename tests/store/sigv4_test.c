@@ -286,6 +286,34 @@ TEST(the_examples_of_the_s3_documentation_are_signed_as_published)
 }
 END
 
+/* The example of "Authenticating requests: using query parameters". */
+TEST(an_address_is_signed_as_published)
+{
+    static const struct sigv4_keys keys = {"AKIAIOSFODNN7EXAMPLE",
+                                           "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
+    struct sigv4_scope scope = {.region = "us-east-1", .service = "s3"};
+    struct sigv4_object o = {
+        .host = "examplebucket.s3.amazonaws.com", .path = "/test.txt", .seconds = 86400};
+    AUTO(buf) struct buf got = {0};
+    AUTO(buf) struct buf other = {0};
+
+    CHECK_OK(clock_parse("2013-05-24T00:00:00Z", &scope.time_ns, e));
+    sigv4_presign(&o, &scope, &keys, &got);
+    ck_assert_str_eq(buf_string(&got),
+                     "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
+                     "AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="
+                     "20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-"
+                     "Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+    /* A token is signed with the rest, in its place among the names. */
+    o.token = "a/b+c=";
+    sigv4_presign(&o, &scope, &keys, &other);
+    ck_assert_ptr_nonnull(
+        strstr(buf_string(&other), "&X-Amz-Security-Token=a%2Fb%2Bc%3D&X-Amz-SignedHeaders=host&"));
+    ck_assert_str_ne(strstr(buf_string(&other), "Signature="),
+                     strstr(buf_string(&got), "Signature="));
+}
+END
+
 /* What curl 7.88 signs wrongly. */
 TEST(what_is_sent_is_what_is_signed)
 {
@@ -318,5 +346,6 @@ TEST(a_time_is_written_without_separators_and_fractions)
 }
 
 TESTS("store sigv4", the_published_test_suite_is_signed_as_published,
-      the_examples_of_the_s3_documentation_are_signed_as_published, what_is_sent_is_what_is_signed,
+      the_examples_of_the_s3_documentation_are_signed_as_published,
+      an_address_is_signed_as_published, what_is_sent_is_what_is_signed,
       a_time_is_written_without_separators_and_fractions)
