@@ -123,6 +123,13 @@ struct config_schedule {
     int run_missed;    /* enum run_missed */
 };
 
+/* When each repository of a set is checked, in the zone of its schedule. */
+struct config_check {
+    char *cron;     /* an expression that cron_parse() takes, or NULL: never */
+    bool reads_all; /* all data too */
+    char *subset;   /* else what check_subset_parse() takes, chosen at random; or NULL: no data */
+};
+
 struct config_set {
     const char *name;
     struct config_source *sources;
@@ -135,6 +142,7 @@ struct config_set {
     int on_error; /* enum config_on_error */
     struct config_schedule schedule;
     char *drill; /* "after_backup", a cron expression in the zone of the schedule, or NULL */
+    struct config_check check;
     struct config_notify notify;
     struct texts tags;   /* that its snapshots get */
     struct texts hosts;  /* where its sources are; none: wherever this configuration is */

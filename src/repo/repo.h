@@ -628,7 +628,7 @@ struct check_fault {
 struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
-    uint32_t subset_n, subset_t;
+    uint32_t subset_n, subset_t; /* check_subset_parse() */
     double subset_percent;       /* > 0: this share of packs, chosen at random */
     uint64_t subset_bytes;       /* > 0: about this many bytes, chosen at random */
     const struct hash *suspects; /* packs to read in any case */
@@ -637,6 +637,10 @@ struct check_options {
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
+
+/* Read the data of "n/t", "x%" or a size only, as `check --read-data-subset` has them.  ERR_USAGE.
+ */
+MUST_CHECK bool check_subset_parse(const char *text, struct check_options *o, struct err *e);
 
 struct check_stats {
     uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;

@@ -133,6 +133,7 @@ TEST(a_set_has_rules_times_notices_and_checks)
                  "    on_error: incomplete\n"
                  "    schedule: '*/15 2-4,6 * jan-mar mon'\n"
                  "    drill: after_backup\n"
+                 "    check: {cron: 0 4 * * 0, read_data: 2.5%}\n"
                  "    notify: {on_success: [], on_failure: ['mailto:o@example.org', "
                  "'https://h/x']}\n"
                  "    health_checks: [[curl, -f, http://localhost/], [true]]\n"
@@ -147,6 +148,9 @@ TEST(a_set_has_rules_times_notices_and_checks)
     CHECK(s->schedule.jitter_ms == 0 && s->schedule.run_missed == MISSED_ONCE);
     ck_assert_str_eq(s->schedule.timezone, "local");
     ck_assert_str_eq(s->drill, "after_backup");
+    ck_assert_str_eq(s->check.cron, "0 4 * * 0");
+    ck_assert_str_eq(s->check.subset, "2.5%");
+    CHECK(!s->check.reads_all);
     check_texts(&s->notify.on_success, "");
     check_texts(&s->notify.on_failure, "mailto:o@example.org|https://h/x|");
     CHECK(s->health_check_count == 2);
@@ -165,7 +169,37 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
     CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_check_count == 0);
+    CHECK(s->check.cron == NULL);
     CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
+}
+END
+
+TEST(a_check_is_shown_as_it_was_written)
+{
+    static const struct {
+        const char *written, *shown;
+    } rows[] = {
+        {"'@weekly'", "\"check\": \"@weekly\""},
+        {"{cron: '@weekly', read_data: false}", "\"check\": \"@weekly\""},
+        {"{cron: '@weekly', read_data: true}",
+         "\"check\": {\"cron\": \"@weekly\", \"read_data\": true}"},
+        {"{cron: '@weekly', read_data: 5G}",
+         "\"check\": {\"cron\": \"@weekly\", \"read_data\": \"5G\"}"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text, SET "    check: %s\n", rows[i].written);
+
+        AUTO(config) struct config *c = load(buf_string(&text));
+        AUTO(json) json_t *shown = config_json(c, NULL);
+        char *dumped = json_dumps(shown, 0);
+
+        CHECK(c->sets[0].check.reads_all == (i == 2));
+        CHECK(strstr(dumped, rows[i].shown) != NULL);
+        free(dumped);
+    }
 }
 END
 
@@ -412,6 +446,7 @@ TESTS("config", a_set_belongs_to_the_hosts_that_it_names_or_to_all,
       a_command_has_limits_and_its_words_stay_as_they_are_written,
       a_set_has_rules_times_notices_and_checks,
       a_set_without_more_keeps_everything_and_fails_with_its_sources,
+      a_check_is_shown_as_it_was_written,
       a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules,
       a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_missed_runs,
       a_schedule_is_five_fields_within_their_ranges_or_a_name,
