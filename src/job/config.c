@@ -94,6 +94,7 @@ void config_free(struct config *c)
     if (c == NULL)
         return;
     arena = c->arena;
+    document_free(c->document);
     mem_free(c);
     arena_done(&arena);
 }
@@ -385,6 +386,7 @@ bool config_read(const char *name, struct slice text, struct config **out, struc
         return err_set(e, ERR_USAGE, "%s:%s", name, why.text);
     if (!read_top(&r, document_root(d), e))
         return false;
+    c->document = TAKE(d);
     c->path = arena_string(&c->arena, slice_string(name));
     *out = TAKE(c);
     return true;

@@ -224,6 +224,7 @@ struct config {
     struct config_set *sets;
     size_t set_count;
     struct config_serve serve;
+    struct document *document; /* that it was read from */
     struct arena arena;
 };
 
@@ -260,5 +261,14 @@ MUST_CHECK bool config_excludes(const struct config_files *f, struct exclude *ou
  * behind their host, since the rest of them may be a secret.
  */
 json_t *config_json(const struct config *c, const struct config_set *only);
+
+/*
+ * The same value by value (config_origin.c).  path is a JSON pointer (RFC 6901), line where the
+ * value stands in the file, 0 when it stands nowhere: a default.  A list or mapping without members
+ * is a value.
+ */
+typedef void config_value_fn(void *arg, const char *path, const json_t *value, size_t line);
+void config_origins(const struct config *c, const struct config_set *only, config_value_fn *fn,
+                    void *arg);
 
 #endif

@@ -203,6 +203,65 @@ TEST(a_check_is_shown_as_it_was_written)
 }
 END
 
+static void note_value(void *arg, const char *path, const json_t *value, size_t line)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY);
+
+    buf_printf(arg, "%zu %s %s\n", line, path, text);
+    free(text);
+}
+
+TEST(each_value_is_told_with_its_line_or_as_a_default)
+{
+    static const char *const wanted[] = {
+        "0 /state \"/var/lib/holdfast\"",
+        "2 /repositories/main/url \"/srv/a~b\"",
+        "3 /repositories/main/key_file \"/k\"",
+        "5 /repositories/main/options/s3.region \"eu\"",
+        "9 /sets/shop/sources/0/files/paths/0 \"/srv\"",
+        "10 /sets/shop/sources/0/files/paths/1 \"/etc\"",
+        "0 /sets/shop/sources/0/files/one_file_system false",
+        "11 /sets/shop/sources/1/sqlite/path \"/a.db\"",
+        "0 /sets/shop/sources/1/sqlite/name \"a.db\"",
+        "12 /sets/shop/repositories/0 \"main\"",
+        "13 /sets/shop/schedule \"0 2 * * *\"",
+        "14 /sets/shop/retention/daily 7",
+        "0 /sets/shop/retention/max_percent 20",
+        "15 /sets/shop/check/read_data true",
+        "16 /sets/shop/notify/on_failure/0 \"https://h.example.org/...\"",
+        "18 /sets/shop/health_checks/0/1 \"b\"",
+        "0 /sets/shop/on_error \"fail\"",
+    };
+    AUTO(config)
+    struct config *c =
+        load("repositories:\n  main: {url: /srv/a~b,\n    key_file: /k,\n"
+             "    options: {\n      s3.region: eu}}\n"
+             "sets:\n  shop:\n    sources:\n"
+             "    - files: {paths: [/srv,\n       /etc]}\n    - sqlite: {path: /a.db}\n"
+             "    repositories: [main]\n    schedule: 0 2 * * *\n"
+             "    retention: {daily: 7}\n    check: {cron: '@daily', read_data: true}\n"
+             "    notify: {on_failure: ['https://h.example.org/secret']}\n"
+             "    health_checks:\n    - [a, b]\n"
+             "  other: {sources: [{sqlite: {path: /b}}], repositories: [main]}\n");
+    AUTO(buf) struct buf all = {0};
+    AUTO(buf) struct buf one = {0};
+
+    config_origins(c, NULL, note_value, &all);
+    config_origins(c, &c->sets[0], note_value, &one);
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        AUTO(buf) struct buf line = {0};
+
+        buf_printf(&line, "%s\n", wanted[i]);
+        if (strstr(buf_string(&all), buf_string(&line)) == NULL)
+            ck_abort_msg("%s is not in:\n%s", wanted[i], buf_string(&all));
+        CHECK(strstr(buf_string(&one), buf_string(&line)) != NULL);
+    }
+    CHECK(strstr(buf_string(&all), "\n19 /sets/other/sources/0/sqlite/path ") != NULL);
+    CHECK(strstr(buf_string(&one), "/sets/other") == NULL);
+    CHECK(strstr(buf_string(&all), "secret") == NULL);
+}
+END
+
 TEST(a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules)
 {
     AUTO(config)
@@ -446,7 +505,7 @@ TESTS("config", a_set_belongs_to_the_hosts_that_it_names_or_to_all,
       a_command_has_limits_and_its_words_stay_as_they_are_written,
       a_set_has_rules_times_notices_and_checks,
       a_set_without_more_keeps_everything_and_fails_with_its_sources,
-      a_check_is_shown_as_it_was_written,
+      a_check_is_shown_as_it_was_written, each_value_is_told_with_its_line_or_as_a_default,
       a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules,
       a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_missed_runs,
       a_schedule_is_five_fields_within_their_ranges_or_a_name,
