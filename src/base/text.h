@@ -47,6 +47,9 @@ MUST_CHECK bool parse_u64(const char *text, uint64_t *out, struct err *e);
 /* The double nearest to a number as JSON writes it; infinite when it is beyond their range. */
 double parse_double(const char *text);
 
+/* A decimal number such as "2.5" without sign.  ERR_USAGE. */
+MUST_CHECK bool parse_decimal(const char *text, double *out, struct err *e);
+
 /* "512", "64K", "32M", "1.5G", "2T": powers of 1024; suffixes B, iB and lower case too. */
 MUST_CHECK bool parse_size(const char *text, uint64_t *out, struct err *e);
 

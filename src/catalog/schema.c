@@ -175,6 +175,9 @@ static const char deep_histories[] =
 static const char verified_stores[] = "ALTER TABLE stores ADD COLUMN verified_ns BIGINT;"
                                       "ALTER TABLE stores ADD COLUMN verified_id TEXT;";
 
+/* When a check found no damage in what it read. */
+static const char checked_stores[] = "ALTER TABLE stores ADD COLUMN checked_ns BIGINT;";
+
 static const struct migration migrations[] = {
     {"CREATE TABLE schema_version (version BIGINT NOT NULL);"
      "INSERT INTO schema_version (version) VALUES (0);",
@@ -190,6 +193,7 @@ static const struct migration migrations[] = {
     {histories, NULL, NULL},
     {deep_histories, NULL, NULL},
     {verified_stores, NULL, NULL},
+    {checked_stores, NULL, NULL},
 };
 
 int schema_newest(void)

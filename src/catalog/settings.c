@@ -131,6 +131,12 @@ bool catalog_store_verify(struct catalog_tx *t, const char *name, const char *id
                   e);
 }
 
+bool catalog_store_check(struct catalog_tx *t, const char *name, int64_t time_ns, struct err *e)
+{
+    return db_run(t->db, "UPDATE stores SET checked_ns = $2 WHERE name = $1",
+                  DB_VALUES(db_text(name), db_time(time_ns)), NULL, e);
+}
+
 bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_store_list *out,
                         struct err *e)
 {
@@ -138,7 +144,7 @@ bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_st
 
     if (!db_run(t->db,
                 "SELECT name, state, seen_ns, bytes, snapshots, error, updated_ns, verified_ns,"
-                " verified_id FROM stores ORDER BY name",
+                " verified_id, checked_ns FROM stores ORDER BY name",
                 DB_NO_VALUES, &r, e))
         return false;
     out->count = r.rows;
@@ -154,6 +160,7 @@ bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_st
             .updated_ns = db_get_number(&r, i, 6),
             .verified_ns = db_get_number(&r, i, 7),
             .verified_id = db_keep_text(&r, i, 8, a),
+            .checked_ns = db_get_number(&r, i, 9),
         };
     return true;
 }

@@ -16,8 +16,9 @@ MUST_CHECK bool catalog_setting_get(struct catalog_tx *t, const char *name, stru
 MUST_CHECK bool catalog_setting_remove(struct catalog_tx *t, const char *name, struct err *e);
 
 /* Where a schedule stands: that of a configuration or set, which goes by its name, or with this in
- * front of it that of its drills. */
+ * front of it that of its drills; of checks with '/' and the repository behind it. */
 #define CATALOG_SCHEDULE_DRILLS "drill:"
+#define CATALOG_SCHEDULE_CHECKS "check:"
 struct catalog_schedule {
     const char *config;
     int64_t last_ns;     /* the last instant that a job was made for or that was let go */
@@ -55,18 +56,23 @@ struct catalog_store {
      * damage was found since.  0 and NULL: never. */
     int64_t verified_ns;
     const char *verified_id; /* of the repository that it was */
+    int64_t checked_ns;      /* catalog_store_check(); 0: never */
 };
 struct catalog_store_list {
     struct catalog_store *items;
     size_t count;
 };
-/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns and verified_... are ignored. */
+/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns, verified_... and checked_ns are
+ * ignored. */
 MUST_CHECK bool catalog_store_put(struct catalog_tx *t, const struct catalog_store *s,
                                   struct err *e);
 /* All of the repository was read and found whole, as it was at a time; id NULL: it is damaged.  One
  * that catalog_store_put() was not told of stays unknown. */
 MUST_CHECK bool catalog_store_verify(struct catalog_tx *t, const char *name, const char *id,
                                      int64_t time_ns, struct err *e);
+/* A check that began then found no damage, whatever it read. */
+MUST_CHECK bool catalog_store_check(struct catalog_tx *t, const char *name, int64_t time_ns,
+                                    struct err *e);
 /* By name. */
 MUST_CHECK bool catalog_store_list(struct catalog_tx *t, struct arena *a,
                                    struct catalog_store_list *out, struct err *e);

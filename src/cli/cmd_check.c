@@ -68,40 +68,6 @@ static void view_auto(struct check_view *v)
     key_set_clear(&v->damaged);
 }
 
-/* "3/7", with is_fine = false when text has no slash. */
-static bool parse_part(struct call *call, const char *text, uint32_t *n, uint32_t *t, struct err *e)
-{
-    const char *slash = strchr(text, '/');
-    uint64_t part = 0;
-    uint64_t parts = 0;
-
-    if (!parse_u64(arena_string(&call->arena, SLICE_OF(text, (size_t)(slash - text))), &part, e) ||
-        !parse_u64(slash + 1, &parts, e))
-        return false;
-    if (part < 1 || part > parts || parts > UINT32_MAX)
-        return err_set(e, ERR_USAGE, "%s: the part must be from 1 to the number of parts", text);
-    *n = (uint32_t)part;
-    *t = (uint32_t)parts;
-    return true;
-}
-
-static bool parse_subset(struct call *call, const char *text, struct check_options *o,
-                         struct err *e)
-{
-    const size_t size = strlen(text);
-
-    o->read_data = true;
-    if (strchr(text, '/') != NULL)
-        return parse_part(call, text, &o->subset_n, &o->subset_t, e);
-    if (text[size - 1] != '%')
-        return parse_size(text, &o->subset_bytes, e) &&
-               (o->subset_bytes > 0 || err_set(e, ERR_USAGE, "the size must be above 0"));
-    if (!decimal_parse(arena_string(&call->arena, SLICE_OF(text, size - 1)), &o->subset_percent, e))
-        return false;
-    return (o->subset_percent > 0 && o->subset_percent <= 100) ||
-           err_set(e, ERR_USAGE, "%s is not above 0%% and up to 100%%", text);
-}
-
 static const char *fault_word(enum check_fault_kind kind)
 {
     switch (kind) {
@@ -274,7 +240,7 @@ static bool run_check(struct call *call, struct err *e)
         .read_data = args->read_data, .fault = on_fault, .progress = on_progress, .arg = &view};
     struct check_stats stats = {0};
 
-    if (args->subset != NULL && !parse_subset(call, args->subset, &o, e))
+    if (args->subset != NULL && !check_subset_parse(args->subset, &o, e))
         return err_wrap(e, "--read-data-subset");
     if (!progress_init(&view.progress, call->out, PROGRESS_BACKUP, e) || !session_open(call, &s, e))
         return false;

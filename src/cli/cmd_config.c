@@ -10,9 +10,16 @@
 
 struct config_args {
     struct common common;
+    bool origin;
 };
 
-static const struct option config_options[] = {
+static const struct option show_options[] = {
+    {"origin", 0, OPTION_FLAG, offsetof(struct config_args, origin), NULL,
+     "Show each value with the line it stands in, or that it is a default", NULL, NULL, NULL},
+    {0},
+};
+
+static const struct option validate_options[] = {
     {0},
 };
 
@@ -27,13 +34,74 @@ static bool load(struct call *call, struct config **out, const struct config_set
                             set, e);
 }
 
+/* Values with their origins */
+
+struct origins {
+    struct call *call;
+    const char *path; /* of the file */
+    struct table table;
+};
+
+static void show_json(const struct origins *o, const char *path, const json_t *value, size_t line)
+{
+    json_t *out = json_message("config_value");
+
+    json_set_text(out, "path", path);
+    json_set(out, "value", json_deep_copy(value));
+    json_set(out, "file", line == 0 ? json_null() : json_from_text(o->path));
+    json_set(out, "line", line == 0 ? json_null() : json_integer((json_int_t)line));
+    output_json(o->call->out, out);
+}
+
+static void on_value(void *arg, const char *path, const json_t *value, size_t line)
+{
+    struct origins *o = arg;
+    AUTO(buf) struct buf origin = {0};
+    AUTO(buf) struct buf text = {0};
+
+    if (o->call->out->json) {
+        show_json(o, path, value, line);
+        return;
+    }
+    if (line == 0)
+        buf_printf(&origin, "default");
+    else
+        buf_printf(&origin, "%s:%zu", o->path, line);
+    json_append(value, &text);
+    table_add(&o->table, path);
+    table_add(&o->table, buf_string(&text));
+    table_add(&o->table, buf_string(&origin));
+}
+
+static void show_origins(struct call *call, const struct config *c, const struct config_set *set)
+{
+    static const char *const heads[] = {"Key", "Value", "Origin"};
+    struct origins o = {.call = call, .path = c->path};
+    AUTO(buf) struct buf text = {0};
+
+    table_init(&o.table, 3);
+    for (size_t i = 0; i < 3; i++)
+        table_add(&o.table, heads[i]);
+    config_origins(c, set, on_value, &o);
+    if (!call->out->json) {
+        table_print(&o.table, &text);
+        output_raw(call->out, buf_slice(&text));
+    }
+    table_auto(&o.table);
+}
+
 static bool run_config_show(struct call *call, struct err *e)
 {
+    const struct config_args *args = call->args;
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
 
     if (!load(call, &c, &set, e))
         return false;
+    if (args->origin) {
+        show_origins(call, c, set);
+        return true;
+    }
     if (call->out->json) {
         output_json(call->out, config_json(c, set));
         return true;
@@ -79,10 +147,11 @@ const struct command command_config_show = {
     .details = "It is looked for in holdfast.yaml in the working directory, then in "
                "/etc/holdfast/holdfast.yaml.",
     .examples = "holdfast config show\n"
-                "holdfast config show shop --json",
+                "holdfast config show shop --json\n"
+                "holdfast config show shop --origin",
     .words = "[SET]",
     .words_max = 1,
-    .options = config_options,
+    .options = show_options,
     .args_size = sizeof(struct config_args),
     .run = run_config_show,
 };
@@ -94,7 +163,7 @@ const struct command command_config_validate = {
                 "holdfast config validate -c /etc/holdfast/new.yaml",
     .words = "[SET]",
     .words_max = 1,
-    .options = config_options,
+    .options = validate_options,
     .args_size = sizeof(struct config_args),
     .run = run_config_validate,
 };

@@ -268,15 +268,38 @@ static bool forget_named(struct forget_view *v, struct session *s, const struct 
     return true;
 }
 
-static bool recall(struct call *call, struct session *s, const struct strings *undo, struct err *e)
+/* With a set the snapshot has to be one of it, whoever else knows its id. */
+static bool recall_one(struct session *s, const char *word, const char *set, struct hash *id,
+                       struct err *e)
 {
+    char text[2 * HASH_SIZE + 1];
+
+    if (set == NULL)
+        return snapshot_unforget(s->repo, word, id, e);
+    if (!snapshot_find_forgotten(s->repo, word, set, id, e))
+        return false;
+    snapshot_id_text(id, text);
+    return snapshot_unforget(s->repo, text, id, e);
+}
+
+static bool recall(struct call *call, struct session *s, const struct forget_args *args,
+                   struct err *e)
+{
+    const struct strings *undo = &args->undo;
+    json_t *back = json_array();
+    AUTO(json) json_t *summary = json_message("summary");
+
+    json_set(summary, "undone", back);
     for (size_t i = 0; i < undo->count; i++) {
         struct hash id;
         char brief[SHORT_ID_MAX];
+        char text[2 * HASH_SIZE + 1];
 
-        if (!snapshot_unforget(s->repo, undo->items[i], &id, e))
+        if (!recall_one(s, undo->items[i], args->filter.set, &id, e))
             return err_wrap(e, "bring %s back", undo->items[i]);
         short_id(&id, brief);
+        snapshot_id_text(&id, text);
+        json_array_append_new(back, json_string(text));
         if (call->out->json) {
             json_t *line = json_message("undone");
 
@@ -285,6 +308,8 @@ static bool recall(struct call *call, struct session *s, const struct strings *u
         }
         output_note(call->out, "%s is back", brief);
     }
+    if (call->out->json)
+        output_json(call->out, json_incref(summary));
     return true;
 }
 
@@ -324,8 +349,10 @@ static bool check_args(const struct forget_args *args, struct err *e)
                        "the rules of a set are about all of its snapshots: no --host, --tag, "
                        "--path and --group-by beside it");
     if (args->undo.count > 0)
-        return (!has_words && !has_rules && !args->prune && !args->dry_run) ||
-               err_set(e, ERR_USAGE, "--undo goes with no other rule or argument");
+        return (!has_words && !has_rules && !args->prune && !args->dry_run &&
+                args->filter.host == NULL && args->filter.tags.count == 0 &&
+                args->filter.paths.count == 0) ||
+               err_set(e, ERR_USAGE, "--undo goes with --set and no other rule or argument");
     if (has_words && has_rules)
         return err_set(e, ERR_USAGE, "snapshots and rules to keep some exclude each other");
     if (!has_words && !has_rules && !is_by_set(args))
@@ -422,7 +449,7 @@ static bool run_forget(struct call *call, struct err *e)
     if (!session_open(call, &s, e))
         return false;
     if (args->undo.count > 0)
-        return recall(call, &s, &args->undo, e);
+        return recall(call, &s, args, e);
     if (!(args->common.words.count > 0 ? forget_named(&view, &s, args, e)
                                        : forget_by_rules(&view, &s, args, e)))
         return false;
@@ -441,7 +468,8 @@ const struct command command_forget = {
                 "holdfast forget --set shop --prune\n"
                 "holdfast forget --set shop --dry-run\n"
                 "holdfast forget 1a2b3c4d\n"
-                "holdfast forget --undo 1a2b3c4d",
+                "holdfast forget --undo 1a2b3c4d\n"
+                "holdfast forget --undo 1a2b3c4d --set shop",
     .words = "[SNAPSHOT]...",
     .words_max = WORDS_ANY,
     .options = forget_options,

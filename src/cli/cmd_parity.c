@@ -33,7 +33,7 @@ static bool parse_percent(const char *text, struct parity_rule *out, struct err 
 {
     double percent = 0;
 
-    if (!decimal_parse(text, &percent, e))
+    if (!parse_decimal(text, &percent, e))
         return false;
     if (percent < 1.6 || percent > 50)
         return err_set(e, ERR_USAGE, "%s is not from 1.6 to 50", text);

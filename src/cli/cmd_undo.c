@@ -162,20 +162,49 @@ static void tell(struct call *call, const char *id, enum restore_phase phase)
         output_note(call->out, "Nothing is kept of restore %s any more", id);
 }
 
-/* The configuration that the set is in: the file's, or one of the API, which desk keeps. */
-static bool find_config(struct call *call, const struct config *file, struct desk **desk,
-                        const struct config **out, struct err *e)
+/* The configuration that a set is in: the file's, or one of the API, which desk keeps. */
+static bool find_config(struct call *call, const struct config *file, const char *set,
+                        struct desk **desk, const struct config **out, struct err *e)
 {
     const struct undo_args *args = call->args;
     const struct desk_args at = {.config_file = args->common.config};
     struct desk_set found;
 
     *out = file;
-    if (args->set == NULL || set_of(file, args->set) != NULL)
+    if (set_of(file, set) != NULL)
         return true;
-    if (!desk_open(call, &at, false, desk, e) || !desk_find_set(*desk, args->set, &found, e))
+    if (!desk_open(call, &at, false, desk, e) || !desk_find_set(*desk, set, &found, e))
         return false;
     *out = found.config;
+    return true;
+}
+
+/* The restore that is meant has a set, which may be a configuration of the API. */
+static bool undo(struct call *call, const struct config *c, struct restore_undo_options o,
+                 struct err *e)
+{
+    AUTO(desk) struct desk *desk = NULL;
+    AUTO(session) struct session s = {0};
+    struct opening opening = {.call = call, .session = &s};
+    AUTO(mem) char *set = NULL;
+    char id[RESTORE_ID_MAX];
+    char found[RESTORE_ID_MAX];
+    enum restore_phase phase = RESTORE_FAILED;
+
+    if (o.set == NULL) {
+        if (!restore_undo_find(&o, c->state, id, &set, e))
+            return false;
+        o.id = id;
+        o.set = set;
+    }
+    if (!find_config(call, c, o.set, &desk, &opening.config, e))
+        return false;
+    o.config = opening.config;
+    o.open_repo = open_repository;
+    o.arg = &opening;
+    if (!restore_undo(&o, found, &phase, e))
+        return false;
+    tell(call, found, phase);
     return true;
 }
 
@@ -183,12 +212,8 @@ static bool run_undo(struct call *call, struct err *e)
 {
     const struct undo_args *args = call->args;
     const char *id = args->common.words.count > 0 ? args->common.words.items[0] : NULL;
+    const struct restore_undo_options o = {.id = id, .set = args->set, .discard = args->discard};
     AUTO(config) struct config *c = NULL;
-    AUTO(desk) struct desk *desk = NULL;
-    AUTO(session) struct session s = {0};
-    struct opening opening = {.call = call, .session = &s};
-    char found[RESTORE_ID_MAX];
-    enum restore_phase phase = RESTORE_FAILED;
 
     if (args->confirm && (id == NULL || args->set != NULL))
         return err_set(e, ERR_USAGE, "undo --confirm needs the id of the restore, and no --set");
@@ -200,20 +225,7 @@ static bool run_undo(struct call *call, struct err *e)
         return list(call, c, e);
     if (args->confirm)
         return restore_confirm(c->state, id, e);
-    if (!find_config(call, c, &desk, &opening.config, e))
-        return false;
-
-    const struct restore_undo_options o = {.config = opening.config,
-                                           .id = id,
-                                           .set = args->set,
-                                           .discard = args->discard,
-                                           .open_repo = open_repository,
-                                           .arg = &opening};
-
-    if (!restore_undo(&o, found, &phase, e))
-        return false;
-    tell(call, found, phase);
-    return true;
+    return undo(call, c, o, e);
 }
 
 const struct command command_undo = {

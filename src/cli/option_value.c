@@ -38,29 +38,6 @@ static bool choice_parse(const struct option *o, const char *text, int *out, str
     return err_set(e, ERR_USAGE, "\"%.60s\" is none of: %s", text, buf_string(&all));
 }
 
-bool decimal_parse(const char *text, double *out, struct err *e)
-{
-    const char *at = text;
-    double value = 0;
-    double unit = 1;
-    bool is_behind_point = false;
-    size_t digits = 0;
-
-    for (; (*at >= '0' && *at <= '9') || (*at == '.' && !is_behind_point); at++) {
-        if (*at == '.') {
-            is_behind_point = true;
-            continue;
-        }
-        digits++;
-        value = 10 * value + (*at - '0');
-        unit = is_behind_point ? 10 * unit : unit;
-    }
-    if (*at != '\0' || digits == 0 || digits > 15) /* more digits than a double holds */
-        return err_set(e, ERR_USAGE, "\"%.60s\" is not a number such as 5 or 2.5", text);
-    *out = value / unit;
-    return true;
-}
-
 static bool value_set(const struct option *o, void *at, char *text, struct err *e)
 {
     switch (o->kind) {

@@ -128,7 +128,4 @@ MUST_CHECK bool options_parse(int argc, char **argv, struct parsed *p, struct er
 /* Store one value (option_value.c).  text is NULL for flags.  ERR_USAGE naming the option. */
 MUST_CHECK bool option_set(const struct option *o, void *args, char *text, struct err *e);
 
-/* A decimal number such as "2.5" without sign.  ERR_USAGE. */
-MUST_CHECK bool decimal_parse(const char *text, double *out, struct err *e);
-
 #endif

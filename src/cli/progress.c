@@ -23,7 +23,7 @@ bool progress_init(struct progress_view *v, struct output *out, enum progress_ve
     const char *text = getenv("HOLDFAST_PROGRESS_FPS");
     double rate = RATE_MAX;
 
-    if (text != NULL && *text != '\0' && !decimal_parse(text, &rate, e))
+    if (text != NULL && *text != '\0' && !parse_decimal(text, &rate, e))
         return err_wrap(e, "HOLDFAST_PROGRESS_FPS");
     if (rate < 1e-6) /* once in eleven days; also keeps the interval within 64 bits */
         return err_set(e, ERR_USAGE, "HOLDFAST_PROGRESS_FPS must be above 0");

@@ -72,6 +72,7 @@ static const struct argument arguments[] = {
     {"keep_yearly", "keep-yearly", BIT(FORGET), ARGUMENT_COUNT},
     {"keep_within", "keep-within", BIT(FORGET), ARGUMENT_TEXT},
     {"keep_tags", "keep-tag", BIT(FORGET), ARGUMENT_TEXTS},
+    {"undo", "undo", BIT(FORGET), ARGUMENT_TEXTS},
     {"snapshots", NULL, BIT(FORGET) | BIT(COPY) | BIT(TAG), ARGUMENT_WORDS},
     {"target", "target", BIT(RESTORE), ARGUMENT_TEXT},
     {"include", "include", BIT(RESTORE), ARGUMENT_TEXTS},
@@ -99,6 +100,7 @@ static const struct argument arguments[] = {
     {"confirm", "confirm", BIT(UNDO), ARGUMENT_FLAG},
     {"page", "page", BIT(SNAPSHOTS), ARGUMENT_COUNT},
     {"after", "after", BIT(SNAPSHOTS), ARGUMENT_TEXT},
+    {"forgotten", "forgotten", BIT(SNAPSHOTS), ARGUMENT_FLAG},
     {"recursive", "recursive", BIT(LS), ARGUMENT_FLAG},
     {"head", "head", BIT(DUMP), ARGUMENT_FLAG},
     {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},
@@ -325,6 +327,20 @@ static bool check_command(const struct child_job *j, struct err *e)
            err_set(e, ERR_USAGE, "job: tag needs snapshots");
 }
 
+/* Without a snapshot it would be the rules of the set that are applied. */
+static bool check_undo(const struct child_job *j, struct err *e)
+{
+    const json_t *undo = json_object_get(j->arguments, "undo");
+    const size_t others = child_text(j, "repository") != NULL;
+
+    if (undo == NULL)
+        return true;
+    if (json_array_size(undo) == 0)
+        return err_set(e, ERR_USAGE, "job: undo names no snapshot");
+    return json_object_size(j->arguments) == 1 + others ||
+           err_set(e, ERR_USAGE, "job: undo goes with the repository and nothing else");
+}
+
 static bool check(const struct child_job *j, struct err *e)
 {
     const unsigned bit = 1U << j->verb;
@@ -355,7 +371,7 @@ static bool check(const struct child_job *j, struct err *e)
         return err_set(e, ERR_USAGE, "job: restore needs a snapshot");
     if (j->verb == CHILD_UPLOAD && child_text(j, "name") == NULL)
         return err_set(e, ERR_USAGE, "job: upload needs a name");
-    return check_command(j, e);
+    return check_undo(j, e) && check_command(j, e);
 }
 
 /* One argument as command_split() reads it. */
@@ -613,7 +629,7 @@ struct child_promise child_plan_promise(const struct child_job *j)
     case CHILD_DRILL:
         return (struct child_promise){"drill", "snapshot"};
     case CHILD_FORGET:
-        return (struct child_promise){NULL, NULL};
+        return (struct child_promise){child_has(j, "undo") ? "summary" : NULL, NULL};
     case CHILD_MEASURE:
         return (struct child_promise){"stats", NULL};
     case CHILD_DIFF:

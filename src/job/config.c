@@ -60,7 +60,7 @@ static const struct field notify_fields[] = {
 /* A set and those of its keys that need more than a row. */
 struct set_reading {
     struct config_set set;
-    const struct node *sources, *retention, *schedule, *notify, *health_checks;
+    const struct node *sources, *retention, *schedule, *check, *notify, *health_checks;
     struct texts repositories;
 };
 
@@ -78,6 +78,7 @@ static const struct field set_fields[] = {
     {"on_error", FIELD_CHOICE, AT(set.on_error), false, on_error_words},
     {"schedule", FIELD_NODE, AT(schedule)},
     {"drill", FIELD_TEXT, AT(set.drill)},
+    {"check", FIELD_NODE, AT(check)},
     {"notify", FIELD_NODE, AT(notify)},
     {"tags", FIELD_TEXTS, AT(set.tags)},
     {"hosts", FIELD_TEXTS, AT(set.hosts)},
@@ -93,6 +94,7 @@ void config_free(struct config *c)
     if (c == NULL)
         return;
     arena = c->arena;
+    document_free(c->document);
     mem_free(c);
     arena_done(&arena);
 }
@@ -277,7 +279,7 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
         !read_required(r, n, &g.set, e) ||
         !retention_read(r, g.retention, &g.set.retention, &g.set.limits, e) ||
         !schedule_read(r, g.schedule, &g.set.schedule, e) ||
-        !read_notify(r, g.notify, &g.set.notify, e) ||
+        !check_read(r, g.check, &g.set.check, e) || !read_notify(r, g.notify, &g.set.notify, e) ||
         !read_health_checks(r, g.health_checks, &g.set, e) ||
         !drill_time_check(r, node_find(n, "drill"), e) || !tags_check(r, node_find(n, "tags"), e) ||
         !backup_config_check(r, n, e))
@@ -384,6 +386,7 @@ bool config_read(const char *name, struct slice text, struct config **out, struc
         return err_set(e, ERR_USAGE, "%s:%s", name, why.text);
     if (!read_top(&r, document_root(d), e))
         return false;
+    c->document = TAKE(d);
     c->path = arena_string(&c->arena, slice_string(name));
     *out = TAKE(c);
     return true;
@@ -442,6 +445,8 @@ static json_t *set_show(const struct config_set *s)
         config_show(o, "retention", retention_show(&s->retention, &s->limits));
     if (s->schedule.cron != NULL)
         config_show(o, "schedule", schedule_show(&s->schedule));
+    if (s->check.cron != NULL)
+        config_show(o, "check", check_show(&s->check));
 
     json_t *rest = fields_show(set_fields, &g);
 

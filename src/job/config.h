@@ -123,6 +123,13 @@ struct config_schedule {
     int run_missed;    /* enum run_missed */
 };
 
+/* When each repository of a set is checked, in the zone of its schedule. */
+struct config_check {
+    char *cron;     /* an expression that cron_parse() takes, or NULL: never */
+    bool reads_all; /* all data too */
+    char *subset;   /* else what check_subset_parse() takes, chosen at random; or NULL: no data */
+};
+
 struct config_set {
     const char *name;
     struct config_source *sources;
@@ -135,6 +142,7 @@ struct config_set {
     int on_error; /* enum config_on_error */
     struct config_schedule schedule;
     char *drill; /* "after_backup", a cron expression in the zone of the schedule, or NULL */
+    struct config_check check;
     struct config_notify notify;
     struct texts tags;   /* that its snapshots get */
     struct texts hosts;  /* where its sources are; none: wherever this configuration is */
@@ -216,6 +224,7 @@ struct config {
     struct config_set *sets;
     size_t set_count;
     struct config_serve serve;
+    struct document *document; /* that it was read from */
     struct arena arena;
 };
 
@@ -252,5 +261,14 @@ MUST_CHECK bool config_excludes(const struct config_files *f, struct exclude *ou
  * behind their host, since the rest of them may be a secret.
  */
 json_t *config_json(const struct config *c, const struct config_set *only);
+
+/*
+ * The same value by value (config_origin.c).  path is a JSON pointer (RFC 6901), line where the
+ * value stands in the file, 0 when it stands nowhere: a default.  A list or mapping without members
+ * is a value.
+ */
+typedef void config_value_fn(void *arg, const char *path, const json_t *value, size_t line);
+void config_origins(const struct config *c, const struct config_set *only, config_value_fn *fn,
+                    void *arg);
 
 #endif

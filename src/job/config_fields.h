@@ -111,6 +111,9 @@ json_t *retention_show(const struct retention *rules, const struct retention_lim
 MUST_CHECK bool schedule_read(const struct config_reader *r, const struct node *n,
                               struct config_schedule *out, struct err *e);
 json_t *schedule_show(const struct config_schedule *s);
+MUST_CHECK bool check_read(const struct config_reader *r, const struct node *n,
+                           struct config_check *out, struct err *e);
+json_t *check_show(const struct config_check *c);
 /* n: a scalar. */
 MUST_CHECK bool drill_time_check(const struct config_reader *r, const struct node *n,
                                  struct err *e);

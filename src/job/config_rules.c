@@ -1,6 +1,6 @@
 /*
- * When a set is backed up, what is kept of it and what its snapshots are called: schedules,
- * retention, tags.
+ * When a set is backed up and checked, what is kept of it and what its snapshots are called:
+ * schedules, retention, tags.
  */
 #include <string.h>
 
@@ -132,6 +132,84 @@ json_t *schedule_show(const struct config_schedule *s)
         return o;
     json_decref(o);
     return json_string(s->cron);
+}
+
+/* Checks */
+
+struct check_reading {
+    struct config_check check;
+    const struct node *read_data;
+};
+
+#undef AT
+#define AT(member) offsetof(struct check_reading, member)
+
+static const struct field check_fields[] = {
+    {"cron", FIELD_TEXT, AT(check.cron), true},
+    {"read_data", FIELD_NODE, AT(read_data)},
+    {0},
+};
+
+/* true, false, or a share that is another one each time. */
+static bool read_data_read(const struct config_reader *r, const struct node *n,
+                           struct config_check *out, struct err *e)
+{
+    struct check_options o = {0};
+
+    if (n == NULL)
+        return true;
+    if (n->kind == NODE_BOOL) {
+        out->reads_all = n->is_true;
+        return true;
+    }
+    if (!node_is_scalar(n) || n->kind == NODE_NULL)
+        return CONFIG_FAIL(r, n->line, e, "read_data must be true, false, 10%% or 5G, not %s",
+                           node_kind_name(n->kind));
+    if (!check_subset_parse(n->text, &o, e))
+        return config_place(r, n->line, "read_data", e);
+    if (o.subset_t > 0)
+        return CONFIG_FAIL(r, n->line, e,
+                           "read_data: %.40s would be the same part each time; write a share such "
+                           "as 10%%, which is another each time",
+                           n->text);
+    out->subset = arena_string(r->arena, slice_string(n->text));
+    return true;
+}
+
+bool check_read(const struct config_reader *r, const struct node *n, struct config_check *out,
+                struct err *e)
+{
+    struct check_reading g = {0};
+    struct cron cron;
+
+    if (n == NULL)
+        return true;
+    if (n->kind == NODE_SEQUENCE || n->kind == NODE_NULL)
+        return CONFIG_FAIL(r, n->line, e,
+                           "check must be a text such as \"0 4 * * 0\" or a mapping, not %s",
+                           node_kind_name(n->kind));
+    if (node_is_scalar(n))
+        g.check.cron = arena_string(r->arena, slice_string(n->text));
+    else if (!fields_read(r, n, "a check", check_fields, &g, e))
+        return false;
+    if (!cron_parse(g.check.cron, &cron, e))
+        return config_place(r, line_of(n, "cron"), "check", e);
+    if (!read_data_read(r, g.read_data, &g.check, e))
+        return false;
+    *out = g.check;
+    return true;
+}
+
+json_t *check_show(const struct config_check *c)
+{
+    const struct check_reading g = {.check = *c};
+    json_t *o;
+
+    if (!c->reads_all && c->subset == NULL)
+        return json_string(c->cron);
+    o = fields_show(check_fields, &g);
+    config_show(o, "read_data", c->reads_all ? json_true() : json_string(c->subset));
+    return o;
 }
 
 bool drill_time_check(const struct config_reader *r, const struct node *n, struct err *e)

@@ -155,8 +155,10 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
 
 static enum notice_event event_of(enum catalog_run_kind kind)
 {
-    if (kind == RUN_DRILL || kind == RUN_VERIFY || kind == RUN_CHECK)
+    if (kind == RUN_DRILL || kind == RUN_VERIFY)
         return NOTICE_DRILL;
+    if (kind == RUN_CHECK)
+        return NOTICE_CHECK;
     if (kind == RUN_RETENTION || kind == RUN_PRUNE)
         return NOTICE_RETENTION;
     return kind == RUN_RESTORE ? NOTICE_RESTORE : NOTICE_BACKUP;

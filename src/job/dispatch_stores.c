@@ -80,9 +80,9 @@ static bool was_open(const struct child_job *j, const struct child_outcome *o)
            (o->state == CHILD_SUCCEEDED || o->state == CHILD_INCOMPLETE);
 }
 
-/* A check that read everything, or one that found damage, whatever it read. */
-static bool put_verified(struct catalog_tx *t, const char *name, const struct child_outcome *o,
-                         struct err *e)
+/* What a check has found: damage, or none in what it read, which may be everything. */
+static bool put_checked(struct catalog_tx *t, const char *name, const struct child_outcome *o,
+                        struct err *e)
 {
     const char *id = json_string_value(json_object_get(o->result, "repository"));
     const char *began = json_string_value(json_object_get(o->result, "began"));
@@ -91,10 +91,11 @@ static bool put_verified(struct catalog_tx *t, const char *name, const struct ch
 
     if (json_integer_value(json_object_get(o->result, "num_errors")) > 0)
         return catalog_store_verify(t, name, NULL, 0, e);
-    if (!dispatch_verified(o) || id == NULL || began == NULL)
+    if (o->state != CHILD_SUCCEEDED || id == NULL || began == NULL ||
+        !clock_parse(began, &began_ns, &ignored))
         return true;
-    return !clock_parse(began, &began_ns, &ignored) ||
-           catalog_store_verify(t, name, id, began_ns, e);
+    return catalog_store_check(t, name, began_ns, e) &&
+           (!dispatch_verified(o) || catalog_store_verify(t, name, id, began_ns, e));
 }
 
 bool dispatch_verified(const struct child_outcome *o)
@@ -122,7 +123,7 @@ bool dispatch_stores(struct catalog_tx *t, const struct config_set *set, const s
                                                                      : -1,
                 e))
         return false;
-    if (j->verb == CHILD_CHECK && !put_verified(t, name, o, e))
+    if (j->verb == CHILD_CHECK && !put_checked(t, name, o, e))
         return false;
     if (o->state == CHILD_FAILED && o->is_opening)
         return put_down(t, name, o->why.text, false, e);

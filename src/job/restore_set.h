@@ -127,6 +127,14 @@ struct restore_undo_options {
 };
 
 /*
+ * Which restore is meant by id, set and discard, all that is looked at, and of which set it was
+ * (mem_free()); id has room for RESTORE_ID_MAX bytes.  As it stands now: nothing is locked.  Fails
+ * as restore_undo() does.
+ */
+MUST_CHECK bool restore_undo_find(const struct restore_undo_options *o, const char *state, char *id,
+                                  char **set, struct err *e);
+
+/*
  * Put the state before a restore in place again, or with discard remove what a restore or an undo
  * kept of the other state.  A restore or an undo that was interrupted is finished first: backwards.
  * ERR_NOT_FOUND when there is no such restore, ERR_USAGE when it is not in place, or discarded.

@@ -367,6 +367,24 @@ static bool discard(struct restore_journal *j, const struct restore_undo_options
     return restore_journal_enter(j, RESTORE_DISCARDING, e) && finish_discard(j, o, set, e);
 }
 
+bool restore_undo_find(const struct restore_undo_options *o, const char *state, char *id,
+                       char **set, struct err *e)
+{
+    AUTO(restore_journal) struct restore_journal j = RESTORE_JOURNAL_NONE;
+    AUTO(fd) int folder = -1;
+
+    if (!folder_look(state, &folder, e))
+        return false;
+    if (folder < 0)
+        return err_set(e, ERR_NOT_FOUND, "there is no restore %s",
+                       o->id == NULL ? "to undo" : o->id);
+    if (!find(o, folder, &j, e))
+        return false;
+    memcpy(id, j.record.id, RESTORE_ID_MAX);
+    *set = mem_string(j.record.set);
+    return true;
+}
+
 bool restore_undo(const struct restore_undo_options *o, char *id, enum restore_phase *phase,
                   struct err *e)
 {

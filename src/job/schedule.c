@@ -149,6 +149,14 @@ static int64_t next_begin(const struct schedule_entry *s, int64_t last_s, int64_
     return INT64_MAX;
 }
 
+int64_t schedule_next(const struct schedule_entry *s, int64_t now_s)
+{
+    const struct schedule_entry fresh = {
+        .id = s->id, .cron = s->cron, .zone = s->zone, .jitter_s = s->jitter_s};
+
+    return next_begin(&fresh, 0, now_s);
+}
+
 static void watch(struct schedule_outcome *o, const struct schedule_entry *s, int64_t now_s)
 {
     const int64_t known = s->last_success_s > s->since_s ? s->last_success_s : s->since_s;

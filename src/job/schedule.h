@@ -65,6 +65,9 @@ struct schedule_outcome {
     int64_t alarm_s; /* when the alarm is or would be; INT64_MAX: never */
 };
 
+/* When the next run begins, whatever was dealt with; INT64_MAX: never. */
+int64_t schedule_next(const struct schedule_entry *s, int64_t now_s);
+
 struct schedule_plan {
     struct schedule_run *runs; /* the earliest moment first */
     size_t run_count;

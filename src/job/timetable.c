@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "codec/json.h"
+#include "job/config_fields.h"
 #include "job/schedule.h"
 #include "job/sender.h"
 
@@ -15,17 +16,18 @@
 #define ATTEMPTS   3
 #define BACKOFF_MS 60000
 
-/* Longest id of an entry: the name of a set and what is done with it. */
-enum { ENTRY_ID_MAX = 128 };
+/* Longest id of an entry: what is done, the name of a set and that of a repository. */
+enum { ENTRY_ID_MAX = 256 };
 
 struct timed {
     const struct config_set *set;
     int64_t version; /* of the configuration of the API that it is; 0: of none */
     const char *variant;
+    const char *repository; /* of a check; or NULL: all */
     enum catalog_run_kind kind;
     struct zone *zone;
     char id[ENTRY_ID_MAX];
-    struct schedule_entry schedule; /* with what the catalog says filled in at each look */
+    struct schedule_entry schedule; /* schedule_of() */
 };
 
 struct timetable {
@@ -51,35 +53,71 @@ void timetable_auto(struct timetable **t)
     timetable_close(*t);
 }
 
-static bool add_entry(struct timetable *t, const struct roster_set *from,
-                      enum catalog_run_kind kind, const char *cron, struct err *e)
+static void name_entry(struct timed *n)
 {
-    const struct config_set *set = from->set;
+    if (n->repository != NULL)
+        (void)snprintf(n->id, sizeof(n->id), CATALOG_SCHEDULE_CHECKS "%s/%s", n->set->name,
+                       n->repository); /* names are at most 100 long */
+    else
+        (void)snprintf(n->id, sizeof(n->id), "%s%s",
+                       n->kind == RUN_DRILL ? CATALOG_SCHEDULE_DRILLS : "", n->set->name);
+}
+
+/* Without what the catalog says.  Entries move while others are added, so that they hold no pointer
+ * to their own id. */
+static struct schedule_entry schedule_of(const struct timed *n)
+{
+    struct schedule_entry s = n->schedule;
+
+    s.id = n->id;
+    return s;
+}
+
+/* what: the set, its version and variant, and what is done with it. */
+static bool add_entry(struct timetable *t, const struct timed *what, const char *cron,
+                      struct err *e)
+{
+    const struct config_set *set = what->set;
     struct timed *n = &t->entries[t->count];
     const char *zone = set->schedule.timezone != NULL ? set->schedule.timezone : ZONE_LOCAL;
 
-    *n = (struct timed){
-        .set = set, .version = from->version, .variant = from->variant, .kind = kind};
+    *n = *what;
     if (!zone_open(zone, NULL, &n->zone, e))
         return err_wrap(e, "set %s", set->name);
     t->count++;
-    (void)snprintf(n->id, sizeof(n->id), "%s%s", kind == RUN_DRILL ? CATALOG_SCHEDULE_DRILLS : "",
-                   set->name);
-    n->schedule = (struct schedule_entry){.id = n->id,
-                                          .zone = n->zone,
+    name_entry(n);
+    n->schedule = (struct schedule_entry){.zone = n->zone,
                                           .jitter_s = set->schedule.jitter_ms / 1000,
                                           .missed = (enum run_missed)set->schedule.run_missed,
                                           .alarm_factor = SCHEDULE_ALARM_FACTOR};
     return cron_parse(cron, &n->schedule.cron, e) || err_wrap(e, "set %s", set->name);
 }
 
+/* Each repository by itself: one that is away leaves the others theirs. */
+static bool add_checks(struct timetable *t, struct timed what, struct err *e)
+{
+    what.kind = RUN_CHECK;
+    for (size_t i = 0; i < what.set->repository_count; i++) {
+        what.repository = what.set->repositories[i]->name;
+        if (!add_entry(t, &what, what.set->check.cron, e))
+            return false;
+    }
+    return true;
+}
+
 static bool add_set(struct timetable *t, const struct roster_set *s, struct err *e)
 {
     const bool has_drills = s->set->drill != NULL && strcmp(s->set->drill, "after_backup") != 0;
+    struct timed what = {
+        .set = s->set, .version = s->version, .variant = s->variant, .kind = RUN_BACKUP};
 
-    return (s->set->schedule.cron == NULL ||
-            add_entry(t, s, RUN_BACKUP, s->set->schedule.cron, e)) &&
-           (!has_drills || add_entry(t, s, RUN_DRILL, s->set->drill, e));
+    t->entries =
+        mem_resize(t->entries, t->count + 2 + s->set->repository_count, sizeof(*t->entries));
+    if (s->set->schedule.cron != NULL && !add_entry(t, &what, s->set->schedule.cron, e))
+        return false;
+    what.kind = RUN_DRILL;
+    return (!has_drills || add_entry(t, &what, s->set->drill, e)) &&
+           (s->set->check.cron == NULL || add_checks(t, what, e));
 }
 
 bool timetable_open(const struct timetable_options *o, struct timetable **out, struct err *e)
@@ -92,7 +130,6 @@ bool timetable_open(const struct timetable_options *o, struct timetable **out, s
         t->view = roster_take(o->roster);
         count = roster_count(t->view);
     }
-    t->entries = mem_array(2 * count, sizeof(*t->entries));
     for (size_t i = 0; i < count; i++) {
         const struct roster_set own = {.set = o->roster == NULL ? &o->config->sets[i] : NULL};
         const struct roster_set *s = o->roster == NULL ? &own : roster_at(t->view, i);
@@ -102,6 +139,26 @@ bool timetable_open(const struct timetable_options *o, struct timetable **out, s
     }
     *out = TAKE(t);
     return true;
+}
+
+size_t timetable_count(const struct timetable *t)
+{
+    return t->count;
+}
+
+struct timetable_next timetable_next(const struct timetable *t, size_t i, int64_t now_s)
+{
+    const struct timed *n = &t->entries[i];
+    const struct schedule_entry s = schedule_of(n);
+    struct timetable_next out = {.set = n->set->name, .kind = n->kind, .repository = n->repository};
+
+    while (out.count < TIMETABLE_NEXT) {
+        now_s = schedule_next(&s, now_s);
+        if (now_s == INT64_MAX)
+            break;
+        out.begins_s[out.count++] = now_s;
+    }
+    return out;
 }
 
 /* One look at one entry */
@@ -114,15 +171,33 @@ struct look {
     size_t lost;    /* messages for which there was no room */
 };
 
+/* For whoever does it. */
+static void write_arguments(const struct timed *n, struct buf *out)
+{
+    AUTO(json) json_t *o = json_object();
+
+    if (n->repository != NULL)
+        config_show(o, "repository", json_string(n->repository));
+    if (n->kind == RUN_CHECK && n->set->check.reads_all)
+        config_show(o, "read_data", json_true());
+    if (n->kind == RUN_CHECK && n->set->check.subset != NULL)
+        config_show(o, "read_data_subset", json_string(n->set->check.subset));
+    json_append(o, out);
+}
+
 static bool queue_run(const struct look *k, struct catalog_tx *t, const struct schedule_run *r,
                       struct err *e)
 {
+    AUTO(buf) struct buf arguments = {0};
+
+    write_arguments(k->entry, &arguments);
+
     const struct catalog_job_request q = {
         .kind = k->entry->kind,
         .set = k->entry->set->name,
         .config = k->entry->version > 0 ? k->entry->set->name : NULL,
         .variant = k->entry->kind == RUN_BACKUP ? k->entry->variant : NULL,
-        .arguments = "{}",
+        .arguments = buf_string(&arguments),
         .cause = r->is_missed ? CAUSE_CATCH_UP : CAUSE_SCHEDULE,
         .requested_by = "system",
         .writer = k->entry->set->name,
@@ -162,7 +237,7 @@ static bool tell(struct look *k, struct catalog_tx *t, enum notice_event event, 
 static bool note(struct look *k, struct catalog_tx *t, const struct schedule_outcome *o,
                  struct err *e)
 {
-    char sentence[160];
+    char sentence[200];
 
     if (o->missed > 0) {
         (void)snprintf(sentence, sizeof(sentence),
@@ -171,8 +246,31 @@ static bool note(struct look *k, struct catalog_tx *t, const struct schedule_out
         if (!tell(k, t, NOTICE_MISSED, o->last_s, sentence, e))
             return false;
     }
-    return !o->is_alarm ||
-           tell(k, t, NOTICE_DEAD_MAN, o->alarm_s, "nothing has succeeded for too long", e);
+    if (!o->is_alarm)
+        return true;
+    if (k->entry->repository == NULL)
+        return tell(k, t, NOTICE_DEAD_MAN, o->alarm_s, "nothing has succeeded for too long", e);
+    (void)snprintf(sentence, sizeof(sentence),
+                   "no check has found repository %s whole for too long", k->entry->repository);
+    return tell(k, t, NOTICE_DEAD_MAN, o->alarm_s, sentence, e);
+}
+
+/* When what the entry is about succeeded last; 0: never. */
+static bool find_success(const struct timed *n, struct catalog_tx *t, const struct catalog_set *set,
+                         int64_t *out_ns, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_store_list stores = {0};
+
+    *out_ns = n->kind == RUN_BACKUP ? set->success_ns : n->kind == RUN_DRILL ? set->proven_ns : 0;
+    if (n->kind != RUN_CHECK)
+        return true;
+    if (!catalog_store_list(t, &a, &stores, e))
+        return false;
+    for (size_t i = 0; i < stores.count; i++)
+        if (strcmp(stores.items[i].name, n->repository) == 0)
+            *out_ns = stores.items[i].checked_ns;
+    return true;
 }
 
 /* What is kept beside a schedule: {"since": SECONDS, "version": OF THE CONFIGURATION}.  One that
@@ -206,19 +304,21 @@ static bool check_version(const struct look *k, struct catalog_tx *t, struct err
 static bool look_in(struct catalog_tx *t, void *arg, struct err *e)
 {
     struct look *k = arg;
-    struct schedule_entry s = k->entry->schedule;
+    struct schedule_entry s = schedule_of(k->entry);
     AUTO(arena) struct arena a = {0};
     AUTO(schedule_plan) struct schedule_plan *plan = NULL;
     struct catalog_schedule known;
     struct catalog_set set;
+    int64_t success_ns = 0;
 
     k->lost = 0;
     if (!check_version(k, t, e) || !catalog_schedule_get(t, k->entry->id, &a, &known, e) ||
-        !catalog_set_get(t, k->entry->set->name, &a, &set, e))
+        !catalog_set_get(t, k->entry->set->name, &a, &set, e) ||
+        !find_success(k->entry, t, &set, &success_ns, e))
         return false;
     s.since_s = since_of(k, &known);
     s.last_s = known.last_ns / SECOND;
-    s.last_success_s = (k->entry->kind == RUN_DRILL ? set.proven_ns : set.success_ns) / SECOND;
+    s.last_success_s = success_ns / SECOND;
     plan = schedule_plan_new(&s, 1, k->now_s);
     k->wake_s = plan->wake_s;
     if (set.pause_reason != NULL)

@@ -13,7 +13,7 @@
 #include "notify/notify.h"
 
 struct timetable_options {
-    struct catalog *catalog; /* all borrowed */
+    struct catalog *catalog; /* all borrowed; NULL as templates: for timetable_next() only */
     const struct config *config;
     const struct template_set *templates;
     const char *host; /* this one: other hosts see to their sets */
@@ -37,5 +37,18 @@ void timetable_auto(struct timetable **t);
  * room are lost: that is a failure too, after all else was done.
  */
 MUST_CHECK bool timetable_look(struct timetable *t, int64_t now_s, int64_t *wake_s, struct err *e);
+
+/* What comes next of one schedule. */
+#define TIMETABLE_NEXT 3
+struct timetable_next {
+    const char *set; /* borrowed from the timetable, as is the repository */
+    enum catalog_run_kind kind;
+    const char *repository; /* of checks; or NULL */
+    int64_t begins_s[TIMETABLE_NEXT];
+    size_t count;
+};
+size_t timetable_count(const struct timetable *t);
+/* Of schedule i, as its expression says: what was missed or waits is not counted. */
+struct timetable_next timetable_next(const struct timetable *t, size_t i, int64_t now_s);
 
 #endif

@@ -10,6 +10,7 @@
 enum notice_event {
     NOTICE_BACKUP,
     NOTICE_DRILL,
+    NOTICE_CHECK,
     NOTICE_RESTORE,
     NOTICE_RETENTION,
     NOTICE_MISSED,   /* a schedule came and nothing ran */

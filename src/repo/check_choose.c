@@ -2,9 +2,53 @@
  * Which packs a check reads.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "codec/random.h"
 #include "repo/check.h"
+
+/* "3/7" */
+static bool parse_part(const char *text, struct check_options *o, struct err *e)
+{
+    const char *slash = strchr(text, '/');
+    AUTO(buf) struct buf first = {0};
+    uint64_t part = 0;
+    uint64_t parts = 0;
+
+    buf_append(&first, text, (size_t)(slash - text));
+    if (!parse_u64(buf_string(&first), &part, e) || !parse_u64(slash + 1, &parts, e))
+        return false;
+    if (part < 1 || part > parts || parts > UINT32_MAX)
+        return err_set(e, ERR_USAGE, "%s: the part must be from 1 to the number of parts", text);
+    o->subset_n = (uint32_t)part;
+    o->subset_t = (uint32_t)parts;
+    return true;
+}
+
+static bool parse_percent(const char *text, size_t size, double *out, struct err *e)
+{
+    AUTO(buf) struct buf number = {0};
+
+    buf_append(&number, text, size);
+    if (!parse_decimal(buf_string(&number), out, e))
+        return false;
+    return (*out > 0 && *out <= 100) ||
+           err_set(e, ERR_USAGE, "%s is not above 0%% and up to 100%%", text);
+}
+
+bool check_subset_parse(const char *text, struct check_options *o, struct err *e)
+{
+    const size_t size = strlen(text);
+
+    o->read_data = true;
+    if (strchr(text, '/') != NULL)
+        return parse_part(text, o, e);
+    if (size > 0 && text[size - 1] == '%')
+        return parse_percent(text, size - 1, &o->subset_percent, e);
+    return parse_size(text, &o->subset_bytes, e) &&
+           (o->subset_bytes > 0 || err_set(e, ERR_USAGE, "the size must be above 0"));
+}
 
 static uint64_t size_of(const struct index *ix, uint32_t pack)
 {

@@ -286,6 +286,21 @@ MUST_CHECK bool snapshot_forget(struct repo *r, const struct hash *id, const cha
  * there is none; ERR_TRANSIENT (tombstone left in place) while a prune is running.
  */
 MUST_CHECK bool snapshot_unforget(struct repo *r, const char *id, struct hash *done, struct err *e);
+/* The forgotten one of this id or unique prefix, which can be read and is of the set (NULL: of any)
+ * or was uploaded for it.  ERR_NOT_FOUND. */
+MUST_CHECK bool snapshot_find_forgotten(struct repo *r, const char *id, const char *set,
+                                        struct hash *out, struct err *e);
+
+/* What is known of a forgotten snapshot besides itself. */
+struct forgotten {
+    int64_t time_ns;        /* when it was forgotten */
+    char reason[64];        /* "" when none is known */
+    int64_t locked_until_s; /* until then a prune leaves it alone; 0: it may go with the next */
+    bool is_going;          /* a prune that runs or was interrupted takes it away: too late */
+};
+/* Of each of a list of forgotten ones; out has room.  ERR_TRANSIENT: one is forgotten no more. */
+MUST_CHECK bool forgotten_look(struct repo *r, const struct snapshot_list *l, struct forgotten *out,
+                               struct err *e);
 void snapshot_id_text(const struct hash *id, char out[65]);
 
 /*
@@ -632,7 +647,7 @@ struct check_fault {
 struct check_options {
     bool read_data;
     /* With read_data: only the packs of subset n of t (1 <= n <= t); t = 0: all. */
-    uint32_t subset_n, subset_t;
+    uint32_t subset_n, subset_t; /* check_subset_parse() */
     double subset_percent;       /* > 0: this share of packs, chosen at random */
     uint64_t subset_bytes;       /* > 0: about this many bytes, chosen at random */
     const struct hash *suspects; /* packs to read in any case */
@@ -641,6 +656,10 @@ struct check_options {
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
+
+/* Read the data of "n/t", "x%" or a size only, as `check --read-data-subset` has them.  ERR_USAGE.
+ */
+MUST_CHECK bool check_subset_parse(const char *text, struct check_options *o, struct err *e);
 
 struct check_stats {
     uint64_t snapshots, trees, chunks, packs, packs_read, bytes_read;

@@ -164,8 +164,8 @@ static const char *mark_folder(enum object_class class)
     return class == CLASS_COMMIT ? "commits" : "trash";
 }
 
-bool snapshot_mark_read(struct repo *r, enum object_class class, const struct hash *id,
-                        struct err *e)
+bool snapshot_mark_load(struct repo *r, enum object_class class, const struct hash *id,
+                        json_t **out, struct err *e)
 {
     AUTO(buf) struct buf plain = {0};
     AUTO(json) json_t *j = NULL;
@@ -180,7 +180,16 @@ bool snapshot_mark_read(struct repo *r, enum object_class class, const struct ha
         return err_wrap(e, "object %s", key);
     if (!hash_is_equal(&marked, id))
         return err_set(e, ERR_CORRUPT, "object %s: it is that of another snapshot", key);
+    *out = TAKE(j);
     return true;
+}
+
+bool snapshot_mark_read(struct repo *r, enum object_class class, const struct hash *id,
+                        struct err *e)
+{
+    AUTO(json) json_t *j = NULL;
+
+    return snapshot_mark_load(r, class, id, &j, e);
 }
 
 /* Write a mark; one that is there already and authentic serves as well.  reason may be NULL. */
@@ -260,6 +269,23 @@ bool snapshot_forget(struct repo *r, const struct hash *id, const char *reason, 
 
 /* Bringing back */
 
+/* Why there is no tombstone.  Returns false. */
+static bool tell_unforgotten(struct repo *r, const char *prefix, struct err *e)
+{
+    AUTO(key_list) struct key_list keys = {0};
+    AUTO(buf) struct buf folder = {0};
+
+    buf_printf(&folder, "commits/%s", prefix);
+    if (!key_list_read(r, buf_string(&folder), &keys, e))
+        return false;
+    return keys.count > 0
+               ? err_set(e, ERR_NOT_FOUND, "snapshot %s is not forgotten", prefix)
+               : err_set(e, ERR_NOT_FOUND,
+                         "there is no forgotten snapshot %s; what a prune has taken away does not "
+                         "come back",
+                         prefix);
+}
+
 /* The only tombstone whose id begins with the prefix. */
 static bool tombstone_find(struct repo *r, const char *prefix, struct hash *out, struct err *e)
 {
@@ -275,8 +301,26 @@ static bool tombstone_find(struct repo *r, const char *prefix, struct hash *out,
     for (size_t i = 0; i < keys.count; i++)
         found += key_hash(keys.items[i], out);
     if (found == 0)
-        return err_set(e, ERR_NOT_FOUND, "there is no forgotten snapshot %s", prefix);
+        return tell_unforgotten(r, prefix, e);
     return found == 1 || err_set(e, ERR_USAGE, "several forgotten snapshots begin with %s", prefix);
+}
+
+bool snapshot_find_forgotten(struct repo *r, const char *id, const char *set, struct hash *out,
+                             struct err *e)
+{
+    AUTO(snapshot) struct snapshot *s = NULL;
+    struct hash found = {0};
+
+    if (!tombstone_find(r, id, &found, e))
+        return false;
+    if (!snapshot_load(r, &found, &s, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND, "a prune has removed what it held")
+                   : false;
+    if (!snapshot_is_of_set(s, set) && !(set != NULL && snapshot_is_upload(s, set)))
+        return err_set(e, ERR_NOT_FOUND, "there is no forgotten snapshot %s of set %s", id, set);
+    *out = found;
+    return true;
 }
 
 static bool collector_check(struct repo *r, struct err *e)

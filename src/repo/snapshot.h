@@ -15,6 +15,10 @@ MUST_CHECK bool snapshot_decode(struct slice plain, struct snapshot **out, struc
 MUST_CHECK bool snapshot_mark_read(struct repo *r, enum object_class class, const struct hash *id,
                                    struct err *e);
 
+/* The same, and what it says; the caller owns *out. */
+MUST_CHECK bool snapshot_mark_load(struct repo *r, enum object_class class, const struct hash *id,
+                                   json_t **out, struct err *e);
+
 struct snapshot_standing {
     struct hash id;
     enum snapshot_state state;

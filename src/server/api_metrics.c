@@ -110,6 +110,21 @@ static bool put_sets(struct metrics *m, struct catalog_tx *t, const struct princ
     return true;
 }
 
+/* Seconds since a time of each repository, left out where it never was. */
+static void put_store_age(struct metrics *m, const struct catalog_store_list *stores, size_t member,
+                          int64_t now_ns, const char *name, const char *help)
+{
+    metrics_family(m, name, METRIC_GAUGE, help);
+    for (size_t i = 0; i < stores->count; i++) {
+        const struct catalog_store *s = &stores->items[i];
+        const struct metric_label label = {"store", s->name};
+        const int64_t at_ns = *(const int64_t *)(const void *)((const char *)s + member);
+
+        if (at_ns > 0)
+            metrics_sample(m, &label, 1, (double)(now_ns - at_ns) / (double)NS_PER_S);
+    }
+}
+
 static bool put_stores(struct metrics *m, struct catalog_tx *t, struct err *e)
 {
     AUTO(arena) struct arena a = {0};
@@ -125,6 +140,11 @@ static bool put_stores(struct metrics *m, struct catalog_tx *t, struct err *e)
 
         metrics_sample(m, &label, 1, strcmp(s->state, CATALOG_STORE_UP) == 0);
     }
+    put_store_age(m, &stores, offsetof(struct catalog_store, checked_ns), catalog_tx_now(t),
+                  "holdfast_store_check_age_seconds", "Since the last check that found no damage");
+    put_store_age(m, &stores, offsetof(struct catalog_store, verified_ns), catalog_tx_now(t),
+                  "holdfast_store_verified_age_seconds",
+                  "Since the last check that read all data and found no damage");
     return true;
 }
 

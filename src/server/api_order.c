@@ -31,13 +31,21 @@ static const struct field copy_fields[] = {FLAG("dry_run"), LIST("snapshots"), {
 static const struct field prune_fields[] = {REPOSITORY,          FLAG("dry_run"),
                                             TEXT("max_unused"),  TEXT("max_repack_size"),
                                             FLAG("empty_trash"), {0}};
-static const struct field forget_fields[] = {REPOSITORY,          FLAG("dry_run"),
-                                             FLAG("prune"),       KEEP("keep_last"),
-                                             KEEP("keep_hourly"), KEEP("keep_daily"),
-                                             KEEP("keep_weekly"), KEEP("keep_monthly"),
-                                             KEEP("keep_yearly"), TEXT("keep_within"),
-                                             TEXT("approve"),     LIST("keep_tags"),
-                                             LIST("snapshots"),   {0}};
+static const struct field forget_fields[] = {REPOSITORY,
+                                             FLAG("dry_run"),
+                                             FLAG("prune"),
+                                             KEEP("keep_last"),
+                                             KEEP("keep_hourly"),
+                                             KEEP("keep_daily"),
+                                             KEEP("keep_weekly"),
+                                             KEEP("keep_monthly"),
+                                             KEEP("keep_yearly"),
+                                             TEXT("keep_within"),
+                                             TEXT("approve"),
+                                             LIST("keep_tags"),
+                                             LIST("snapshots"),
+                                             {"undo", FIELD_LIST, 0, 1, 1000, word},
+                                             {0}};
 static const struct field plan_fields[] = {
     REPOSITORY, {"snapshot", FIELD_TEXT, FIELD_REQUIRED, 1, PATH_TEXT}, {0}};
 static const struct field restore_fields[] = {

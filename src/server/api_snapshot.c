@@ -318,7 +318,8 @@ static void get_snapshots(struct request *r)
         return;
     }
     (void)json_object_set_new(l.arguments, "page", json_integer((json_int_t)n)); /* cannot fail */
-    if (!take_text(&l, "repository") || !take_after(&l) || !take_flag(&l, "uploads"))
+    if (!take_text(&l, "repository") || !take_after(&l) || !take_flag(&l, "uploads") ||
+        !take_flag(&l, "forgotten"))
         return;
 
     const char *tag = request_query(r, "tag");

@@ -11,10 +11,32 @@
 #define RUNS_MAX  20000 /* that statistics look at, the newest */
 #define RUNS_PAGE 1000
 
-static json_t *schedule_json(const struct catalog_schedule *s, const char *set)
+/* Whose schedule one is; texts stand in the arena. */
+struct scheduled {
+    enum catalog_run_kind kind;
+    const char *set;
+    const char *repository; /* of checks; or NULL */
+};
+
+static struct scheduled scheduled_of(const char *id, struct arena *a)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "set", set, "kind",
-                     catalog_run_kind_name(set == s->config ? RUN_BACKUP : RUN_DRILL), "last_at",
+    static const size_t drills = sizeof(CATALOG_SCHEDULE_DRILLS) - 1;
+    static const size_t checks = sizeof(CATALOG_SCHEDULE_CHECKS) - 1;
+    const char *slash = strchr(id, '/');
+
+    if (strncmp(id, CATALOG_SCHEDULE_DRILLS, drills) == 0)
+        return (struct scheduled){RUN_DRILL, id + drills, NULL};
+    if (strncmp(id, CATALOG_SCHEDULE_CHECKS, checks) != 0 || slash == NULL)
+        return (struct scheduled){RUN_BACKUP, id, NULL};
+    id += checks;
+    return (struct scheduled){RUN_CHECK, arena_string(a, SLICE_OF(id, (size_t)(slash - id))),
+                              slash + 1};
+}
+
+static json_t *schedule_json(const struct catalog_schedule *s, const struct scheduled *of)
+{
+    return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o}", "set", of->set, "kind",
+                     catalog_run_kind_name(of->kind), "repository", of->repository, "last_at",
                      auth_time_json(s->last_ns), "next_at", auth_time_json(s->next_ns), "details",
                      api_document(s->details));
 }
@@ -58,13 +80,10 @@ static void get_schedules(struct request *r)
     }
     items = json_array();
     for (size_t i = 0; i < list.count; i++) {
-        static const size_t prefix = sizeof(CATALOG_SCHEDULE_DRILLS) - 1;
-        const struct catalog_schedule *s = &list.items[i];
-        const bool is_drill = strncmp(s->config, CATALOG_SCHEDULE_DRILLS, prefix) == 0;
-        const char *set = s->config + (is_drill ? prefix : 0);
+        const struct scheduled of = scheduled_of(list.items[i].config, &a);
 
-        if (principal_has_set(request_principal(r), set))
-            (void)json_array_append_new(items, schedule_json(s, set));
+        if (principal_has_set(request_principal(r), of.set))
+            (void)json_array_append_new(items, schedule_json(&list.items[i], &of));
     }
     reply_json(r, 200, json_pack("{s:o}", "schedules", items));
 }
@@ -92,11 +111,12 @@ static void get_stores(struct request *r)
         const struct catalog_store *s = &list.items[i];
 
         (void)json_array_append_new(
-            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name, "state",
-                             s->state, "seen_at", auth_time_json(s->seen_ns), "bytes",
+            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name,
+                             "state", s->state, "seen_at", auth_time_json(s->seen_ns), "bytes",
                              number_or_null(s->bytes), "snapshots", number_or_null(s->snapshots),
-                             "verified_at", auth_time_json(s->verified_ns), "error", s->error,
-                             "updated_at", auth_time_json(s->updated_ns)));
+                             "checked_at", auth_time_json(s->checked_ns), "verified_at",
+                             auth_time_json(s->verified_ns), "error", s->error, "updated_at",
+                             auth_time_json(s->updated_ns)));
     }
     reply_json(r, 200, json_pack("{s:o}", "stores", items));
 }

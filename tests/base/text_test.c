@@ -152,6 +152,20 @@ TEST(parse_u64_takes_the_whole_string_or_fails)
     CHECK(v == 0);
 }
 
+TEST(decimals_have_digits_and_at_most_one_point)
+{
+    double d = 0;
+
+    CHECK_OK(parse_decimal("2.5", &d, e));
+    ck_assert_double_eq_tol(d, 2.5, 1e-12);
+    CHECK_OK(parse_decimal(".5", &d, e));
+    ck_assert_double_eq_tol(d, 0.5, 1e-12);
+    CHECK_ERR(parse_decimal("1.2.3", &d, e), ERR_USAGE);
+    CHECK_ERR(parse_decimal("", &d, e), ERR_USAGE);
+    CHECK_ERR(parse_decimal("-1", &d, e), ERR_USAGE);
+    CHECK_ERR(parse_decimal("1e3", &d, e), ERR_USAGE);
+}
+
 TEST(parse_size_counts_in_powers_of_1024)
 {
     static const struct {
@@ -289,8 +303,8 @@ TESTS("text", hex_reads_back_and_is_lower_case,
       path_escape_leaves_readable_names_and_hides_the_rest,
       every_pair_of_bytes_escapes_to_valid_text_and_back,
       path_unescape_refuses_what_path_escape_never_writes,
-      parse_u64_takes_the_whole_string_or_fails, parse_size_counts_in_powers_of_1024,
-      parse_size_refuses_other_text_and_too_large_numbers,
+      parse_u64_takes_the_whole_string_or_fails, decimals_have_digits_and_at_most_one_point,
+      parse_size_counts_in_powers_of_1024, parse_size_refuses_other_text_and_too_large_numbers,
       parse_duration_takes_each_unit_once_and_in_order,
       parse_timeout_takes_one_number_and_one_unit_above_zero,
       size_format_shows_three_decimals_rounded_down,

@@ -193,8 +193,12 @@ TEST(a_store_stays_verified_until_damage_is_found)
     CHECK_OK(catalog_store_list(t, &a, &stores, e));
     ck_assert_int_eq(stores.items[0].verified_ns, 7);
     ck_assert_str_eq(stores.items[0].verified_id, "abc");
+    ck_assert_int_eq(stores.items[0].checked_ns, 0);
+    CHECK_OK(catalog_store_check(t, "main", 8, e));
     CHECK_OK(catalog_store_verify(t, "main", NULL, 0, e));
+    CHECK_OK(catalog_store_put(t, &up, e));
     CHECK_OK(catalog_store_list(t, &a, &stores, e));
+    ck_assert_int_eq(stores.items[0].checked_ns, 8);
     CHECK(stores.items[0].verified_ns == 0 && stores.items[0].verified_id == NULL);
 }
 END

@@ -220,7 +220,28 @@ TEST(texts_that_yaml_could_take_for_something_else_stand_in_quotes)
 }
 END
 
-TESTS("config", validate_counts_the_sets_of_a_good_file,
+TEST(show_says_where_each_value_stands)
+{
+    static char origin[] = "--origin";
+    AUTO(scratch) struct scratch s = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf json = {0};
+
+    enter(&s, GOOD);
+    ck_assert_int_eq(RUN(false, &text, config, show, shop, origin), 0);
+    CHECK(strstr(buf_string(&text), "holdfast.yaml:7\n") != NULL);
+    CHECK(strstr(buf_string(&text), "default\n") != NULL);
+    CHECK(strstr(buf_string(&text), "forum") == NULL);
+    ck_assert_int_eq(RUN(false, &json, config, show, origin, as_json), 0);
+    CHECK(strstr(buf_string(&json),
+                 "{\"message_type\":\"config_value\",\"path\":\"/repositories/main/url\",\"value\":"
+                 "\"/srv/b\",\"file\":\"holdfast.yaml\",\"line\":2}\n") != NULL);
+    CHECK(strstr(buf_string(&json), "\"value\":\"sqlite\",\"file\":null,\"line\":null}\n") != NULL);
+    CHECK(strstr(buf_string(&json), "\"/sets/forum/sources/0/sqlite/path\"") != NULL);
+}
+END
+
+TESTS("config", show_says_where_each_value_stands, validate_counts_the_sets_of_a_good_file,
       validate_tells_file_and_line_of_a_fault_and_ends_with_status_2,
       show_prints_defaults_as_yaml_that_shows_the_same_again,
       the_file_is_the_option_the_variable_or_in_the_working_directory,

@@ -389,20 +389,6 @@ TEST(paths_inside_other_paths_are_dropped)
     ck_assert_str_eq(s.items[3], "/b");
 }
 
-TEST(decimals_have_digits_and_at_most_one_point)
-{
-    double d = 0;
-
-    CHECK_OK(decimal_parse("2.5", &d, e));
-    ck_assert_double_eq_tol(d, 2.5, 1e-12);
-    CHECK_OK(decimal_parse(".5", &d, e));
-    ck_assert_double_eq_tol(d, 0.5, 1e-12);
-    CHECK_ERR(decimal_parse("1.2.3", &d, e), ERR_USAGE);
-    CHECK_ERR(decimal_parse("", &d, e), ERR_USAGE);
-    CHECK_ERR(decimal_parse("-1", &d, e), ERR_USAGE);
-    CHECK_ERR(decimal_parse("1e3", &d, e), ERR_USAGE);
-}
-
 TEST(the_password_leaves_the_environment_and_its_bytes_are_overwritten)
 {
     static char entry[] = "HOLDFAST_PASSWORD=secret";
@@ -437,5 +423,5 @@ TESTS("options", every_option_says_what_it_does_and_what_its_value_is_called,
       an_option_beats_the_variables_of_its_whole_group, a_wrong_variable_is_named,
       help_and_version_need_no_further_arguments,
       a_password_command_is_split_at_blanks_outside_quotes, paths_lose_dots_and_doubled_slashes,
-      paths_inside_other_paths_are_dropped, decimals_have_digits_and_at_most_one_point,
+      paths_inside_other_paths_are_dropped,
       the_password_leaves_the_environment_and_its_bytes_are_overwritten)

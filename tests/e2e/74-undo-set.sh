@@ -90,4 +90,18 @@ status 0 "$HOLDFAST" undo --set pos --discard "$of_pos"
 status 0 "$HOLDFAST" undo --set own
 [ "$(cat own/file)" = second ] || fail 'the set of the file was not undone'
 status 1 "$HOLDFAST" undo --set pos
+
+# Without --set too: by its id, and as the latest.
+for which in id latest; do
+    restore pos
+    [ "$(cat uploads/file)" = first ] || fail 'it was not restored'
+    case $which in
+    id) status 0 "$HOLDFAST" undo "$restored" ;;
+    latest) status 0 "$HOLDFAST" undo ;;
+    esac
+    [ "$(cat uploads/file)" = second ] || fail 'it was not undone without --set'
+    status 0 "$HOLDFAST" undo --discard "$restored"
+done
+status 1 "$HOLDFAST" undo 0123456789
+has err 'there is no restore 0123456789'
 stop_service

@@ -330,6 +330,28 @@ TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
 }
 END
 
+TEST(what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it)
+{
+    static const char *const bad[] = {"{\"undo\":[]}", "{\"undo\":[\"ab12\"],\"prune\":true}",
+                                      "{\"undo\":[\"ab12\"],\"keep_last\":1}",
+                                      "{\"undo\":[\"ab12\"],\"snapshots\":[\"cd34\"]}",
+                                      "{\"undo\":\"ab12\"}"};
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+    struct err why = {0};
+
+    world_init(&w, FILES_SOURCE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(plan(&w, CHILD_FORGET, "shop", bad[i], &p, e), ERR_USAGE);
+    CHECK(plan(&w, CHILD_FORGET, "shop", "{\"undo\":[\"ab12\",\"-x\"],\"repository\":\"main\"}", &p,
+               &why));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|--set=shop|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--undo=ab12|--undo=-x|") != NULL);
+}
+END
+
 TEST(a_repository_is_named_with_its_secret_and_options)
 {
     AUTO(world) struct world w;
@@ -613,6 +635,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       no_value_of_a_job_can_be_an_option,
       a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
       fields_that_are_unknown_or_of_another_type_are_refused,
+      what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
       a_repository_is_named_with_its_secret_and_options, an_undo_is_of_one_set_or_of_any,
       the_environment_of_a_job_is_the_listed_names,

@@ -133,6 +133,7 @@ TEST(a_set_has_rules_times_notices_and_checks)
                  "    on_error: incomplete\n"
                  "    schedule: '*/15 2-4,6 * jan-mar mon'\n"
                  "    drill: after_backup\n"
+                 "    check: {cron: 0 4 * * 0, read_data: 2.5%}\n"
                  "    notify: {on_success: [], on_failure: ['mailto:o@example.org', "
                  "'https://h/x']}\n"
                  "    health_checks: [[curl, -f, http://localhost/], [true]]\n"
@@ -147,6 +148,9 @@ TEST(a_set_has_rules_times_notices_and_checks)
     CHECK(s->schedule.jitter_ms == 0 && s->schedule.run_missed == MISSED_ONCE);
     ck_assert_str_eq(s->schedule.timezone, "local");
     ck_assert_str_eq(s->drill, "after_backup");
+    ck_assert_str_eq(s->check.cron, "0 4 * * 0");
+    ck_assert_str_eq(s->check.subset, "2.5%");
+    CHECK(!s->check.reads_all);
     check_texts(&s->notify.on_success, "");
     check_texts(&s->notify.on_failure, "mailto:o@example.org|https://h/x|");
     CHECK(s->health_check_count == 2);
@@ -165,7 +169,96 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
     CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_check_count == 0);
+    CHECK(s->check.cron == NULL);
     CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
+}
+END
+
+TEST(a_check_is_shown_as_it_was_written)
+{
+    static const struct {
+        const char *written, *shown;
+    } rows[] = {
+        {"'@weekly'", "\"check\": \"@weekly\""},
+        {"{cron: '@weekly', read_data: false}", "\"check\": \"@weekly\""},
+        {"{cron: '@weekly', read_data: true}",
+         "\"check\": {\"cron\": \"@weekly\", \"read_data\": true}"},
+        {"{cron: '@weekly', read_data: 5G}",
+         "\"check\": {\"cron\": \"@weekly\", \"read_data\": \"5G\"}"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text, SET "    check: %s\n", rows[i].written);
+
+        AUTO(config) struct config *c = load(buf_string(&text));
+        AUTO(json) json_t *shown = config_json(c, NULL);
+        char *dumped = json_dumps(shown, 0);
+
+        CHECK(c->sets[0].check.reads_all == (i == 2));
+        CHECK(strstr(dumped, rows[i].shown) != NULL);
+        free(dumped);
+    }
+}
+END
+
+static void note_value(void *arg, const char *path, const json_t *value, size_t line)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY);
+
+    buf_printf(arg, "%zu %s %s\n", line, path, text);
+    free(text);
+}
+
+TEST(each_value_is_told_with_its_line_or_as_a_default)
+{
+    static const char *const wanted[] = {
+        "0 /state \"/var/lib/holdfast\"",
+        "2 /repositories/main/url \"/srv/a~b\"",
+        "3 /repositories/main/key_file \"/k\"",
+        "5 /repositories/main/options/s3.region \"eu\"",
+        "9 /sets/shop/sources/0/files/paths/0 \"/srv\"",
+        "10 /sets/shop/sources/0/files/paths/1 \"/etc\"",
+        "0 /sets/shop/sources/0/files/one_file_system false",
+        "11 /sets/shop/sources/1/sqlite/path \"/a.db\"",
+        "0 /sets/shop/sources/1/sqlite/name \"a.db\"",
+        "12 /sets/shop/repositories/0 \"main\"",
+        "13 /sets/shop/schedule \"0 2 * * *\"",
+        "14 /sets/shop/retention/daily 7",
+        "0 /sets/shop/retention/max_percent 20",
+        "15 /sets/shop/check/read_data true",
+        "16 /sets/shop/notify/on_failure/0 \"https://h.example.org/...\"",
+        "18 /sets/shop/health_checks/0/1 \"b\"",
+        "0 /sets/shop/on_error \"fail\"",
+    };
+    AUTO(config)
+    struct config *c =
+        load("repositories:\n  main: {url: /srv/a~b,\n    key_file: /k,\n"
+             "    options: {\n      s3.region: eu}}\n"
+             "sets:\n  shop:\n    sources:\n"
+             "    - files: {paths: [/srv,\n       /etc]}\n    - sqlite: {path: /a.db}\n"
+             "    repositories: [main]\n    schedule: 0 2 * * *\n"
+             "    retention: {daily: 7}\n    check: {cron: '@daily', read_data: true}\n"
+             "    notify: {on_failure: ['https://h.example.org/secret']}\n"
+             "    health_checks:\n    - [a, b]\n"
+             "  other: {sources: [{sqlite: {path: /b}}], repositories: [main]}\n");
+    AUTO(buf) struct buf all = {0};
+    AUTO(buf) struct buf one = {0};
+
+    config_origins(c, NULL, note_value, &all);
+    config_origins(c, &c->sets[0], note_value, &one);
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        AUTO(buf) struct buf line = {0};
+
+        buf_printf(&line, "%s\n", wanted[i]);
+        if (strstr(buf_string(&all), buf_string(&line)) == NULL)
+            ck_abort_msg("%s is not in:\n%s", wanted[i], buf_string(&all));
+        CHECK(strstr(buf_string(&one), buf_string(&line)) != NULL);
+    }
+    CHECK(strstr(buf_string(&all), "\n19 /sets/other/sources/0/sqlite/path ") != NULL);
+    CHECK(strstr(buf_string(&one), "/sets/other") == NULL);
+    CHECK(strstr(buf_string(&all), "secret") == NULL);
 }
 END
 
@@ -412,6 +505,7 @@ TESTS("config", a_set_belongs_to_the_hosts_that_it_names_or_to_all,
       a_command_has_limits_and_its_words_stay_as_they_are_written,
       a_set_has_rules_times_notices_and_checks,
       a_set_without_more_keeps_everything_and_fails_with_its_sources,
+      a_check_is_shown_as_it_was_written, each_value_is_told_with_its_line_or_as_a_default,
       a_set_may_require_fewer_repositories_than_it_has_and_each_may_have_its_own_rules,
       a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_missed_runs,
       a_schedule_is_five_fields_within_their_ranges_or_a_name,

@@ -333,9 +333,10 @@ TEST(a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage)
         const char *result;
         bool is_verified; /* when it was not before; and when it was */
         bool stays_verified;
+        bool is_checked; /* no damage was found */
     } rows[] = {
-        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":true," OF_CHECK "}", true, true},
-        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":false," OF_CHECK "}", false, true},
+        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":true," OF_CHECK "}", true, true, true},
+        {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":false," OF_CHECK "}", false, true, true},
         {CHILD_SUCCEEDED, "{\"num_errors\":0,\"read_all\":true}", false, true},
         {CHILD_SUCCEEDED,
          "{\"num_errors\":0,\"read_all\":true,\"repository\":\"ab\",\"began\":\"soon\"}", false,
@@ -354,6 +355,8 @@ TEST(a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage)
         tell_end(&w, CHILD_BACKUP, CHILD_SUCCEEDED, "{\"snapshot_id\":\"abc\"}");
         tell_end(&w, CHILD_CHECK, rows[i].state, rows[i].result);
         ck_assert_int_eq(store_of(&w, "main", &a).verified_id != NULL, rows[i].is_verified);
+        ck_assert_int_eq(store_of(&w, "main", &a).checked_ns,
+                         rows[i].is_checked ? INT64_C(86400) * NS_PER_S : 0);
         tell_end(&w, CHILD_CHECK, CHILD_SUCCEEDED, rows[0].result);
 
         const struct catalog_store s = store_of(&w, "main", &a);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "catalog_world.h"
 
 #define MONDAY INT64_C(1767571200) /* 2026-01-05 00:00 UTC */
@@ -104,6 +105,112 @@ TEST(drills_have_a_schedule_of_their_own)
     (void)look(t, MONDAY + 5 * HOUR);
     ck_assert_uint_eq(queued(&w, &a, &jobs), 2);
     CHECK(jobs.items[0].kind == RUN_BACKUP && jobs.items[1].kind == RUN_DRILL);
+}
+END
+
+TEST(each_repository_of_a_set_is_checked_by_the_schedule_and_told_of_when_that_never_succeeds)
+{
+    static const struct {
+        const char *check, *arguments;
+    } rows[] = {
+        {"'0 4 * * *'", "{\"repository\":\"main\"}"},
+        {"{cron: '0 4 * * *', read_data: true}", "{\"repository\":\"main\",\"read_data\":true}"},
+        {"{cron: '0 4 * * *', read_data: 10%}",
+         "{\"repository\":\"main\",\"read_data_subset\":\"10%\"}"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(world) struct world w;
+        AUTO(arena) struct arena a = {0};
+        AUTO(buf) struct buf text = {0};
+        AUTO(catalog_tx) struct catalog_tx *tx = NULL;
+        struct catalog_job_list jobs;
+
+        buf_printf(&text, "    check: %s\n    schedule: {cron: '0 0 1 1 *', timezone: UTC}\n",
+                   rows[i].check);
+        world_init(&w, buf_string(&text));
+
+        AUTO(timetable) struct timetable *t = timetable_of(&w);
+
+        (void)look(t, MONDAY);
+        (void)look(t, MONDAY + 4 * HOUR);
+        (void)look(t, MONDAY + 4 * HOUR + 1);
+        ck_assert_uint_eq(queued(&w, &a, &jobs), 1);
+        ck_assert_int_eq((int)jobs.items[0].kind, RUN_CHECK);
+        ck_assert_str_eq(jobs.items[0].arguments, rows[i].arguments);
+
+        /* One that found no damage keeps the alarm away; after two days without one it is told. */
+        CHECK_OK(catalog_begin(w.catalog, &tx, e));
+        CHECK_OK(catalog_store_put(
+            tx,
+            &(struct catalog_store){
+                .name = "main", .state = "up", .seen_ns = 1, .bytes = -1, .snapshots = -1},
+            e));
+        CHECK_OK(catalog_store_check(tx, "main", (MONDAY + 28 * HOUR) * NS_PER_S, e));
+        CHECK_OK(catalog_commit(&tx, e));
+        (void)look(t, MONDAY + 28 * HOUR);
+        (void)look(t, MONDAY + 52 * HOUR);
+        ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 0);
+        (void)look(t, MONDAY + 76 * HOUR);
+        (void)look(t, MONDAY + 76 * HOUR + 1);
+        ck_assert_uint_eq(world_messages(&w, OUTBOX_WAITING), 2);
+    }
+}
+END
+
+TEST(each_of_many_sets_has_its_own_runs)
+{
+    enum { OTHERS = 20 };
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    AUTO(buf) struct buf text = {0};
+    struct catalog_job_list jobs;
+
+    buf_printf(&text, TIMES);
+    for (int i = 0; i < OTHERS; i++)
+        buf_printf(&text,
+                   "  wiki%d: {repositories: [main], sources: [{sqlite: {path: /a}}],"
+                   " schedule: {cron: '0 2 * * *', timezone: UTC}}\n",
+                   i);
+    world_init(&w, buf_string(&text));
+
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+
+    (void)look(t, MONDAY);
+    (void)look(t, MONDAY + 2 * HOUR);
+    (void)look(t, MONDAY + 2 * HOUR + 1);
+    ck_assert_uint_eq(queued(&w, &a, &jobs), OTHERS + 1);
+    for (size_t i = 0; i < timetable_count(t); i++) {
+        const struct timetable_next n = timetable_next(t, i, MONDAY);
+        size_t found = 0;
+
+        for (size_t k = 0; k < jobs.count; k++)
+            found += strcmp(jobs.items[k].set, n.set) == 0;
+        ck_assert_uint_eq(found, 1);
+        ck_assert_int_eq(n.begins_s[0], MONDAY + 2 * HOUR);
+    }
+}
+END
+
+TEST(what_comes_next_is_told_of_every_schedule)
+{
+    AUTO(world) struct world w;
+
+    world_init(&w, TIMES "    drill: '0 5 * * 0'\n    check: '0 4 * * *'\n");
+
+    AUTO(timetable) struct timetable *t = timetable_of(&w);
+    struct timetable_next n;
+
+    ck_assert_uint_eq(timetable_count(t), 3);
+    n = timetable_next(t, 0, MONDAY + 2 * HOUR);
+    CHECK(n.kind == RUN_BACKUP && n.repository == NULL && n.count == TIMETABLE_NEXT);
+    for (int i = 0; i < TIMETABLE_NEXT; i++)
+        ck_assert_int_eq(n.begins_s[i], MONDAY + 26 * HOUR + 24 * i * HOUR);
+    n = timetable_next(t, 1, MONDAY);
+    CHECK(n.kind == RUN_DRILL && n.begins_s[0] == MONDAY + (6 * 24 + 5) * HOUR);
+    n = timetable_next(t, 2, MONDAY);
+    CHECK(n.kind == RUN_CHECK && n.begins_s[0] == MONDAY + 4 * HOUR);
+    ck_assert_str_eq(n.repository, "main");
 }
 END
 
@@ -216,6 +323,8 @@ END
 TESTS("job timetable", schedules_of_sets_of_other_hosts_are_left_to_them,
       a_scheduled_backup_is_queued_once_however_many_services_look,
       a_look_sleeps_no_longer_than_until_the_next_run, drills_have_a_schedule_of_their_own,
+      each_repository_of_a_set_is_checked_by_the_schedule_and_told_of_when_that_never_succeeds,
+      each_of_many_sets_has_its_own_runs, what_comes_next_is_told_of_every_schedule,
       what_was_missed_is_made_up_for_and_told_once, a_set_without_success_for_too_long_is_told_once,
       a_clock_that_was_years_off_keeps_no_schedule_from_going_on,
       a_run_is_queued_also_when_no_more_messages_may_wait, a_set_that_is_paused_queues_nothing)

@@ -254,8 +254,8 @@ TEST(the_same_notice_makes_the_same_ids_and_another_makes_others)
 
 TEST(every_event_has_words_for_every_outcome)
 {
-    static const char *const wanted[] = {"backup", "drill",    "restore", "retention",
-                                         "missed", "dead_man", "test"};
+    static const char *const wanted[] = {"backup",    "drill",  "check",    "restore",
+                                         "retention", "missed", "dead_man", "test"};
 
     for (int event = NOTICE_BACKUP; event <= NOTICE_TEST; event++) {
         ck_assert_str_eq(notice_event_name((enum notice_event)event), wanted[event]);

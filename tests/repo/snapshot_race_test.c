@@ -1,3 +1,4 @@
+#include "repo/condemned_list.h"
 #include "repo/snapshots.h"
 
 /* A store during whose work something else happens once, before the first call of a kind. */
@@ -249,6 +250,69 @@ TEST(tombstone_is_not_touched_while_a_list_is_seen)
 }
 END
 
+static struct hash forgotten_of(struct repo *r, int64_t time_s, const char *set, const char *tag)
+{
+    AUTO(snapshot) struct snapshot *s = sample(time_s);
+
+    s->set = set == NULL ? NULL : mem_string(set);
+    if (tag != NULL)
+        snapshot_add_tag(s, tag);
+    CHECK_OK(snapshot_put(r, s, e));
+    CHECK_OK(snapshot_commit(r, &s->id, e));
+    CHECK_OK(snapshot_forget(r, &s->id, "test", e));
+    return s->id;
+}
+
+TEST(of_a_forgotten_snapshot_is_known_when_and_whether_it_goes)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    AUTO(snapshot_list) struct snapshot_list l = {0};
+    const int64_t before_ns = clock_now_ns();
+    const struct hash going = forgotten(r, 1);
+    struct forgotten known[2];
+    char *key = NULL;
+
+    (void)forgotten(r, 2);
+    (void)committed(r, 3);
+    CHECK_OK(snapshot_load_all(r, 1U << SNAPSHOT_FORGOTTEN, NULL, NULL, &l, e));
+    ck_assert_uint_eq(l.count, 2);
+    CHECK_OK(forgotten_look(r, &l, known, e));
+    CHECK(!known[0].is_going && !known[1].is_going);
+    CHECK_OK(condemned_list_put(
+        r, &(struct condemned_list){.snapshots = (struct hash[]){going}, .snapshot_count = 1}, &key,
+        e));
+    mem_free(key);
+    CHECK_OK(forgotten_look(r, &l, known, e));
+    for (int i = 0; i < 2; i++) {
+        CHECK(known[i].is_going == hash_is_equal(&l.items[i]->id, &going));
+        CHECK(known[i].time_ns >= before_ns && known[i].time_ns <= clock_now_ns());
+        CHECK(known[i].locked_until_s == 0);
+    }
+}
+END
+
+TEST(a_forgotten_snapshot_is_found_in_its_set_only)
+{
+    AUTO(store) struct store *store = store_memory_new();
+    AUTO(repo) struct repo *r = repo_in(store);
+    const struct hash of_shop = forgotten_of(r, 1, "shop", NULL);
+    const struct hash upload = forgotten_of(r, 2, NULL, SNAPSHOT_UPLOAD "shop");
+    const struct hash gone = forgotten_of(r, 3, "shop", NULL);
+    struct hash found;
+
+    CHECK_OK(snapshot_find_forgotten(r, text_of(&of_shop).text, "shop", &found, e));
+    CHECK(hash_is_equal(&found, &of_shop));
+    CHECK_OK(snapshot_find_forgotten(r, text_of(&upload).text, "shop", &found, e));
+    CHECK_OK(snapshot_find_forgotten(r, text_of(&upload).text, NULL, &found, e));
+    CHECK_ERR(snapshot_find_forgotten(r, text_of(&of_shop).text, "wiki", &found, e), ERR_NOT_FOUND);
+    CHECK_ERR(snapshot_find_forgotten(r, text_of(&upload).text, "wiki", &found, e), ERR_NOT_FOUND);
+    object_remove(r, "snapshots", &gone);
+    CHECK_ERR(snapshot_find_forgotten(r, text_of(&gone).text, "shop", &found, e), ERR_NOT_FOUND);
+    CHECK(has(r, "trash", &of_shop) && has(r, "trash", &upload) && has(r, "trash", &gone));
+}
+END
+
 static void unforget_with_faults(enum fault_mode mode)
 {
     bool is_done = false;
@@ -288,4 +352,6 @@ TESTS("snapshot_race", snapshot_that_is_collected_meanwhile_is_no_damage,
       one_of_several_forgotten_snapshots_must_be_named_clearly,
       collected_snapshot_does_not_come_back, nothing_comes_back_while_a_collector_works,
       tombstone_is_not_touched_while_a_list_is_seen,
+      of_a_forgotten_snapshot_is_known_when_and_whether_it_goes,
+      a_forgotten_snapshot_is_found_in_its_set_only,
       tombstone_is_there_after_a_failure_whichever_store_call_fails)

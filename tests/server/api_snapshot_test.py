@@ -42,14 +42,15 @@ class Looking(Case):
                  {"words": ["abcd", "latest"], "metadata": True, "uploads": True})):
             self.assertEqual(self.shown(target), (verb, arguments))
         for query, arguments in (
-                (f"?limit=7&tag=a,b&after=12.{ID}", {"page": 7, "tags": ["a,b"], "after": "12." + ID, "uploads": False}),
-                ("", {"page": 50, "uploads": False}), ("?uploads=true", {"page": 50, "uploads": True})):
+                (f"?limit=7&tag=a,b&after=12.{ID}", {"page": 7, "tags": ["a,b"], "after": "12." + ID}),
+                ("", {"page": 50}), ("?uploads=true", {"page": 50, "uploads": True}),
+                ("?forgotten=true", {"page": 50, "forgotten": True})):
             page = self.boss.get(f"{AT}/snapshots{query}").json()
-            self.assertEqual(page["snapshots"][0]["arguments"], {"words": [], **arguments})
+            self.assertEqual(page["snapshots"][0]["arguments"], {"words": [], "uploads": False, "forgotten": False, **arguments})
 
     def test_what_makes_no_sense_starts_nothing(self):
         for target in ("/snapshots/abc", "/snapshots/ABCD", "/snapshots/-rf", "/snapshots/abcdx", "/snapshots/latest:", f"/snapshots/{ID}0",
-                       "/snapshots?limit=0", "/snapshots?limit=1001", "/snapshots?limit=x", "/snapshots?after=1", "/snapshots?after=-1." + ID,
+                       "/snapshots?limit=0", "/snapshots?limit=1001", "/snapshots?limit=x", "/snapshots?forgotten=1", "/snapshots?after=1", "/snapshots?after=-1." + ID,
                        f"/snapshots?after=1.{ID[1:]}", "/snapshots?tag=", "/snapshots?repository=a%09", "/snapshots/latest/files?path=etc",
                        "/snapshots/latest/files?path=/a%0ab", "/snapshots/latest/files?path=/../a", "/snapshots/latest/files?path=/a/..",
                        "/snapshots/latest/files?path=/a//../b", "/snapshots/latest/files?recursive=yes", "/snapshots/latest/content",

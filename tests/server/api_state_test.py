@@ -72,19 +72,21 @@ class Figures(Case):
 
     def test_schedules_and_stores_are_what_the_catalog_knows(self):
         self.house.sql("INSERT INTO schedules VALUES ('shop', 1000000000, 2000000000, '{\"missed\":1}', 1), ('wiki', 1, 2, NULL, 1),"
-                       " ('drill:shop', NULL, NULL, NULL, 1)")
-        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000, 2000000000, 'ab')")
+                       " ('drill:shop', NULL, NULL, NULL, 1), ('check:shop/main', 1, 3000000000, NULL, 1)")
+        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000, 2000000000, 'ab', 3000000000)")
         schedules = self.boss.get("/api/v1/schedules").json()["schedules"]
         self.assertEqual([(s["set"], s["kind"]) for s in schedules],
-                         [("wiki", "backup"), ("shop", "backup"), ("shop", "drill")])
-        self.assertIsNone(schedules[2]["next_at"])
+                         [("wiki", "backup"), ("shop", "backup"), ("shop", "check"), ("shop", "drill")])
+        self.assertEqual([s["repository"] for s in schedules], [None, None, "main", None])
+        self.assertIsNone(schedules[3]["next_at"])
         self.assertEqual((schedules[1]["next_at"], schedules[1]["details"]), ("1970-01-01T00:00:02.000000000Z", {"missed": 1}))
         self.assertEqual(self.boss.get("/api/v1/sets/shop").json()["next_at"], "1970-01-01T00:00:02.000000000Z")
         store = self.boss.get("/api/v1/stores").json()["stores"][0]
         self.assertEqual((store["name"], store["state"], store["bytes"], store["snapshots"]), ("main", "up", None, 3))
         self.assertEqual(store["verified_at"], "1970-01-01T00:00:02.000000000Z")
+        self.assertEqual(store["checked_at"], "1970-01-01T00:00:03.000000000Z")
         program = self.program(sets=["shop"])
-        self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop", "shop"])
+        self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop"] * 3)
         self.assertEqual(program.get("/api/v1/stores").status, 403)
 
     def test_restore_points_are_listed_and_let_go(self):
@@ -169,7 +171,8 @@ class Metrics(Case):
         now = time.time_ns()
         self.house.sql("INSERT INTO sets (name, success_ns, failures, proven_ns, pause_reason, updated_ns)"
                        " VALUES ('a\"b\\c', ?, 2, ?, 'why', 1)", now - 100 * S, now - 200 * S)
-        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1, NULL, NULL), ('near', 'up', 1, -1, -1, NULL, 1, NULL, NULL)")
+        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1, NULL, NULL, NULL),"
+                       " ('near', 'up', 1, -1, -1, NULL, 1, ?, 'ab', ?)", now - 400 * S, now - 300 * S)
         self.add_run(1, id=f"{0xe001:032x}", set_name='a"b\\c', state="failed", kind="drill")
         self.order("backup")
         # What was read in the last ten seconds is good enough.
@@ -188,6 +191,9 @@ class Metrics(Case):
         self.assertEqual((found["holdfast_jobs", "queued"], found["holdfast_jobs", "running"]), (1, 0))
         self.assertIn(("holdfast_messages", "waiting"), found)
         self.assertEqual((found["holdfast_store_up", "far"], found["holdfast_store_up", "near"]), (0, 1))
+        for name, least in (("check", 300), ("verified", 400)):
+            self.assertTrue(least <= found[f"holdfast_store_{name}_age_seconds", "near"] < least + 300)
+            self.assertNotIn((f"holdfast_store_{name}_age_seconds", "far"), found)
         self.assertEqual(found["holdfast_catalog_up",], 1)
 
     def test_a_token_for_some_sets_sees_figures_of_these_only(self):
@@ -200,7 +206,7 @@ class Metrics(Case):
             self.assertEqual({labels["set"] for _, labels in samples if "set" in labels}, seen)
             names = {name for name, _ in samples}
             self.assertEqual("holdfast_set_failures" in names, bool(seen))
-            self.assertFalse(names & {"holdfast_store_up", "holdfast_jobs", "holdfast_messages"})
+            self.assertFalse(names & {"holdfast_store_up", "holdfast_store_check_age_seconds", "holdfast_jobs", "holdfast_messages"})
             self.assertLessEqual({"holdfast_catalog_up", "holdfast_http_requests_total"}, names)
         whole = parse(self.program(verbs=["metrics:read"]).get("/metrics").body.decode())
         self.assertTrue(whole["holdfast_jobs"][1])

@@ -27,7 +27,7 @@ class Orders(Case):
     def test_each_verb_has_its_kind(self):
         for verb, body, kind in (("drill", {"snapshot": "latest"}, "drill"), ("check", {"read_data": True}, "check"),
                                  ("copy", None, "copy"), ("prune", {"dry_run": True}, "prune"),
-                                 ("forget", {"keep_last": 3}, "retention"),
+                                 ("forget", {"keep_last": 3}, "retention"), ("forget", {"undo": ["ab12"]}, "retention"),
                                  ("stats", None, "check"), ("parity/status", None, "check"),
                                  ("parity/enable", {"percent": "10"}, "check"), ("parity/disable", {}, "check"),
                                  ("repair/index", None, "check"), ("repair/packs", None, "check"),
