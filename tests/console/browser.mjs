@@ -334,6 +334,19 @@ await test('a slow network makes no second order', async () => {
     assert.equal(await runs(), before + 1);
 });
 
+await test('a drill that failed is told however many of other sets came after it', async () => {
+    const answer = (run) => (route) => route.fulfill({ json: { runs: run ? [run] : [], next: run ? null : '1.a' } });
+    const drill = await page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=drill&set=shop')).json()).runs[0]);
+    await page.route('**/runs?kind=drill&ended=1&limit=500', answer(null));
+    await page.route('**/runs?kind=drill&ended=1&limit=100&set=shop', answer({ ...drill, state: 'failed', verdict: 'failed' }));
+    await page.reload();
+    await page.getByText('The last drill of shop').waitFor();
+    await page.unrouteAll();
+    await page.reload();
+    await page.getByRole('article', { name: 'shop' }).waitFor();
+    assert.equal(await page.getByText('The last drill of shop').count(), 0);
+});
+
 await test('a restart of the service is lived through', async () => {
     expectsRefusals = true;
     await at(page, '#/');
