@@ -59,7 +59,7 @@ static void show(struct call *call, const char *listener, const struct route *ro
 static bool run_routes(struct call *call, struct err *e)
 {
     size_t count = 0;
-    AUTO(mem) struct route *api = api_routes_new(&count);
+    AUTO(mem) struct route *api = api_routes_new(true, &count);
     AUTO(table) struct table table;
     AUTO(buf) struct buf text = {0};
 

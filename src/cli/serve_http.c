@@ -337,7 +337,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
     if (!open_tls(h, e) || !make_first_user(h, e))
         return false;
     o = options_for(h, &c->serve.listen, h->tls);
-    h->routes = api_routes_new(&o.route_count);
+    h->routes = api_routes_new(c->serve.has_console, &o.route_count);
     api_routes_limit(h->routes, o.route_count, c->serve.upload_max);
     h->once = once_ops(&h->service);
     o.routes = h->routes;

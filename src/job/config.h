@@ -201,6 +201,7 @@ struct config_serve {
     struct texts restore_targets; /* folders that the API may restore into */
     struct texts proxies;         /* addresses whose word about the client is believed */
     bool insecure_plain;          /* without TLS on addresses that others reach */
+    bool has_console;             /* answers with the page at "/" */
     int jobs;                     /* at a time, from 1 */
     uint64_t upload_max;          /* bytes of an upload by the API */
     bool has_tls, has_mail, has_bundle, has_pos;

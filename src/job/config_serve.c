@@ -23,6 +23,7 @@ static const struct field serve_fields[] = {
     {"listen", FIELD_TEXTS, AT(serve.listen)},
     {"tls", FIELD_NODE, AT(tls)},
     {"insecure_plain", FIELD_FLAG, AT(serve.insecure_plain)},
+    {"console", FIELD_FLAG, AT(serve.has_console)},
     {"hosts", FIELD_TEXTS, AT(serve.hosts)},
     {"restore_targets", FIELD_TEXTS, AT(serve.restore_targets)},
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
@@ -246,7 +247,9 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
                        struct config_serve *out, struct err *e)
 {
     static const char *const usual[] = {LISTEN_DEFAULT};
-    struct serve_reading g = {.serve.jobs = CONFIG_JOBS, .serve.upload_max = CONFIG_UPLOAD_MAX};
+    struct serve_reading g = {.serve.has_console = true,
+                              .serve.jobs = CONFIG_JOBS,
+                              .serve.upload_max = CONFIG_UPLOAD_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 

@@ -4,9 +4,10 @@
 
 #include "base/mem.h"
 #include "server/compat/pos.h"
+#include "server/console.h"
 #include "server/identity.h"
 
-struct route *api_routes_new(size_t *count)
+struct route *api_routes_new(bool has_console, size_t *count)
 {
     const struct {
         const struct route *rows;
@@ -30,6 +31,7 @@ struct route *api_routes_new(size_t *count)
         {api_snapshot_routes, api_snapshot_route_count},
         {api_upload_routes, api_upload_route_count},
         {api_pos_routes, api_pos_route_count},
+        {console_routes, has_console ? console_route_count : 0},
     };
     struct route *all;
     size_t n = 0;

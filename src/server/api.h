@@ -1,6 +1,6 @@
 /*
  * All that the service answers below /api: users and tokens (identity.h), our own API of sets, runs
- * and jobs, and the POS application's.  docs/openapi.yaml describes each route.
+ * and jobs, and the POS application's; and the console.  docs/openapi.yaml describes each route.
  */
 #ifndef SERVER_API_H
 #define SERVER_API_H
@@ -16,8 +16,9 @@ extern const size_t api_set_route_count, api_run_route_count, api_job_route_coun
     api_audit_route_count, api_notification_route_count, api_snapshot_route_count,
     api_upload_route_count;
 
-/* All of them in one table; the caller frees it with mem_free(). */
-struct route *api_routes_new(size_t *count);
+/* All of them in one table, and those of the console (console.h) when it is wanted; the caller
+ * frees it with mem_free(). */
+struct route *api_routes_new(bool has_console, size_t *count);
 
 /* Bodies that are stored as they come have at most so many bytes. */
 void api_routes_limit(struct route *routes, size_t count, uint64_t body_max);

@@ -255,8 +255,8 @@ static void break_off(struct request *r, struct err *e)
 
 static void reply_failure(struct look *l, struct err *e)
 {
-    if (l->is_answered)
-        return;
+    if (l->is_answered || (e->code == ERR_CANCELLED && request_is_gone(l->r)))
+        return; /* who left a page is no fault to be logged */
     if (l->has_begun) {
         break_off(l->r, e);
     } else if (e->code == ERR_EXISTS) {

@@ -135,17 +135,23 @@ void reply_job(struct request *r, const char *id)
     reply_json(r, 202, json_pack("{s:s}", "job", id));
 }
 
-void reply_tagged(struct request *r, const char *etag, json_t *document)
+bool reply_is_known(struct request *r, const char *etag)
 {
     const char *known = request_header(r, "If-None-Match");
 
     reply_header(r, "ETag", etag);
-    if (known != NULL && (strcmp(known, etag) == 0 || strcmp(known, "*") == 0)) {
+    if (known == NULL || (strcmp(known, etag) != 0 && strcmp(known, "*") != 0))
+        return false;
+    reply_empty(r, 304);
+    return true;
+}
+
+void reply_tagged(struct request *r, const char *etag, json_t *document)
+{
+    if (reply_is_known(r, etag))
         json_decref(document);
-        reply_empty(r, 304);
-        return;
-    }
-    reply_json(r, 200, document);
+    else
+        reply_json(r, 200, document);
 }
 
 /* RFC 6266: a plain name for all, and the real one for those who know UTF-8. */

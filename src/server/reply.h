@@ -40,6 +40,9 @@ void reply_log(const struct request *r, const struct err *e);
 /* 202, Location /api/v1/jobs/ID, and {"job":"ID"}. */
 void reply_job(struct request *r, const char *id);
 
+/* Put an ETag on the answer; true after answering 304, when If-None-Match names it. */
+bool reply_is_known(struct request *r, const char *etag);
+
 /* A document with an ETag; 304 when If-None-Match names it. */
 void reply_tagged(struct request *r, const char *etag, json_t *document);
 

@@ -188,7 +188,7 @@ static const char *row_of(const char *page, const char *name, struct arena *a)
 static bool is_route(const char *text)
 {
     size_t count = 0;
-    AUTO(mem) struct route *api = api_routes_new(&count);
+    AUTO(mem) struct route *api = api_routes_new(true, &count);
     bool is_found = false;
 
     for (size_t i = 0; i < count + api_bundle_route_count; i++) {

@@ -67,4 +67,16 @@ answers 401 POST "$api" /api/v1/auth/login '{"username":"admin","password":"wron
 answers 200 POST "$api" /api/v1/auth/login '{"username":"admin","password":"a-good-long-password"}'
 has head 'Set-Cookie: '
 has head 'hf_s='
+answers 200 GET "$api" /
+has out '<title>holdfast</title>'
+stop_service
+
+# Without the console the rest is as it was.
+sed 's/^serve:/&\n  console: false/' holdfast.yaml >other.yaml
+chmod 600 other.yaml
+start_service serve --config other.yaml
+wait_ready "$api"
+answers 404 GET "$api" /
+answers 404 GET "$api" /assets/x
+answers 401 GET "$api" /api/v1/sets
 stop_service

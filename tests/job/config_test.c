@@ -456,6 +456,7 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
                  "  hosts: [backup.example.org]\n"
                  "  proxies: [10.0.0.1]\n"
                  "  jobs: 4\n"
+                 "  console: false\n"
                  "  mail: {host: mail.example.org, from: h@example.org, security: tls, user: h, "
                  "password_file: /etc/mail}\n"
                  "  outbound: {allowed: ['hooks.internal:443'], ca_file: /etc/ca.pem}\n"
@@ -467,6 +468,7 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
     check_texts(&s->listen, "127.0.0.1:8080|[2001:db8::1]:443|");
     check_texts(&s->hosts, "backup.example.org|");
     check_texts(&s->bundle.listen, "127.0.0.1:8787|[::1]:8787|");
+    CHECK(!s->has_console);
     CHECK(s->has_tls && s->has_mail && s->has_bundle && s->jobs == 4 && s->bundle.without_token);
     CHECK(s->mail.security == MAIL_SECURITY_TLS && !s->tls.self_signed);
     ck_assert_str_eq(s->outbound.ca_file, "/etc/ca.pem");
@@ -482,7 +484,7 @@ TEST(a_service_that_nobody_configured_listens_on_this_machine_only)
     check_texts(&c->serve.listen, "127.0.0.1:8080|");
     CHECK(c->serve.upload_max == CONFIG_UPLOAD_MAX);
     CHECK(c->serve.jobs == CONFIG_JOBS && !c->serve.has_tls && !c->serve.has_mail &&
-          !c->serve.has_bundle);
+          !c->serve.has_bundle && c->serve.has_console);
 }
 END
 

@@ -54,7 +54,7 @@ static void log_line(void *arg, const char *line)
 /* The whole API, and the samples. */
 static struct route *join(size_t *count)
 {
-    AUTO(mem) struct route *api = api_routes_new(count);
+    AUTO(mem) struct route *api = api_routes_new(true, count);
     const size_t extra = sizeof(samples) / sizeof(samples[0]);
     struct route *all = mem_array(*count + extra, sizeof(*all));
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import unittest
 
@@ -81,8 +82,9 @@ class Answers(unittest.TestCase):
         self.assertEqual(answer.status, 201, answer.body)
         job = self.ask("GET", "/api/v1/jobs").json()["jobs"][0]
         me = self.ask("GET", "/api/v1/users").json()["users"][0]
+        script = re.search(rb"/assets/(.+?\.js)", self.ask("GET", "/").body)[1].decode()
         queries = {"/content": "path=/etc/fstab", "/sets/{set}/files": "pattern=a", "/diff": "from=latest&to=abcd"}
-        known = {"set": "shop", "snapshot": "latest", "job": job["id"], "run": job["run"], "user": me["id"]}
+        known = {"set": "shop", "snapshot": "latest", "job": job["id"], "run": job["run"], "user": me["id"], "file": script}
         for method, path, operation in self.contract.operations():
             if method != "GET" or path in ("/api/v1/events", "/api/v1/events/socket") or "signed" in operation["x-flags"]:
                 continue # which have tests of their own

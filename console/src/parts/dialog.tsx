@@ -1,0 +1,19 @@
+// A question that has to be answered first.  The browser keeps the focus in it and closes it by Escape.
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useRef } from 'preact/hooks';
+
+export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+    const box = useRef<HTMLDialogElement>(null);
+    const id = useId();
+    useEffect(() => {
+        const former = document.activeElement;
+        box.current?.showModal();
+        return () => { if (former instanceof HTMLElement) former.focus(); };
+    }, []);
+    return (
+        <dialog ref={box} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}>
+            <h2 id={id}>{title}</h2>
+            {children}
+        </dialog>
+    );
+}

@@ -1,0 +1,394 @@
+// A browser that uses the console as people do, against a real service; run.sh prepares what is backed up.
+import assert from 'node:assert';
+import { spawn, execFileSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const { HOLDFAST, PORT, SCREENSHOTS, WORK } = process.env;
+const load = createRequire(`${WORK}/console/package.json`);
+const { chromium } = load('playwright-core');
+const axe = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
+const origin = `http://127.0.0.1:${PORT}`;
+const PASSWORD = 'correct horse battery';
+const FIRST_LOAD = 120 * 1024;
+const WAIT_MS = 60000; // for what takes a moment, on a machine with other work to do
+
+// The service
+
+let service;
+let told = '';
+let complained = '';
+async function startService() {
+    service = spawn(HOLDFAST, ['serve'], { cwd: WORK, stdio: ['ignore', 'pipe', 'pipe'] });
+    service.stdout.on('data', (bytes) => (told += bytes));
+    service.stderr.on('data', (bytes) => (complained += bytes));
+    for (let left = 600; ; left--) {
+        assert(left > 0 && service.exitCode === null, 'the service does not come up');
+        if (await fetch(`${origin}/readyz`).then((answer) => answer.ok, () => false)) return;
+        await sleep(200);
+    }
+}
+async function stopService() {
+    const ended = new Promise((resolve) => service.once('exit', resolve));
+    service.kill('SIGTERM');
+    await ended;
+}
+const catalog = (statement) => execFileSync('/usr/bin/python3', ['-c',
+    'import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=60) as db: db.execute(sys.argv[2])', `${WORK}/state/catalog.db`, statement]);
+
+function totp(secret) {
+    const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+    const key = Buffer.from(bits.match(/.{8}/g).map((eight) => parseInt(eight, 2)));
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
+    const digest = createHmac('sha1', key).update(counter).digest();
+    return String((digest.readUInt32BE(digest[19] & 15) & 0x7fffffff) % 1000000).padStart(6, '0');
+}
+
+// The browser
+
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+const faults = []; // what no page may ever do
+let expectsRefusals = false; // failing requests are part of the flow
+
+async function newPage(options = {}) {
+    const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 860 }, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(WAIT_MS);
+    page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+    page.on('dialog', (dialog) => { faults.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
+    page.on('console', (message) => {
+        const isRefusal = /Failed to load resource|net::ERR/.test(message.text());
+        if (message.type() === 'error' && !(isRefusal && expectsRefusals)) faults.push(`console: ${message.text()}`);
+    });
+    page.on('request', (request) => { if (!request.url().startsWith(origin)) faults.push(`outside: ${request.url()}`); });
+    await context.exposeFunction('violated', (text) => faults.push(`policy: ${text}`));
+    await context.addInitScript(() => document.addEventListener('securitypolicyviolation',
+        (event) => window.violated(`${event.violatedDirective} ${event.blockedURI}`)));
+    return page;
+}
+
+async function at(page, hash) {
+    await page.goto(`${origin}/${hash}`);
+    await page.locator('h1').waitFor();
+}
+
+// No violation that axe finds, in both themes, and a picture of each; nothing beyond the right edge of a phone.
+async function examine(page, name) {
+    await page.evaluate(axe);
+    for (const theme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme: theme });
+        await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
+        await page.screenshot({ path: `${SCREENSHOTS}/${name}-${theme}.png` });
+        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+        const violations = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(' ')}`);
+        assert(violations.length === 0, `${name}, ${theme}: ${violations.join('\n')}`);
+    }
+    await page.setViewportSize({ width: 390, height: 800 });
+    await page.screenshot({ path: `${SCREENSHOTS}/${name}-phone.png` });
+    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert(content <= width, `${name} is ${content} wide on a phone`);
+    await page.setViewportSize({ width: 1280, height: 860 });
+}
+
+let passed = 0;
+let failed = 0;
+let isIn = false; // without a login nothing else can be tried
+async function test(name, run) {
+    if (failed > 0 && !isIn) return;
+    faults.length = 0;
+    try {
+        await run();
+        assert.deepEqual(faults, [], 'what no page may do');
+        passed++;
+        console.log(`ok: ${name}`);
+    } catch (error) {
+        failed++;
+        console.log(`FAILED: ${name}\n${error.stack}`);
+        await page.screenshot({ path: `${SCREENSHOTS}/failed-${failed}.png` }).catch(() => {});
+    }
+    expectsRefusals = false;
+}
+
+await startService();
+const page = await newPage({ acceptDownloads: true });
+const first = /first login: user admin, password (\S+)/.exec(told)[1];
+let secret = '';
+let recovery = [];
+
+await test('the page is small, strict and asked for again by its tag', async () => {
+    const names = ['/', ...(await (await fetch(origin)).text()).match(/\/assets\/[^"]+/g)];
+    let size = 0;
+    for (const name of names) {
+        const answer = await fetch(origin + name, { headers: { 'Accept-Encoding': 'gzip' } });
+        assert.equal(answer.status, 200, name);
+        assert.equal(answer.headers.get('content-encoding'), 'gzip');
+        assert.match(answer.headers.get('content-security-policy'), /default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; .*base-uri 'none'/);
+        assert.match(answer.headers.get('cache-control'), name === '/' ? /^no-cache$/ : /immutable/);
+        size += Number(answer.headers.get('content-length'));
+        const again = await fetch(origin + name, { headers: { 'Accept-Encoding': 'gzip', 'If-None-Match': answer.headers.get('etag') } });
+        assert.equal(again.status, 304, name);
+    }
+    assert.equal(names.length, 4);
+    assert(size <= FIRST_LOAD, `${size} bytes`);
+    console.log(`    first load: ${size} bytes`);
+    assert.equal((await fetch(`${origin}/assets/console.js`)).status, 404);
+});
+
+await test('a first login leads through a password and a second factor', async () => {
+    expectsRefusals = true; // 401 before anybody is in, and for the wrong password
+    await page.goto(origin);
+    await page.getByLabel('Name').fill('admin');
+    console.log(`    interactive after ${await page.evaluate(() => Math.round(performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd))} ms`);
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('are not right').waitFor();
+    await examine(page, 'login');
+    await page.getByLabel('Password').fill(first);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('Choose a password').waitFor();
+    await page.getByLabel('Present password').fill(first);
+    await page.getByLabel('New password', { exact: false }).first().fill(PASSWORD);
+    await page.getByLabel('New password once more').fill(PASSWORD + 'x');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('differ').waitFor();
+    await page.getByLabel('New password once more').fill(PASSWORD);
+    await examine(page, 'password');
+    await page.getByRole('button', { name: 'Save' }).click();
+    secret = (await page.locator('.secret code').innerText()).replaceAll(' ', '');
+    await examine(page, 'second-factor');
+    await page.getByLabel('Code that the program shows now').fill(totp(secret));
+    await page.getByRole('button', { name: 'Confirm' }).click();
+    await page.locator('.codes li').first().waitFor();
+    recovery = await page.locator('.codes li').allInnerTexts();
+    await examine(page, 'recovery-codes');
+    assert.equal(recovery.length, 10);
+    await page.getByRole('button', { name: 'I have kept them' }).click();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    isIn = true;
+});
+
+await test('sets that were never backed up are told first', async () => {
+    await page.getByText('shop has never been backed up').waitFor();
+    await page.locator('.live:not(.off)').waitFor();
+});
+
+await test('a backup and a drill are ordered, watched and told without a reload', async () => {
+    const card = page.getByRole('article', { name: 'shop' });
+    await card.getByRole('button', { name: 'Back up now' }).click();
+    await page.getByRole('link', { name: 'Watch it' }).click();
+    await page.getByText('succeeded').waitFor();
+    await page.getByText('What the command told').waitFor();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByText('shop is backed up, and nobody has proven').waitFor();
+    await card.getByRole('button', { name: 'Drill now' }).click();
+    await page.getByText('shop is backed up, and nobody has proven').waitFor({ state: 'detached' });
+    await page.goto(`${origin}/#/jobs`);
+    await page.getByRole('link', { name: 'Drill shop' }).first().click();
+    await page.getByText('proven').first().waitFor();
+});
+
+await test('a job that fails is an alarm with its reason', async () => {
+    await at(page, '#/');
+    await page.getByRole('article', { name: 'crm' }).getByRole('button', { name: 'Back up now' }).click();
+    await page.getByRole('article', { name: 'crm' }).getByText('1 failure').waitFor();
+    await page.getByText('crm has never been backed up').waitFor();
+    await page.getByRole('article', { name: 'crm' }).getByText('failed').click();
+    await page.getByText('missing.db').first().waitFor();
+    await examine(page, 'run-failed');
+});
+
+await test('a job that runs shows its progress after a reload and can be stopped', async () => {
+    await at(page, '#/');
+    await page.getByRole('article', { name: 'wiki' }).getByRole('button', { name: 'Back up now' }).click();
+    await page.getByRole('article', { name: 'wiki' }).getByText('running').waitFor();
+    await page.reload();
+    await page.getByRole('article', { name: 'wiki' }).getByRole('progressbar').waitFor();
+    await examine(page, 'overview');
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Jobs' }).click();
+    await page.getByRole('progressbar').waitFor();
+    await examine(page, 'jobs');
+    await page.getByRole('article').getByRole('link').first().click();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('dialog').waitFor();
+    await examine(page, 'stop');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
+    await page.locator('dl.facts').getByText('cancelled').waitFor();
+});
+
+await test('snapshots are listed with what drills said, and filtered', async () => {
+    await at(page, '#/snapshots');
+    await page.getByRole('link', { name: 'shop' }).click();
+    await page.getByText('proven', { exact: true }).waitFor();
+    await page.getByLabel('Filter').fill('no such thing');
+    await page.getByText('Nothing fits the filter').waitFor();
+    await page.getByLabel('Filter').fill('');
+    for (let i = 2; i <= 3; i++) { // so that there is something to draw
+        await page.getByRole('button', { name: 'Back up now' }).click();
+        await page.waitForFunction((n) => document.querySelectorAll('.mark').length >= n, i);
+    }
+    await page.locator('.chart canvas').first().waitFor();
+    await examine(page, 'snapshots');
+});
+
+async function openFolder(name) {
+    await page.getByRole('link', { name: `${name}/`, exact: true }).click();
+}
+
+await test('hostile names are text, and nothing else', async () => {
+    await at(page, '#/snapshots/shop/latest');
+    await openFolder('files');
+    for (const part of `${WORK}/data/odd`.split('/').filter((one) => one !== '')) await openFolder(part);
+    await page.getByText('<img src=x onerror=window.hit=1>', { exact: true }).waitFor();
+    await page.getByText('a\\u202egpj.exe', { exact: true }).waitFor();
+    await page.getByText('line\\u000abreak', { exact: true }).waitFor();
+    await page.getByText('by folder only').first().waitFor();
+    assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
+    assert.equal(await page.evaluate(() => window.hit), undefined);
+    await examine(page, 'snapshot');
+    await openFolder('<b>folder & more');
+    await page.getByText('The folder is empty').waitFor();
+    await page.goBack();
+});
+
+await test('a file is downloaded as it was, after a proof that is not old', async () => {
+    expectsRefusals = true;
+    catalog('UPDATE sessions SET stepped_up_ns = stepped_up_ns - 600000000000');
+    const button = page.getByRole('button', { name: 'Download: "\'><script>window.hit=1<script>' });
+    await button.click();
+    await page.getByRole('dialog').getByLabel('Code').fill('000000');
+    await page.getByRole('dialog').getByRole('button', { name: 'Go on' }).click();
+    await page.getByText('That was not right').waitFor();
+    await examine(page, 'proof');
+    await page.getByRole('dialog').getByLabel('Code').fill(recovery[1]);
+    const begun = page.waitForEvent('download');
+    await page.getByRole('dialog').getByRole('button', { name: 'Go on' }).click();
+    const download = await begun;
+    assert.equal(readFileSync(await download.path(), 'utf8'), 'content of "\'><script>window.hit=1<script>');
+});
+
+await test('a folder of 50,000 entries is a table of a few rows', async () => {
+    await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
+    await page.evaluate(() => {
+        window.longest = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: 'longtask' });
+    });
+    await openFolder('long');
+    await page.getByText('50000 entries').waitFor();
+    const table = page.getByRole('region', { name: /Files in/ });
+    for (const share of [0.5, 1, 0.25]) {
+        await table.evaluate((box, to) => (box.scrollTop = box.scrollHeight * to), share);
+        const wanted = share === 1 ? 'file-49999' : `file-${String(Math.round(50000 * share)).padStart(5, '0')}`;
+        await page.getByText(wanted, { exact: true }).waitFor();
+        assert(await page.locator('tbody tr').count() < 100);
+    }
+    console.log(`    longest task: ${Math.round(await page.evaluate(() => window.longest))} ms`);
+    await page.getByLabel('Filter this folder').fill('file-4321');
+    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 10);
+});
+
+await test('who may only look finds nothing to order', async () => {
+    const name = 'ann.example@shop';
+    const made = await page.evaluate(async (wanted) => {
+        const { csrf } = await (await fetch('/api/v1/auth/session')).json();
+        const answer = await fetch('/api/v1/users', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-HF-CSRF': csrf },
+            body: JSON.stringify({ name: wanted, role: 'viewer' }) });
+        return answer.json();
+    }, name);
+    const other = await newPage();
+    expectsRefusals = true;
+    await other.goto(origin);
+    await other.getByLabel('Name').fill(name);
+    await other.getByLabel('Password').fill(made.password);
+    await other.getByRole('button', { name: 'Log in' }).click();
+    await other.getByLabel('Present password').fill(made.password);
+    await other.getByLabel('New password', { exact: false }).first().fill(PASSWORD);
+    await other.getByLabel('New password once more').fill(PASSWORD);
+    await other.getByRole('button', { name: 'Save' }).click();
+    await other.getByRole('article', { name: 'shop' }).waitFor();
+    await other.getByText(name, { exact: true }).waitFor();
+    assert.equal(await other.getByRole('button', { name: 'now' }).count(), 0);
+    await at(other, '#/snapshots/shop/latest');
+    await other.getByText('2 entries').waitFor();
+    assert.equal(await other.getByRole('button', { name: 'Download' }).count() + await other.getByRole('button', { name: 'As tar' }).count(), 0);
+    await other.context().close();
+});
+
+await test('a slow network makes no second order', async () => {
+    const wire = await page.context().newCDPSession(page);
+    const runs = () => page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=backup&set=shop')).json()).runs.length);
+    await at(page, '#/');
+    const before = await runs();
+    await wire.send('Network.enable');
+    await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 2000, downloadThroughput: -1, uploadThroughput: -1 });
+    const button = page.getByRole('article', { name: 'shop' }).getByRole('button', { name: 'Back up now' });
+    await button.click();
+    await button.click({ force: true, noWaitAfter: true, timeout: 1000 }).catch(() => {});
+    await page.getByText('A backup of shop was ordered').waitFor();
+    await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+    assert.equal(await runs(), before + 1);
+});
+
+await test('a drill that failed is told however many of other sets came after it', async () => {
+    const answer = (run) => (route) => route.fulfill({ json: { runs: run ? [run] : [], next: run ? null : '1.a' } });
+    const drill = await page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=drill&set=shop')).json()).runs[0]);
+    await page.route('**/runs?kind=drill&ended=1&limit=500', answer(null));
+    await page.route('**/runs?kind=drill&ended=1&limit=100&set=shop', answer({ ...drill, state: 'failed', verdict: 'failed' }));
+    await page.reload();
+    await page.getByText('The last drill of shop').waitFor();
+    await page.unrouteAll();
+    await page.reload();
+    await page.getByRole('article', { name: 'shop' }).waitFor();
+    assert.equal(await page.getByText('The last drill of shop').count(), 0);
+});
+
+await test('a restart of the service is lived through', async () => {
+    expectsRefusals = true;
+    await at(page, '#/');
+    await page.locator('.live:not(.off)').waitFor();
+    await stopService();
+    await page.locator('.live.off').waitFor();
+    await startService();
+    await page.locator('.live:not(.off)').waitFor();
+    await page.getByRole('article', { name: 'shop' }).waitFor();
+});
+
+await test('a session that is over leads to the login and back to where one was', async () => {
+    expectsRefusals = true;
+    await at(page, '#/snapshots/shop');
+    catalog('DELETE FROM sessions');
+    await page.getByRole('button', { name: 'Back up now' }).click();
+    await page.getByLabel('Name').fill('admin');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByLabel('Code').fill('000000');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('are not right').waitFor();
+    await page.getByLabel('Code').fill(recovery[0]);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('heading', { name: 'shop' }).waitFor();
+});
+
+await test('the second language and the chosen theme stay', async () => {
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.getByLabel('Language').selectOption('de');
+    await page.getByRole('button', { name: 'Dunkle Farben' }).click();
+    await page.reload();
+    await page.getByRole('link', { name: 'Übersicht' }).click();
+    await page.getByRole('heading', { name: 'Übersicht' }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang + document.documentElement.dataset.theme), 'dedark');
+    await page.screenshot({ path: `${SCREENSHOTS}/overview-german.png` });
+    await page.getByRole('button', { name: 'Abmelden' }).click();
+    await page.getByRole('button', { name: 'Anmelden' }).waitFor();
+});
+
+await browser.close();
+await stopService();
+await test('the service has no complaint about what the page asked', () => assert.doesNotMatch(complained, /^error: (GET|POST|http)/m));
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
