@@ -45,7 +45,7 @@ SANITIZER_ENV = {
 
 
 # The amounts of "all"; a stage that is named, and "thorough", take what stands where they are read.
-SAMPLE = {"FUZZ_SECONDS": "5", "SCHEDULES": "50", "RACE_ROUNDS": "40"}
+SAMPLE = {"FUZZ_SECONDS": "5", "SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
 # Of so many cases of a sweep one is taken (tests/support/test.h): sanitizers look at the same calls as
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
@@ -118,6 +118,11 @@ def e2e_cases():
 def deploy_cases():
     """Installing and running it as its users do: packages, units, the front, the quick start."""
     return program_cases("deploy", "[0-9][0-9]-*.sh", ["/bin/sh"], 1800)
+
+
+def console_cases():
+    """A browser against a real service.  Like e2e/51 it needs npm and its registry."""
+    yield Case("console: tests/console/run.sh", ["/bin/sh", "tests/console/run.sh"], 900, may_skip=True)
 
 
 def golden_cases():
@@ -214,6 +219,7 @@ STAGES = {
     "tsan": (["tsan"], tsan_cases),
     "model": ([], model_cases),
     "e2e": (["release"], e2e_cases),
+    "console": (["release"], console_cases),
     "reader": (["release"], reader_cases),
     "golden": (["release"], golden_cases),
     "bench-smoke": (["release"], bench_cases),

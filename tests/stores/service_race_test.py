@@ -12,7 +12,7 @@ Schedules are "every minute", in force since BEHIND minutes before the start, so
 due at once. In the end the sets are paused, the queue runs dry, and the catalog is compared with what
 had to happen, and with the snapshots in the repositories: one of each job, however often it was begun.
 
-SERVICE_RACE_ROUNDS says how many (10), SERVICE_RACE_SEED where to start (7).
+SERVICE_RACE_ROUNDS says how many (100), SERVICE_RACE_SEED where to start (7).
 """
 
 import collections
@@ -30,7 +30,7 @@ from worlds import gateway, rig  # noqa: E402
 
 import service_rig  # noqa: E402
 
-ROUNDS = int(os.environ.get("SERVICE_RACE_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("SERVICE_RACE_ROUNDS", "100"))
 SEED = int(os.environ.get("SERVICE_RACE_SEED", "7"))
 ORDERS = 3  # a round
 BEHIND = 9  # minutes; later than ten a run would be a missed one
