@@ -19,6 +19,7 @@ enum child_verb {
     CHILD_COPY,
     CHILD_DRILL,
     CHILD_FORGET,
+    CHILD_IMPORT,  /* of an archive that arrived (arrival.h) */
     CHILD_MEASURE, /* "stats" of a repository, as a job */
     CHILD_PARITY,
     CHILD_PRUNE,

@@ -186,6 +186,7 @@ struct config_pos {
 
 #define CONFIG_JOBS       2                    /* the default of jobs */
 #define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
+#define CONFIG_IMPORT_MAX ((uint64_t)1 << 30)  /* and of import_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */
@@ -195,6 +196,7 @@ struct config_serve {
     bool insecure_plain;          /* without TLS on addresses that others reach */
     int jobs;                     /* at a time, from 1 */
     uint64_t upload_max;          /* bytes of an upload by the API */
+    uint64_t import_max;          /* and of an archive to import, which lies in the state folder */
     bool has_tls, has_mail, has_bundle, has_pos;
     struct config_tls tls;
     struct config_mail mail;

@@ -28,6 +28,7 @@ static const struct field serve_fields[] = {
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
     {"jobs", FIELD_NUMBER, AT(serve.jobs)},
     {"upload_max", FIELD_SIZE, AT(serve.upload_max)},
+    {"import_max", FIELD_SIZE, AT(serve.import_max)},
     {"mail", FIELD_NODE, AT(mail)},
     {"outbound", FIELD_NODE, AT(outbound)},
     {"webhook_secret_file", FIELD_PATH, AT(serve.webhook_secret_file)},
@@ -246,7 +247,9 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
                        struct config_serve *out, struct err *e)
 {
     static const char *const usual[] = {LISTEN_DEFAULT};
-    struct serve_reading g = {.serve.jobs = CONFIG_JOBS, .serve.upload_max = CONFIG_UPLOAD_MAX};
+    struct serve_reading g = {.serve.jobs = CONFIG_JOBS,
+                              .serve.upload_max = CONFIG_UPLOAD_MAX,
+                              .serve.import_max = CONFIG_IMPORT_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 

@@ -29,6 +29,7 @@ struct route *api_routes_new(size_t *count)
         {api_notification_routes, api_notification_route_count},
         {api_snapshot_routes, api_snapshot_route_count},
         {api_upload_routes, api_upload_route_count},
+        {api_import_routes, api_import_route_count},
         {api_pos_routes, api_pos_route_count},
     };
     struct route *all;
@@ -46,9 +47,18 @@ struct route *api_routes_new(size_t *count)
     return all;
 }
 
-void api_routes_limit(struct route *routes, size_t count, uint64_t body_max)
+/* A body that streams has a type (route.c). */
+static void limit(struct route *r, uint64_t upload_max, uint64_t import_max)
+{
+    const uint64_t most = strcmp(r->body_type, "*") == 0 ? upload_max : import_max;
+
+    if (r->body_max > most)
+        r->body_max = most;
+}
+
+void api_routes_limit(struct route *routes, size_t count, uint64_t upload_max, uint64_t import_max)
 {
     for (size_t i = 0; i < count; i++)
         if ((routes[i].flags & ROUTE_STREAM) != 0)
-            routes[i].body_max = body_max;
+            limit(&routes[i], upload_max, import_max);
 }

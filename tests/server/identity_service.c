@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/job.h"
 #include "server/server.h"
 
 #define USER   PRINCIPAL_BIT(PRINCIPAL_USER)
@@ -155,6 +156,16 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     return q->take(q->arg, buf_slice(&line), e);
 }
 
+static const char *folder; /* of the catalog, and all else */
+
+static bool begin_arrival(void *arg, struct service_arrival *out, struct err *e)
+{
+    (void)arg;
+    out->folder = ARRIVAL_FOLDER;
+    out->key = ARRIVAL_KEY;
+    return arrival_new(folder, out->id, &out->fd, e);
+}
+
 static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
     api_metrics_put(arg, who, m);
@@ -192,15 +203,21 @@ static void tell(const struct http_server *server, const struct http_server *bun
     (void)fflush(stdout);
 }
 
-/* "publish TOPIC", "patient" and "stored", until the input ends. */
-static void take_lines(struct events *events)
+/* "publish TOPIC", "patient", "stored" and "sweep", until the input ends. */
+static void take_lines(struct events *events, struct catalog *catalog)
 {
     char line[200];
+    struct err e;
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strcmp(line, "patient") == 0 || strcmp(line, "stored") == 0) {
             (void)printf("%d\n", line[0] == 'p' ? patient : stored);
+            (void)fflush(stdout);
+        }
+        if (strcmp(line, "sweep") == 0) {
+            must(arrival_sweep(folder, catalog, &e), &e);
+            (void)printf("swept\n");
             (void)fflush(stdout);
         }
         if (strncmp(line, "publish ", 8) != 0)
@@ -241,6 +258,7 @@ int main(int argc, char **argv)
                               .restore_targets = targets,
                               .restore_target_count = 1,
                               .read_set = read_set,
+                              .begin_arrival = begin_arrival,
                               .queue_test = queue_test,
                               .push_bundle = push_bundle,
                               .refuse_bundle = refuse_bundle,
@@ -270,7 +288,8 @@ int main(int argc, char **argv)
 
     (void)signal(SIGPIPE, SIG_IGN);
     must(argc > 1, &(struct err){.text = "the folder is missing"});
-    api_routes_limit(routes, o.route_count, 1000000);
+    folder = argv[1];
+    api_routes_limit(routes, o.route_count, 1000000, 1000000);
     o.routes = routes;
     o.measure = measure;
     o.hook_arg = figures;
@@ -281,7 +300,7 @@ int main(int argc, char **argv)
     service.events = http_server_events(server);
     bundles = start_bundles(o);
     tell(server, bundles, &o, is_made ? password : NULL);
-    take_lines(service.events);
+    take_lines(service.events, catalog);
     http_server_stop(bundles, 0);
     http_server_stop(server, 0);
     bundles = NULL;

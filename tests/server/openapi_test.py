@@ -97,8 +97,8 @@ class Answers(unittest.TestCase):
         tried = 0
         for method, path, operation in self.contract.operations():
             body = operation.get("requestBody")
-            if body is None or not path.startswith("/api/v1/") or "*/*" in body["content"]:
-                continue
+            if body is None or not path.startswith("/api/v1/") or "application/json" not in body["content"]:
+                continue # uploads, and forms, which have tests of their own
             schema = self.contract.resolve(body["content"]["application/json"]["schema"])
             if "properties" not in schema or path.endswith(("/login", "/configs/{set}")):
                 continue # which has tests of its own
