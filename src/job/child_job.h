@@ -32,6 +32,7 @@ enum child_verb {
     /* Those that only look, and are readings (reading.h) instead of jobs of the queue. */
     CHILD_DIFF,
     CHILD_DUMP,
+    CHILD_EXPORT, /* "export wireguard" to standard output */
     CHILD_FIND,
     CHILD_LS,
     CHILD_SNAPSHOTS,

@@ -29,7 +29,7 @@ struct verb_row {
     bool has_parser; /* starts this very program once more, to read what others chose */
 };
 
-/* Verbs that only look have none: nothing of the set is theirs but the repository. */
+/* Most verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_BACKUP] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true},
     [CHILD_CHECK] = {.touch = TOUCH_NOTHING},
@@ -57,6 +57,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                     .is_writer = true,
                     .sets_owners = true},
     [CHILD_UPLOAD] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_EXPORT] = {.touch = TOUCH_NOTHING, .has_scratch = true},
 };
 
 const struct sandbox_profile child_parser_profile = {

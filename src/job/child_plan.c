@@ -37,7 +37,8 @@ struct argument {
 /* Named by the argument "command", about one repository. */
 #define COMMANDS (BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
 /* child_verb_reads() */
-#define READS (BIT(DIFF) | BIT(DUMP) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
+#define READS \
+    (BIT(DIFF) | BIT(DUMP) | BIT(EXPORT) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
 #define REPOSITORY                                                                     \
     (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | \
      BIT(UPLOAD) | BIT(IMPORT) | COMMANDS | READS)
@@ -126,7 +127,7 @@ static const struct argument arguments[] = {
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
 #define TAKES_SET        (NEEDS_SET | NEEDS_EITHER | BIT(UNDO))
-#define TAKES_CONFIG     (TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS))
+#define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS)) | BIT(EXPORT))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -470,6 +471,7 @@ static void add_command(struct child_plan *p, struct child_texts *t, const struc
 {
     const char *words = j->verb == CHILD_TRY      ? "config test"
                         : j->verb == CHILD_UPLOAD ? "backup"
+                        : j->verb == CHILD_EXPORT ? "export wireguard"
                                                   : child_text(j, "command");
 
     if (words == NULL)
@@ -502,8 +504,11 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
         child_texts_add(&t, &p->arena, "--stdin");
         child_texts_add(&t, &p->arena, "--stdin-socket");
         child_texts_add(&t, &p->arena, "--tag=" SNAPSHOT_UPLOAD "%s", j->set);
-    } else if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named)
+    } else if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named) {
         child_texts_add(&t, &p->arena, j->verb == CHILD_TAG ? "--of-set=%s" : "--set=%s", j->set);
+    }
+    if (j->verb == CHILD_EXPORT)
+        child_texts_add(&t, &p->arena, "--stdout");
     if (repository != NULL)
         add_repository(p, &t, repository);
     if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
@@ -663,6 +668,7 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){"stats", NULL};
     case CHILD_DIFF:
     case CHILD_DUMP:
+    case CHILD_EXPORT:
     case CHILD_FIND:
     case CHILD_LS:
     case CHILD_SNAPSHOTS:

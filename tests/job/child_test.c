@@ -395,6 +395,22 @@ TEST(an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice)
 }
 END
 
+TEST(an_export_for_somebody_who_waits_goes_to_its_output)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_EXPORT, "shop", "{\"words\":[\"--output-dir=/etc\"]}", &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|export|wireguard|--json|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--set=shop|--stdout|") != NULL);
+    CHECK(ends_with(&all, "|--|--output-dir=/etc|"));
+    CHECK(child_verb_is_reading(CHILD_EXPORT));
+}
+END
+
 TEST(an_undo_is_of_one_set_or_of_any)
 {
     for (int i = 0; i < 2; i++) {
@@ -673,7 +689,8 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
       a_repository_is_named_with_its_secret_and_options,
       an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice,
-      an_undo_is_of_one_set_or_of_any, the_environment_of_a_job_is_the_listed_names,
+      an_export_for_somebody_who_waits_goes_to_its_output, an_undo_is_of_one_set_or_of_any,
+      the_environment_of_a_job_is_the_listed_names,
       prune_forget_and_copy_reach_their_repository_only,
       an_import_starts_what_reads_for_it_and_no_other_program,
       trying_a_set_reaches_what_a_backup_reaches, a_trial_is_a_command_of_two_words_about_one_set,
