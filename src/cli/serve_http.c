@@ -340,6 +340,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
                          .read_set = read_set,
                          .begin_arrival = begin_arrival,
                          .queue_test = queue_test,
+                         .gateway_set = c->serve.gateway.set,
                          .push_bundle = push_bundle,
                          .refuse_bundle = refuse_bundle,
                          .arg = h};

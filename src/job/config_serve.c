@@ -81,11 +81,12 @@ static const struct field audit_fields[] = {
 };
 
 struct compat_reading {
-    const struct node *bundle, *pos;
+    const struct node *bundle, *gateway, *pos;
 };
 
 static const struct field compat_fields[] = {
     {"bundle", FIELD_NODE, offsetof(struct compat_reading, bundle)},
+    {"gateway", FIELD_NODE, offsetof(struct compat_reading, gateway)},
     {"pos", FIELD_NODE, offsetof(struct compat_reading, pos)},
     {0},
 };
@@ -115,6 +116,11 @@ static const struct field bundle_fields[] = {
 };
 
 #undef AT
+
+static const struct field gateway_fields[] = {
+    {"set", FIELD_TEXT, offsetof(struct config_gateway, set), true},
+    {0},
+};
 
 /* A list of our own, in the arena. */
 static void texts_default(const struct config_reader *r, const char *const *from, size_t count,
@@ -230,6 +236,16 @@ static bool read_bundle(const struct config_reader *r, const struct node *n,
     return true;
 }
 
+static bool read_gateway(const struct config_reader *r, const struct node *n,
+                         struct config_gateway *out, struct err *e)
+{
+    const struct config_set *set;
+
+    return n == NULL || (fields_read(r, n, "gateway", gateway_fields, out, e) &&
+                         (config_find_set(r->config, out->set, &set, e) ||
+                          config_place(r, node_find(n, "set")->line, "gateway", e)));
+}
+
 static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,
                      struct err *e)
 {
@@ -260,12 +276,13 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
           !fields_read(r, g.outbound, "outbound", outbound_fields, &s->outbound, e)) ||
          (g.compat != NULL && !fields_read(r, g.compat, "compat", compat_fields, &compat, e)) ||
          !read_audit(r, g.audit, s, e) || !read_bundle(r, compat.bundle, &s->bundle, e) ||
-         !read_pos(r, compat.pos, &s->pos, e)))
+         !read_gateway(r, compat.gateway, &s->gateway, e) || !read_pos(r, compat.pos, &s->pos, e)))
         return false;
     s->has_tls = g.tls != NULL;
     s->has_mail = g.mail != NULL;
     s->has_bundle = compat.bundle != NULL;
     s->has_pos = compat.pos != NULL;
+    s->has_gateway = compat.gateway != NULL;
     if (n != NULL &&
         !check_listen(r, node_find(n, "listen"), s->has_tls || s->insecure_plain, "needs tls", e))
         return false;
@@ -290,12 +307,14 @@ json_t *config_serve_show(const struct config_serve *s)
         config_show(out, "outbound", fields_show(outbound_fields, &s->outbound));
     if (s->audit_syslog != NULL)
         config_show(out, "audit", fields_show(audit_fields, s));
-    if (s->has_bundle || s->has_pos)
+    if (s->has_bundle || s->has_gateway || s->has_pos)
         config_show(out, "compat", compat);
     else
         json_decref(compat);
     if (s->has_bundle)
         config_show(compat, "bundle", fields_show(bundle_fields, &s->bundle));
+    if (s->has_gateway)
+        config_show(compat, "gateway", fields_show(gateway_fields, &s->gateway));
     if (s->has_pos)
         config_show(compat, "pos", fields_show(pos_fields, &s->pos));
     return out;

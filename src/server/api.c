@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "server/compat/gateway.h"
 #include "server/compat/pos.h"
 #include "server/identity.h"
 
@@ -31,6 +32,7 @@ struct route *api_routes_new(size_t *count)
         {api_upload_routes, api_upload_route_count},
         {api_import_routes, api_import_route_count},
         {api_pos_routes, api_pos_route_count},
+        {api_gateway_routes, api_gateway_route_count},
     };
     struct route *all;
     size_t n = 0;

@@ -93,8 +93,9 @@ struct service {
      * refusal.  Of a listener for bundles only. */
     void (*push_bundle)(void *arg, const struct request *r, struct service_bundle *out);
     void (*refuse_bundle)(void *arg, unsigned status, struct buf *out);
-    const char *bundle_set; /* that they belong to */
-    void *arg;              /* of all these */
+    const char *bundle_set;  /* that they belong to */
+    const char *gateway_set; /* that WireGuard Gateway's routes are about; NULL: there are none */
+    void *arg;               /* of all these */
 };
 
 /* The set of this name, or NULL. */

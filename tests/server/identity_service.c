@@ -1,7 +1,7 @@
 /*
  * The real identity over a catalog in a folder, and a few routes that show who may what.  Prints
  * one line of JSON with its port and the password of the first start, and serves until its input
- * ends. Usage: identity_service FOLDER [secure]
+ * ends. Usage: identity_service FOLDER [secure | gateway]
  */
 #include <poll.h>
 #include <signal.h>
@@ -76,6 +76,7 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
         &is_new, e);
 }
 
+static bool is_gateway;    /* the set "shop" is one */
 static atomic_int patient; /* requests that wait until nobody wants them */
 static atomic_int stored;  /* uploads whose end was told */
 
@@ -105,6 +106,30 @@ static bool take_upload(const struct service_reading *q, struct err *e)
     return true;
 }
 
+/* Stands for the commands about snapshots of a gateway: two backups and an import, and a file. */
+static bool read_gateway(const struct service_reading *q, struct err *e)
+{
+    const char *word = json_string_value(json_array_get(json_object_get(q->arguments, "words"), 0));
+    static const char list[] =
+        "{\"snapshots\": ["
+        "{\"id\": \"" ID "\", \"time\": \"2026-11-20T20:51:52.894049000Z\", \"tags\": [],"
+        " \"summary\": {\"total_bytes_processed\": 7}},"
+        "{\"id\": \"i\", \"time\": \"2026-11-20T20:51:51.000000000Z\","
+        " \"tags\": [\"import:wireguard\"], \"summary\": {}},"
+        "{\"id\": \"dead\", \"time\": \"2025-01-02T03:04:05.000000000Z\", \"tags\": [\"safety\"],"
+        " \"summary\": {\"total_bytes_processed\": 8}}], \"next\": null}";
+    static const char zip[] = "{\"name\": \"wireguard_backup_20261120_205152.zip\", \"bytes\": 8}\n"
+                              "PK\n\0PK\n\0";
+
+    if (strcmp(q->verb, "snapshots") == 0)
+        return q->take(q->arg, SLICE_OF(list, sizeof(list) - 1), e);
+    if (strcmp(word, "dead") == 0)
+        return err_set(e, ERR_FATAL, "a secret");
+    /* In pieces, as it comes. */
+    return q->take(q->arg, SLICE_OF(zip, 10), e) &&
+           q->take(q->arg, SLICE_OF(zip + 10, sizeof(zip) - 1 - 10), e);
+}
+
 /* Stands for the commands that look into snapshots: what the handlers make of them is shown. */
 static bool read_set(void *arg, const struct service_reading *q, struct err *e)
 {
@@ -116,6 +141,8 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     (void)arg;
     if (q->give != NULL)
         return take_upload(q, e);
+    if (is_gateway)
+        return read_gateway(q, e);
     if (word != NULL && strcmp(word, "dead") == 0)
         return err_set(e, ERR_NOT_FOUND, "no such snapshot");
     if (word != NULL && strcmp(word, "feed") == 0)
@@ -252,7 +279,9 @@ int main(int argc, char **argv)
     static const struct service_set sets[] = {{"shop", "0 2 * * *", repositories, 1},
                                               {"wiki", NULL, repositories, 2}};
     struct service service = {.host = "test",
-                              .is_secure = argc > 2,
+                              .is_secure = argc > 2 && strcmp(argv[2], "secure") == 0,
+                              .gateway_set =
+                                  argc > 2 && strcmp(argv[2], "gateway") == 0 ? "shop" : NULL,
                               .sets = sets,
                               .set_count = 2,
                               .restore_targets = targets,
@@ -289,6 +318,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     must(argc > 1, &(struct err){.text = "the folder is missing"});
     folder = argv[1];
+    is_gateway = service.gateway_set != NULL;
     api_routes_limit(routes, o.route_count, 1000000, 1000000);
     o.routes = routes;
     o.measure = measure;
