@@ -266,6 +266,18 @@ static struct http_server *start_bundles(struct http_options o)
     return server;
 }
 
+static bool says(int argc, char **argv, const char *word)
+{
+    return argc > 2 && strcmp(argv[2], word) == 0;
+}
+
+static void take_arguments(int argc, char **argv)
+{
+    must(argc > 1, &(struct err){.text = "the folder is missing"});
+    folder = argv[1];
+    is_gateway = says(argc, argv, "gateway");
+}
+
 int main(int argc, char **argv)
 {
     static const char *const hosts[] = {"localhost"};
@@ -279,9 +291,8 @@ int main(int argc, char **argv)
     static const struct service_set sets[] = {{"shop", "0 2 * * *", repositories, 1},
                                               {"wiki", NULL, repositories, 2}};
     struct service service = {.host = "test",
-                              .is_secure = argc > 2 && strcmp(argv[2], "secure") == 0,
-                              .gateway_set =
-                                  argc > 2 && strcmp(argv[2], "gateway") == 0 ? "shop" : NULL,
+                              .is_secure = says(argc, argv, "secure"),
+                              .gateway_set = says(argc, argv, "gateway") ? "shop" : NULL,
                               .sets = sets,
                               .set_count = 2,
                               .restore_targets = targets,
@@ -316,9 +327,7 @@ int main(int argc, char **argv)
     AUTO(mem) struct route *routes = join(&o.route_count);
 
     (void)signal(SIGPIPE, SIG_IGN);
-    must(argc > 1, &(struct err){.text = "the folder is missing"});
-    folder = argv[1];
-    is_gateway = service.gateway_set != NULL;
+    take_arguments(argc, argv);
     api_routes_limit(routes, o.route_count, 1000000, 1000000);
     o.routes = routes;
     o.measure = measure;

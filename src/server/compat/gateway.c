@@ -107,14 +107,15 @@ static bool queue(struct catalog_tx *t, void *arg, struct err *e)
 
 static void refuse_order(struct request *r, const struct order *o, const struct err *e)
 {
-    char seconds[24];
+    const long long seconds = o->wait_ns / NS_PER_S + 1;
+    char text[24];
 
     if (o->wait_ns <= 0) {
         pos_reply_failure(r, FAILED, e);
         return;
     }
-    (void)snprintf(seconds, sizeof(seconds), "%lld", (long long)(o->wait_ns / NS_PER_S + 1));
-    reply_header(r, "Retry-After", seconds);
+    (void)snprintf(text, sizeof(text), "%lld", seconds); /* it fits */
+    reply_header(r, "Retry-After", text);
     refuse(r, 429, "too_many_requests", "");
 }
 
