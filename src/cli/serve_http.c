@@ -140,6 +140,15 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     return serve_read(&h->reader, q, e);
 }
 
+static bool begin_arrival(void *arg, struct service_arrival *out, struct err *e)
+{
+    const struct serve_http *h = arg;
+
+    out->folder = ARRIVAL_FOLDER;
+    out->key = ARRIVAL_KEY;
+    return arrival_new(service_config(h->parts)->state, out->id, &out->fd, e);
+}
+
 static void log_line(void *arg, const char *line)
 {
     const struct serve_http *h = arg;
@@ -329,7 +338,9 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
                          .check_config = check_config,
                          .find_set = find_set,
                          .read_set = read_set,
+                         .begin_arrival = begin_arrival,
                          .queue_test = queue_test,
+                         .gateway_set = c->serve.gateway.set,
                          .push_bundle = push_bundle,
                          .refuse_bundle = refuse_bundle,
                          .arg = h};
@@ -338,7 +349,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
         return false;
     o = options_for(h, &c->serve.listen, h->tls);
     h->routes = api_routes_new(c->serve.has_console, &o.route_count);
-    api_routes_limit(h->routes, o.route_count, c->serve.upload_max);
+    api_routes_limit(h->routes, o.route_count, c->serve.upload_max, c->serve.import_max);
     h->once = once_ops(&h->service);
     o.routes = h->routes;
     o.idempotency = &h->once;

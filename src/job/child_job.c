@@ -24,7 +24,8 @@ const char *child_verb_name(enum child_verb v)
         [CHILD_RESTORE] = "restore", [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
         [CHILD_UNDO] = "undo",       [CHILD_DIFF] = "diff",     [CHILD_DUMP] = "dump",
         [CHILD_FIND] = "find",       [CHILD_LS] = "ls",         [CHILD_SNAPSHOTS] = "snapshots",
-        [CHILD_STATS] = "stats",     [CHILD_UPLOAD] = "upload",
+        [CHILD_STATS] = "stats",     [CHILD_UPLOAD] = "upload", [CHILD_EXPORT] = "export",
+        [CHILD_IMPORT] = "import",
     };
 
     return names[v];

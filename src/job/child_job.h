@@ -19,6 +19,7 @@ enum child_verb {
     CHILD_COPY,
     CHILD_DRILL,
     CHILD_FORGET,
+    CHILD_IMPORT,  /* of an archive that arrived (arrival.h) */
     CHILD_MEASURE, /* "stats" of a repository, as a job */
     CHILD_PARITY,
     CHILD_PRUNE,
@@ -31,6 +32,7 @@ enum child_verb {
     /* Those that only look, and are readings (reading.h) instead of jobs of the queue. */
     CHILD_DIFF,
     CHILD_DUMP,
+    CHILD_EXPORT, /* "export wireguard" to standard output */
     CHILD_FIND,
     CHILD_LS,
     CHILD_SNAPSHOTS,

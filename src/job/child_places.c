@@ -9,6 +9,7 @@
 #include "base/command_split.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "job/arrival.h"
 #include "job/child_plan.h"
 
 /* What reading and changing a source takes. */
@@ -25,9 +26,10 @@ struct verb_row {
     bool makes;       /* tries whether one could be made */
     bool has_server;  /* may start a PostgreSQL server of its own */
     bool sets_owners;
+    bool has_parser; /* starts this very program once more, to read what others chose */
 };
 
-/* Verbs that only look have none: nothing of the set is theirs but the repository. */
+/* Most verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_BACKUP] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true},
     [CHILD_CHECK] = {.touch = TOUCH_NOTHING},
@@ -38,6 +40,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                      .has_server = true,
                      .sets_owners = true},
     [CHILD_FORGET] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_IMPORT] = {.touch = TOUCH_NOTHING, .is_writer = true, .has_parser = true},
     [CHILD_PARITY] = {.touch = TOUCH_NOTHING},
     [CHILD_PRUNE] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_REPAIR] = {.touch = TOUCH_NOTHING, .is_writer = true},
@@ -54,6 +57,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                     .is_writer = true,
                     .sets_owners = true},
     [CHILD_UPLOAD] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_EXPORT] = {.touch = TOUCH_NOTHING, .has_scratch = true},
 };
 
 const struct sandbox_profile child_parser_profile = {
@@ -116,7 +120,7 @@ enum { OPEN_FILES = 4096 };
 struct places {
     struct arena *arena;
     struct child_texts listable, readable, writable, executable, folders;
-    bool has_exec, has_network, sets_owners, has_files;
+    bool has_exec, has_network, sets_owners, has_files, has_parser;
 };
 
 static void places_auto(struct places *s)
@@ -367,12 +371,19 @@ static void add_state(struct places *s, const struct config *c, const char *name
 }
 
 /* What the arguments of the job name. */
-static void add_arguments(struct places *s, const struct child_job *j)
+static void add_arguments(struct places *s, const struct child_job *j, const struct config *c)
 {
     const char *target = child_text(j, "target");
     const char *into = child_text(j, "into");
     const char *dsn = child_text(j, "dsn");
+    const char *arrival = child_text(j, "arrival");
 
+    if (arrival != NULL) {
+        AUTO(buf) struct buf path = {0};
+
+        arrival_path(c->state, arrival, &path);
+        add(s, &s->readable, buf_string(&path));
+    }
     if (target != NULL)
         add_nearest(s, &s->writable, target);
     if (into != NULL && into[0] == '/')
@@ -404,7 +415,7 @@ static void fill(struct places *s, const struct child_job *j, struct child_plan 
     f->writable = (const char *const *)child_texts_end(&s->writable, s->arena);
     f->executable = (const char *const *)child_texts_end(&s->executable, s->arena);
     p->folders = (const char *const *)child_texts_end(&s->folders, s->arena);
-    f->may_exec = s->has_exec;
+    f->may_exec = s->has_exec || s->has_parser; /* whose program is allowed in any case */
     f->may_set_owners = s->sets_owners;
     f->keeps_admin = s->has_files;
     /* A server of the drill, and Unix sockets, get by without a loopback; old servers want one. */
@@ -441,6 +452,7 @@ void child_plan_places(const struct child_job *j, const struct config *c,
     if (j->verb == CHILD_PARITY)
         row.is_writer = strcmp(child_text(j, "command"), "parity status") != 0;
     s.sets_owners = row.sets_owners;
+    s.has_parser = row.has_parser;
     add_system(&s, c);
     add_named_files(&s);
     add_state(&s, c, "cache");
@@ -457,11 +469,12 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add(&s, &s.writable, file_scratch_folder());
     if (row.has_server)
         add_drill(&s);
-    if (!child_verb_is_reading(j->verb))
+    /* Those are about snapshots, and an import about the archive alone. */
+    if (!child_verb_is_reading(j->verb) && j->verb != CHILD_IMPORT)
         add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);
-    add_arguments(&s, j);
+    add_arguments(&s, j, c);
     s.sets_owners = s.sets_owners || row.sets_owners;
     fill(&s, j, p);
 }

@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/arrival.h"
+#include "job/import.h"
 #include "repo/repo.h"
 
 enum { TEXT_MAX = 4096 };
@@ -35,10 +37,11 @@ struct argument {
 /* Named by the argument "command", about one repository. */
 #define COMMANDS (BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
 /* child_verb_reads() */
-#define READS (BIT(DIFF) | BIT(DUMP) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
+#define READS \
+    (BIT(DIFF) | BIT(DUMP) | BIT(EXPORT) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
 #define REPOSITORY                                                                     \
     (BIT(CHECK) | BIT(PRUNE) | BIT(FORGET) | BIT(DRILL) | BIT(RESTORE) | BIT(BACKUP) | \
-     BIT(UPLOAD) | COMMANDS | READS)
+     BIT(UPLOAD) | BIT(IMPORT) | COMMANDS | READS)
 
 static const struct argument arguments[] = {
     {"repository", NULL, REPOSITORY, ARGUMENT_OURS},
@@ -47,7 +50,8 @@ static const struct argument arguments[] = {
     {"shards", "shards", BIT(PARITY), ARGUMENT_TEXT},
     {"add", "add", BIT(TAG), ARGUMENT_TEXTS},
     {"remove", "remove", BIT(TAG), ARGUMENT_TEXTS},
-    {"dry_run", "dry-run", BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(RESTORE),
+    {"dry_run", "dry-run",
+     BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(RESTORE) | BIT(IMPORT),
      ARGUMENT_FLAG},
     {"tags", "tag", BIT(BACKUP) | BIT(SNAPSHOTS), ARGUMENT_TEXTS},
     {"create", "create-repository", BIT(BACKUP), ARGUMENT_TEXTS},
@@ -91,7 +95,7 @@ static const struct argument arguments[] = {
     {"dsn_password_file", "dsn-password-file", BIT(RESTORE), ARGUMENT_TEXT},
     {"tables", "table", BIT(RESTORE), ARGUMENT_TEXTS},
     {"schemas", "schema", BIT(RESTORE), ARGUMENT_TEXTS},
-    {"as", "as", BIT(RESTORE), ARGUMENT_TEXT},
+    {"as", "as", BIT(RESTORE) | BIT(IMPORT), ARGUMENT_TEXT},
     {"data_only", "data-only", BIT(RESTORE), ARGUMENT_FLAG},
     {"globals", "globals", BIT(RESTORE), ARGUMENT_FLAG},
     {"snapshot", NULL, BIT(RESTORE) | BIT(DRILL), ARGUMENT_WORD},
@@ -111,16 +115,21 @@ static const struct argument arguments[] = {
     {"words", NULL, READS, ARGUMENT_WORDS},
     {"uploads", "uploads", READS | BIT(RESTORE), ARGUMENT_FLAG},
     {"name", "stdin-filename", BIT(UPLOAD), ARGUMENT_TEXT},
+    {"name", "name", BIT(IMPORT), ARGUMENT_TEXT},
+    {"allow_unauthenticated", "allow-unauthenticated", BIT(IMPORT), ARGUMENT_FLAG},
+    {"arrival", NULL, BIT(IMPORT), ARGUMENT_OURS},
+    {"file", NULL, BIT(IMPORT), ARGUMENT_OURS},  /* in it */
+    {"keys", NULL, BIT(IMPORT), ARGUMENT_COUNT}, /* that lie beside it */
 };
 
 /* Which verbs cannot do without what. */
 #define NEEDS_SET                                                                              \
-    (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(RESTORE) | BIT(TAG) | BIT(TRY) | BIT(UPLOAD) | \
-     READS)
+    (BIT(BACKUP) | BIT(COPY) | BIT(DRILL) | BIT(IMPORT) | BIT(RESTORE) | BIT(TAG) | BIT(TRY) | \
+     BIT(UPLOAD) | READS)
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
 #define TAKES_SET        (NEEDS_SET | NEEDS_EITHER | BIT(UNDO))
-#define TAKES_CONFIG     (TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS))
+#define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS)) | BIT(EXPORT))
 
 #define PROGRAM_PATH     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -341,6 +350,20 @@ static bool check_undo(const struct child_job *j, struct err *e)
            err_set(e, ERR_USAGE, "job: undo goes with the repository and nothing else");
 }
 
+/* Of an import: what it reads is a folder of ours, which an id names. */
+static bool check_arrival(const struct child_job *j, struct err *e)
+{
+    const char *id = child_text(j, "arrival");
+    const char *file = child_text(j, "file");
+
+    if (j->verb != CHILD_IMPORT)
+        return true;
+    if (id == NULL || !arrival_id_is(id) || file == NULL || !arrival_name_is(file))
+        return err_set(e, ERR_USAGE, "job: import needs the id and the name of what arrived");
+    return json_integer_value(json_object_get(j->arguments, "keys")) <= IMPORT_KEYS_MAX ||
+           err_set(e, ERR_USAGE, "job: at most %d keys", IMPORT_KEYS_MAX);
+}
+
 static bool check(const struct child_job *j, struct err *e)
 {
     const unsigned bit = 1U << j->verb;
@@ -371,7 +394,7 @@ static bool check(const struct child_job *j, struct err *e)
         return err_set(e, ERR_USAGE, "job: restore needs a snapshot");
     if (j->verb == CHILD_UPLOAD && child_text(j, "name") == NULL)
         return err_set(e, ERR_USAGE, "job: upload needs a name");
-    return check_undo(j, e) && check_command(j, e);
+    return check_undo(j, e) && check_arrival(j, e) && check_command(j, e);
 }
 
 /* One argument as command_split() reads it. */
@@ -413,7 +436,7 @@ static void add_option(struct child_plan *p, struct child_texts *t, const struct
 
     if (a->kind == ARGUMENT_FLAG && json_is_true(value))
         child_texts_add(t, &p->arena, "--%s", a->option);
-    if (a->kind == ARGUMENT_COUNT)
+    if (a->kind == ARGUMENT_COUNT && a->option != NULL)
         child_texts_add(t, &p->arena, "--%s=%lld", a->option, (long long)json_integer_value(value));
     if (a->kind == ARGUMENT_TEXT)
         child_texts_add(t, &p->arena, "--%s=%s", a->option, json_string_value(value));
@@ -443,11 +466,28 @@ static void add_words(struct child_plan *p, struct child_texts *t, const struct 
     }
 }
 
+/* The archive and the keys that came with it. */
+static void add_arrival(struct child_plan *p, struct child_texts *t, const struct child_job *j,
+                        const struct config *c)
+{
+    const int keys = (int)json_integer_value(json_object_get(j->arguments, "keys"));
+    AUTO(buf) struct buf path = {0};
+
+    arrival_path(c->state, child_text(j, "arrival"), &path);
+    for (int i = 0; i < keys; i++)
+        child_texts_add(t, &p->arena, "--archive-key-file=%s/" ARRIVAL_KEY "%d", buf_string(&path),
+                        i);
+    child_texts_add(t, &p->arena, "--");
+    child_texts_add(t, &p->arena, "%s/" ARRIVAL_FOLDER "/%s", buf_string(&path),
+                    child_text(j, "file"));
+}
+
 /* The words of the command. */
 static void add_command(struct child_plan *p, struct child_texts *t, const struct child_job *j)
 {
     const char *words = j->verb == CHILD_TRY      ? "config test"
                         : j->verb == CHILD_UPLOAD ? "backup"
+                        : j->verb == CHILD_EXPORT ? "export wireguard"
                                                   : child_text(j, "command");
 
     if (words == NULL)
@@ -480,8 +520,11 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
         child_texts_add(&t, &p->arena, "--stdin");
         child_texts_add(&t, &p->arena, "--stdin-socket");
         child_texts_add(&t, &p->arena, "--tag=" SNAPSHOT_UPLOAD "%s", j->set);
-    } else if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named)
+    } else if ((TAKES_SET & bit) != 0 && j->set != NULL && !is_named) {
         child_texts_add(&t, &p->arena, j->verb == CHILD_TAG ? "--of-set=%s" : "--set=%s", j->set);
+    }
+    if (j->verb == CHILD_EXPORT)
+        child_texts_add(&t, &p->arena, "--stdout");
     if (repository != NULL)
         add_repository(p, &t, repository);
     if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
@@ -495,7 +538,10 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
     {
         add_option(p, &t, argument_find(j->verb, name), value);
     }
-    add_words(p, &t, j);
+    if (j->verb == CHILD_IMPORT)
+        add_arrival(p, &t, j, c);
+    else
+        add_words(p, &t, j);
     p->argv = child_texts_end(&t, &p->arena);
 }
 
@@ -548,9 +594,9 @@ bool child_forgets_by_set(const struct child_job *j)
     return count == 0;
 }
 
-/* Restoring beside what stands and forgetting by rules of the job are about one repository, which
- * the command line has to name: that of the job, or the only one of its set.  Readings take the
- * first, where backups go first. */
+/* Restoring beside what stands, importing and forgetting by rules of the job are about one
+ * repository, which the command line has to name: that of the job, or the only one of its set.
+ * Readings take the first, where backups go first. */
 static bool choose_repository(const struct child_job *j, const struct config_set *set,
                               const struct config_repository **r, struct err *e)
 {
@@ -560,7 +606,8 @@ static bool choose_repository(const struct child_job *j, const struct config_set
 
     const bool is_reading = child_verb_is_reading(j->verb);
 
-    if (*r != NULL || set == NULL || (!is_by_rules && !is_beside && !is_reading))
+    if (*r != NULL || set == NULL ||
+        (!is_by_rules && !is_beside && !is_reading && j->verb != CHILD_IMPORT))
         return true;
     if (set->repository_count > 1 && !is_reading)
         return err_set(e, ERR_USAGE, "job: set %s has %zu repositories: name one", set->name,
@@ -613,6 +660,9 @@ struct child_promise child_plan_promise(const struct child_job *j)
     switch (j->verb) {
     case CHILD_UPLOAD:
         return (struct child_promise){"summary", "snapshot_id"};
+    case CHILD_IMPORT:
+        return child_flag(j, "dry_run") ? (struct child_promise){"import", NULL}
+                                        : (struct child_promise){"summary", "snapshot_id"};
     case CHILD_BACKUP:
         return (struct child_promise){
             "summary",
@@ -634,6 +684,7 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){"stats", NULL};
     case CHILD_DIFF:
     case CHILD_DUMP:
+    case CHILD_EXPORT:
     case CHILD_FIND:
     case CHILD_LS:
     case CHILD_SNAPSHOTS:

@@ -192,8 +192,14 @@ struct config_pos {
     struct texts roots;                           /* where local destinations may lie */
 };
 
+/* The routes /system/... of WireGuard Gateway. */
+struct config_gateway {
+    char *set; /* that the gateway is */
+};
+
 #define CONFIG_JOBS       2                    /* the default of jobs */
 #define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
+#define CONFIG_IMPORT_MAX ((uint64_t)1 << 30)  /* and of import_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */
@@ -204,7 +210,8 @@ struct config_serve {
     bool has_console;             /* answers with the page at "/" */
     int jobs;                     /* at a time, from 1 */
     uint64_t upload_max;          /* bytes of an upload by the API */
-    bool has_tls, has_mail, has_bundle, has_pos;
+    uint64_t import_max;          /* and of an archive to import, which lies in the state folder */
+    bool has_tls, has_mail, has_bundle, has_pos, has_gateway;
     struct config_tls tls;
     struct config_mail mail;
     struct config_outbound outbound;
@@ -213,6 +220,7 @@ struct config_serve {
     char *audit_syslog;          /* where records of the audit log go too, or NULL */
     struct config_bundle_listener bundle;
     struct config_pos pos;
+    struct config_gateway gateway;
 };
 
 /* Owns all that it points at, until config_free(). */

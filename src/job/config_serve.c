@@ -29,6 +29,7 @@ static const struct field serve_fields[] = {
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
     {"jobs", FIELD_NUMBER, AT(serve.jobs)},
     {"upload_max", FIELD_SIZE, AT(serve.upload_max)},
+    {"import_max", FIELD_SIZE, AT(serve.import_max)},
     {"mail", FIELD_NODE, AT(mail)},
     {"outbound", FIELD_NODE, AT(outbound)},
     {"webhook_secret_file", FIELD_PATH, AT(serve.webhook_secret_file)},
@@ -81,11 +82,12 @@ static const struct field audit_fields[] = {
 };
 
 struct compat_reading {
-    const struct node *bundle, *pos;
+    const struct node *bundle, *gateway, *pos;
 };
 
 static const struct field compat_fields[] = {
     {"bundle", FIELD_NODE, offsetof(struct compat_reading, bundle)},
+    {"gateway", FIELD_NODE, offsetof(struct compat_reading, gateway)},
     {"pos", FIELD_NODE, offsetof(struct compat_reading, pos)},
     {0},
 };
@@ -115,6 +117,11 @@ static const struct field bundle_fields[] = {
 };
 
 #undef AT
+
+static const struct field gateway_fields[] = {
+    {"set", FIELD_TEXT, offsetof(struct config_gateway, set), true},
+    {0},
+};
 
 /* A list of our own, in the arena. */
 static void texts_default(const struct config_reader *r, const char *const *from, size_t count,
@@ -230,6 +237,16 @@ static bool read_bundle(const struct config_reader *r, const struct node *n,
     return true;
 }
 
+static bool read_gateway(const struct config_reader *r, const struct node *n,
+                         struct config_gateway *out, struct err *e)
+{
+    const struct config_set *set;
+
+    return n == NULL || (fields_read(r, n, "gateway", gateway_fields, out, e) &&
+                         (config_find_set(r->config, out->set, &set, e) ||
+                          config_place(r, node_find(n, "set")->line, "gateway", e)));
+}
+
 static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,
                      struct err *e)
 {
@@ -249,7 +266,8 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
     static const char *const usual[] = {LISTEN_DEFAULT};
     struct serve_reading g = {.serve.has_console = true,
                               .serve.jobs = CONFIG_JOBS,
-                              .serve.upload_max = CONFIG_UPLOAD_MAX};
+                              .serve.upload_max = CONFIG_UPLOAD_MAX,
+                              .serve.import_max = CONFIG_IMPORT_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 
@@ -260,12 +278,13 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
           !fields_read(r, g.outbound, "outbound", outbound_fields, &s->outbound, e)) ||
          (g.compat != NULL && !fields_read(r, g.compat, "compat", compat_fields, &compat, e)) ||
          !read_audit(r, g.audit, s, e) || !read_bundle(r, compat.bundle, &s->bundle, e) ||
-         !read_pos(r, compat.pos, &s->pos, e)))
+         !read_gateway(r, compat.gateway, &s->gateway, e) || !read_pos(r, compat.pos, &s->pos, e)))
         return false;
     s->has_tls = g.tls != NULL;
     s->has_mail = g.mail != NULL;
     s->has_bundle = compat.bundle != NULL;
     s->has_pos = compat.pos != NULL;
+    s->has_gateway = compat.gateway != NULL;
     if (n != NULL &&
         !check_listen(r, node_find(n, "listen"), s->has_tls || s->insecure_plain, "needs tls", e))
         return false;
@@ -290,12 +309,14 @@ json_t *config_serve_show(const struct config_serve *s)
         config_show(out, "outbound", fields_show(outbound_fields, &s->outbound));
     if (s->audit_syslog != NULL)
         config_show(out, "audit", fields_show(audit_fields, s));
-    if (s->has_bundle || s->has_pos)
+    if (s->has_bundle || s->has_gateway || s->has_pos)
         config_show(out, "compat", compat);
     else
         json_decref(compat);
     if (s->has_bundle)
         config_show(compat, "bundle", fields_show(bundle_fields, &s->bundle));
+    if (s->has_gateway)
+        config_show(compat, "gateway", fields_show(gateway_fields, &s->gateway));
     if (s->has_pos)
         config_show(compat, "pos", fields_show(pos_fields, &s->pos));
     return out;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "codec/json.h"
 #include "codec/pos_config.h"
+#include "job/arrival.h"
 #include "job/child_plan.h"
 #include "job/config_fields.h"
 #include "job/dispatch_end.h"
@@ -22,7 +23,7 @@
 /* Jobs that have to wait for others here are tried again so often. */
 #define WAIT_MS 5000
 
-/* Configuration files that nobody needs any more are looked for so often. */
+/* Files that nobody needs any more are looked for so often. */
 #define SWEEP_NS (5 * NS_PER_S)
 
 /* A job that this host holds. */
@@ -193,7 +194,7 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
     } verbs[] = {
         {RUN_BACKUP, CHILD_BACKUP}, {RUN_VERIFY, CHILD_CHECK},     {RUN_CHECK, CHILD_CHECK},
         {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET}, {RUN_PRUNE, CHILD_PRUNE},
-        {RUN_COPY, CHILD_COPY},
+        {RUN_COPY, CHILD_COPY},     {RUN_IMPORT, CHILD_IMPORT},
     };
     const char *command = json_string_value(json_object_get(arguments, "command"));
 
@@ -491,15 +492,16 @@ static bool is_in_use(void *arg, const char *path)
     return runner_uses(d->runner, path);
 }
 
-/* Files of configurations that were changed or deleted, once no job needs them. */
+/* Files of configurations that were changed or deleted, and archives, once no job needs them. */
 static bool sweep(struct dispatch *d, struct err *e)
 {
     const int64_t now = clock_monotonic_ns();
 
-    if (d->options.roster == NULL || (d->swept_ns != 0 && now - d->swept_ns < SWEEP_NS))
+    if (d->swept_ns != 0 && now - d->swept_ns < SWEEP_NS)
         return true;
     d->swept_ns = now;
-    return roster_sweep(d->options.roster, is_in_use, d, e);
+    return arrival_sweep(d->options.config->state, d->options.catalog, e) &&
+           (d->options.roster == NULL || roster_sweep(d->options.roster, is_in_use, d, e));
 }
 
 void dispatch_step(struct dispatch *d, int timeout_ms)

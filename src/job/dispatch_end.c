@@ -243,7 +243,8 @@ static bool tell_all(struct catalog_tx *t, const struct telling *n, struct err *
     const bool is_success = state == RUN_SUCCESS;
     const struct texts *to = is_success ? &n->set->notify.on_success : &n->set->notify.on_failure;
 
-    if (state == RUN_CANCELLED || state == RUN_SKIPPED ||
+    /* Who imports something asked for it and looks at the job. */
+    if (state == RUN_CANCELLED || state == RUN_SKIPPED || n->job->kind == RUN_IMPORT ||
         (is_success && n->job->kind == RUN_RETENTION && n->job->cause != CAUSE_API))
         return true;
     if (!is_success && n->job->kind == RUN_BACKUP && catalog_outcome_is_success(n->outcome))

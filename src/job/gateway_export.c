@@ -196,32 +196,31 @@ static bool check_zip(struct slice file, struct gateway_export *out, struct err 
     return true;
 }
 
-static bool publish(const char *folder, const char *name, struct slice file, struct err *e)
+bool gateway_export_publish(const struct gateway_export *x, const char *folder, struct slice file,
+                            struct err *e)
 {
     AUTO(fd) int dirfd = -1;
     AUTO(buf) struct buf temporary = {0};
     bool is_suspect = false;
 
-    buf_printf(&temporary, ".%s.part", name);
+    buf_printf(&temporary, ".%s.part", x->name);
     return dir_open(folder, &dirfd, e) &&
-           file_publish(dirfd, name, buf_string(&temporary), file, &is_suspect, e);
+           file_publish(dirfd, x->name, buf_string(&temporary), file, &is_suspect, e);
 }
 
-bool gateway_export_run(struct repo *r, const struct snapshot *s, const char *folder,
-                        struct gateway_export *out, struct err *e)
+bool gateway_export_make(struct repo *r, const struct snapshot *s, struct buf *file,
+                         struct gateway_export *out, struct err *e)
 {
     AUTO(gathering) struct gathering g = {.repo = r, .snapshot = s, .fd = -1};
-    AUTO(buf) struct buf file = {0};
     struct gateway_export made = {0};
 
     wireguard_name_format(s->time_ns, made.name);
     if (!file_unnamed(file_scratch_folder(), &g.fd, e) || !add_databases(&g, e) ||
         !add_if_there(&g, "/command/iptables", "iptables_rules.txt", e) || !add_configs(&g, e) ||
-        !make_zip(&g, &file, e) || !check_zip(buf_slice(&file), &made, e) ||
-        !publish(folder, made.name, buf_slice(&file), e))
+        !make_zip(&g, file, e) || !check_zip(buf_slice(file), &made, e))
         return false;
-    made.bytes = file.size;
-    sha256(buf_slice(&file), &made.sum);
+    made.bytes = file->size;
+    sha256(buf_slice(file), &made.sum);
     *out = made;
     return true;
 }

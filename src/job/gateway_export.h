@@ -21,11 +21,15 @@ struct gateway_export {
 };
 
 /*
- * Write it into a folder that is there, whole and durable, mode 0600, or not at all.  ERR_EXISTS
- * when the folder has a file of its name; ERR_USAGE when the snapshot is none of a gateway, or the
+ * Make it in memory, in the empty *file.  ERR_USAGE when the snapshot is none of a gateway, or the
  * application would not take the file: too much, a link or an odd name among the configurations.
  */
-MUST_CHECK bool gateway_export_run(struct repo *r, const struct snapshot *s, const char *folder,
-                                   struct gateway_export *out, struct err *e);
+MUST_CHECK bool gateway_export_make(struct repo *r, const struct snapshot *s, struct buf *file,
+                                    struct gateway_export *out, struct err *e);
+
+/* Write what was made into a folder that is there, whole and durable, mode 0600, or not at all.
+ * ERR_EXISTS when the folder has a file of its name. */
+MUST_CHECK bool gateway_export_publish(const struct gateway_export *x, const char *folder,
+                                       struct slice file, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "repo/repo.h"
 #include "source/source.h"
 
+#include "job/arrival.h"
 #include "job/catalog_rebuild.h"
 #include "job/cfms_export.h"
 #include "job/cfms_import.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "server/compat/gateway.h"
 #include "server/compat/pos.h"
 #include "server/console.h"
 #include "server/identity.h"
@@ -30,7 +31,9 @@ struct route *api_routes_new(bool has_console, size_t *count)
         {api_notification_routes, api_notification_route_count},
         {api_snapshot_routes, api_snapshot_route_count},
         {api_upload_routes, api_upload_route_count},
+        {api_import_routes, api_import_route_count},
         {api_pos_routes, api_pos_route_count},
+        {api_gateway_routes, api_gateway_route_count},
         {console_routes, has_console ? console_route_count : 0},
     };
     struct route *all;
@@ -48,9 +51,18 @@ struct route *api_routes_new(bool has_console, size_t *count)
     return all;
 }
 
-void api_routes_limit(struct route *routes, size_t count, uint64_t body_max)
+/* A body that streams has a type (route.c). */
+static void limit(struct route *r, uint64_t upload_max, uint64_t import_max)
+{
+    const uint64_t most = strcmp(r->body_type, "*") == 0 ? upload_max : import_max;
+
+    if (r->body_max > most)
+        r->body_max = most;
+}
+
+void api_routes_limit(struct route *routes, size_t count, uint64_t upload_max, uint64_t import_max)
 {
     for (size_t i = 0; i < count; i++)
         if ((routes[i].flags & ROUTE_STREAM) != 0)
-            routes[i].body_max = body_max;
+            limit(&routes[i], upload_max, import_max);
 }

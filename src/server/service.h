@@ -44,6 +44,14 @@ struct service_reading {
     void *arg;
 };
 
+/* A folder for an archive that an import is to read, and the keys that came with it. */
+struct service_arrival {
+    char id[CATALOG_ID_SIZE]; /* the argument "arrival" of the job */
+    int fd;                   /* of the folder, which is ours until that is closed */
+    const char *folder;       /* name in it: where the archive stands by its own name */
+    const char *key;          /* and of a key, without its number from 0 */
+};
+
 struct service {
     struct catalog *catalog;
     struct events *events;
@@ -73,14 +81,21 @@ struct service {
      * ERR_AWAY: its repository cannot be opened.  NULL: nothing can be read here.
      */
     bool (*read_set)(void *arg, const struct service_reading *q, struct err *e);
+    /*
+     * Make a folder for an archive, mode 0700: ERR_TRANSIENT when as many are there as may be. What
+     * no job names when fd is closed is removed, and so is what a job names when that has ended.
+     * NULL: nothing can be imported here.
+     */
+    bool (*begin_arrival)(void *arg, struct service_arrival *out, struct err *e);
     /* Put a message to try a channel (notify.h) into the outbox. */
     bool (*queue_test)(void *arg, struct catalog_tx *t, const char *channel, struct err *e);
     /* Keep the bundle that is the request's body, and say what to answer; and the body of a
      * refusal.  Of a listener for bundles only. */
     void (*push_bundle)(void *arg, const struct request *r, struct service_bundle *out);
     void (*refuse_bundle)(void *arg, unsigned status, struct buf *out);
-    const char *bundle_set; /* that they belong to */
-    void *arg;              /* of all these */
+    const char *bundle_set;  /* that they belong to */
+    const char *gateway_set; /* that WireGuard Gateway's routes are about; NULL: there are none */
+    void *arg;               /* of all these */
 };
 
 /* The set of this name, or NULL. */

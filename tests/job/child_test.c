@@ -366,6 +366,73 @@ TEST(a_repository_is_named_with_its_secret_and_options)
 }
 END
 
+#define ARRIVED "0123456789abcdef0123456789abcdef"
+#define THERE   "{\"arrival\":\"" ARRIVED "\","
+
+TEST(an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice)
+{
+    static const char *const bad[] = {
+        "{}",
+        "{\"file\":\"a\",\"arrival\":\"\"}",
+        "{\"file\":\"a\",\"arrival\":\"../../../etc\"}",
+        "{\"file\":\"a\",\"arrival\":\"0123456789ABCDEF0123456789abcdef\"}",
+        "{\"file\":\"a\",\"arrival\":\"" ARRIVED "0\"}",
+        "{\"arrival\":\"" ARRIVED "\"}",
+        THERE "\"file\":\"..\"}",
+        THERE "\"file\":\"../key.0\"}",
+        THERE "\"file\":\"\"}",
+        THERE "\"file\":\"a\",\"keys\":17}",
+        THERE "\"file\":\"a\",\"keys\":-1}",
+        THERE "\"file\":\"a\",\"archive-key-file\":\"/etc/shadow\"}",
+    };
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+    AUTO(buf) struct buf wanted = {0};
+    struct child_job j = {.verb = CHILD_IMPORT};
+    const char *const *one;
+
+    world_init(&w, FILES_SOURCE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(plan(&w, CHILD_IMPORT, "shop", bad[i], &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_IMPORT, NULL, THERE "\"file\":\"a\"}", &p, e), ERR_USAGE);
+    CHECK_OK(plan(&w, CHILD_IMPORT, "shop",
+                  THERE "\"file\":\"-x y\",\"name\":\"--yes\",\"allow_unauthenticated\":true,"
+                        "\"keys\":2}",
+                  &p, e));
+    join(p.argv, &all);
+    buf_printf(&wanted,
+               "|--name=--yes|--allow-unauthenticated|--archive-key-file=%s/imports/" ARRIVED
+               "/key.0|--archive-key-file=%s/imports/" ARRIVED "/key.1|--|%s/imports/" ARRIVED
+               "/archive/-x y|",
+               w.config->state, w.config->state, w.config->state);
+    CHECK(ends_with(&all, buf_string(&wanted)));
+    CHECK(strstr(buf_string(&all), "|import|--json|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--set=shop|") != NULL);
+    /* Its sources are not touched. */
+    for (one = p.profile.readable; *one != NULL; one++)
+        CHECK(strcmp(*one, "/srv/shop") != 0);
+    ck_assert_str_eq(child_plan_promise(&j).message, "summary");
+    ck_assert_str_eq(child_plan_promise(&j).key, "snapshot_id");
+}
+END
+
+TEST(an_export_for_somebody_who_waits_goes_to_its_output)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_EXPORT, "shop", "{\"words\":[\"--output-dir=/etc\"]}", &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|export|wireguard|--json|") != NULL);
+    CHECK(strstr(buf_string(&all), "|--set=shop|--stdout|") != NULL);
+    CHECK(ends_with(&all, "|--|--output-dir=/etc|"));
+    CHECK(child_verb_is_reading(CHILD_EXPORT));
+}
+END
+
 TEST(an_undo_is_of_one_set_or_of_any)
 {
     for (int i = 0; i < 2; i++) {
@@ -432,6 +499,12 @@ TEST(prune_forget_and_copy_reach_their_repository_only)
     check_acts(FILES_SOURCE, CHILD_PRUNE, MAIN, ALWAYS INSIDE);
     check_acts(FILES_SOURCE, CHILD_FORGET, "{}", ALWAYS INSIDE);
     check_acts(FILES_SOURCE, CHILD_COPY, "{}", ALWAYS INSIDE);
+}
+END
+
+TEST(an_import_starts_what_reads_for_it_and_no_other_program)
+{
+    check_acts(FILES_SOURCE, CHILD_IMPORT, THERE "\"file\":\"a\"}", ALWAYS INSIDE);
 }
 END
 
@@ -637,10 +710,14 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       fields_that_are_unknown_or_of_another_type_are_refused,
       what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
-      a_repository_is_named_with_its_secret_and_options, an_undo_is_of_one_set_or_of_any,
+      a_repository_is_named_with_its_secret_and_options,
+      an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice,
+      an_export_for_somebody_who_waits_goes_to_its_output, an_undo_is_of_one_set_or_of_any,
       the_environment_of_a_job_is_the_listed_names,
-      prune_forget_and_copy_reach_their_repository_only, trying_a_set_reaches_what_a_backup_reaches,
-      a_trial_is_a_command_of_two_words_about_one_set, check_writes_nothing_unless_it_repairs,
+      prune_forget_and_copy_reach_their_repository_only,
+      an_import_starts_what_reads_for_it_and_no_other_program,
+      trying_a_set_reaches_what_a_backup_reaches, a_trial_is_a_command_of_two_words_about_one_set,
+      check_writes_nothing_unless_it_repairs,
       a_remote_repository_takes_a_network_and_a_command_takes_programs,
       backup_of_files_starts_nothing_and_lists_the_way_to_them,
       backup_of_a_command_reads_everything_and_writes_what_it_did,

@@ -323,7 +323,10 @@ TEST(a_service_that_would_stand_open_is_refused)
                {"{compat: {bundle: {set: nothing}}}", "9: bundle: "},
                {"{compat: {bundle: {set: shop, listen: ['0.0.0.0:1'], without_token: true}}}",
                 "9: 0.0.0.0:1 is reached by others, which without_token does not allow"},
-               {"{compat: {gateway: on}}", "9: unknown key \"gateway\""});
+               {"{compat: {gateway: on}}", "9: gateway must be a mapping, not a text"},
+               {"{compat: {gateway: {}}}", "9: gateway needs the key \"set\""},
+               {"{compat: {gateway: {set: absent}}}", "9: gateway: "},
+               {"{compat: {elsewhere: on}}", "9: unknown key \"elsewhere\""});
 }
 END
 

@@ -1,7 +1,7 @@
 /*
  * The real identity over a catalog in a folder, and a few routes that show who may what.  Prints
  * one line of JSON with its port and the password of the first start, and serves until its input
- * ends. Usage: identity_service FOLDER [secure]
+ * ends. Usage: identity_service FOLDER [secure | gateway]
  */
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/job.h"
 #include "server/server.h"
 
 #define USER   PRINCIPAL_BIT(PRINCIPAL_USER)
@@ -75,6 +76,7 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
         &is_new, e);
 }
 
+static bool is_gateway;    /* the set "shop" is one */
 static atomic_int patient; /* requests that wait until nobody wants them */
 static atomic_int stored;  /* uploads whose end was told */
 
@@ -104,6 +106,30 @@ static bool take_upload(const struct service_reading *q, struct err *e)
     return true;
 }
 
+/* Stands for the commands about snapshots of a gateway: two backups and an import, and a file. */
+static bool read_gateway(const struct service_reading *q, struct err *e)
+{
+    const char *word = json_string_value(json_array_get(json_object_get(q->arguments, "words"), 0));
+    static const char list[] =
+        "{\"snapshots\": ["
+        "{\"id\": \"" ID "\", \"time\": \"2026-11-20T20:51:52.894049000Z\", \"tags\": [],"
+        " \"summary\": {\"total_bytes_processed\": 7}},"
+        "{\"id\": \"i\", \"time\": \"2026-11-20T20:51:51.000000000Z\","
+        " \"tags\": [\"import:wireguard\"], \"summary\": {}},"
+        "{\"id\": \"dead\", \"time\": \"2025-01-02T03:04:05.000000000Z\", \"tags\": [\"safety\"],"
+        " \"summary\": {\"total_bytes_processed\": 8}}], \"next\": null}";
+    static const char zip[] = "{\"name\": \"wireguard_backup_20261120_205152.zip\", \"bytes\": 8}\n"
+                              "PK\n\0PK\n\0";
+
+    if (strcmp(q->verb, "snapshots") == 0)
+        return q->take(q->arg, SLICE_OF(list, sizeof(list) - 1), e);
+    if (strcmp(word, "dead") == 0)
+        return err_set(e, ERR_FATAL, "a secret");
+    /* In pieces, as it comes. */
+    return q->take(q->arg, SLICE_OF(zip, 10), e) &&
+           q->take(q->arg, SLICE_OF(zip + 10, sizeof(zip) - 1 - 10), e);
+}
+
 /* Stands for the commands that look into snapshots: what the handlers make of them is shown. */
 static bool read_set(void *arg, const struct service_reading *q, struct err *e)
 {
@@ -115,6 +141,8 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     (void)arg;
     if (q->give != NULL)
         return take_upload(q, e);
+    if (is_gateway)
+        return read_gateway(q, e);
     if (word != NULL && strcmp(word, "dead") == 0)
         return err_set(e, ERR_NOT_FOUND, "no such snapshot");
     if (word != NULL && strcmp(word, "feed") == 0)
@@ -155,6 +183,16 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     return q->take(q->arg, buf_slice(&line), e);
 }
 
+static const char *folder; /* of the catalog, and all else */
+
+static bool begin_arrival(void *arg, struct service_arrival *out, struct err *e)
+{
+    (void)arg;
+    out->folder = ARRIVAL_FOLDER;
+    out->key = ARRIVAL_KEY;
+    return arrival_new(folder, out->id, &out->fd, e);
+}
+
 static void measure(void *arg, const struct principal *who, struct metrics *m)
 {
     api_metrics_put(arg, who, m);
@@ -192,15 +230,21 @@ static void tell(const struct http_server *server, const struct http_server *bun
     (void)fflush(stdout);
 }
 
-/* "publish TOPIC", "patient" and "stored", until the input ends. */
-static void take_lines(struct events *events)
+/* "publish TOPIC", "patient", "stored" and "sweep", until the input ends. */
+static void take_lines(struct events *events, struct catalog *catalog)
 {
     char line[200];
+    struct err e;
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strcmp(line, "patient") == 0 || strcmp(line, "stored") == 0) {
             (void)printf("%d\n", line[0] == 'p' ? patient : stored);
+            (void)fflush(stdout);
+        }
+        if (strcmp(line, "sweep") == 0) {
+            must(arrival_sweep(folder, catalog, &e), &e);
+            (void)printf("swept\n");
             (void)fflush(stdout);
         }
         if (strncmp(line, "publish ", 8) != 0)
@@ -222,6 +266,18 @@ static struct http_server *start_bundles(struct http_options o)
     return server;
 }
 
+static bool says(int argc, char **argv, const char *word)
+{
+    return argc > 2 && strcmp(argv[2], word) == 0;
+}
+
+static void take_arguments(int argc, char **argv)
+{
+    must(argc > 1, &(struct err){.text = "the folder is missing"});
+    folder = argv[1];
+    is_gateway = says(argc, argv, "gateway");
+}
+
 int main(int argc, char **argv)
 {
     static const char *const hosts[] = {"localhost"};
@@ -235,12 +291,14 @@ int main(int argc, char **argv)
     static const struct service_set sets[] = {{"shop", "0 2 * * *", repositories, 1},
                                               {"wiki", NULL, repositories, 2}};
     struct service service = {.host = "test",
-                              .is_secure = argc > 2,
+                              .is_secure = says(argc, argv, "secure"),
+                              .gateway_set = says(argc, argv, "gateway") ? "shop" : NULL,
                               .sets = sets,
                               .set_count = 2,
                               .restore_targets = targets,
                               .restore_target_count = 1,
                               .read_set = read_set,
+                              .begin_arrival = begin_arrival,
                               .queue_test = queue_test,
                               .push_bundle = push_bundle,
                               .refuse_bundle = refuse_bundle,
@@ -269,8 +327,8 @@ int main(int argc, char **argv)
     AUTO(mem) struct route *routes = join(&o.route_count);
 
     (void)signal(SIGPIPE, SIG_IGN);
-    must(argc > 1, &(struct err){.text = "the folder is missing"});
-    api_routes_limit(routes, o.route_count, 1000000);
+    take_arguments(argc, argv);
+    api_routes_limit(routes, o.route_count, 1000000, 1000000);
     o.routes = routes;
     o.measure = measure;
     o.hook_arg = figures;
@@ -281,7 +339,7 @@ int main(int argc, char **argv)
     service.events = http_server_events(server);
     bundles = start_bundles(o);
     tell(server, bundles, &o, is_made ? password : NULL);
-    take_lines(service.events);
+    take_lines(service.events, catalog);
     http_server_stop(bundles, 0);
     http_server_stop(server, 0);
     bundles = NULL;
