@@ -18,13 +18,27 @@ enum {
 const char *child_verb_name(enum child_verb v)
 {
     static const char *const names[CHILD_VERBS] = {
-        [CHILD_BACKUP] = "backup",   [CHILD_CHECK] = "check",   [CHILD_COPY] = "copy",
-        [CHILD_DRILL] = "drill",     [CHILD_FORGET] = "forget", [CHILD_MEASURE] = "measure",
-        [CHILD_PARITY] = "parity",   [CHILD_PRUNE] = "prune",   [CHILD_REPAIR] = "repair",
-        [CHILD_RESTORE] = "restore", [CHILD_TAG] = "tag",       [CHILD_TRY] = "try",
-        [CHILD_UNDO] = "undo",       [CHILD_DIFF] = "diff",     [CHILD_DUMP] = "dump",
-        [CHILD_FIND] = "find",       [CHILD_LS] = "ls",         [CHILD_SNAPSHOTS] = "snapshots",
-        [CHILD_STATS] = "stats",     [CHILD_UPLOAD] = "upload",
+        [CHILD_CFMS_EXPORT] = "cfms export",
+        [CHILD_BACKUP] = "backup",
+        [CHILD_CHECK] = "check",
+        [CHILD_COPY] = "copy",
+        [CHILD_DRILL] = "drill",
+        [CHILD_FORGET] = "forget",
+        [CHILD_MEASURE] = "measure",
+        [CHILD_PARITY] = "parity",
+        [CHILD_PRUNE] = "prune",
+        [CHILD_REPAIR] = "repair",
+        [CHILD_RESTORE] = "restore",
+        [CHILD_TAG] = "tag",
+        [CHILD_TRY] = "try",
+        [CHILD_UNDO] = "undo",
+        [CHILD_DIFF] = "diff",
+        [CHILD_DUMP] = "dump",
+        [CHILD_FIND] = "find",
+        [CHILD_LS] = "ls",
+        [CHILD_SNAPSHOTS] = "snapshots",
+        [CHILD_STATS] = "stats",
+        [CHILD_UPLOAD] = "upload",
     };
 
     return names[v];

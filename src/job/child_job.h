@@ -15,6 +15,7 @@
 
 enum child_verb {
     CHILD_BACKUP,
+    CHILD_CFMS_EXPORT,
     CHILD_CHECK,
     CHILD_COPY,
     CHILD_DRILL,

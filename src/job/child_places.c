@@ -30,6 +30,7 @@ struct verb_row {
 /* Verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_BACKUP] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true},
+    [CHILD_CFMS_EXPORT] = {.touch = TOUCH_NOTHING},
     [CHILD_CHECK] = {.touch = TOUCH_NOTHING},
     [CHILD_COPY] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_DRILL] = {.touch = TOUCH_NOTHING,
@@ -384,6 +385,18 @@ static void add_arguments(struct places *s, const struct child_job *j)
     }
 }
 
+static void add_cfms(struct places *s, const struct config_cfms *c)
+{
+    add(s, &s->readable, c->content_dir);
+    add(s, &s->writable, c->output_dir);
+    add(s, &s->writable, c->key_dir);
+    add(s, &s->readable, c->dsn_password_file);
+    if (c->dsn == NULL)
+        add_parent(s, &s->writable, c->database); /* as of sources of SQLite */
+    else if (dsn_is_remote(c->dsn))
+        s->has_network = true;
+}
+
 /* What a drill after the backup takes. */
 static void add_drill(struct places *s)
 {
@@ -461,6 +474,8 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);
+    if (j->verb == CHILD_CFMS_EXPORT)
+        add_cfms(&s, &c->serve.cfms);
     add_arguments(&s, j);
     s.sets_owners = s.sets_owners || row.sets_owners;
     fill(&s, j, p);

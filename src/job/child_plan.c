@@ -109,6 +109,7 @@ static const struct argument arguments[] = {
     {"words", NULL, READS, ARGUMENT_WORDS},
     {"uploads", "uploads", READS | BIT(RESTORE), ARGUMENT_FLAG},
     {"name", "stdin-filename", BIT(UPLOAD), ARGUMENT_TEXT},
+    {"name", "name", BIT(CFMS_EXPORT), ARGUMENT_TEXT},
 };
 
 /* Which verbs cannot do without what. */
@@ -442,6 +443,17 @@ static void add_command(struct child_plan *p, struct child_texts *t, const struc
     }
 }
 
+/* What the server keeps, and where. */
+static void add_cfms(struct child_plan *p, struct child_texts *t, const struct config_cfms *c)
+{
+    child_texts_add(t, &p->arena, "--database=%s", c->dsn != NULL ? c->dsn : c->database);
+    if (c->dsn_password_file != NULL)
+        child_texts_add(t, &p->arena, "--dsn-password-file=%s", c->dsn_password_file);
+    child_texts_add(t, &p->arena, "--content-dir=%s", c->content_dir);
+    child_texts_add(t, &p->arena, "--output-dir=%s", c->output_dir);
+    child_texts_add(t, &p->arena, "--key-dir=%s", c->key_dir);
+}
+
 static void make_argv(struct child_plan *p, const struct child_job *j, const struct config *c,
                       const struct config_repository *repository)
 {
@@ -468,6 +480,8 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
         child_texts_add(&t, &p->arena, j->verb == CHILD_TAG ? "--of-set=%s" : "--set=%s", j->set);
     if (repository != NULL)
         add_repository(p, &t, repository);
+    if (j->verb == CHILD_CFMS_EXPORT)
+        add_cfms(p, &t, &c->serve.cfms);
     if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
         child_texts_add(&t, &p->arena, "--yes");
     if (j->verb == CHILD_BACKUP) {
@@ -560,6 +574,8 @@ bool child_plan_make(const struct child_job *j, const struct config *c, struct c
     const struct config_repository *repository = NULL;
     const struct config_set *set = NULL;
 
+    if (j->verb == CHILD_CFMS_EXPORT && !c->serve.has_cfms)
+        return err_set(e, ERR_USAGE, "job: the configuration has no server of CFMS");
     if (!child_job_check(j, e) || !check(j, e) ||
         (j->set != NULL && !config_find_set(c, j->set, &set, e)) ||
         !find_repository(j, c, &repository, e) || !choose_repository(j, set, &repository, e))
@@ -616,6 +632,8 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){NULL, NULL};
     case CHILD_MEASURE:
         return (struct child_promise){"stats", NULL};
+    case CHILD_CFMS_EXPORT:
+        return (struct child_promise){"cfms_export", NULL};
     case CHILD_DIFF:
     case CHILD_DUMP:
     case CHILD_FIND:

@@ -184,6 +184,15 @@ struct config_pos {
     struct texts roots;                           /* where local destinations may lie */
 };
 
+/* A server of CFMS, for whose clients there is a listener. */
+struct config_cfms {
+    struct texts listen;
+    char *database;          /* its file of SQLite; or */
+    char *dsn;               /* what libpq takes; without a password */
+    char *dsn_password_file; /* or NULL */
+    char *content_dir, *output_dir, *key_dir;
+};
+
 #define CONFIG_JOBS       2                    /* the default of jobs */
 #define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
 
@@ -195,7 +204,7 @@ struct config_serve {
     bool insecure_plain;          /* without TLS on addresses that others reach */
     int jobs;                     /* at a time, from 1 */
     uint64_t upload_max;          /* bytes of an upload by the API */
-    bool has_tls, has_mail, has_bundle, has_pos;
+    bool has_tls, has_mail, has_bundle, has_pos, has_cfms;
     struct config_tls tls;
     struct config_mail mail;
     struct config_outbound outbound;
@@ -204,6 +213,7 @@ struct config_serve {
     char *audit_syslog;          /* where records of the audit log go too, or NULL */
     struct config_bundle_listener bundle;
     struct config_pos pos;
+    struct config_cfms cfms;
 };
 
 /* Owns all that it points at, until config_free(). */

@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "codec/cfms_task.h"
 #include "codec/json.h"
 #include "codec/pos_config.h"
 #include "job/child_plan.h"
@@ -191,9 +192,9 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
         enum catalog_run_kind kind;
         enum child_verb verb;
     } verbs[] = {
-        {RUN_BACKUP, CHILD_BACKUP}, {RUN_VERIFY, CHILD_CHECK},     {RUN_CHECK, CHILD_CHECK},
-        {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET}, {RUN_PRUNE, CHILD_PRUNE},
-        {RUN_COPY, CHILD_COPY},
+        {RUN_BACKUP, CHILD_BACKUP}, {RUN_VERIFY, CHILD_CHECK},       {RUN_CHECK, CHILD_CHECK},
+        {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET},   {RUN_PRUNE, CHILD_PRUNE},
+        {RUN_COPY, CHILD_COPY},     {RUN_EXPORT, CHILD_CFMS_EXPORT},
     };
     const char *command = json_string_value(json_object_get(arguments, "command"));
 
@@ -395,9 +396,11 @@ static size_t list_sets(const struct dispatch *d, struct arena *a, const char **
     const size_t all = v == NULL ? c->set_count : roster_count(v);
     size_t count = 0;
 
-    *out = arena_take(a, (all + 1) * sizeof(**out));
+    *out = arena_take(a, (all + 2) * sizeof(**out));
     if (c->serve.has_pos)
         (*out)[count++] = POS_TRIAL_SET;
+    if (c->serve.has_cfms)
+        (*out)[count++] = CFMS_JOB_SET;
     for (size_t i = 0; i < all; i++) {
         const struct config_set *set = v == NULL ? &c->sets[i] : roster_at(v, i)->set;
 
