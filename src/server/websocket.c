@@ -1,6 +1,7 @@
 #include "server/websocket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,11 +16,15 @@
 /* A loop takes at most so many events at a time. */
 enum { BATCH = 64 };
 
+/* A client that has hung up is let go after so long. */
+#define LEAVING_NS (2 * NS_PER_S)
+
 struct websocket {
     struct websocket *next, *previous;
     struct sockets *all;
     struct MHD_UpgradeResponseHandle *handle;
     int fd;
+    int peer_fd; /* of the client's connection; behind TLS another than fd.  libmicrohttpd's */
     wslay_event_context_ptr frames;
     struct buf early; /* bytes that came behind the handshake */
     size_t early_at;
@@ -30,6 +35,7 @@ struct websocket {
     char *address; /* of the client */
     double tokens; /* messages that may come at once */
     int64_t tokens_ns, heard_ns;
+    int64_t left_ns; /* when the client was found to have hung up; 0: it has not */
     bool is_open, is_pinged, is_ended, is_paused;
     atomic_bool has_events; /* or something else to be told of */
 };
@@ -38,7 +44,8 @@ struct sockets {
     struct http_server *server;
     pthread_t thread;
     int epoll, wakeup;
-    struct websocket *first; /* of the thread */
+    struct websocket *first; /* of the thread, as the next */
+    int64_t looked_ns;       /* for those who hung up */
 
     pthread_mutex_t lock; /* guards what follows */
     struct websocket *arrived;
@@ -285,6 +292,24 @@ static void socket_open(struct websocket *w)
         socket_drop(w);
 }
 
+/* Behind TLS libmicrohttpd keeps to itself that a client has hung up, until something is sent. */
+static void look_for_leaving(struct sockets *s, int64_t now_ns)
+{
+    if (now_ns - s->looked_ns < NS_PER_S)
+        return;
+    s->looked_ns = now_ns;
+    for (struct websocket *w = s->first, *next; w != NULL; w = next) {
+        struct pollfd fd = {.fd = w->peer_fd, .events = POLLRDHUP};
+
+        next = w->next;
+        /* What it sent before has its time. */
+        if (w->left_ns != 0 && now_ns - w->left_ns > LEAVING_NS)
+            socket_drop(w);
+        else if (w->left_ns == 0 && poll(&fd, 1, 0) == 1)
+            w->left_ns = now_ns;
+    }
+}
+
 static void look_after(struct sockets *s, int64_t now_ns)
 {
     static const struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
@@ -349,6 +374,7 @@ static void *serve(void *arg)
             else if (is_cut(found[i].data.ptr, found[i].events) || !socket_move(found[i].data.ptr))
                 socket_drop(found[i].data.ptr);
         take_arrived(s, &is_closing, &is_stopping);
+        look_for_leaving(s, clock_monotonic_ns());
         look_after(s, clock_monotonic_ns());
         while (is_closing && s->first != NULL) {
             websocket_end(s->first, WSLAY_CODE_GOING_AWAY);
@@ -416,6 +442,7 @@ void sockets_adopt(void *cls, struct MHD_Connection *c, void *con_cls, const cha
         w->topic = mem_string(w->state);
     w->address = mem_string(r->address_text);
     buf_append(&w->early, extra, extra_size);
+    w->peer_fd = r->peer->fd;
     peer_set_stream(r, PEER_UPGRADED);
     pthread_mutex_lock(&r->lock);
     r->is_counted = false; /* it is the socket's from here on */
