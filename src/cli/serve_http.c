@@ -37,7 +37,7 @@ void serve_http_stop(struct serve_http *h)
     if (h->parts != NULL)
         service_listen(h->parts, NULL, NULL);
     http_server_stop(h->sockets, DRAIN_MS);
-    cfms_free(h->cfms);
+    cfms_close(h->cfms);
     http_server_stop(h->bundles, DRAIN_MS);
     http_server_stop(h->api, DRAIN_MS);
     serve_read_done(&h->reader);
@@ -272,15 +272,18 @@ static bool start_cfms(struct serve_http *h, struct err *e)
     const struct config *c = service_config(h->parts);
     const struct cfms_options options = {.catalog = h->service.catalog,
                                          .host = h->service.host,
+                                         .state = c->state,
                                          .content_dir = c->serve.cfms.content_dir,
+                                         .upload_max = c->serve.cfms.upload_max,
                                          .log = log_line,
                                          .arg = h};
     struct http_options o;
 
     if (!c->serve.has_cfms)
         return true;
+    if (!cfms_open(&options, &h->cfms, e))
+        return err_wrap(e, "serve: compat: cfms");
     o = options_for(h, &c->serve.cfms.listen, h->tls);
-    h->cfms = cfms_new(&options);
     o.routes = cfms_routes;
     o.route_count = cfms_route_count;
     o.app = h->cfms;

@@ -4,6 +4,11 @@
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+bool cfms_task_is(const char *id)
+{
+    return strlen(id) == CFMS_TASK_DIGITS && strspn(id, "0123456789abcdef") == CFMS_TASK_DIGITS;
+}
+
 bool cfms_name_is(const char *name)
 {
     const size_t size = strlen(name);

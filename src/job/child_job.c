@@ -19,6 +19,7 @@ const char *child_verb_name(enum child_verb v)
 {
     static const char *const names[CHILD_VERBS] = {
         [CHILD_CFMS_EXPORT] = "cfms export",
+        [CHILD_CFMS_IMPORT] = "cfms import",
         [CHILD_BACKUP] = "backup",
         [CHILD_CHECK] = "check",
         [CHILD_COPY] = "copy",

@@ -16,6 +16,7 @@
 enum child_verb {
     CHILD_BACKUP,
     CHILD_CFMS_EXPORT,
+    CHILD_CFMS_IMPORT,
     CHILD_CHECK,
     CHILD_COPY,
     CHILD_DRILL,

@@ -191,10 +191,14 @@ struct config_cfms {
     char *dsn;               /* what libpq takes; without a password */
     char *dsn_password_file; /* or NULL */
     char *content_dir, *output_dir, *key_dir;
+    bool remap, allow_unauthenticated; /* of imports, as of cfms_import.h */
+    uint64_t upload_max;               /* bytes of an archive that is uploaded */
 };
 
-#define CONFIG_JOBS       2                    /* the default of jobs */
-#define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
+#define CONFIG_CFMS_UPLOAD_MAX ((uint64_t)1 << 30) /* the default of that */
+
+#define CONFIG_JOBS            2                    /* the default of jobs */
+#define CONFIG_UPLOAD_MAX      ((uint64_t)64 << 30) /* and of upload_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */

@@ -117,6 +117,9 @@ static const struct field cfms_fields[] = {
     {"content_dir", FIELD_PATH, AT(content_dir), true},
     {"output_dir", FIELD_PATH, AT(output_dir), true},
     {"key_dir", FIELD_PATH, AT(key_dir), true},
+    {"remap", FIELD_FLAG, AT(remap)},
+    {"allow_unauthenticated", FIELD_FLAG, AT(allow_unauthenticated)},
+    {"upload_max", FIELD_SIZE, AT(upload_max)},
     {0},
 };
 
@@ -289,7 +292,9 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
                        struct config_serve *out, struct err *e)
 {
     static const char *const usual[] = {LISTEN_DEFAULT};
-    struct serve_reading g = {.serve.jobs = CONFIG_JOBS, .serve.upload_max = CONFIG_UPLOAD_MAX};
+    struct serve_reading g = {.serve.jobs = CONFIG_JOBS,
+                              .serve.upload_max = CONFIG_UPLOAD_MAX,
+                              .serve.cfms.upload_max = CONFIG_CFMS_UPLOAD_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 

@@ -101,7 +101,8 @@ static void on_message(void *arg, const struct child_job *j, const json_t *messa
     const char *type = json_string_value(json_object_get(message, "message_type"));
     AUTO(buf) struct buf text = {0};
 
-    if (h == NULL || type == NULL || strcmp(type, "status") != 0)
+    if (h == NULL || type == NULL ||
+        (strcmp(type, "status") != 0 && strcmp(type, "cfms_import_status") != 0))
         return;
     json_append(message, &text);
     mem_free(h->progress);
@@ -192,9 +193,11 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
         enum catalog_run_kind kind;
         enum child_verb verb;
     } verbs[] = {
-        {RUN_BACKUP, CHILD_BACKUP}, {RUN_VERIFY, CHILD_CHECK},       {RUN_CHECK, CHILD_CHECK},
-        {RUN_DRILL, CHILD_DRILL},   {RUN_RETENTION, CHILD_FORGET},   {RUN_PRUNE, CHILD_PRUNE},
-        {RUN_COPY, CHILD_COPY},     {RUN_EXPORT, CHILD_CFMS_EXPORT},
+        {RUN_BACKUP, CHILD_BACKUP},      {RUN_VERIFY, CHILD_CHECK},
+        {RUN_CHECK, CHILD_CHECK},        {RUN_DRILL, CHILD_DRILL},
+        {RUN_RETENTION, CHILD_FORGET},   {RUN_PRUNE, CHILD_PRUNE},
+        {RUN_COPY, CHILD_COPY},          {RUN_EXPORT, CHILD_CFMS_EXPORT},
+        {RUN_IMPORT, CHILD_CFMS_IMPORT},
     };
     const char *command = json_string_value(json_object_get(arguments, "command"));
 

@@ -113,6 +113,8 @@ static const char *word_of(const struct child_job *j, const struct child_outcome
 {
     if (j->verb == CHILD_CFMS_EXPORT && o->is_taken)
         return CFMS_FAILED_EXISTS;
+    if (j->verb == CHILD_CFMS_IMPORT && o->is_invalid)
+        return CFMS_FAILED_INVALID;
     return child_state_name(o->state);
 }
 

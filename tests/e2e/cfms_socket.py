@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -19,6 +20,8 @@ class Closed(Exception):
 
 
 class Client:
+    pace = 0  # seconds before a text; more than ten a second are too many in the long run
+
     def __init__(self, port, host="localhost", headers=(), context=None):
         if context is None:
             context = ssl._create_unverified_context()
@@ -47,6 +50,8 @@ class Client:
         self.sock.sendall(head + b"\0\0\0\0" + payload)  # a mask of zeros is one
 
     def send(self, message):
+        if isinstance(message, str):
+            time.sleep(self.pace)
         self.frame(*((TEXT, message.encode()) if isinstance(message, str) else (BINARY, bytes(message))))
 
     def take(self, size):

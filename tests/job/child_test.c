@@ -287,10 +287,13 @@ TEST(fields_that_are_unknown_or_of_another_type_are_refused)
 }
 END
 
+#define TASK "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 TEST(a_job_for_cfms_has_the_places_of_the_configuration_and_no_others)
 {
     AUTO(world) struct world w;
     AUTO(child_plan) struct child_plan p = {0};
+    AUTO(child_plan) struct child_plan q = {0};
     AUTO(buf) struct buf all = {0};
     static char database[] = "/srv/app.db";
     static char content[] = "/srv/content";
@@ -312,6 +315,15 @@ TEST(a_job_for_cfms_has_the_places_of_the_configuration_and_no_others)
     CHECK(!p.profile.may_exec && p.profile.network == SANDBOX_NETWORK_NONE);
     for (const char *const *path = p.profile.writable; *path != NULL; path++)
         CHECK(strcmp(*path, "/srv/content") != 0);
+    CHECK_ERR(plan(&w, CHILD_CFMS_IMPORT, NULL, "{}", &q, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_CFMS_IMPORT, NULL, "{\"task\":\"../../etc\"}", &q, e), ERR_USAGE);
+    CHECK_OK(plan(&w, CHILD_CFMS_IMPORT, NULL, "{\"task\":\"" TASK "\"}", &q, e));
+    buf_clear(&all);
+    join(q.argv, &all);
+    CHECK(strstr(buf_string(&all), "/cfms/" TASK "/key|--|") != NULL);
+    CHECK(ends_with(&all, "/cfms/" TASK "/archive|"));
+    CHECK(strstr(buf_string(&all), "--remap") == NULL &&
+          strstr(buf_string(&all), "--allow-unauthenticated") == NULL);
 }
 END
 

@@ -16,19 +16,23 @@
 #define CFMS_CONNECTIONS 16
 #define CFMS_ADDRESS     8
 
+struct cfms;
+
 /* Borrowed as long as the struct cfms is there. */
 struct cfms_options {
     struct catalog *catalog;
     const char *host;        /* that does the jobs */
+    const char *state;       /* folder; imports wait in its "cfms" */
     const char *content_dir; /* paths in its parent folder are told relative to that */
+    uint64_t upload_max;     /* bytes of an archive */
     /* One line for the log of something that went wrong inside; any thread. */
     void (*log)(void *arg, const char *line);
     void *arg;
 };
 
-struct cfms *cfms_new(const struct cfms_options *o);
+MUST_CHECK bool cfms_open(const struct cfms_options *o, struct cfms **out, struct err *e);
 /* Waits for the threads of connections, whose sockets are closed by now.  Accepts NULL. */
-void cfms_free(struct cfms *c);
+void cfms_close(struct cfms *c);
 
 extern const struct route cfms_routes[];
 extern const size_t cfms_route_count;

@@ -178,6 +178,7 @@ static void welcome(struct cfms_conn *c, const struct catalog_user *u)
     if (cfms_may(u)) {
         (void)json_array_append_new(permissions, json_string("manage_system")); /* cannot fail */
         (void)json_array_append_new(permissions, json_string("export_backup"));
+        (void)json_array_append_new(permissions, json_string("import_backup"));
     }
     (void)json_object_set_new(data, "nickname", json_null());
     (void)json_object_set_new(data, "permissions", permissions);

@@ -11,7 +11,7 @@
 
 enum caller {
     CALLER_ANYBODY,
-    CALLER_MAY, /* who may order backups */
+    CALLER_MAY, /* who may order backups and imports */
 };
 
 struct action {
@@ -29,11 +29,21 @@ static const struct cfms_member login_members[] = {
 static const struct cfms_member backup_members[] = {
     {"backup_name", false, false, 1, NAME_MAX_POINTS}, {0}};
 
+static const struct cfms_member initiate_members[] = {{"timeout_seconds", false, true, 60, 3600},
+                                                      {0}};
+static const struct cfms_member task_members[] = {{"backup_task_id", true, false, 1, 255}, {0}};
+static const struct cfms_member upload_members[] = {{"task_id", true, false, 1, 255}, {0}};
+
 static const struct action actions[] = {
     {"server_info", none, CALLER_ANYBODY, cfms_server_info},
     {"login", login_members, CALLER_ANYBODY, cfms_login},
     {"refresh_token", none, CALLER_ANYBODY, cfms_refresh},
     {"generate_backup", backup_members, CALLER_MAY, cfms_backup},
+    {"initiate_backup_import", initiate_members, CALLER_MAY, cfms_import_initiate},
+    {"upload_file", upload_members, CALLER_ANYBODY, cfms_upload},
+    {"start_backup_import", task_members, CALLER_MAY, cfms_import_start},
+    {"get_backup_import_status", task_members, CALLER_MAY, cfms_import_status},
+    {"register_listener", none, CALLER_MAY, cfms_listen},
 };
 
 void cfms_server_info(struct cfms_conn *c, const struct cfms_request *q,

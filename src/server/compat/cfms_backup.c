@@ -12,9 +12,8 @@
 /* A run is looked at so often: at first, and at last. */
 enum { LOOK_MIN_MS = 50, LOOK_MAX_MS = 1000 };
 
-/* The present run of a job. */
-static bool look(const struct cfms *c, const char *job, struct arena *a, struct catalog_run *out,
-                 struct err *e)
+bool cfms_look(const struct cfms *c, const char *job, struct arena *a, struct catalog_run *out,
+               struct err *e)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct catalog_job j;
@@ -31,9 +30,9 @@ bool cfms_await(struct cfms_conn *c, const char *job, struct arena *a, struct ca
         struct catalog_run run;
 
         *e = (struct err){0};
-        if (look(cfms_conn_cfms(c), job, &here, &run, e)) {
+        if (cfms_look(cfms_conn_cfms(c), job, &here, &run, e)) {
             if (catalog_run_state_is_final(run.outcome.state))
-                return look(cfms_conn_cfms(c), job, a, out, e);
+                return cfms_look(cfms_conn_cfms(c), job, a, out, e);
         } else if (e->code != ERR_TRANSIENT && e->code != ERR_AWAY) {
             return false;
         }

@@ -38,6 +38,8 @@ struct cfms_conn {
     struct messages in, out;
     uint16_t end_code; /* of a close that is wanted; 0: none */
     bool is_known;
+
+    struct cfms_conn *next_listener; /* guarded by the lock of the struct cfms */
 };
 
 static void messages_put(struct messages *m, bool is_text, struct slice bytes)
@@ -81,6 +83,13 @@ static void conn_free(struct cfms_conn *c)
 {
     struct cfms *all = c->cfms;
 
+    pthread_mutex_lock(&all->lock);
+    for (struct cfms_conn **at = &all->listeners; *at != NULL; at = &(*at)->next_listener)
+        if (*at == c) {
+            *at = c->next_listener;
+            break;
+        }
+    pthread_mutex_unlock(&all->lock);
     messages_done(&c->in);
     messages_done(&c->out);
     (void)pthread_cond_destroy(&c->changed);
@@ -112,7 +121,7 @@ static void wake(struct cfms_conn *c)
         websocket_wake(c->socket);
 }
 
-static void conn_end(struct cfms_conn *c, uint16_t code)
+void cfms_conn_end(struct cfms_conn *c, uint16_t code)
 {
     pthread_mutex_lock(&c->lock);
     if (c->end_code == 0)
@@ -121,15 +130,43 @@ static void conn_end(struct cfms_conn *c, uint16_t code)
     pthread_mutex_unlock(&c->lock);
 }
 
+void cfms_conn_say(struct cfms_conn *c, bool is_text, struct slice bytes)
+{
+    pthread_mutex_lock(&c->lock);
+    messages_put(&c->out, is_text, bytes);
+    wake(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cfms_conn_listen(struct cfms_conn *c)
+{
+    struct cfms *all = c->cfms;
+    const struct cfms_conn *known;
+
+    pthread_mutex_lock(&all->lock);
+    for (known = all->listeners; known != NULL && known != c; known = known->next_listener)
+        ;
+    if (known == NULL) {
+        c->next_listener = all->listeners;
+        all->listeners = c;
+    }
+    pthread_mutex_unlock(&all->lock);
+}
+
+void cfms_broadcast(struct cfms *c, struct slice bytes)
+{
+    pthread_mutex_lock(&c->lock);
+    for (struct cfms_conn *one = c->listeners; one != NULL; one = one->next_listener)
+        cfms_conn_say(one, false, bytes);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void cfms_conn_answer(struct cfms_conn *c, unsigned code, json_t *data, const char *message)
 {
     AUTO(buf) struct buf text = {0};
 
     cfms_envelope(code, data, message, clock_now_ns(), &text);
-    pthread_mutex_lock(&c->lock);
-    messages_put(&c->out, true, buf_slice(&text));
-    wake(c);
-    pthread_mutex_unlock(&c->lock);
+    cfms_conn_say(c, true, buf_slice(&text));
 }
 
 void cfms_conn_fail(struct cfms_conn *c, const struct err *e)
@@ -188,16 +225,39 @@ static struct message *conn_take(struct cfms_conn *c)
     return m;
 }
 
+bool cfms_conn_take(struct cfms_conn *c, int64_t ms, bool *is_text, struct buf *out)
+{
+    const struct timespec limit = time_at(clock_monotonic_ns() + ms * (NS_PER_S / 1000));
+    struct message *m = NULL;
+    int result = 0;
+
+    pthread_mutex_lock(&c->lock);
+    while (c->socket != NULL && c->in.count == 0 && result == 0)
+        result = pthread_cond_timedwait(&c->changed, &c->lock, &limit);
+    if (c->socket != NULL)
+        m = messages_take(&c->in);
+    if (m == NULL && c->end_code == 0)
+        c->end_code = CFMS_POLICY;
+    wake(c);
+    pthread_mutex_unlock(&c->lock);
+    if (m == NULL)
+        return false;
+    *is_text = m->is_text;
+    buf_append_slice(out, buf_slice(&m->bytes));
+    message_free(m);
+    return true;
+}
+
 static void work_on(struct cfms_conn *c, const struct message *m)
 {
     AUTO(cfms_request) struct cfms_request q = {0};
 
     if (!m->is_text)
-        conn_end(c, CFMS_NO_BINARY);
+        cfms_conn_end(c, CFMS_NO_BINARY);
     else if (m->bytes.size > CFMS_REQUEST_MAX)
-        conn_end(c, CFMS_TOO_BIG);
+        cfms_conn_end(c, CFMS_TOO_BIG);
     else if (!cfms_request_parse(buf_slice(&m->bytes), &q))
-        conn_end(c, CFMS_BAD_MESSAGE);
+        cfms_conn_end(c, CFMS_BAD_MESSAGE);
     else
         cfms_act(c, &q);
 }

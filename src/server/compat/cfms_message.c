@@ -50,6 +50,12 @@ double cfms_seconds(int64_t ns)
     return (double)(ns / NS_PER_S) + (double)(ns % NS_PER_S) / (double)NS_PER_S;
 }
 
+void cfms_json_write(const json_t *j, struct buf *out)
+{
+    if (j == NULL || json_dump_callback(j, append, out, 0) != 0)
+        mem_exit("no memory for an answer");
+}
+
 void cfms_envelope(unsigned code, json_t *data, const char *message, int64_t now_ns,
                    struct buf *out)
 {
@@ -58,8 +64,7 @@ void cfms_envelope(unsigned code, json_t *data, const char *message, int64_t now
                           data == NULL ? json_object() : data, "message", message, "timestamp",
                           cfms_seconds(now_ns));
 
-    if (o == NULL || json_dump_callback(o, append, out, 0) != 0)
-        mem_exit("no memory for an answer");
+    cfms_json_write(o, out);
 }
 
 static bool refuse(json_t **details, const char *validator, json_t *value)
