@@ -42,13 +42,17 @@ static bool run_command(struct call *call, const struct parsed *p, struct err *e
     return p->command->run(call, e);
 }
 
-/* A snapshot or path that is not there, or is not what the command can work on, once the repository
- * is open: for programs that have to tell that from damage. */
+/* A snapshot or path that is not there, or is not what the command can work on, or something that
+ * is there already, once the repository is open: for programs that have to tell that from damage.
+ */
 static const char *cause_of(enum stage stage, enum err_code code)
 {
     if (stage != STAGE_WORK)
         return NULL;
-    return code == ERR_NOT_FOUND ? "not-found" : code == ERR_USAGE ? "invalid" : NULL;
+    return code == ERR_NOT_FOUND ? "not-found"
+           : code == ERR_USAGE   ? "invalid"
+           : code == ERR_EXISTS  ? "exists"
+                                 : NULL;
 }
 
 /* Tell a failure; the exit status. */

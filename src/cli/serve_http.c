@@ -26,7 +26,8 @@ struct serve_http {
     struct tls *tls;
     struct spool *spool;
     struct serve_read reader;
-    struct http_server *api, *bundles;
+    struct cfms *cfms;
+    struct http_server *api, *bundles, *sockets;
 };
 
 void serve_http_stop(struct serve_http *h)
@@ -35,6 +36,8 @@ void serve_http_stop(struct serve_http *h)
         return;
     if (h->parts != NULL)
         service_listen(h->parts, NULL, NULL);
+    http_server_stop(h->sockets, DRAIN_MS);
+    cfms_close(h->cfms);
     http_server_stop(h->bundles, DRAIN_MS);
     http_server_stop(h->api, DRAIN_MS);
     serve_read_done(&h->reader);
@@ -273,6 +276,35 @@ static bool start_bundles(struct serve_http *h, struct err *e)
     return spool_open(&spool, &h->spool, e) && http_server_start(&o, &h->bundles, e);
 }
 
+static bool start_cfms(struct serve_http *h, struct err *e)
+{
+    const struct config *c = service_config(h->parts);
+    const struct cfms_options options = {.catalog = h->service.catalog,
+                                         .host = h->service.host,
+                                         .state = c->state,
+                                         .content_dir = c->serve.cfms.content_dir,
+                                         .upload_max = c->serve.cfms.upload_max,
+                                         .log = log_line,
+                                         .arg = h};
+    struct http_options o;
+
+    if (!c->serve.has_cfms)
+        return true;
+    if (!cfms_open(&options, &h->cfms, e))
+        return err_wrap(e, "serve: compat: cfms");
+    o = options_for(h, &c->serve.cfms.listen, h->tls);
+    o.routes = cfms_routes;
+    o.route_count = cfms_route_count;
+    o.app = h->cfms;
+    o.identify = NULL; /* messages say who asks */
+    o.still = NULL;
+    o.threads = 1;
+    o.workers = 2; /* handshakes */
+    o.streams_max = CFMS_CONNECTIONS;
+    o.address_max = CFMS_ADDRESS;
+    return http_server_start(&o, &h->sockets, e);
+}
+
 static bool make_first_user(struct serve_http *h, struct err *e)
 {
     char password[IDENTITY_PASSWORD_SIZE];
@@ -317,6 +349,9 @@ static void tell_addresses(struct serve_http *h)
     for (size_t i = 0; s->has_bundle && i < s->bundle.listen.count; i++)
         output_line(h->call->out, "bundles of %s are taken on %s", s->bundle.set,
                     s->bundle.listen.items[i]);
+    for (size_t i = 0; s->has_cfms && i < s->cfms.listen.count; i++)
+        output_line(h->call->out, "clients of CFMS are served on wss://%s",
+                    s->cfms.listen.items[i]);
 }
 
 bool serve_http_start(struct call *call, struct service_parts *p, struct serve_http **out,
@@ -359,7 +394,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
         return false;
     h->service.events = http_server_events(h->api);
     service_listen(p, on_told, h);
-    if (!start_bundles(h, e))
+    if (!start_bundles(h, e) || !start_cfms(h, e))
         return false;
     service_on_hangup(p, read_again, h);
     tell_addresses(h);

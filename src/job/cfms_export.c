@@ -12,8 +12,6 @@
 
 enum { FILE_NAME_MAX = CFMS_NAME_MAX + 16 /* with its ending and NUL */ };
 
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
 /* An archive and its key on their way. */
 struct parcel {
     int output_fd, key_fd; /* folders */
@@ -32,19 +30,15 @@ static void parcel_auto(struct parcel *p)
 static bool choose_name(const struct cfms_export_options *o, char out[CFMS_NAME_MAX + 1],
                         struct err *e)
 {
-    size_t size;
-
     if (o->name == NULL) {
         (void)snprintf(out, CFMS_NAME_MAX + 1, "backup_%lld",
                        (long long)(clock_now_ns() / NS_PER_S)); /* has room */
         return true;
     }
-    size = strlen(o->name);
-    if (size == 0 || size > CFMS_NAME_MAX || strchr(LETTERS, o->name[0]) == NULL ||
-        strspn(o->name, LETTERS "._-") != size)
+    if (!cfms_name_is(o->name))
         return err_set(e, ERR_USAGE, "a backup's name is %s, at most %d", CFMS_NAME_CHARS,
                        CFMS_NAME_MAX);
-    memcpy(out, o->name, size + 1);
+    memcpy(out, o->name, strlen(o->name) + 1);
     return true;
 }
 

@@ -5,10 +5,8 @@
 #ifndef JOB_CFMS_EXPORT_H
 #define JOB_CFMS_EXPORT_H
 
+#include "codec/cfms_task.h"
 #include "source/source.h"
-
-#define CFMS_NAME_MAX   200 /* bytes of a backup's name */
-#define CFMS_NAME_CHARS "a letter or digit, then letters, digits, dots, \"-\" and \"_\""
 
 struct cfms_export_options {
     struct cfms_place place;

@@ -15,6 +15,8 @@
 
 enum child_verb {
     CHILD_BACKUP,
+    CHILD_CFMS_EXPORT,
+    CHILD_CFMS_IMPORT,
     CHILD_CHECK,
     CHILD_COPY,
     CHILD_DRILL,

@@ -126,6 +126,7 @@ static void take_sentence(const char *errors, struct child_outcome *out)
     (void)err_set(&out->why, ERR_FATAL, "%s", text);
     out->is_opening = json_is_true(json_object_get(line, "opening"));
     out->is_missing = cause != NULL && strcmp(cause, "not-found") == 0;
+    out->is_taken = cause != NULL && strcmp(cause, "exists") == 0;
     out->is_invalid = cause != NULL && strcmp(cause, "invalid") == 0;
 }
 

@@ -26,8 +26,8 @@ struct child_outcome {
     int signal;      /* that ended it, none of ours; 0: none did */
     bool is_opening; /* it failed because a repository could not be opened, and said so */
     /* It failed because the snapshot or path that was asked for is not there, or is nothing that
-     * the command works on, and said so. */
-    bool is_missing, is_invalid;
+     * the command works on, or because something is there already, and said so. */
+    bool is_missing, is_invalid, is_taken;
     json_t *result; /* the last message that the job promises, or NULL */
     json_t *gaps;   /* array of sentences: what its sandbox could not do */
     char *errors;   /* what it said on standard error, at most about 320 KiB, or "" */

@@ -9,6 +9,7 @@
 #include "base/command_split.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "codec/cfms_task.h"
 #include "job/arrival.h"
 #include "job/child_plan.h"
 
@@ -32,6 +33,8 @@ struct verb_row {
 /* Most verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_BACKUP] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true},
+    [CHILD_CFMS_EXPORT] = {.touch = TOUCH_NOTHING},
+    [CHILD_CFMS_IMPORT] = {.touch = TOUCH_NOTHING, .has_scratch = true, .sets_owners = true},
     [CHILD_CHECK] = {.touch = TOUCH_NOTHING},
     [CHILD_COPY] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_DRILL] = {.touch = TOUCH_NOTHING,
@@ -395,6 +398,28 @@ static void add_arguments(struct places *s, const struct child_job *j, const str
     }
 }
 
+static void add_cfms(struct places *s, const struct child_job *j, const struct config *config)
+{
+    const struct config_cfms *c = &config->serve.cfms;
+    AUTO(buf) struct buf task = {0};
+
+    add(s, &s->readable, c->dsn_password_file);
+    if (c->dsn == NULL)
+        add_parent(s, &s->writable, c->database); /* as of sources of SQLite */
+    else if (dsn_is_remote(c->dsn))
+        s->has_network = true;
+    if (j->verb == CHILD_CFMS_EXPORT) {
+        add(s, &s->readable, c->content_dir);
+        add(s, &s->writable, c->output_dir);
+        add(s, &s->writable, c->key_dir);
+        return;
+    }
+    buf_printf(&task, "%s/" CFMS_TASK_FOLDER "/%s", config->state, child_text(j, "task"));
+    add(s, &s->readable, buf_string(&task));
+    add(s, &s->writable, c->content_dir);
+    s->has_exec = true; /* this program once more, which reads the archive */
+}
+
 /* What a drill after the backup takes. */
 static void add_drill(struct places *s)
 {
@@ -474,6 +499,8 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add_sets(&s, j, c, &row);
     if (repository != NULL)
         add_repository(&s, repository, &row);
+    if (j->verb == CHILD_CFMS_EXPORT || j->verb == CHILD_CFMS_IMPORT)
+        add_cfms(&s, j, c);
     add_arguments(&s, j, c);
     s.sets_owners = s.sets_owners || row.sets_owners;
     fill(&s, j, p);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/cfms_task.h"
 #include "job/arrival.h"
 #include "job/import.h"
 #include "repo/repo.h"
@@ -120,6 +121,8 @@ static const struct argument arguments[] = {
     {"arrival", NULL, BIT(IMPORT), ARGUMENT_OURS},
     {"file", NULL, BIT(IMPORT), ARGUMENT_OURS},  /* in it */
     {"keys", NULL, BIT(IMPORT), ARGUMENT_COUNT}, /* that lie beside it */
+    {"name", "name", BIT(CFMS_EXPORT), ARGUMENT_TEXT},
+    {"task", NULL, BIT(CFMS_IMPORT), ARGUMENT_OURS},
 };
 
 /* Which verbs cannot do without what. */
@@ -128,6 +131,7 @@ static const struct argument arguments[] = {
      BIT(UPLOAD) | READS)
 #define NEEDS_REPOSITORY (BIT(CHECK) | BIT(PRUNE) | COMMANDS)
 #define NEEDS_EITHER     BIT(FORGET)
+#define CFMS             (BIT(CFMS_EXPORT) | BIT(CFMS_IMPORT)) /* need its server */
 #define TAKES_SET        (NEEDS_SET | NEEDS_EITHER | BIT(UNDO))
 #define TAKES_CONFIG     ((TAKES_SET & ~(BIT(TAG) | BIT(UPLOAD) | READS)) | BIT(EXPORT))
 
@@ -447,7 +451,8 @@ static void add_option(struct child_plan *p, struct child_texts *t, const struct
         }
 }
 
-static void add_words(struct child_plan *p, struct child_texts *t, const struct child_job *j)
+static void add_words(struct child_plan *p, struct child_texts *t, const struct child_job *j,
+                      const struct config *c)
 {
     const json_t *list =
         json_object_get(j->arguments, child_verb_reads(j->verb) ? "words" : "snapshots");
@@ -456,6 +461,9 @@ static void add_words(struct child_plan *p, struct child_texts *t, const struct 
     size_t i;
 
     child_texts_add(t, &p->arena, "--");
+    if (j->verb == CHILD_CFMS_IMPORT)
+        child_texts_add(t, &p->arena, "%s/" CFMS_TASK_FOLDER "/%s/" CFMS_TASK_ARCHIVE, c->state,
+                        child_text(j, "task"));
     if (word != NULL)
         child_texts_add(t, &p->arena, "%s", word);
     else if (j->verb == CHILD_DRILL || j->verb == CHILD_TRY)
@@ -498,6 +506,29 @@ static void add_command(struct child_plan *p, struct child_texts *t, const struc
     }
 }
 
+/* What the server keeps, and where. */
+static void add_cfms(struct child_plan *p, struct child_texts *t, const struct child_job *j,
+                     const struct config *config)
+{
+    const struct config_cfms *c = &config->serve.cfms;
+
+    child_texts_add(t, &p->arena, "--database=%s", c->dsn != NULL ? c->dsn : c->database);
+    if (c->dsn_password_file != NULL)
+        child_texts_add(t, &p->arena, "--dsn-password-file=%s", c->dsn_password_file);
+    child_texts_add(t, &p->arena, "--content-dir=%s", c->content_dir);
+    if (j->verb == CHILD_CFMS_EXPORT) {
+        child_texts_add(t, &p->arena, "--output-dir=%s", c->output_dir);
+        child_texts_add(t, &p->arena, "--key-dir=%s", c->key_dir);
+        return;
+    }
+    child_texts_add(t, &p->arena, "--archive-key-file=%s/" CFMS_TASK_FOLDER "/%s/" CFMS_TASK_KEY,
+                    config->state, child_text(j, "task"));
+    if (c->remap)
+        child_texts_add(t, &p->arena, "--remap");
+    if (c->allow_unauthenticated)
+        child_texts_add(t, &p->arena, "--allow-unauthenticated");
+}
+
 static void make_argv(struct child_plan *p, const struct child_job *j, const struct config *c,
                       const struct config_repository *repository)
 {
@@ -527,6 +558,8 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
         child_texts_add(&t, &p->arena, "--stdout");
     if (repository != NULL)
         add_repository(p, &t, repository);
+    if ((CFMS & bit) != 0)
+        add_cfms(p, &t, j, c);
     if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
         child_texts_add(&t, &p->arena, "--yes");
     if (j->verb == CHILD_BACKUP) {
@@ -541,7 +574,7 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
     if (j->verb == CHILD_IMPORT)
         add_arrival(p, &t, j, c);
     else
-        add_words(p, &t, j);
+        add_words(p, &t, j, c);
     p->argv = child_texts_end(&t, &p->arena);
 }
 
@@ -623,6 +656,11 @@ bool child_plan_make(const struct child_job *j, const struct config *c, struct c
     const struct config_repository *repository = NULL;
     const struct config_set *set = NULL;
 
+    if ((CFMS & 1U << j->verb) != 0 && !c->serve.has_cfms)
+        return err_set(e, ERR_USAGE, "job: the configuration has no server of CFMS");
+    if (j->verb == CHILD_CFMS_IMPORT &&
+        (child_text(j, "task") == NULL || !cfms_task_is(child_text(j, "task"))))
+        return err_set(e, ERR_USAGE, "job: cfms import needs a task");
     if (!child_job_check(j, e) || !check(j, e) ||
         (j->set != NULL && !config_find_set(c, j->set, &set, e)) ||
         !find_repository(j, c, &repository, e) || !choose_repository(j, set, &repository, e))
@@ -682,6 +720,10 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){child_has(j, "undo") ? "summary" : NULL, NULL};
     case CHILD_MEASURE:
         return (struct child_promise){"stats", NULL};
+    case CHILD_CFMS_EXPORT:
+        return (struct child_promise){"cfms_export", NULL};
+    case CHILD_CFMS_IMPORT:
+        return (struct child_promise){"cfms_import", NULL};
     case CHILD_DIFF:
     case CHILD_DUMP:
     case CHILD_EXPORT:

@@ -197,9 +197,22 @@ struct config_gateway {
     char *set; /* that the gateway is */
 };
 
-#define CONFIG_JOBS       2                    /* the default of jobs */
-#define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
-#define CONFIG_IMPORT_MAX ((uint64_t)1 << 30)  /* and of import_max */
+/* A server of CFMS, for whose clients there is a listener. */
+struct config_cfms {
+    struct texts listen;
+    char *database;          /* its file of SQLite; or */
+    char *dsn;               /* what libpq takes; without a password */
+    char *dsn_password_file; /* or NULL */
+    char *content_dir, *output_dir, *key_dir;
+    bool remap, allow_unauthenticated; /* of imports, as of cfms_import.h */
+    uint64_t upload_max;               /* bytes of an archive that is uploaded */
+};
+
+#define CONFIG_CFMS_UPLOAD_MAX ((uint64_t)1 << 30) /* the default of that */
+
+#define CONFIG_JOBS            2                    /* the default of jobs */
+#define CONFIG_UPLOAD_MAX      ((uint64_t)64 << 30) /* and of upload_max */
+#define CONFIG_IMPORT_MAX      ((uint64_t)1 << 30)  /* and of import_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */
@@ -211,7 +224,7 @@ struct config_serve {
     int jobs;                     /* at a time, from 1 */
     uint64_t upload_max;          /* bytes of an upload by the API */
     uint64_t import_max;          /* and of an archive to import, which lies in the state folder */
-    bool has_tls, has_mail, has_bundle, has_pos, has_gateway;
+    bool has_tls, has_mail, has_bundle, has_cfms, has_gateway, has_pos;
     struct config_tls tls;
     struct config_mail mail;
     struct config_outbound outbound;
@@ -220,6 +233,7 @@ struct config_serve {
     char *audit_syslog;          /* where records of the audit log go too, or NULL */
     struct config_bundle_listener bundle;
     struct config_pos pos;
+    struct config_cfms cfms;
     struct config_gateway gateway;
 };
 

@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "job/config_fields.h"
 #include "notify/notify.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
 #define BUNDLE_LISTEN  "127.0.0.1:8787", "[::1]:8787"
+#define CFMS_LISTEN    "127.0.0.1:5104", "[::1]:5104"
 
 /* The section and what of it needs more than a row. */
 struct serve_reading {
@@ -82,11 +84,12 @@ static const struct field audit_fields[] = {
 };
 
 struct compat_reading {
-    const struct node *bundle, *gateway, *pos;
+    const struct node *bundle, *cfms, *gateway, *pos;
 };
 
 static const struct field compat_fields[] = {
     {"bundle", FIELD_NODE, offsetof(struct compat_reading, bundle)},
+    {"cfms", FIELD_NODE, offsetof(struct compat_reading, cfms)},
     {"gateway", FIELD_NODE, offsetof(struct compat_reading, gateway)},
     {"pos", FIELD_NODE, offsetof(struct compat_reading, pos)},
     {0},
@@ -102,6 +105,24 @@ static const struct field pos_fields[] = {
     {"key_file", FIELD_PATH, AT(key_file)},
     {"password_file", FIELD_PATH, AT(password_file)},
     {"roots", FIELD_PATHS, AT(roots)},
+    {0},
+};
+
+#undef AT
+
+#define AT(member) offsetof(struct config_cfms, member)
+
+static const struct field cfms_fields[] = {
+    {"listen", FIELD_TEXTS, AT(listen)},
+    {"database", FIELD_PATH, AT(database)},
+    {"dsn", FIELD_TEXT, AT(dsn)},
+    {"dsn_password_file", FIELD_PATH, AT(dsn_password_file)},
+    {"content_dir", FIELD_PATH, AT(content_dir), true},
+    {"output_dir", FIELD_PATH, AT(output_dir), true},
+    {"key_dir", FIELD_PATH, AT(key_dir), true},
+    {"remap", FIELD_FLAG, AT(remap)},
+    {"allow_unauthenticated", FIELD_FLAG, AT(allow_unauthenticated)},
+    {"upload_max", FIELD_SIZE, AT(upload_max)},
     {0},
 };
 
@@ -260,6 +281,31 @@ static bool read_pos(const struct config_reader *r, const struct node *n, struct
                        "configurations");
 }
 
+/* Passwords are in its messages: never without TLS. */
+static bool read_cfms(const struct config_reader *r, const struct node *n, bool has_tls,
+                      struct config_cfms *out, struct err *e)
+{
+    static const char *const usual[] = {CFMS_LISTEN};
+    AUTO(mem) char *database = NULL;
+
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "cfms", cfms_fields, out, e) ||
+        !check_listen(r, node_find(n, "listen"), true, "", e))
+        return false;
+    if (!has_tls)
+        return CONFIG_FAIL(r, n->key_line, e, "cfms needs tls");
+    if ((out->database == NULL) == (out->dsn == NULL))
+        return CONFIG_FAIL(r, n->key_line, e, "cfms takes database or dsn");
+    if (out->dsn_password_file != NULL && out->dsn == NULL)
+        return CONFIG_FAIL(r, node_find(n, "dsn_password_file")->line, e,
+                           "dsn_password_file is for dsn");
+    if (out->dsn != NULL && !dsn_check(out->dsn, &database, e))
+        return config_place(r, node_find(n, "dsn")->line, "cfms", e);
+    texts_default(r, usual, sizeof(usual) / sizeof(usual[0]), &out->listen);
+    return true;
+}
+
 bool config_serve_read(const struct config_reader *r, const struct node *n,
                        struct config_serve *out, struct err *e)
 {
@@ -267,7 +313,8 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
     struct serve_reading g = {.serve.has_console = true,
                               .serve.jobs = CONFIG_JOBS,
                               .serve.upload_max = CONFIG_UPLOAD_MAX,
-                              .serve.import_max = CONFIG_IMPORT_MAX};
+                              .serve.import_max = CONFIG_IMPORT_MAX,
+                              .serve.cfms.upload_max = CONFIG_CFMS_UPLOAD_MAX};
     struct compat_reading compat = {0};
     struct config_serve *s = &g.serve;
 
@@ -278,11 +325,13 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
           !fields_read(r, g.outbound, "outbound", outbound_fields, &s->outbound, e)) ||
          (g.compat != NULL && !fields_read(r, g.compat, "compat", compat_fields, &compat, e)) ||
          !read_audit(r, g.audit, s, e) || !read_bundle(r, compat.bundle, &s->bundle, e) ||
-         !read_gateway(r, compat.gateway, &s->gateway, e) || !read_pos(r, compat.pos, &s->pos, e)))
+         !read_gateway(r, compat.gateway, &s->gateway, e) || !read_pos(r, compat.pos, &s->pos, e) ||
+         !read_cfms(r, compat.cfms, g.tls != NULL, &s->cfms, e)))
         return false;
     s->has_tls = g.tls != NULL;
     s->has_mail = g.mail != NULL;
     s->has_bundle = compat.bundle != NULL;
+    s->has_cfms = compat.cfms != NULL;
     s->has_pos = compat.pos != NULL;
     s->has_gateway = compat.gateway != NULL;
     if (n != NULL &&
@@ -309,12 +358,14 @@ json_t *config_serve_show(const struct config_serve *s)
         config_show(out, "outbound", fields_show(outbound_fields, &s->outbound));
     if (s->audit_syslog != NULL)
         config_show(out, "audit", fields_show(audit_fields, s));
-    if (s->has_bundle || s->has_gateway || s->has_pos)
+    if (s->has_bundle || s->has_cfms || s->has_gateway || s->has_pos)
         config_show(out, "compat", compat);
     else
         json_decref(compat);
     if (s->has_bundle)
         config_show(compat, "bundle", fields_show(bundle_fields, &s->bundle));
+    if (s->has_cfms)
+        config_show(compat, "cfms", fields_show(cfms_fields, &s->cfms));
     if (s->has_gateway)
         config_show(compat, "gateway", fields_show(gateway_fields, &s->gateway));
     if (s->has_pos)

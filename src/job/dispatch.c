@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "codec/cfms_task.h"
 #include "codec/json.h"
 #include "codec/pos_config.h"
 #include "job/arrival.h"
@@ -101,7 +102,8 @@ static void on_message(void *arg, const struct child_job *j, const json_t *messa
     const char *type = json_string_value(json_object_get(message, "message_type"));
     AUTO(buf) struct buf text = {0};
 
-    if (h == NULL || type == NULL || strcmp(type, "status") != 0)
+    if (h == NULL || type == NULL ||
+        (strcmp(type, "status") != 0 && strcmp(type, "cfms_import_status") != 0))
         return;
     json_append(message, &text);
     mem_free(h->progress);
@@ -198,6 +200,10 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
     };
     const char *command = json_string_value(json_object_get(arguments, "command"));
 
+    if (strcmp(j->set, CFMS_JOB_SET) == 0 && (j->kind == RUN_EXPORT || j->kind == RUN_IMPORT)) {
+        *out = j->kind == RUN_EXPORT ? CHILD_CFMS_EXPORT : CHILD_CFMS_IMPORT;
+        return true;
+    }
     if (j->kind == RUN_RESTORE) {
         *out = json_object_get(arguments, "restore") != NULL ? CHILD_UNDO : CHILD_RESTORE;
         return true;
@@ -396,9 +402,11 @@ static size_t list_sets(const struct dispatch *d, struct arena *a, const char **
     const size_t all = v == NULL ? c->set_count : roster_count(v);
     size_t count = 0;
 
-    *out = arena_take(a, (all + 1) * sizeof(**out));
+    *out = arena_take(a, (all + 2) * sizeof(**out));
     if (c->serve.has_pos)
         (*out)[count++] = POS_TRIAL_SET;
+    if (c->serve.has_cfms)
+        (*out)[count++] = CFMS_JOB_SET;
     for (size_t i = 0; i < all; i++) {
         const struct config_set *set = v == NULL ? &c->sets[i] : roster_at(v, i)->set;
 

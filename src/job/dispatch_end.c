@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "codec/cfms_task.h"
 #include "codec/json.h"
 #include "job/child_plan.h"
 #include "job/config_fields.h"
@@ -107,14 +108,25 @@ static const char *lack_of(const json_t *result, struct arena *a)
     return arena_string(a, buf_slice(&text));
 }
 
+/* Of a failure. */
+static const char *word_of(const struct child_job *j, const struct child_outcome *o)
+{
+    if (j->verb == CHILD_CFMS_EXPORT && o->is_taken)
+        return CFMS_FAILED_EXISTS;
+    if (j->verb == CHILD_CFMS_IMPORT && o->is_invalid)
+        return CFMS_FAILED_INVALID;
+    return child_state_name(o->state);
+}
+
 /* A word and a sentence about what is wrong with it; NULL: nothing is. */
-static void put_error(const struct child_outcome *o, struct arena *a, struct catalog_outcome *out)
+static void put_error(const struct child_job *j, const struct child_outcome *o, struct arena *a,
+                      struct catalog_outcome *out)
 {
     if (is_degraded(o)) {
         out->error_code = "degraded";
         out->error = lack_of(o->result, a);
     } else if (o->state != CHILD_SUCCEEDED) {
-        out->error_code = child_state_name(o->state);
+        out->error_code = word_of(j, o);
         out->error = arena_string(a, slice_string(o->why.text));
     }
 }
@@ -148,7 +160,7 @@ void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, 
         .details = details.size == 0 || details.size > CATALOG_DOCUMENT_MAX
                        ? NULL
                        : arena_string(a, buf_slice(&details))};
-    put_error(o, a, out);
+    put_error(j, o, a, out);
 }
 
 /* Telling */

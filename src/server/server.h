@@ -5,6 +5,7 @@
 #include "server/api.h"
 #include "server/api_metrics.h"
 #include "server/compat/bundle.h"
+#include "server/compat/cfms.h"
 #include "server/compat/pos.h"
 #include "server/events.h"
 #include "server/http_server.h"

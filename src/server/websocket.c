@@ -1,9 +1,8 @@
 #include "server/websocket.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <poll.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,17 +11,20 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "server/private.h"
 
 /* A loop takes at most so many events at a time. */
 enum { BATCH = 64 };
+
+/* A client that has hung up is let go after so long. */
+#define LEAVING_NS (2 * NS_PER_S)
 
 struct websocket {
     struct websocket *next, *previous;
     struct sockets *all;
     struct MHD_UpgradeResponseHandle *handle;
     int fd;
+    int peer_fd; /* of the client's connection; behind TLS another than fd.  libmicrohttpd's */
     wslay_event_context_ptr frames;
     struct buf early; /* bytes that came behind the handshake */
     size_t early_at;
@@ -30,17 +32,20 @@ struct websocket {
     void *state;
     struct events_listener *listener;
     char *topic;   /* of websocket_events; owned */
+    char *address; /* of the client */
     double tokens; /* messages that may come at once */
     int64_t tokens_ns, heard_ns;
-    bool is_open, is_pinged, is_ended;
-    atomic_bool has_events;
+    int64_t left_ns; /* when the client was found to have hung up; 0: it has not */
+    bool is_open, is_pinged, is_ended, is_paused;
+    atomic_bool has_events; /* or something else to be told of */
 };
 
 struct sockets {
     struct http_server *server;
     pthread_t thread;
     int epoll, wakeup;
-    struct websocket *first; /* of the thread */
+    struct websocket *first; /* of the thread, as the next */
+    int64_t looked_ns;       /* for those who hung up */
 
     pthread_mutex_t lock; /* guards what follows */
     struct websocket *arrived;
@@ -55,6 +60,10 @@ static ssize_t take_bytes_in(wslay_event_context_ptr ctx, uint8_t *to, size_t ro
     ssize_t n;
 
     (void)flags;
+    if (w->is_paused) {
+        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
     if (left > 0) {
         n = (ssize_t)(left < room ? left : room);
         memcpy(to, w->early.data + w->early_at, (size_t)n);
@@ -107,7 +116,8 @@ static void hear(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_re
     if (w->is_ended || m->opcode == WSLAY_CONNECTION_CLOSE)
         return;
     /* Pings count as well: each wants an answer. */
-    if (m->opcode != WSLAY_PONG && !take_token(w)) {
+    if (m->opcode != WSLAY_PONG &&
+        !(m->opcode == WSLAY_BINARY_FRAME && w->protocol->counts_binary) && !take_token(w)) {
         websocket_end(w, WSLAY_CODE_POLICY_VIOLATION);
         return;
     }
@@ -136,6 +146,25 @@ void websocket_send(struct websocket *w, bool is_text, struct slice message)
         wslay_event_shutdown_write(w->frames);
         wslay_event_shutdown_read(w->frames);
     }
+}
+
+void websocket_wake(struct websocket *w)
+{
+    w->has_events = true;
+    (void)eventfd_write(w->all->wakeup, 1);
+}
+
+void websocket_pause(struct websocket *w, bool is_paused)
+{
+    w->is_paused = is_paused;
+    w->heard_ns = clock_monotonic_ns();
+    if (!is_paused && w->early_at < w->early.size)
+        websocket_wake(w); /* no descriptor tells of these */
+}
+
+const char *websocket_address(const struct websocket *w)
+{
+    return w->address;
 }
 
 void websocket_end(struct websocket *w, uint16_t code)
@@ -176,6 +205,7 @@ static void socket_drop(struct websocket *w)
     (void)MHD_upgrade_action(w->handle, MHD_UPGRADE_ACTION_CLOSE);
     buf_done(&w->early);
     mem_free(w->topic);
+    mem_free(w->address);
     mem_free(w);
     s->server->streams--;
 }
@@ -205,23 +235,24 @@ static bool socket_move(struct websocket *w)
         (void)wslay_event_send(w->frames);
         return false;
     }
-    if (w->listener != NULL && atomic_exchange(&w->has_events, false))
-        send_events(w);
+    if (atomic_exchange(&w->has_events, false)) {
+        if (w->listener != NULL)
+            send_events(w);
+        else if (w->protocol->woken != NULL)
+            w->protocol->woken(w, w->state);
+    }
     if (wslay_event_want_write(w->frames) && wslay_event_send(w->frames) != 0)
         return false;
     if (!wslay_event_want_read(w->frames) && !wslay_event_want_write(w->frames))
         return false;
-    ev.events = (wslay_event_want_read(w->frames) ? (unsigned)EPOLLIN : 0U) |
+    ev.events = (wslay_event_want_read(w->frames) && !w->is_paused ? (unsigned)EPOLLIN : 0U) |
                 (wslay_event_want_write(w->frames) ? (unsigned)EPOLLOUT : 0U);
     return epoll_ctl(w->all->epoll, EPOLL_CTL_MOD, w->fd, &ev) == 0;
 }
 
 static void wake_socket(void *arg)
 {
-    struct websocket *w = arg;
-
-    w->has_events = true;
-    (void)eventfd_write(w->all->wakeup, 1);
+    websocket_wake(arg);
 }
 
 /* On the thread of the sockets. */
@@ -261,6 +292,24 @@ static void socket_open(struct websocket *w)
         socket_drop(w);
 }
 
+/* Behind TLS libmicrohttpd keeps to itself that a client has hung up, until something is sent. */
+static void look_for_leaving(struct sockets *s, int64_t now_ns)
+{
+    if (now_ns - s->looked_ns < NS_PER_S)
+        return;
+    s->looked_ns = now_ns;
+    for (struct websocket *w = s->first, *next; w != NULL; w = next) {
+        struct pollfd fd = {.fd = w->peer_fd, .events = POLLRDHUP};
+
+        next = w->next;
+        /* What it sent before has its time. */
+        if (w->left_ns != 0 && now_ns - w->left_ns > LEAVING_NS)
+            socket_drop(w);
+        else if (w->left_ns == 0 && poll(&fd, 1, 0) == 1)
+            w->left_ns = now_ns;
+    }
+}
+
 static void look_after(struct sockets *s, int64_t now_ns)
 {
     static const struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
@@ -270,7 +319,9 @@ static void look_after(struct sockets *s, int64_t now_ns)
         bool is_alive = true;
 
         next = w->next;
-        if (silent_ns > 2 * WEBSOCKET_PING_NS) {
+        if (w->is_paused) {
+            w->heard_ns = now_ns; /* it is not listened to */
+        } else if (silent_ns > 2 * WEBSOCKET_PING_NS) {
             is_alive = false;
         } else if (silent_ns > WEBSOCKET_PING_NS && !w->is_pinged) {
             w->is_pinged = true;
@@ -299,6 +350,12 @@ static void take_arrived(struct sockets *s, bool *is_closing, bool *is_stopping)
     }
 }
 
+/* Gone while it is not listened to: nothing else would notice, and epoll would name it for ever. */
+static bool is_cut(const struct websocket *w, uint32_t events)
+{
+    return w->is_paused && (events & (EPOLLHUP | EPOLLERR)) != 0;
+}
+
 static void *serve(void *arg)
 {
     struct sockets *s = arg;
@@ -314,9 +371,10 @@ static void *serve(void *arg)
         for (int i = 0; i < n; i++)
             if (found[i].data.ptr == NULL)
                 (void)eventfd_read(s->wakeup, &count);
-            else if (!socket_move(found[i].data.ptr))
+            else if (is_cut(found[i].data.ptr, found[i].events) || !socket_move(found[i].data.ptr))
                 socket_drop(found[i].data.ptr);
         take_arrived(s, &is_closing, &is_stopping);
+        look_for_leaving(s, clock_monotonic_ns());
         look_after(s, clock_monotonic_ns());
         while (is_closing && s->first != NULL) {
             websocket_end(s->first, WSLAY_CODE_GOING_AWAY);
@@ -382,7 +440,9 @@ void sockets_adopt(void *cls, struct MHD_Connection *c, void *con_cls, const cha
     w->state = r->reply.protocol_arg;
     if (w->protocol == &websocket_events)
         w->topic = mem_string(w->state);
+    w->address = mem_string(r->address_text);
     buf_append(&w->early, extra, extra_size);
+    w->peer_fd = r->peer->fd;
     peer_set_stream(r, PEER_UPGRADED);
     pthread_mutex_lock(&r->lock);
     r->is_counted = false; /* it is the socket's from here on */
@@ -392,85 +452,6 @@ void sockets_adopt(void *cls, struct MHD_Connection *c, void *con_cls, const cha
     s->arrived = w;
     pthread_mutex_unlock(&s->lock);
     (void)eventfd_write(s->wakeup, 1);
-}
-
-static bool has_word(const char *list, const char *word)
-{
-    const size_t size = strlen(word);
-
-    for (const char *s = list == NULL ? "" : list; *s != '\0'; s += strspn(s, ", \t")) {
-        const size_t n = strcspn(s, ", \t");
-
-        if (n == size && strncasecmp(s, word, n) == 0)
-            return true;
-        s += n;
-    }
-    return false;
-}
-
-/* RFC 6455 4.2.2, 5.4 */
-static void put_accept(struct request *r, const char *key)
-{
-    AUTO(buf) struct buf text = {0};
-    AUTO(buf) struct buf accept = {0};
-    uint8_t sum[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-
-    buf_printf(&text, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-    if (EVP_Digest(text.data, text.size, sum, &size, EVP_sha1(), NULL) != 1)
-        mem_exit("OpenSSL has no SHA-1");
-    base64_encode(SLICE_OF(sum, size), &accept);
-    reply_header(r, "Sec-WebSocket-Accept", buf_string(&accept));
-}
-
-void reply_websocket(struct request *r, const struct websocket_protocol *protocol, void *arg)
-{
-    const char *key = request_header(r, "Sec-WebSocket-Key");
-    const char *version = request_header(r, "Sec-WebSocket-Version");
-    const char *origin = request_header(r, "Origin");
-    struct http_server *s = r->server;
-
-    if (!has_word(request_header(r, "Connection"), "upgrade") ||
-        !has_word(request_header(r, "Upgrade"), "websocket") || r->is_head) {
-        reply_header(r, "Upgrade", "websocket");
-        reply_problem(r, 426, "upgrade_required", "this path is for WebSockets");
-        return;
-    }
-    if (version == NULL || strcmp(version, "13") != 0) {
-        reply_header(r, "Sec-WebSocket-Version", "13");
-        reply_problem(r, 426, "websocket_version", "the version of WebSockets must be 13");
-        return;
-    }
-    if (key == NULL || strlen(key) != 24) {
-        reply_problem(r, 400, "websocket_key", "Sec-WebSocket-Key is missing or malformed");
-        return;
-    }
-    /* Browsers send cookies along with whoever asks, and always say for which page. */
-    if (origin != NULL && strcasecmp(origin, r->origin) != 0) {
-        reply_problem(r, 403, "cross_site", "a page of another site must not ask this");
-        return;
-    }
-    if (protocol->name != NULL &&
-        !has_word(request_header(r, "Sec-WebSocket-Protocol"), protocol->name)) {
-        reply_problem(r, 400, "websocket_protocol",
-                      "the client does not offer the protocol spoken here");
-        return;
-    }
-    if (s->is_stopping || ++s->streams > s->options.streams_max) {
-        s->streams -= !s->is_stopping;
-        reply_header(r, "Retry-After", "30");
-        reply_problem(r, 503, "too_many_streams", "too many event streams are open");
-        return;
-    }
-    put_accept(r, key);
-    reply_header(r, "Upgrade", "websocket");
-    if (protocol->name != NULL)
-        reply_header(r, "Sec-WebSocket-Protocol", protocol->name);
-    r->is_counted = true;
-    r->reply.kind = REPLY_SOCKET;
-    r->reply.status = 101;
-    r->reply.protocol = protocol;
-    r->reply.protocol_arg = arg;
 }
 
 static void ignore(struct websocket *w, void *state, bool is_text, struct slice message)

@@ -29,10 +29,23 @@ struct websocket_protocol {
     void (*message)(struct websocket *w, void *state, bool is_text, struct slice message);
     /* The socket is closed; w is gone afterwards.  May be NULL. */
     void (*closed)(void *state);
+    /* websocket_wake() was called, once or more.  May be NULL. */
+    void (*woken)(struct websocket *w, void *state);
+    bool counts_binary; /* bounds binary messages itself: they are free of the limit per second */
 };
 
 /* Queue a message, on the thread of the sockets only.  A socket whose queue is full is dropped. */
 void websocket_send(struct websocket *w, bool is_text, struct slice message);
+
+/* Have woken() called; on any thread, as long as the socket is not closed. */
+void websocket_wake(struct websocket *w);
+
+/* Read nothing more, but what is in memory already, until it is called again; on the thread of the
+ * sockets only. */
+void websocket_pause(struct websocket *w, bool is_paused);
+
+/* Of the client, as text. */
+const char *websocket_address(const struct websocket *w);
 
 /* Close with a status code of RFC 6455 7.4, on the thread of the sockets only. */
 void websocket_end(struct websocket *w, uint16_t code);

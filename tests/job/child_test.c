@@ -287,6 +287,46 @@ TEST(fields_that_are_unknown_or_of_another_type_are_refused)
 }
 END
 
+#define TASK "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+TEST(a_job_for_cfms_has_the_places_of_the_configuration_and_no_others)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(child_plan) struct child_plan q = {0};
+    AUTO(buf) struct buf all = {0};
+    static char database[] = "/srv/app.db";
+    static char content[] = "/srv/content";
+    static char output[] = "/out";
+    static char keys[] = "/keys";
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_ERR(plan(&w, CHILD_CFMS_EXPORT, NULL, "{}", &p, e), ERR_USAGE);
+    w.config->serve.has_cfms = true;
+    w.config->serve.cfms = (struct config_cfms){
+        .database = database, .content_dir = content, .output_dir = output, .key_dir = keys};
+    CHECK_ERR(plan(&w, CHILD_CFMS_EXPORT, NULL, "{\"output_dir\":\"/etc\"}", &p, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_CFMS_EXPORT, "shop", "{}", &p, e), ERR_USAGE);
+    CHECK_OK(plan(&w, CHILD_CFMS_EXPORT, NULL, "{\"name\":\"friday\"}", &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|cfms|export|--json|") != NULL);
+    CHECK(ends_with(&all, "|--database=/srv/app.db|--content-dir=/srv/content|--output-dir=/out|"
+                          "--key-dir=/keys|--name=friday|--|"));
+    CHECK(!p.profile.may_exec && p.profile.network == SANDBOX_NETWORK_NONE);
+    for (const char *const *path = p.profile.writable; *path != NULL; path++)
+        CHECK(strcmp(*path, "/srv/content") != 0);
+    CHECK_ERR(plan(&w, CHILD_CFMS_IMPORT, NULL, "{}", &q, e), ERR_USAGE);
+    CHECK_ERR(plan(&w, CHILD_CFMS_IMPORT, NULL, "{\"task\":\"../../etc\"}", &q, e), ERR_USAGE);
+    CHECK_OK(plan(&w, CHILD_CFMS_IMPORT, NULL, "{\"task\":\"" TASK "\"}", &q, e));
+    buf_clear(&all);
+    join(q.argv, &all);
+    CHECK(strstr(buf_string(&all), "/cfms/" TASK "/key|--|") != NULL);
+    CHECK(ends_with(&all, "/cfms/" TASK "/archive|"));
+    CHECK(strstr(buf_string(&all), "--remap") == NULL &&
+          strstr(buf_string(&all), "--allow-unauthenticated") == NULL);
+}
+END
+
 #define MAIN "{\"repository\":\"main\"}"
 
 TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
@@ -709,6 +749,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
       fields_that_are_unknown_or_of_another_type_are_refused,
       what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it,
+      a_job_for_cfms_has_the_places_of_the_configuration_and_no_others,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
       a_repository_is_named_with_its_secret_and_options,
       an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice,

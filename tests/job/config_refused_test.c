@@ -306,6 +306,22 @@ END
 
 TEST(a_service_that_would_stand_open_is_refused)
 {
+    CHECK_ROWS(
+        SET "serve: {tls: {self_signed: true}, compat: {cfms: ",
+        {"{content_dir: /c, output_dir: /o, key_dir: /k}}}", "9: cfms takes database or dsn"},
+        {"{database: /d, dsn: dbname=d, content_dir: /c, output_dir: /o, key_dir: /k}}}",
+         "9: cfms takes database or dsn"},
+        {"{dsn: 'host=h password=p', content_dir: /c, output_dir: /o, key_dir: /k}}}", "9: cfms: "},
+        {"{database: /d, dsn_password_file: /p, content_dir: /c, output_dir: /o, key_dir: /k}}}",
+         "9: dsn_password_file is for dsn"},
+        {"{database: /d, output_dir: /o, key_dir: /k}}}", "9: cfms needs the key \"content_dir\""},
+        {"{database: d, content_dir: /c, output_dir: /o, key_dir: /k}}}",
+         "9: database must be an absolute path"},
+        {"{listen: [5104], database: /d, content_dir: /c, output_dir: /o, key_dir: /k}}}",
+         "9: listen takes addresses"});
+    CHECK_ROWS(SET "serve: ",
+               {"{compat: {cfms: {database: /d, content_dir: /c, output_dir: /o, key_dir: /k}}}",
+                "9: cfms needs tls"});
     CHECK_ROWS(SET "serve: ", {"{listen: [8080]}", "9: listen takes addresses as 127.0.0.1:8080"},
                {"{listen: ['localhost:80']}", "9: listen takes addresses as "},
                {"{listen: ['127.0.0.1:65536']}", "9: listen takes addresses as "},

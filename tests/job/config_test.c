@@ -460,7 +460,8 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
                  "  mail: {host: mail.example.org, from: h@example.org, security: tls, user: h, "
                  "password_file: /etc/mail}\n"
                  "  outbound: {allowed: ['hooks.internal:443'], ca_file: /etc/ca.pem}\n"
-                 "  compat: {bundle: {set: shop, without_token: true}}\n");
+                 "  compat: {bundle: {set: shop, without_token: true}, cfms: {database: /a/app.db, "
+                 "content_dir: /a/content, output_dir: /b, key_dir: /k}}\n");
     const struct config_serve *s = &c->serve;
     AUTO(json) json_t *shown = config_json(c, NULL);
     AUTO(json) json_t *alone = config_json(c, &c->sets[0]);
@@ -469,7 +470,10 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
     check_texts(&s->hosts, "backup.example.org|");
     check_texts(&s->bundle.listen, "127.0.0.1:8787|[::1]:8787|");
     CHECK(!s->has_console);
+    check_texts(&s->cfms.listen, "127.0.0.1:5104|[::1]:5104|");
     CHECK(s->has_tls && s->has_mail && s->has_bundle && s->jobs == 4 && s->bundle.without_token);
+    CHECK(s->has_cfms && s->cfms.dsn == NULL);
+    ck_assert_str_eq(s->cfms.database, "/a/app.db");
     CHECK(s->mail.security == MAIL_SECURITY_TLS && !s->tls.self_signed);
     ck_assert_str_eq(s->outbound.ca_file, "/etc/ca.pem");
     CHECK(json_object_get(json_object_get(shown, "serve"), "compat") != NULL);
@@ -484,7 +488,7 @@ TEST(a_service_that_nobody_configured_listens_on_this_machine_only)
     check_texts(&c->serve.listen, "127.0.0.1:8080|");
     CHECK(c->serve.upload_max == CONFIG_UPLOAD_MAX);
     CHECK(c->serve.jobs == CONFIG_JOBS && !c->serve.has_tls && !c->serve.has_mail &&
-          !c->serve.has_bundle && c->serve.has_console);
+          !c->serve.has_bundle && !c->serve.has_cfms && c->serve.has_console);
 }
 END
 
