@@ -730,6 +730,12 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     CHECK_OK(dispatch_verb(&j, test, &verb, e));
     CHECK(verb == CHILD_TRY);
     j.kind = RUN_EXPORT;
+    CHECK_OK(dispatch_verb(&j, none, &verb, e));
+    CHECK(verb == CHILD_CFMS_EXPORT);
+    j.kind = RUN_IMPORT;
+    CHECK_OK(dispatch_verb(&j, none, &verb, e));
+    CHECK(verb == CHILD_CFMS_IMPORT);
+    j.kind = RUN_PUSH;
     CHECK_ERR(dispatch_verb(&j, none, &verb, e), ERR_USAGE);
 }
 END
