@@ -200,7 +200,8 @@ bool dispatch_verb(const struct catalog_job *j, const json_t *arguments, enum ch
     };
     const char *command = json_string_value(json_object_get(arguments, "command"));
 
-    if (strcmp(j->set, CFMS_JOB_SET) == 0 && (j->kind == RUN_EXPORT || j->kind == RUN_IMPORT)) {
+    if (j->set != NULL && strcmp(j->set, CFMS_JOB_SET) == 0 &&
+        (j->kind == RUN_EXPORT || j->kind == RUN_IMPORT)) {
         *out = j->kind == RUN_EXPORT ? CHILD_CFMS_EXPORT : CHILD_CFMS_IMPORT;
         return true;
     }

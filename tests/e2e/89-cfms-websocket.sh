@@ -119,6 +119,26 @@ has out 'Backup created at: ./content/backups/my_backup.cfms.enc'
 server read app/content/backups/my_backup.cfms.enc keys/my_backup.key read
 [ "$(stat -c %a app/content/backups/my_backup.cfms.enc keys/my_backup.key | tr '\n' ' ')" = '600 600 ' ] || fail "others may read it"
 
+# The same with a library of others, by its older interface, which every version has.
+cat >others.py <<'END'
+import asyncio, json, ssl, sys, websockets
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+async def main():
+    async with websockets.connect(f"wss://localhost:{sys.argv[1]}", ssl=context) as socket:
+        async def ask(action, **more):
+            await socket.send(json.dumps({"action": action, **more}))
+            return json.loads(await socket.recv())
+        assert (await ask("server_info"))["code"] == 200
+        answer = await ask("login", data={"username": "admin", "password": "your_password"})
+        assert answer["code"] == 200, answer
+        answer = await ask("refresh_token", username="admin", token=answer["data"]["token"])
+        assert answer["message"] == "Token refreshed successfully", answer
+        await (await socket.ping())
+asyncio.run(main())
+END
+status 0 "$PYTHON" others.py "$port"
+
 # Envelopes, the order in which things are looked at, and what an answer has.
 talk 'import time
 with Client(PORT) as c:

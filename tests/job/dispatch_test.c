@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "catalog_world.h"
+#include "codec/cfms_task.h"
 #include "codec/json.h"
 #include "job/dispatch_stores.h"
 #include "job/sender.h"
@@ -729,12 +730,17 @@ TEST(each_kind_of_run_has_its_command_and_others_are_refused)
     CHECK(verb == CHILD_TRY);
     CHECK_OK(dispatch_verb(&j, test, &verb, e));
     CHECK(verb == CHILD_TRY);
+    j.kind = RUN_IMPORT;
+    CHECK_OK(dispatch_verb(&j, none, &verb, e));
+    CHECK(verb == CHILD_IMPORT);
+    j.set = CFMS_JOB_SET;
+    CHECK_OK(dispatch_verb(&j, none, &verb, e));
+    CHECK(verb == CHILD_CFMS_IMPORT);
     j.kind = RUN_EXPORT;
     CHECK_OK(dispatch_verb(&j, none, &verb, e));
     CHECK(verb == CHILD_CFMS_EXPORT);
-    j.kind = RUN_IMPORT;
-    CHECK_OK(dispatch_verb(&j, none, &verb, e));
-    CHECK(verb == CHILD_CFMS_IMPORT);
+    j.set = "shop";
+    CHECK_ERR(dispatch_verb(&j, none, &verb, e), ERR_USAGE);
     j.kind = RUN_PUSH;
     CHECK_ERR(dispatch_verb(&j, none, &verb, e), ERR_USAGE);
 }
