@@ -78,8 +78,10 @@ struct cutter *cutter_new(const uint8_t chunk_key[32])
     }
     mac_sum(m, SIP_TYPE, SLICE_OF(NULL, 0), &sum);
     memcpy(c->sip_key, sum.bytes, sizeof(c->sip_key));
-    for (uint8_t i = 0; i < LINE_PARTS; i++) {
-        mac_sum(m, LINE_TYPE, SLICE_OF(&i, 1), &sum);
+    for (size_t i = 0; i < LINE_PARTS; i++) {
+        const uint8_t part = (uint8_t)i;
+
+        mac_sum(m, LINE_TYPE, SLICE_OF(&part, 1), &sum);
         memcpy(c->line_secret + i * HASH_SIZE, sum.bytes, HASH_SIZE);
     }
     mem_wipe(&sum, sizeof(sum));

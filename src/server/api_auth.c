@@ -51,6 +51,12 @@ static void find_former(struct coming *g)
         memcpy(g->former, former.id, sizeof(g->former));
 }
 
+/* That one goes, now that there is another. */
+static bool leave_former(struct catalog *c, struct coming *g, struct err *e)
+{
+    return g->former[0] == '\0' || catalog_write(c, end_former, g, e) || e->code == ERR_NOT_FOUND;
+}
+
 static void post_login(struct request *r)
 {
     static const struct field table[] = {
@@ -72,18 +78,14 @@ static void post_login(struct request *r)
     l.password = auth_text(body, "password");
     l.code = auth_text(body, "code");
     find_former(&g);
-    if (!login_try(&l, &a, &e)) {
+    if (!login_try(&l, &a, &e) || (l.is_in && !leave_former(c, &g, &e)))
         reply_err(r, &e);
-    } else if (l.lacks_code) {
+    else if (l.lacks_code)
         auth_refuse(r, 401, "totp_required", "a code of the second factor is needed", 0);
-    } else if (!l.is_in) {
+    else if (!l.is_in)
         refuse_login(r, l.wait_s);
-    } else if (g.former[0] != '\0' && !catalog_write(c, end_former, &g, &e) &&
-               e.code != ERR_NOT_FOUND) {
-        reply_err(r, &e);
-    } else {
+    else
         auth_reply_in(r, g.token, &l.user);
-    }
 }
 
 struct leaving {

@@ -201,13 +201,11 @@ void cfms_login(struct cfms_conn *c, const struct cfms_request *q, const struct 
     struct err e = {0};
 
     (void)who; /* nobody yet */
-    if (!login_try(&l, &a, &e)) {
+    if (!login_try(&l, &a, &e) || (l.is_in && !find_obstacle(all, &l.user, &obstacle, &e))) {
         cfms_conn_fail(c, &e);
     } else if (!l.is_in) {
         if (cfms_conn_wait(c, CFMS_DELAY_MS))
             cfms_conn_answer(c, 401, NULL, "Invalid credentials");
-    } else if (!find_obstacle(all, &l.user, &obstacle, &e)) {
-        cfms_conn_fail(c, &e);
     } else if (obstacle != NULL) {
         cfms_conn_answer(c, 403, NULL, obstacle);
     } else {

@@ -47,7 +47,9 @@ static int append(const char *bytes, size_t size, void *arg)
 double cfms_seconds(int64_t ns)
 {
     /* Apart: a double has no room for all nanoseconds since 1970. */
-    return (double)(ns / NS_PER_S) + (double)(ns % NS_PER_S) / (double)NS_PER_S;
+    const int64_t whole = ns / NS_PER_S;
+
+    return (double)whole + (double)(ns % NS_PER_S) / (double)NS_PER_S;
 }
 
 void cfms_json_write(const json_t *j, struct buf *out)

@@ -19,7 +19,7 @@
 enum { RECORD_MAX = 4096, TASKS_MAX = 64, OPEN_MAX = 4 };
 
 /* A task is forgotten so long after it was made. */
-#define FORGET_NS (24 * 3600 * NS_PER_S)
+#define FORGET_NS (INT64_C(24) * 3600 * NS_PER_S)
 
 static void make_id(char out[CFMS_TASK_SIZE])
 {
