@@ -477,5 +477,6 @@ const size_t conformance_promise_count =
 
 bool conformance_is_race(size_t n)
 {
-    return conformance_promises[n] == of_many_writers_of_one_key_exactly_one_wins;
+    return conformance_promises[n] == of_many_writers_of_one_key_exactly_one_wins ||
+           conformance_promises[n] == a_reader_sees_the_old_or_the_new_bytes_of_a_replaced_object;
 }
