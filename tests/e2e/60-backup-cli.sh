@@ -67,7 +67,7 @@ echo '{}' >empty.json
 status 2 backup_cli schedule --file empty.json
 has err 'id is required'
 status 2 backup_cli schedule --file nowhere.json
-status 2 backup_cli schedule
+status 2 backup_cli schedule nowhere
 head -c 70000 /dev/zero | tr '\0' ' ' >large.json
 status 2 backup_cli schedule --file large.json
 [ ! -e state/catalog.db ] || fail 'a catalog was made'
