@@ -34,7 +34,7 @@ enum {
     LINE_PARTS = 6,       /* of the secret for lines, 32 bytes each: XXH3 takes 136 or more */
     LINE_REACH = 4096,    /* bytes of a line that count */
     LINE_FILTER_BITS = 9, /* a line of 2^9 bytes and more is always proposed */
-    LINES_BITS = 17,      /* one byte of lines in 2^17 ends a chunk */
+    LINES_BITS = 18,      /* one byte of lines in 2^18 ends a chunk */
 };
 
 #define FILTER_BELOW ((uint64_t)1 << (64 - FILTER_BITS))
@@ -158,7 +158,7 @@ static bool is_cut_line(const struct cutter *c, const uint8_t *line, size_t size
     const uint64_t filter =
         XXH3_64bits_withSecret(line, size, c->line_secret, sizeof(c->line_secret));
 
-    /* size / 2^9, at most 1, and of these as many as make size / 2^17 */
+    /* size / 2^9, at most 1, and of these as many as make size / 2^18 */
     return filter >> (64 - LINE_FILTER_BITS) < size &&
            (sip(c, line, size) & rest) < (size > whole ? size : whole);
 }
@@ -201,8 +201,8 @@ static const struct cut_shape general = {
 };
 
 static const struct cut_shape lines = {
-    .min = (size_t)128 << 10,
-    .max = (size_t)1 << 20,
+    .min = (size_t)256 << 10,
+    .max = CHUNK_MAX,
     .sip_mask = (1 << (LINES_BITS - FILTER_BITS)) - 1,
     .find = find_line_cut,
 };

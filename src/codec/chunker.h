@@ -14,7 +14,7 @@ enum cut_kind {
     CUT_WHOLE = 0,   /* below CUT_WHOLE_MAX: one chunk (or none when empty) */
     CUT_GENERAL = 1, /* 256 KiB, 512 KiB, 4 MiB */
     CUT_PAGES = 2,   /* fixed 1 MiB */
-    CUT_LINES = 3,   /* 128 KiB, 256 KiB, 1 MiB, behind newlines while lines have up to 4 KiB */
+    CUT_LINES = 3,   /* 256 KiB, 512 KiB, 4 MiB, behind newlines while lines have up to 4 KiB */
 };
 
 #define CUT_WHOLE_MAX ((size_t)256 << 10)
