@@ -46,11 +46,12 @@ struct ids {
 
 static bool list_ids(int folder, struct ids *out, struct err *e)
 {
-    const int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd) int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
     if (d == NULL)
         return err_sys(e, "list %s", FOLDER);
+    fd = -1; /* it is d's now */
     for (const struct dirent *en; out->count <= ARRIVALS_MAX && (en = readdir(d)) != NULL;)
         if (arrival_id_is(en->d_name))
             memcpy(out->items[out->count++], en->d_name, CATALOG_ID_SIZE);

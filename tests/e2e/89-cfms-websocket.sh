@@ -3,45 +3,21 @@
 # shellcheck disable=SC2154 # lib.sh sets work
 set -eu
 cases=$(dirname "$(readlink -f "$0")")
-# shellcheck source=tests/e2e/lib.sh
-. "$cases/lib.sh"
+# shellcheck source=tests/e2e/cfms.sh
+. "$cases/cfms.sh"
 
-server() { "$PYTHON" "$cases/cfms_server.py" "$@"; }
 mkdir app keys data
 server fill app
 server schema sqlite >schema.sql
 server sqlite app/app.db schema.sql app/data.sql
 mkdir app/content/backups
-free_ports 2 >ports
-read -r api port <ports
 make_repository
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
-sets:
-  shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
-serve:
-  listen: ["127.0.0.1:$api"]
-  tls: {self_signed: true}
-  compat:
-    cfms:
-      listen: ["127.0.0.1:$port"]
-      database: $work/app/app.db
-      content_dir: $work/app/content
-      output_dir: $work/app/content/backups
-      key_dir: $work/keys
-END
-chmod 600 holdfast.yaml
+configure app
 sed '/self_signed/d' holdfast.yaml >plain.yaml
 chmod 600 plain.yaml
 status 2 "$HOLDFAST" serve --config plain.yaml
 has err 'cfms needs tls'
 
-start() {
-    start_service serve
-    until_true 120 service_says 'clients of CFMS are served on wss://'
-}
 # talk PROGRAM: Python with a client, and who is the admin.
 talk() {
     "$PYTHON" -W ignore -c "import sys

@@ -3,10 +3,9 @@
 # shellcheck disable=SC2154 # lib.sh sets work
 set -eu
 cases=$(dirname "$(readlink -f "$0")")
-# shellcheck source=tests/e2e/lib.sh
-. "$cases/lib.sh"
+# shellcheck source=tests/e2e/cfms.sh
+. "$cases/cfms.sh"
 
-server() { "$PYTHON" "$cases/cfms_server.py" "$@"; }
 mkdir old keys data
 server fill old
 server schema sqlite >schema.sql
@@ -25,35 +24,7 @@ fresh() {
     server sqlite new/app.db schema.sql new/data.sql
 }
 fresh
-free_ports 2 >ports
-read -r api port <ports
 make_repository
-# configure LINE: what is said of imports.
-configure() {
-    cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
-sets:
-  shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
-serve:
-  listen: ["127.0.0.1:$api"]
-  tls: {self_signed: true}
-  compat:
-    cfms:
-      listen: ["127.0.0.1:$port"]
-      database: $work/new/app.db
-      content_dir: $work/new/content
-      output_dir: $work/new/content/backups
-      key_dir: $work/keys
-      $1
-END
-    chmod 600 holdfast.yaml
-}
-start() {
-    start_service serve
-    until_true 120 service_says 'clients of CFMS are served on wss://'
-}
 talk() {
     "$PYTHON" -W ignore -c "import sys
 sys.path.insert(0, '$cases')
@@ -105,7 +76,7 @@ nothing_changed() {
 }
 no_uploads() { [ -z "$(find state/cfms -type f ! -name task)" ]; }
 
-configure "remap: false"
+configure new "remap: false"
 start
 printf 'your_password\n' >password
 status 0 "$HOLDFAST" user passwd admin --new-password-file password
@@ -239,7 +210,7 @@ talk 'with Client(PORT) as c:
         assert data["status"] == "failed" and data["error_message"] == "The import failed. The record of the job says why", data'
 nothing_changed
 stop_service
-configure "allow_unauthenticated: true"
+configure new "allow_unauthenticated: true"
 # One whose time is over cannot be started, takes nothing more, and what it had is removed.
 "$PYTHON" -c 'import json
 task = json.load(open("pending"))

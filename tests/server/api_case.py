@@ -24,9 +24,11 @@ class Client(people.Client):
 
 
 class Case(unittest.TestCase):
+    house_of = () # what its house is told
+
     @classmethod
     def setUpClass(cls):
-        cls.house = people.House()
+        cls.house = people.House(*cls.house_of)
         settled = cls.house.settle()
         cls.boss = Client(cls.house)
         cls.boss.cookie, cls.boss.csrf = settled.cookie, settled.csrf

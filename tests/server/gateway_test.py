@@ -7,25 +7,15 @@ import threading
 import time
 import unittest
 
-import people
 import rig
-from api_case import Client
+from api_case import Case, Client
 
 ID = 4 * "0123456789abcdef"
 ZIP = b"PK\n\0PK\n\0"
 
 
-class Gateway(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.house = people.House("gateway")
-        settled = cls.house.settle()
-        cls.boss = Client(cls.house)
-        cls.boss.cookie, cls.boss.csrf = settled.cookie, settled.csrf
-
-    @classmethod
-    def tearDownClass(cls):
-        assert cls.house.close() == 0
+class Gateway(Case):
+    house_of = ("gateway",)
 
     def setUp(self):
         self.house.sql("UPDATE jobs SET state = 'done'")
