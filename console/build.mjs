@@ -13,7 +13,7 @@ if (process.argv[2] === 'tests') {
 } else {
     await mkdir('built', { recursive: true });
     await build({ ...common, entryPoints: ['src/main.tsx'], outfile: 'built/console.js', minify: true, format: 'esm', legalComments: 'none',
-        banner: { js: '/* holdfast; with preact, @preact/signals and uPlot (MIT): console/NOTICES.md in the sources */' } });
+        banner: { js: '/* holdfast; with preact, @preact/signals, uPlot and uqr (MIT): console/NOTICES.md in the sources */' } });
     await build({ ...common, entryPoints: ['src/styles.css'], outfile: 'built/console.css', minify: true });
     for (const name of ['console.html', 'console.svg']) await copyFile(`src/${name}`, `built/${name}`);
 }

@@ -122,7 +122,7 @@ def deploy_cases():
 
 def console_cases():
     """A browser against a real service.  Like e2e/51 it needs npm and its registry."""
-    yield Case("console: tests/console/run.sh", ["/bin/sh", "tests/console/run.sh"], 900, may_skip=True)
+    yield Case("console: tests/console/run.sh", ["/bin/sh", "tests/console/run.sh"], 1500, may_skip=True)
 
 
 def golden_cases():

@@ -18,37 +18,46 @@ export function onProof(ask: () => Promise<boolean>): void {
     prove = ask;
 }
 
-const BUSY_MS = 20; // in one go
+const BUSY_MS = 8; // in one go, of which a machine with more to do may make ten times as much
 
 export interface Request {
     method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
     body?: unknown;
+    text?: string; // a body that is JSON already, to be sent as it is
+    match?: string; // If-Match: the version that is changed; "" is If-None-Match: there is none yet
+    isAsync?: boolean; // where the API of the POS service would wait for the job: be told of it instead
     key?: string; // Idempotency-Key
     signal?: AbortSignal;
 }
 
 async function problemOf(answer: Response): Promise<Problem> {
-    const wait = Number(answer.headers.get('Retry-After') ?? NaN);
+    return problemSaid(answer.status, `${answer.status} ${answer.statusText}`, await answer.text().catch(() => ''), answer.headers.get('Retry-After'));
+}
+
+function problemSaid(status: number, detail: string, text: string, retry: string | null): Problem {
+    const wait = Number(retry ?? NaN);
     let code = 'unknown';
-    let detail = `${answer.status} ${answer.statusText}`;
     try {
-        const said = (await answer.json()) as { code?: unknown; detail?: unknown };
+        const said = JSON.parse(text) as { code?: unknown; detail?: unknown; error?: unknown; details?: unknown };
         if (typeof said.code === 'string') code = said.code;
-        if (typeof said.detail === 'string') detail = said.detail;
+        // The last two are of the API of the POS service.
+        for (const words of [said.error, said.details, said.detail]) if (typeof words === 'string') detail = words;
     } catch {
         // It came from somebody in between.
     }
-    return new Problem(answer.status, code, detail, Number.isFinite(wait) ? wait : null);
+    return new Problem(status, code, detail, Number.isFinite(wait) ? wait : null);
 }
 
 async function send(path: string, request: Request): Promise<Response> {
     const headers = new Headers();
     const init: RequestInit = { method: request.method ?? 'GET', headers, credentials: 'same-origin', redirect: 'error' };
     if (init.method !== 'GET' && session.value) headers.set('X-HF-CSRF', session.value.csrf);
+    if (request.isAsync) headers.set('Prefer', 'respond-async');
     if (request.key !== undefined) headers.set('Idempotency-Key', request.key);
-    if (request.body !== undefined) {
+    if (request.match !== undefined) headers.set(request.match === '' ? 'If-None-Match' : 'If-Match', request.match === '' ? '*' : request.match);
+    if (request.text !== undefined || request.body !== undefined) {
         headers.set('Content-Type', 'application/json');
-        init.body = JSON.stringify(request.body);
+        init.body = request.text ?? JSON.stringify(request.body);
     }
     if (request.signal) init.signal = request.signal;
     try {
@@ -79,28 +88,62 @@ export async function api<T>(path: string, request: Request = {}): Promise<T> {
     return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
-// Lines of JSON as they come, some at a time.  A list that breaks off is a Problem: it is not whole.
-export async function lines<T>(path: string, take: (some: T[]) => void, signal: AbortSignal): Promise<void> {
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+// Lines of JSON as they come, some at a time, never for so long that the page stands still.  A list that breaks off is a Problem: it is not whole.
+// No more than so many characters are read.
+export async function lines<T>(path: string, take: (some: T[]) => void, signal: AbortSignal, most = Infinity): Promise<void> {
     const answer = await ask(path, { signal });
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     let began = performance.now();
+    let left = most;
     try {
         for (;;) {
             const { done, value } = await reader.read();
-            if (performance.now() - began > BUSY_MS) {
-                await new Promise((resolve) => setTimeout(resolve)); // what has come already would be one long task
+            left -= value?.length ?? 0;
+            const text = rest + (value ?? '');
+            let some: T[] = [];
+            let at = 0;
+            for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
+                if (end > at) some.push(JSON.parse(text.slice(at, end)) as T);
+                if (performance.now() - began <= BUSY_MS) continue;
+                take(some);
+                some = [];
+                await pause(); // what has come already would be one long task
+                if (signal.aborted) return;
                 began = performance.now();
             }
-            const parts = (rest + (value ?? '')).split('\n');
-            rest = done ? '' : parts.pop()!;
-            take(parts.filter((part) => part !== '').map((part) => JSON.parse(part) as T));
+            rest = text.slice(at);
+            if (done && rest !== '') some.push(JSON.parse(rest) as T);
+            take(some);
             if (done) return;
+            if (left < 0) return void reader.cancel();
         }
     } catch (error) {
-        if (signal.aborted) throw error;
+        if (signal.aborted || error instanceof Problem) throw error;
         throw new Problem(0, 'broken_off', 'the list broke off');
     }
+}
+
+// A form with files; sent(share) tells how much of it has left, which fetch cannot.  Nothing is tried again: a proof has to be there.
+export function sendForm<T>(path: string, form: FormData, sent: (share: number) => void, signal: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+        const request = new XMLHttpRequest();
+        request.open('POST', path);
+        if (session.value) request.setRequestHeader('X-HF-CSRF', session.value.csrf);
+        request.upload.onprogress = (event) => { if (event.lengthComputable) sent(event.loaded / event.total); };
+        request.onload = () => {
+            if (request.status >= 200 && request.status < 300) return resolve(JSON.parse(request.responseText) as T);
+            const problem = problemSaid(request.status, `${request.status} ${request.statusText}`, request.responseText, request.getResponseHeader('Retry-After'));
+            if (problem.code === 'unauthenticated') session.value = null;
+            reject(problem);
+        };
+        request.onerror = () => reject(new Problem(0, 'upload_broken', 'the upload broke off'));
+        request.onabort = () => reject(new Problem(0, 'upload_stopped', 'the upload was stopped'));
+        signal.addEventListener('abort', () => request.abort());
+        request.send(form);
+    });
 }
 
 // Whether somebody is logged in.
@@ -124,4 +167,5 @@ export function path(strings: TemplateStringsArray, ...values: (string | number)
     return strings.reduce((all, part, i) => all + encodeURIComponent(values[i - 1] ?? '') + part);
 }
 
+export const isSuper = (): boolean => session.value?.user.role === 'super_admin';
 export const isAdmin = (): boolean => session.value?.user.role === 'admin' || session.value?.user.role === 'super_admin';

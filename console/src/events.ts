@@ -7,6 +7,8 @@ import type { Status } from './types';
 export const changes = signal(0);
 // What jobs said last, by their ids.
 export const progress = signal<ReadonlyMap<string, Status>>(new Map());
+// How often a job's log has grown since somebody is in, by its id.
+export const logged = signal<ReadonlyMap<string, number>>(new Map());
 // Whether news come at present.
 export const isLive = signal(false);
 
@@ -54,6 +56,10 @@ function open(): void {
         const told = jobOf(event);
         if (told?.job) progress.value = new Map(progress.value).set(told.job, told);
     });
+    own.addEventListener('logged', (event) => {
+        const told = jobOf(event);
+        if (told?.job) logged.value = new Map(logged.value).set(told.job, (logged.value.get(told.job) ?? 0) + 1);
+    });
     own.addEventListener('ended', (event) => {
         const told = jobOf(event);
         if (told?.job) drop(told.job);
@@ -82,6 +88,7 @@ function close(): void {
     source = null;
     isLive.value = false;
     progress.value = new Map();
+    logged.value = new Map();
 }
 
 // Follow the news while somebody is in.

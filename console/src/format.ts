@@ -41,15 +41,38 @@ export function relativeText(time: string, now: number): string {
 // Made once for a language: a table asks for hundreds of times, and making one takes longer than all of these.
 const medium = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium' }));
 const full = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'full', timeStyle: 'long' }));
+const weekdays = computed(() => {
+    const of = (weekday: 'long' | 'short' | 'narrow') => new Intl.DateTimeFormat(locale.value, { weekday, timeZone: 'UTC' });
+    return { long: of('long'), short: of('short'), narrow: of('narrow') };
+});
 const figures = computed(() => [0, 1].map((digits) => new Intl.NumberFormat(locale.value, { maximumFractionDigits: digits, minimumFractionDigits: digits })));
 
 export function absoluteText(time: string): string {
     return medium.value.format(new Date(time));
 }
 
-// With the zone of the viewer, and the same in UTC.
-export function exactText(time: string): string {
-    return `${full.value.format(new Date(time))} (${new Date(time).toISOString().replace('T', ' ').slice(0, 19)} UTC)`;
+// 0 is Sunday.
+export function weekdayText(day: number, length: 'long' | 'short' | 'narrow' = 'long'): string {
+    return weekdays.value[length].format(new Date(Date.UTC(2023, 0, 1 + day)));
+}
+
+// Of "2026-11".
+export function monthText(month: string): string {
+    return new Intl.DateTimeFormat(locale.value, { month: 'long', year: 'numeric', timeZone: 'UTC' }).format(new Date(`${month}-01T00:00Z`));
+}
+
+// With the zone of the viewer, that of the set where it is known, and in UTC.
+export function exactText(time: string, zone?: string | null): string {
+    const texts = [full.value.format(new Date(time))];
+    if (zone) {
+        try {
+            texts.push(`${new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'medium', timeZone: zone }).format(new Date(time))} ${zone}`);
+        } catch {
+            // The browser does not know this zone.
+        }
+    }
+    texts.push(`${new Date(time).toISOString().replace('T', ' ').slice(0, 19)} UTC`);
+    return `${texts[0]} (${texts.slice(1).join('; ')})`;
 }
 
 export function secondsBetween(from: string | null, until: string | null): number | null {

@@ -39,7 +39,7 @@ async function logOut(): Promise<void> {
 function Frame() {
     const t = texts.value;
     const user = session.value!.user;
-    const found = pages.map((page) => ({ page, values: match(page.path, place.value.path) })).find(({ values }) => values !== null);
+    const found = pages.filter((page) => page.isFor?.() ?? true).map((page) => ({ page, values: match(page.path, place.value.path) })).find(({ values }) => values !== null);
     const title = found ? found.page.title(t, found.values!) : t.notFound;
     useEffect(() => {
         document.title = `${visibleText(title)} · holdfast`;
@@ -50,7 +50,7 @@ function Frame() {
             <header>
                 <a class="brand" href="#/"><img src={icon} alt="" width={24} height={24} />holdfast</a>
                 <nav aria-label={t.menu}>
-                    {pages.filter((page) => page.isInMenu).map((page) => {
+                    {pages.filter((page) => page.isInMenu && (page.isFor?.() ?? true)).map((page) => {
                         const isHere = page.path === '/' ? place.value.path === '/' : place.value.path.startsWith(page.path);
                         return <a key={page.path} href={`#${page.path}`} {...(isHere ? { 'aria-current': 'page' as const } : {})}>{page.title(t, {})}</a>;
                     })}
@@ -60,7 +60,7 @@ function Frame() {
                         {isLive.value ? t.live : t.off}
                     </span>
                     <Tastes />
-                    <span class="who" title={t.roles[user.role]}><bdi>{visibleText(user.name)}</bdi></span>
+                    <a class="who" href="#/account" title={`${t.people.account}: ${t.roles[user.role]}`}><bdi>{visibleText(user.name)}</bdi></a>
                     <button type="button" onClick={logOut}>{t.logOut}</button>
                 </div>
             </header>

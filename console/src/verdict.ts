@@ -1,12 +1,12 @@
 // What may be said of all sets at once.  Every alarm is something that needs a person; a sentence that all is well is
 // given only when none is left and each set has both a backup and a proof.
-import type { BackupSet, Job, Run, Store, Time } from './types';
+import type { BackupSet, Job, Store, Time } from './types';
 
 export type Alarm =
     | { kind: 'never'; set: string; failures: number }
     | { kind: 'failing'; set: string; failures: number; since: Time }
     | { kind: 'late'; set: string; due: Time }
-    | { kind: 'drill'; set: string; at: Time }
+    | { kind: 'drill'; set: string; at: Time | null }
     | { kind: 'paused'; set: string; reason: string }
     | { kind: 'unproven'; set: string }
     | { kind: 'store'; store: string; error: string | null };
@@ -17,24 +17,16 @@ export type Verdict =
     | { kind: 'proven'; sets: number; backup: Time; proof: Time };
 
 const LATE_MS = 10 * 60 * 1000; // after what was planned, before it counts as late
-const DECIDED = ['success', 'degraded', 'incomplete', 'failed'];
-
-// The newest drill of a set that came to an end of its own; runs are newest first.
-export function lastDrill(set: string, runs: Run[]): Run | undefined {
-    return runs.find((run) => run.set === set && run.kind === 'drill' && DECIDED.includes(run.state));
-}
-
 function oldest(times: Time[]): Time {
     return times.reduce((a, b) => (a < b ? a : b));
 }
 
-export function alarmsOf(set: BackupSet, drills: Run[], jobs: Job[], now: number): Alarm[] {
+export function alarmsOf(set: BackupSet, jobs: Job[], now: number): Alarm[] {
     const alarms: Alarm[] = [];
     const isBusy = jobs.some((job) => job.set === set.name && job.kind === 'backup');
     if (set.last_success_at === null) alarms.push({ kind: 'never', set: set.name, failures: set.failures });
     else if (set.failures > 0) alarms.push({ kind: 'failing', set: set.name, failures: set.failures, since: set.last_success_at });
-    const drill = lastDrill(set.name, drills);
-    if (drill && drill.state !== 'success') alarms.push({ kind: 'drill', set: set.name, at: drill.ended_at ?? drill.created_at });
+    if (set.last_drill && set.last_drill.state !== 'success') alarms.push({ kind: 'drill', set: set.name, at: set.last_drill.ended_at });
     if (set.state === 'paused') alarms.push({ kind: 'paused', set: set.name, reason: set.pause_reason ?? '' });
     else if (set.next_at !== null && !isBusy && Date.parse(set.next_at) + LATE_MS < now)
         alarms.push({ kind: 'late', set: set.name, due: set.next_at });
@@ -47,13 +39,13 @@ export function presentSets(sets: BackupSet[]): BackupSet[] {
     return sets.filter((set) => set.origin !== 'history');
 }
 
-export function verdictOf(all: BackupSet[], stores: Store[], drills: Run[], jobs: Job[], now: number): Verdict {
+export function verdictOf(all: BackupSet[], stores: Store[], jobs: Job[], now: number): Verdict {
     const sets = presentSets(all);
     if (sets.length === 0) return { kind: 'nothing' };
     const order = ['failing', 'never', 'drill', 'store', 'late', 'paused', 'unproven'];
     const used = new Set(sets.flatMap((set) => set.repositories));
     const alarms = [
-        ...sets.flatMap((set) => alarmsOf(set, drills, jobs, now)),
+        ...sets.flatMap((set) => alarmsOf(set, jobs, now)),
         ...stores.filter((store) => store.state === 'down' && used.has(store.name)).map(
             (store): Alarm => ({ kind: 'store', store: store.name, error: store.error })),
     ].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));

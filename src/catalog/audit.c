@@ -237,7 +237,9 @@ bool catalog_audit_list(struct catalog_tx *t, const struct catalog_audit_filter 
                 DB_VALUES(db_text(f->actor != NULL ? f->actor : ""),
                           db_text(f->object != NULL ? f->object : ""),
                           db_number(f->before_seq != 0 ? f->before_seq : INT64_MAX),
-                          db_number((int64_t)f->limit)),
+                          db_number((int64_t)f->limit), db_text(f->action != NULL ? f->action : ""),
+                          db_text(f->outcome != NULL ? f->outcome : ""), db_number(f->from_ns),
+                          db_number(f->until_ns != 0 ? f->until_ns : INT64_MAX)),
                 &r, e))
         return false;
     out->count = r.rows;

@@ -40,10 +40,11 @@ struct catalog_audit_list {
     struct catalog_audit_record *items;
     size_t count;
 };
-/* At most limit (1 to 1000) records before a number (0: from the end), newest first; of one actor
- * or object when they are not NULL. */
+/* At most limit (1 to 1000) records before a number (0: from the end), newest first; of what is not
+ * NULL only those, and from one time before another (0: no limit). */
 struct catalog_audit_filter {
-    const char *actor, *object;
+    const char *actor, *object, *action, *outcome;
+    int64_t from_ns, until_ns;
     int64_t before_seq;
     size_t limit;
 };

@@ -12,7 +12,8 @@
 
 #define AUDIT_LIST(condition)                                                                 \
     "SELECT seq, time_ns, actor, action, object, outcome, record FROM audit WHERE " condition \
-    " AND seq < $3 ORDER BY seq DESC LIMIT $4"
+    " AND seq < $3 AND ($5 = '' OR action = $5) AND ($6 = '' OR outcome = $6)"                \
+    " AND time_ns >= $7 AND time_ns < $8 ORDER BY seq DESC LIMIT $4"
 
 void audit_hash(struct catalog *c, uint8_t type, struct slice text, char out[AUDIT_HASH]);
 

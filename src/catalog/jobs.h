@@ -105,6 +105,11 @@ MUST_CHECK bool catalog_job_extend(struct catalog *c, const struct catalog_job_h
                                    int lease_ms, const char *progress, bool *is_cancelled,
                                    struct err *e);
 
+/* Keep what its process told so far as the log of the run, instead of what was kept before: UTF-8
+ * without NUL, at most CATALOG_LOG_MAX bytes.  ERR_DENIED as with extend. */
+MUST_CHECK bool catalog_job_log(struct catalog_tx *t, const struct catalog_job_hold *h,
+                                const char *log, struct err *e);
+
 /* What becomes of a job when its holder is done with it. */
 struct catalog_job_end {
     struct catalog_outcome outcome;

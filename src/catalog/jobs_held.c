@@ -1,4 +1,5 @@
 /* Jobs in the hands of those who took them, and what others may do to jobs. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -104,6 +105,22 @@ bool catalog_job_extend(struct catalog *c, const struct catalog_job_hold *h, int
 
     return catalog_check_document("the progress of a job", progress, e) &&
            catalog_write(c, extend_work, &x, e);
+}
+
+bool catalog_job_log(struct catalog_tx *t, const struct catalog_job_hold *h, const char *log,
+                     struct err *e)
+{
+    AUTO(db_result) struct db_result r = {0};
+    struct job_row j = {0};
+
+    assert(strlen(log) <= CATALOG_LOG_MAX);
+    if (!hold_row(t, h, &r, e))
+        return false;
+    job_row_take(&r, &j);
+    return db_change(t->db, "log",
+                     "INSERT INTO run_logs (run_id, log) VALUES ($1, $2)"
+                     " ON CONFLICT (run_id) DO UPDATE SET log = excluded.log",
+                     DB_VALUES(db_text(j.run), db_text(log)), e);
 }
 
 /* How long to wait before the attempt that follows this one. */

@@ -416,6 +416,17 @@ bool catalog_run_tally(struct catalog_tx *t, struct arena *a, struct catalog_run
     return true;
 }
 
+bool catalog_run_log_get(struct catalog_tx *t, const char *id, struct arena *a, const char **out,
+                         struct err *e)
+{
+    AUTO(db_result) struct db_result r = {0};
+
+    if (!db_run(t->db, "SELECT log FROM run_logs WHERE run_id = $1", DB_VALUES(db_text(id)), &r, e))
+        return false;
+    *out = r.rows == 0 ? "" : db_keep_text(&r, 0, 0, a);
+    return true;
+}
+
 bool catalog_run_forget(struct catalog_tx *t, int64_t before_ns, int64_t limit, int64_t *removed,
                         struct err *e)
 {

@@ -110,6 +110,11 @@ MUST_CHECK bool catalog_run_end(struct catalog_tx *t, const char *id,
 MUST_CHECK bool catalog_run_get(struct catalog_tx *t, const char *id, struct arena *a,
                                 struct catalog_run *out, struct err *e);
 
+/* What the process of a run told (catalog_job_log()); "" when nothing is kept. */
+#define CATALOG_LOG_MAX ((size_t)256 << 10)
+MUST_CHECK bool catalog_run_log_get(struct catalog_tx *t, const char *id, struct arena *a,
+                                    const char **out, struct err *e);
+
 /* Which runs; NULL, -1 and 0: all. */
 struct catalog_run_filter {
     const char *config, *set, *job, *snapshot;

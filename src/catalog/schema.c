@@ -178,6 +178,11 @@ static const char verified_stores[] = "ALTER TABLE stores ADD COLUMN verified_ns
 /* When a check found no damage in what it read. */
 static const char checked_stores[] = "ALTER TABLE stores ADD COLUMN checked_ns BIGINT;";
 
+/* What the process of a run told. */
+static const char run_logs[] = "CREATE TABLE run_logs ("
+                               " run_id TEXT NOT NULL PRIMARY KEY REFERENCES runs (id)"
+                               " ON DELETE CASCADE, log TEXT NOT NULL);";
+
 static const struct migration migrations[] = {
     {"CREATE TABLE schema_version (version BIGINT NOT NULL);"
      "INSERT INTO schema_version (version) VALUES (0);",
@@ -194,6 +199,7 @@ static const struct migration migrations[] = {
     {deep_histories, NULL, NULL},
     {verified_stores, NULL, NULL},
     {checked_stores, NULL, NULL},
+    {run_logs, NULL, NULL},
 };
 
 int schema_newest(void)

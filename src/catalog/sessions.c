@@ -189,7 +189,9 @@ bool catalog_session_end(struct catalog_tx *t, const char *user, const char *id,
 
 bool catalog_session_end_all(struct catalog_tx *t, const char *user, struct err *e)
 {
-    return db_run(t->db, "DELETE FROM sessions WHERE user_id = $1", DB_VALUES(db_text(user)), NULL,
+    return db_run(t->db, "UPDATE users SET version = version + 1 WHERE id = $1",
+                  DB_VALUES(db_text(user)), NULL, e) &&
+           db_run(t->db, "DELETE FROM sessions WHERE user_id = $1", DB_VALUES(db_text(user)), NULL,
                   e);
 }
 

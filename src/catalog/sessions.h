@@ -60,6 +60,7 @@ MUST_CHECK bool catalog_session_list(struct catalog_tx *t, const char *user, str
 /* user NULL: whoever has it.  ERR_NOT_FOUND. */
 MUST_CHECK bool catalog_session_end(struct catalog_tx *t, const char *user, const char *id,
                                     struct err *e);
+/* And make another version of the user: what was signed for the former one is over, too. */
 MUST_CHECK bool catalog_session_end_all(struct catalog_tx *t, const char *user, struct err *e);
 /* Remove those that are over. */
 MUST_CHECK bool catalog_session_forget(struct catalog_tx *t, struct err *e);

@@ -50,7 +50,8 @@ struct catalog_user {
     bool must_change;     /* its password */
     bool is_disabled;
     bool has_totp;
-    int64_t version; /* changes with role, password, disabling: a session of an older one is over */
+    int64_t version; /* changes with role, password, disabling, when the second factor is removed
+                        and when all sessions are ended: what was signed for an older one is over */
     int64_t created_ns, updated_ns, login_ns;
 };
 

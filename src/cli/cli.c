@@ -47,6 +47,9 @@ static bool run_command(struct call *call, const struct parsed *p, struct err *e
  */
 static const char *cause_of(enum stage stage, enum err_code code)
 {
+    /* What it was given, an archive for one, and no failure of ours. */
+    if (stage == STAGE_SECRET && (code == ERR_CORRUPT || code == ERR_USAGE))
+        return "unfit";
     if (stage != STAGE_WORK)
         return NULL;
     return code == ERR_NOT_FOUND ? "not-found"

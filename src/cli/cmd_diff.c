@@ -38,23 +38,31 @@ static const char *modifier(enum diff_kind kind)
     return "?";
 }
 
-static bool show_change(void *arg, enum diff_kind kind, const char *path, bool is_dir,
-                        struct err *e)
+/* Of files only: what others take is not theirs. */
+static void set_size(json_t *line, const char *key, const struct entry *en)
+{
+    if (en != NULL && en->type == ENTRY_FILE)
+        json_set_u64(line, key, en->size);
+}
+
+static bool show_change(void *arg, const struct diff_change *c, struct err *e)
 {
     struct output *out = arg;
     AUTO(buf) struct buf full = {0};
     AUTO(buf) struct buf shown = {0};
 
-    buf_printf(&full, "%s%s", path, is_dir ? "/" : "");
+    buf_printf(&full, "%s%s", c->path, c->is_dir ? "/" : "");
     if (out->json) {
         json_t *line = json_message("change");
 
         json_set_path(line, "path", buf_slice(&full));
-        json_set_text(line, "modifier", modifier(kind));
+        json_set_text(line, "modifier", modifier(c->kind));
+        set_size(line, "size_before", c->before);
+        set_size(line, "size_after", c->after);
         output_json(out, line);
     } else {
         path_escape(buf_slice(&full), &shown);
-        output_line(out, "%-2s %s", modifier(kind), buf_string(&shown));
+        output_line(out, "%-2s %s", modifier(c->kind), buf_string(&shown));
     }
     return output_is_good(out, e);
 }

@@ -12,17 +12,25 @@ struct dump_args {
     struct common common;
     struct filter_args filter;
     char *target;
-    int archive;
+    int archive, as, rows;
     bool head;
 };
 
+enum { AS_STORED, AS_CSV, AS_JSON };
+
 static const char *const archive_words[] = {"tar", NULL};
+static const char *const as_words[] = {"stored", "csv", "json", NULL};
 
 static const struct option dump_options[] = {
     {"archive", 'a', OPTION_CHOICE, offsetof(struct dump_args, archive), "FORMAT",
      "Write a directory as: tar", NULL, NULL, archive_words},
     {"target", 't', OPTION_TEXT, offsetof(struct dump_args, target), "FILE",
      "Write to the new file FILE instead of standard output", NULL, "output"},
+    {"as", 0, OPTION_CHOICE, offsetof(struct dump_args, as), "FORMAT",
+     "Write the rows of a PostgreSQL table as: stored (default), csv, json (a line for each)", NULL,
+     NULL, as_words},
+    {"rows", 0, OPTION_COUNT, offsetof(struct dump_args, rows), "N",
+     "With --as csv or json: at most N rows; 0 (default): all", NULL, NULL},
     {"head", 0, OPTION_FLAG, offsetof(struct dump_args, head), NULL,
      "Write a line of JSON about it in front of it", NULL, "output"},
     FILTER_OPTIONS_AND_SET(dump_args, filter),
@@ -44,9 +52,25 @@ static bool make_file(const char *path, int *dirfd, int *fd, const char **name, 
     return dir_open(buf_string(&parent), dirfd, e) && beneath_create(*dirfd, *name, fd, e);
 }
 
-static bool dump_to_file(struct session *s, const struct snapshot *snapshot, const char *path,
-                         const char *target, struct err *e)
+static bool write_content(const struct dump_args *args, struct session *s,
+                          const struct snapshot *snapshot, const char *path, int fd, struct err *e)
 {
+    const struct tables_dump o = {
+        .path = path,
+        .form = args->as == AS_JSON ? COPY_ROWS_JSON : COPY_ROWS_CSV,
+        .rows_max = args->rows > 0 ? (uint64_t)args->rows : 0,
+        .fd = fd,
+    };
+
+    return args->as == AS_STORED ? dump_run(s->repo, &snapshot->tree, path, fd, e)
+                                 : tables_dump(s->repo, &snapshot->tree, &o, e);
+}
+
+static bool dump_to_file(const struct dump_args *args, struct session *s,
+                         const struct snapshot *snapshot, const char *path, struct err *e)
+{
+    const char *target = args->target;
+
     AUTO(fd) int dirfd = -1;
     AUTO(fd) int fd = -1;
     const char *name = NULL;
@@ -54,7 +78,7 @@ static bool dump_to_file(struct session *s, const struct snapshot *snapshot, con
 
     if (!make_file(target, &dirfd, &fd, &name, e))
         return err_wrap(e, "make %s", target);
-    if (dump_run(s->repo, &snapshot->tree, path, fd, e) && fd_close(&fd, target, e))
+    if (write_content(args, s, snapshot, path, fd, e) && fd_close(&fd, target, e))
         return true;
     /* A part of a file must not pass for the whole. */
     if (!file_remove(dirfd, name, &second))
@@ -62,16 +86,21 @@ static bool dump_to_file(struct session *s, const struct snapshot *snapshot, con
     return false;
 }
 
-/* As `ls --json` has it. */
+/* As `ls --json` has it, without the size when other bytes are written than are stored. */
 static bool write_head(struct call *call, struct session *s, const struct snapshot *snapshot,
                        const char *path, struct err *e)
 {
+    const struct dump_args *args = call->args;
     AUTO(buf) struct buf keep = {0};
+    json_t *line;
     struct entry en;
 
     if (!dump_find(s->repo, &snapshot->tree, path, &keep, &en, e))
         return false;
-    output_json(call->out, json_entry(path, &en));
+    line = json_entry(path, &en);
+    if (args->as != AS_STORED)
+        (void)json_object_del(line, "size"); /* a directory has none, and is refused later */
+    output_json(call->out, line);
     return output_flush(call->out, e);
 }
 
@@ -97,8 +126,8 @@ static bool run_dump(struct call *call, struct err *e)
         return err_wrap(e, "dump %s", words[1]);
 
     const bool is_done = args->target != NULL
-                             ? dump_to_file(&s, snapshot, buf_string(&path), args->target, e)
-                             : dump_run(s.repo, &snapshot->tree, buf_string(&path), 1, e);
+                             ? dump_to_file(args, &s, snapshot, buf_string(&path), e)
+                             : write_content(args, &s, snapshot, buf_string(&path), 1, e);
 
     return is_done || err_wrap(e, "dump %s", words[1]);
 }
@@ -108,7 +137,8 @@ const struct command command_dump = {
     .summary = "Write a file of a snapshot to standard output, a directory as tar",
     .examples = "holdfast dump latest /etc/fstab\n"
                 "holdfast dump latest /var/www | tar xf - -C /tmp\n"
-                "holdfast dump latest /shop.sql --target shop.sql",
+                "holdfast dump latest /shop.sql --target shop.sql\n"
+                "holdfast dump latest /postgres/shop/data/public.orders.copy --as csv",
     .words = "SNAPSHOT[:DIR] PATH",
     .words_min = 2,
     .words_max = 2,

@@ -87,7 +87,31 @@ static void set_text_or_null(json_t *line, const char *key, const char *text)
         json_set_text(line, key, text);
 }
 
-static void tell_json(struct call *call, const struct import_found *f, bool as_members)
+/* More names would make a line that nobody reads. */
+#define NAMES_MAX 200
+
+/* As the metadata of the application's files has it; null where the names are too many. */
+static json_t *contents_json(const struct import_members *m)
+{
+    json_t *databases = json_array();
+    json_t *confs = json_array();
+    const char *name;
+    size_t i;
+
+    for (i = 0; (name = import_members_database(m, i)) != NULL; i++)
+        (void)json_array_append_new(databases, json_from_text(name));
+    for (i = 0; (name = import_members_conf(m, i)) != NULL && i < NAMES_MAX; i++)
+        (void)json_array_append_new(confs, json_from_text(name));
+    if (name != NULL) {
+        json_decref(confs);
+        confs = json_null();
+    }
+    return json_pack("{s:o, s:o, s:b}", "databases", databases, "configs", confs, "iptables_rules",
+                     import_members_has_rules(m));
+}
+
+static void tell_json(struct call *call, const struct import_found *f,
+                      const struct import_members *m)
 {
     const struct foreign_facts *s = &f->facts;
     json_t *line = json_message("import");
@@ -101,21 +125,22 @@ static void tell_json(struct call *call, const struct import_found *f, bool as_m
     json_set_text(line, "name", f->name);
     json_set_u64(line, f->kind == FOREIGN_BUNDLE ? "bundles" : "parts", f->count);
     json_set_u64(line, "bytes", f->file_bytes);
-    json_set(line, "as_members", json_boolean(as_members));
+    json_set(line, "as_members", json_boolean(m != NULL));
+    if (m != NULL)
+        json_set(line, "contents", contents_json(m));
     output_json(call->out, line);
 }
 
 /* What the archive says of itself is escaped, for a terminal might obey it. */
-static void tell(struct call *call, const struct import_found *f)
+static void tell(struct call *call, const struct import_found *f, const struct import_members *m)
 {
-    const struct import_args *args = call->args;
     const struct foreign_facts *s = &f->facts;
     AUTO(buf) struct buf version = {0};
     AUTO(buf) struct buf created = {0};
     char size[TEXT_SIZE_MAX];
 
     if (call->out->json) {
-        tell_json(call, f, args->as_members);
+        tell_json(call, f, m);
         return;
     }
     path_escape(slice_string(s->version), &version);
@@ -242,7 +267,7 @@ static bool import_as_members(struct call *call, const struct config *c,
                        "--name and --archive-key-file");
     if (!import_members_look(&o, &m, e))
         return false;
-    tell(call, import_members_found(m));
+    tell(call, import_members_found(m), m);
     import_members_tell(m, on_tell, call);
     return is_wanted(call, import_members_found(m), &wanted, e) &&
            (!wanted || store_members(call, m, e));
@@ -270,7 +295,7 @@ static bool run_import(struct call *call, struct err *e)
         return import_as_members(call, c, set, e);
     if (!read_keys(&args->keys, &keys, e) || !import_look(&o, &i, e))
         return false;
-    tell(call, import_found(i));
+    tell(call, import_found(i), NULL);
     return is_wanted(call, import_found(i), &wanted, e) && (!wanted || store(call, set, i, e));
 }
 

@@ -1,7 +1,9 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
 #include "cli/paths.h"
@@ -12,7 +14,7 @@
 struct ls_args {
     struct common common;
     struct filter_args filter;
-    bool is_long, recursive;
+    bool is_long, recursive, tables;
 };
 
 static const struct option ls_options[] = {
@@ -20,6 +22,8 @@ static const struct option ls_options[] = {
      "Show mode, owner, size and time", NULL, NULL},
     {"recursive", 0, OPTION_FLAG, offsetof(struct ls_args, recursive), NULL,
      "Show what is below DIR at any depth", NULL, NULL},
+    {"databases", 0, OPTION_FLAG, offsetof(struct ls_args, tables), NULL,
+     "Show the tables of databases and how many rows they have instead of files", NULL, NULL},
     FILTER_OPTIONS_AND_SET(ls_args, filter),
     UPLOADS_OPTION(ls_args, filter),
     {0},
@@ -83,6 +87,72 @@ static bool show_below(struct call *call, struct session *s, const struct snapsh
     return browse_walk(s->repo, &snapshot->tree, w.base, show_entry, &w, e);
 }
 
+static json_t *json_database(const struct tables_database *d)
+{
+    json_t *line = json_pack("{s:s, s:s, s:s, s:b}", "message_type", "database", "struct_type",
+                             "database", "kind", d->kind, "has_manifest", (int)d->has_manifest);
+
+    json_set_path(line, "path", slice_string(d->path));
+    return line;
+}
+
+static json_t *json_table(const struct tables_database *d, const struct stored_table *t)
+{
+    json_t *line = json_pack("{s:s, s:s, s:s}", "message_type", "table", "struct_type", "table",
+                             "kind", t->kind);
+
+    json_set_path(line, "database", slice_string(d->path));
+    if (t->schema != NULL)
+        json_set_text(line, "schema", t->schema);
+    json_set_text(line, "name", t->name);
+    if (t->file != NULL) {
+        AUTO(buf) struct buf path = {0};
+
+        buf_printf(&path, "%s/%s", d->path, t->file);
+        json_set_path(line, "path", buf_slice(&path));
+        json_set_u64(line, "bytes", t->bytes);
+    }
+    if (t->has_rows) {
+        json_set_u64(line, "rows", t->rows);
+        json_set_text(line, "hash", t->hash);
+    }
+    return line;
+}
+
+static void table_line(struct output *out, const struct tables_database *d,
+                       const struct stored_table *t)
+{
+    AUTO(buf) struct buf name = {0};
+    AUTO(buf) struct buf shown = {0};
+    char rows[24] = "-";
+
+    if (t->has_rows)
+        (void)snprintf(rows, sizeof(rows), "%llu", (unsigned long long)t->rows); /* fits */
+    if (t->schema != NULL)
+        buf_printf(&name, "%s.", t->schema);
+    buf_printf(&name, "%s", t->name);
+    (void)path_for_people(d->path, &shown);
+    buf_printf(&shown, "  ");
+    path_escape(buf_slice(&name), &shown);
+    output_line(out, "%12s  %s", rows, buf_string(&shown));
+}
+
+static bool show_table(void *arg, const struct tables_database *d, const struct stored_table *t,
+                       struct err *e)
+{
+    struct call *call = arg;
+    AUTO(buf) struct buf shown = {0};
+
+    if (call->out->json)
+        output_json(call->out, t == NULL ? json_database(d) : json_table(d, t));
+    else if (t != NULL)
+        table_line(call->out, d, t);
+    else if (!d->has_manifest)
+        output_note(call->out, "%s was not stored whole: nothing tells its tables",
+                    path_for_people(d->path, &shown));
+    return output_is_good(call->out, e);
+}
+
 static bool run_ls(struct call *call, struct err *e)
 {
     const struct ls_args *args = call->args;
@@ -94,7 +164,12 @@ static bool run_ls(struct call *call, struct err *e)
     if (!session_open_indexed(call, &s, e) ||
         !session_resolve(call, &s, words->items[0], &args->filter, &snapshot, &sub, e))
         return false;
+    if (args->tables && (words->count > 1 || sub != NULL))
+        return err_set(e, ERR_USAGE,
+                       "--databases shows those of a whole snapshot: name no directory");
     show_head(call, snapshot);
+    if (args->tables)
+        return tables_walk(s.repo, &snapshot->tree, show_table, call, e);
     if (words->count == 1)
         return show_below(call, &s, snapshot, sub == NULL ? "" : sub, false, e);
     for (size_t i = 1; i < words->count; i++) {
@@ -115,7 +190,8 @@ const struct command command_ls = {
     .details = "Without DIR all files are shown, with DIR what it holds.",
     .examples = "holdfast ls latest\n"
                 "holdfast ls -l latest /etc\n"
-                "holdfast ls 1a2b3c4d:/home/ann",
+                "holdfast ls 1a2b3c4d:/home/ann\n"
+                "holdfast ls --databases latest",
     .words = "SNAPSHOT[:DIR] [DIR]...",
     .words_min = 1,
     .words_max = WORDS_ANY,

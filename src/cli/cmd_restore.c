@@ -25,7 +25,7 @@ struct restore_args {
     struct strings include, include_files, exclude, exclude_files;
     int overwrite; /* enum overwrite */
     bool delete_extra, dry_run, verify, numeric_ids, no_owner, force, in_place, globals, plan,
-        apply, yes, with_sessions;
+        apply, confirm_by_checks, yes, with_sessions;
 };
 
 #define AT(member) offsetof(struct restore_args, member)
@@ -51,6 +51,8 @@ static const struct option restore_options[] = {
      "With --in-place: put outputs of commands in force again too", NULL, NULL},
     {"confirm-within", 0, OPTION_TEXT, AT(confirm_within), "TIME",
      "With --apply: go back unless that is confirmed within TIME (90s)", NULL, NULL},
+    {"confirm-by-checks", 0, OPTION_FLAG, AT(confirm_by_checks), NULL,
+     "With --apply: the set's health checks confirm it, and nobody is asked", NULL, NULL},
     {"backup", 'b', OPTION_TEXT, AT(backup), "ID",
      "Bring the backup ID of a set back to where it was; of the list, or a snapshot", NULL,
      "target"},
@@ -144,9 +146,11 @@ static bool check_args(const struct restore_args *args, struct err *e)
 
     if (args->target == NULL && args->into == NULL)
         return err_set(e, ERR_USAGE, "restore needs --target, --into or --in-place");
-    if (args->plan || args->apply || args->yes || args->confirm_within != NULL)
+    if (args->plan || args->apply || args->yes || args->confirm_within != NULL ||
+        args->confirm_by_checks)
         return err_set(e, ERR_USAGE,
-                       "--plan, --apply, --confirm-within, --yes go with --in-place of a set");
+                       "--plan, --apply, --confirm-within, --confirm-by-checks, --yes go with "
+                       "--in-place of a set");
     if (args->into == NULL &&
         (args->force || args->dsn != NULL || args->in_place || args->dsn_password_file != NULL ||
          args->globals || args->jobs != 0 || args->with_sessions))
@@ -369,10 +373,14 @@ static bool run_of_set(struct call *call, struct err *e)
                                             .confirm_within = args->confirm_within,
                                             .plan_only = args->plan,
                                             .apply = args->apply,
+                                            .confirm_by_checks = args->confirm_by_checks,
                                             .yes = args->yes};
 
     if (!is_free_of_choices(args) || args->filter.uploads)
         return err_set(e, ERR_USAGE, "--in-place takes a set as it is: nothing is chosen from it");
+    if (args->confirm_by_checks && (!args->apply || args->confirm_within != NULL))
+        return err_set(e, ERR_USAGE,
+                       "--confirm-by-checks goes with --apply, and without --confirm-within");
     if (!is_free_of_into(args))
         return err_set(
             e, ERR_USAGE,
@@ -395,7 +403,7 @@ static bool check_backup(const struct restore_args *args, const char **environme
     rest.verify = false;
     rest.exclude.count = 0;
     return (is_free_of_choices(&rest) && !args->in_place && !args->plan && !args->apply &&
-            args->confirm_within == NULL && is_free_of_into(args)) ||
+            args->confirm_within == NULL && !args->confirm_by_checks && is_free_of_into(args)) ||
            err_set(e, ERR_USAGE, "--backup goes with --environment, --verify and --yes only");
 }
 

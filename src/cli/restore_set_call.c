@@ -47,6 +47,7 @@ static void plan_json(struct call *call, const struct restore_set_options *o,
     json_set(line, "authenticated",
              json_boolean(!snapshot_has_tag(o->snapshot, SNAPSHOT_UNAUTHENTICATED)));
     json_set(line, "sources", sources);
+    json_set_u64(line, "health_checks", o->set->health_check_count);
     output_json_now(call->out, line);
 }
 
@@ -133,6 +134,20 @@ static void on_step(void *arg, const char *sentence)
     output_note(call->out, "%s", sentence);
 }
 
+/* For programs: people have read what happens. */
+static void on_stand(void *arg, const char *id, bool is_waiting)
+{
+    struct call *call = arg;
+    json_t *line;
+
+    if (!call->out->json)
+        return;
+    line = json_message("restore_state");
+    json_set_text(line, "restore_id", id);
+    json_set_text(line, "phase", is_waiting ? "unconfirmed" : "swapping");
+    output_json_now(call->out, line);
+}
+
 static enum command_answer on_ask(void *arg)
 {
     (void)arg;
@@ -214,6 +229,7 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
             json_set_hash(line, "safety_snapshot_id", &r->safety);
         json_set(line, "restored", places_json(&r->plan, true));
         json_set(line, "stays", places_json(&r->plan, false));
+        json_set_u64(line, "health_checks", o->set->health_check_count);
         output_json(call->out, line);
     }
     put_restored(o, &r->plan, &text);
@@ -292,6 +308,8 @@ bool restore_set_from(struct call *call, const struct config *c,
                                     .with_commands = args->apply,
                                     .confirm_ms = (uint64_t)confirm_ms,
                                     .ask = on_ask,
+                                    .confirms_by_checks = args->confirm_by_checks,
+                                    .stand = on_stand,
                                     .tell = on_step,
                                     .tell_arg = call};
 

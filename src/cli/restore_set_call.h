@@ -14,7 +14,7 @@ struct restore_set_args {
     const char *confirm_within; /* "90s", or NULL */
     /* Asks before anything is changed, unless yes; NULL: the usual question. */
     bool (*agree)(struct call *call, bool *is_yes, struct err *e);
-    bool plan_only, apply, yes;
+    bool plan_only, apply, confirm_by_checks, yes;
 };
 
 /* Show the plan, ask, restore, and tell; the filter names the set. */

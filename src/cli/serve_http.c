@@ -77,6 +77,20 @@ static bool find_set(void *arg, const char *name, struct arena *a, struct servic
     return service_set_find(v, name, a, out);
 }
 
+static json_t *describe_set(void *arg, const char *name)
+{
+    const struct serve_http *h = arg;
+    AUTO(roster_view) struct roster_view *v = roster_take(service_roster(h->parts));
+
+    return service_set_describe(v, name);
+}
+
+static bool simulate(void *arg, const json_t *question, json_t **out, struct err *e)
+{
+    (void)arg;
+    return simulation_run(question, clock_now_ns(), out, e);
+}
+
 static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, struct err *e)
 {
     const struct serve_http *h = arg;
@@ -228,6 +242,13 @@ static struct http_options options_for(struct serve_http *h, const struct texts 
 
 /* Beginning */
 
+static bool confirm_restore(void *arg, const char *id, struct err *e)
+{
+    const struct serve_http *h = arg;
+
+    return restore_confirm(service_config(h->parts)->state, id, e);
+}
+
 static bool open_tls(struct serve_http *h, struct err *e)
 {
     const struct config *c = service_config(h->parts);
@@ -364,21 +385,26 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
     h->call = call;
     h->parts = p;
     serve_read_init(&h->reader, p);
-    h->service =
-        (struct service){.catalog = service_catalog(p),
-                         .host = service_host(p),
-                         .is_secure = c->serve.has_tls,
-                         .restore_targets = (const char *const *)c->serve.restore_targets.items,
-                         .restore_target_count = c->serve.restore_targets.count,
-                         .check_config = check_config,
-                         .find_set = find_set,
-                         .read_set = read_set,
-                         .begin_arrival = begin_arrival,
-                         .queue_test = queue_test,
-                         .gateway_set = c->serve.gateway.set,
-                         .push_bundle = push_bundle,
-                         .refuse_bundle = refuse_bundle,
-                         .arg = h};
+    h->service = (struct service){
+        .catalog = service_catalog(p),
+        .host = service_host(p),
+        .is_secure = c->serve.has_tls,
+        .restore_targets = (const char *const *)c->serve.restore_targets.items,
+        .restore_target_count = c->serve.restore_targets.count,
+        .import_max = c->serve.import_max,
+        .check_config = check_config,
+        .find_set = find_set,
+        .describe_set = describe_set,
+        .simulate = simulate,
+        .read_set = read_set,
+        .begin_arrival = begin_arrival,
+        .queue_test = queue_test,
+        .gateway_set = c->serve.gateway.set,
+        .gateway_by_checks = c->serve.gateway.confirm == GATEWAY_CONFIRM_HEALTH_CHECKS,
+        .confirm_restore = confirm_restore,
+        .push_bundle = push_bundle,
+        .refuse_bundle = refuse_bundle,
+        .arg = h};
     service_set_take(&h->service, c, &h->arena);
     if (!open_tls(h, e) || !make_first_user(h, e))
         return false;

@@ -85,8 +85,9 @@ static bool judge(const struct child_outcome *o, struct err *e)
     if (o->is_missing)
         return err_set(e, ERR_NOT_FOUND, "no such snapshot of the set, or no such path in it");
     if (o->is_invalid)
-        return err_set(e, ERR_USAGE,
-                       "several snapshots begin so, or the path is no file and no directory");
+        return err_set(
+            e, ERR_USAGE,
+            "several snapshots begin so, or the path is of nothing that this can be had of");
     if (o->is_opening)
         return err_set(e, ERR_AWAY, "%s", o->why.text);
     if (o->state == CHILD_CONFLICT)

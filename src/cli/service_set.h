@@ -14,4 +14,8 @@ void service_set_take(struct service *s, const struct config *c, struct arena *a
 bool service_set_find(const struct roster_view *v, const char *name, struct arena *a,
                       struct service_set *out);
 
+/* How it is configured, for people: kinds and names of sources and no places, commands or addresses
+ * in full.  NULL: there is none here.  The caller owns it. */
+json_t *service_set_describe(const struct roster_view *v, const char *name);
+
 #endif

@@ -229,6 +229,29 @@ static size_t cut_fixed(size_t size, struct slice in, bool at_end)
     return at_end ? in.size : 0;
 }
 
+static bool may_end(const struct cutter *c, const struct cut_shape *shape, struct slice chunk)
+{
+    const size_t last = chunk.size - 1;
+
+    return chunk.size >= shape->min && chunk.size < shape->max &&
+           shape->find(c, chunk.data, last, chunk.size, shape->sip_mask) == last;
+}
+
+bool cutter_may_end(const struct cutter *c, enum cut_kind kind, struct slice chunk)
+{
+    switch (kind) {
+    case CUT_GENERAL:
+        return may_end(c, &general, chunk);
+    case CUT_LINES:
+        return may_end(c, &lines, chunk);
+    case CUT_WHOLE:
+    case CUT_PAGES:
+        return false;
+    }
+    assert(false);
+    return false;
+}
+
 size_t cutter_cut(const struct cutter *c, enum cut_kind kind, struct slice in, bool at_end,
                   size_t *scanned)
 {

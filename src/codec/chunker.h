@@ -35,4 +35,11 @@ void cutter_auto(struct cutter **c);
 size_t cutter_cut(const struct cutter *c, enum cut_kind kind, struct slice in, bool at_end,
                   size_t *scanned);
 
+/*
+ * Whether a chunk with these bytes may end behind the last of them because of what they are, not
+ * of how many they are or because nothing follows.  Takes no longer for a long chunk than for a
+ * short one, and says nothing of other places in it.
+ */
+bool cutter_may_end(const struct cutter *c, enum cut_kind kind, struct slice chunk);
+
 #endif

@@ -7,6 +7,7 @@
 #include "job/child_job.h"
 #include "job/child_keep.h"
 #include "job/child_lines.h"
+#include "job/child_log.h"
 #include "job/child_outcome.h"
 #include "job/child_plan.h"
 #include "job/child_run.h"

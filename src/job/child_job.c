@@ -25,6 +25,7 @@ const char *child_verb_name(enum child_verb v)
         [CHILD_COPY] = "copy",
         [CHILD_DRILL] = "drill",
         [CHILD_FORGET] = "forget",
+        [CHILD_KEYS] = "keys",
         [CHILD_MEASURE] = "measure",
         [CHILD_PARITY] = "parity",
         [CHILD_PRUNE] = "prune",

@@ -22,6 +22,7 @@ enum child_verb {
     CHILD_DRILL,
     CHILD_FORGET,
     CHILD_IMPORT,  /* of an archive that arrived (arrival.h) */
+    CHILD_KEYS,    /* "key list" */
     CHILD_MEASURE, /* "stats" of a repository, as a job */
     CHILD_PARITY,
     CHILD_PRUNE,

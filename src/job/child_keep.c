@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "codec/json.h"
 #include "job/child_lines.h"
+#include "job/child_log.h"
 #include "job/child_plan.h"
 #include "job/child_watch.h"
 
@@ -53,6 +54,7 @@ struct keeper {
     size_t lines_size, errors_size;
     struct buf tail; /* of standard error */
     bool has_tail;
+    struct child_log log;
 };
 
 static int64_t now_ms(void)
@@ -72,6 +74,7 @@ static void keeper_auto(struct keeper *k)
     buf_done(&k->moving);
     buf_done(&k->tail);
     child_lines_auto(&k->out);
+    child_log_auto(&k->log);
 }
 
 static bool publish(const struct keeper *k, const char *name, json_t *what, struct err *e)
@@ -139,6 +142,7 @@ static void take_line(void *arg, struct slice line)
         return;
     }
     k->moved_ms = now_ms();
+    child_log_output(&k->log, line);
     if (k->lines_size + line.size + 1 > CHILD_LINES_MAX) {
         stop(k, "output");
         return;
@@ -155,6 +159,7 @@ static void take_errors(struct keeper *k, struct slice bytes)
     struct err ignored;
 
     k->moved_ms = now_ms();
+    child_log_errors(&k->log, bytes);
     k->errors_size += head.size;
     if (head.size > 0)
         (void)!fd_write(k->errors_fd, head, &ignored); /* the job's words, not its work */
@@ -259,6 +264,7 @@ static void drain_rest(struct keeper *k)
         for (struct pollfd p = {.fd = *fd, .events = POLLIN}; *fd >= 0 && poll(&p, 1, 0) > 0;)
             drain(k, fd);
     }
+    child_log_end(&k->log);
     /* A line without its end: who reads them will see that it has none. */
     (void)!fd_write(k->lines_fd, buf_slice(&k->out.rest), &ignored); /* the limit is checked */
     if (k->has_tail) {
@@ -287,7 +293,8 @@ static json_t *reap(struct keeper *k)
 static bool open_streams(struct keeper *k, struct err *e)
 {
     return beneath_create(k->folder_fd, "lines", &k->lines_fd, e) &&
-           beneath_create(k->folder_fd, "errors", &k->errors_fd, e);
+           beneath_create(k->folder_fd, "errors", &k->errors_fd, e) &&
+           beneath_create(k->folder_fd, "log", &k->log.fd, e);
 }
 
 static bool catch_signals(struct keeper *k, struct err *e)
@@ -388,6 +395,7 @@ int child_keep(const char *folder)
                        .end_fd = -1,
                        .lines_fd = -1,
                        .errors_fd = -1,
+                       .log.fd = -1,
                        .child = CHILD_NONE};
     json_t *end = NULL;
     struct err e = {0};

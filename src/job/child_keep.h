@@ -10,6 +10,7 @@
  *   status   the latest line of progress, replaced at most twice a second
  *   lines    all other lines of standard output, at most CHILD_LINES_MAX bytes
  *   errors   standard error: the first CHILD_ERRORS_MAX bytes, and the last ones behind a line
+ *   log      both with times, the first and the last lines (child_log.h)
  *   exit     {"status": n} or {"signal": n}, with "reason" when the keeper ended it, or
  *            {"why": sentence} when it could not be started; written durably, last
  *

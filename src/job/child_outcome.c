@@ -38,6 +38,7 @@ void child_outcome_auto(struct child_outcome *o)
     json_decref(o->result);
     json_decref(o->gaps);
     mem_free(o->errors);
+    mem_free(o->log);
     *o = (struct child_outcome){0};
 }
 
@@ -127,6 +128,7 @@ static void take_sentence(const char *errors, struct child_outcome *out)
     out->is_opening = json_is_true(json_object_get(line, "opening"));
     out->is_missing = cause != NULL && strcmp(cause, "not-found") == 0;
     out->is_taken = cause != NULL && strcmp(cause, "exists") == 0;
+    out->is_unfit = cause != NULL && strcmp(cause, "unfit") == 0;
     out->is_invalid = cause != NULL && strcmp(cause, "invalid") == 0;
 }
 

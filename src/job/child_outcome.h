@@ -28,9 +28,11 @@ struct child_outcome {
     /* It failed because the snapshot or path that was asked for is not there, or is nothing that
      * the command works on, or because something is there already, and said so. */
     bool is_missing, is_invalid, is_taken;
+    bool is_unfit;  /* what it was given makes no sense: an archive */
     json_t *result; /* the last message that the job promises, or NULL */
     json_t *gaps;   /* array of sentences: what its sandbox could not do */
     char *errors;   /* what it said on standard error, at most about 320 KiB, or "" */
+    char *log;      /* of the run (child_log.h), or NULL */
     struct err why; /* text is a sentence unless it succeeded */
 };
 void child_outcome_auto(struct child_outcome *o);

@@ -52,6 +52,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
                        .is_writer = true,
                        .has_server = true,
                        .sets_owners = true},
+    [CHILD_KEYS] = {.touch = TOUCH_NOTHING},
     [CHILD_MEASURE] = {.touch = TOUCH_NOTHING},
     [CHILD_TAG] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_TRY] = {.touch = TOUCH_READ, .has_scratch = true, .is_writer = true, .makes = true},
@@ -324,6 +325,29 @@ static void add_set(struct places *s, const struct config_set *set, const struct
     }
 }
 
+/* What of a set an import as members looks at: the trees and databases that the archive's are held
+ * against and laid over.  Its commands are not run. */
+static void add_members(struct places *s, const struct child_job *j, const struct config *c)
+{
+    for (size_t i = 0; i < c->set_count; i++)
+        for (size_t n = 0; strcmp(c->sets[i].name, j->set) == 0 && n < c->sets[i].source_count;
+             n++) {
+            const enum config_source_kind kind = c->sets[i].sources[n].kind;
+
+            if (kind == SOURCE_FILES || kind == SOURCE_SQLITE)
+                add_source(s, &c->sets[i].sources[n], TOUCH_READ);
+        }
+}
+
+/* Whether a restore is under way is read by whom it would disturb. */
+static void add_restores(struct places *s, const struct config *c)
+{
+    AUTO(buf) struct buf path = {0};
+
+    buf_printf(&path, "%s/restores", c->state);
+    add(s, &s->readable, buf_string(&path));
+}
+
 static void add_system(struct places *s, const struct config *c)
 {
     const char *home = getenv("HOME");
@@ -485,16 +509,18 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         add_state(&s, c, "restores");
         add_state(&s, c, "applied");
     } else if (row.touch == TOUCH_READ) { /* a set that is being restored is not backed up */
-        AUTO(buf) struct buf path = {0};
-
-        buf_printf(&path, "%s/restores", c->state);
-        add(&s, &s.readable, buf_string(&path));
+        add_restores(&s, c);
+    }
+    if (j->verb == CHILD_IMPORT && child_flag(j, "as_members")) {
+        add_members(&s, j, c);
+        add_restores(&s, c);
+        row.has_scratch = true;
     }
     if (row.has_scratch)
         add(&s, &s.writable, file_scratch_folder());
     if (row.has_server)
         add_drill(&s);
-    /* Those are about snapshots, and an import about the archive alone. */
+    /* Those are about snapshots, and an import about the archive, if need be with its members. */
     if (!child_verb_is_reading(j->verb) && j->verb != CHILD_IMPORT)
         add_sets(&s, j, c, &row);
     if (repository != NULL)

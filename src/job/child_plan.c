@@ -36,7 +36,7 @@ struct argument {
 
 #define BIT(verb) (1U << CHILD_##verb)
 /* Named by the argument "command", about one repository. */
-#define COMMANDS (BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
+#define COMMANDS (BIT(KEYS) | BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
 /* child_verb_reads() */
 #define READS \
     (BIT(DIFF) | BIT(DUMP) | BIT(EXPORT) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
@@ -91,6 +91,7 @@ static const struct argument arguments[] = {
     {"plan", "plan", BIT(RESTORE), ARGUMENT_FLAG},
     {"apply", "apply", BIT(RESTORE), ARGUMENT_FLAG},
     {"confirm_within", "confirm-within", BIT(RESTORE), ARGUMENT_TEXT},
+    {"confirm_by_checks", "confirm-by-checks", BIT(RESTORE), ARGUMENT_FLAG},
     {"into", "into", BIT(RESTORE), ARGUMENT_TEXT},
     {"dsn", "dsn", BIT(RESTORE), ARGUMENT_TEXT},
     {"dsn_password_file", "dsn-password-file", BIT(RESTORE), ARGUMENT_TEXT},
@@ -107,7 +108,10 @@ static const struct argument arguments[] = {
     {"after", "after", BIT(SNAPSHOTS), ARGUMENT_TEXT},
     {"forgotten", "forgotten", BIT(SNAPSHOTS), ARGUMENT_FLAG},
     {"recursive", "recursive", BIT(LS), ARGUMENT_FLAG},
+    {"databases", "databases", BIT(LS), ARGUMENT_FLAG},
     {"head", "head", BIT(DUMP), ARGUMENT_FLAG},
+    {"as", "as", BIT(DUMP), ARGUMENT_TEXT},
+    {"rows", "rows", BIT(DUMP), ARGUMENT_COUNT},
     {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},
     {"ignore_case", "ignore-case", BIT(FIND), ARGUMENT_FLAG},
     {"in", "snapshot", BIT(FIND), ARGUMENT_TEXTS},
@@ -118,6 +122,7 @@ static const struct argument arguments[] = {
     {"name", "stdin-filename", BIT(UPLOAD), ARGUMENT_TEXT},
     {"name", "name", BIT(IMPORT), ARGUMENT_TEXT},
     {"allow_unauthenticated", "allow-unauthenticated", BIT(IMPORT), ARGUMENT_FLAG},
+    {"as_members", "as-members", BIT(IMPORT), ARGUMENT_FLAG},
     {"arrival", NULL, BIT(IMPORT), ARGUMENT_OURS},
     {"file", NULL, BIT(IMPORT), ARGUMENT_OURS},  /* in it */
     {"keys", NULL, BIT(IMPORT), ARGUMENT_COUNT}, /* that lie beside it */
@@ -165,10 +170,15 @@ static const struct {
     const char *words;
     enum child_verb verb;
 } commands[] = {
-    {"config test", CHILD_TRY},      {"parity disable", CHILD_PARITY},
-    {"parity enable", CHILD_PARITY}, {"parity status", CHILD_PARITY},
-    {"repair index", CHILD_REPAIR},  {"repair packs", CHILD_REPAIR},
-    {"stats", CHILD_MEASURE},        {"tag", CHILD_TAG},
+    {"config test", CHILD_TRY},
+    {"key list", CHILD_KEYS},
+    {"parity disable", CHILD_PARITY},
+    {"parity enable", CHILD_PARITY},
+    {"parity status", CHILD_PARITY},
+    {"repair index", CHILD_REPAIR},
+    {"repair packs", CHILD_REPAIR},
+    {"stats", CHILD_MEASURE},
+    {"tag", CHILD_TAG},
 };
 
 bool child_verb_of(const char *command, enum child_verb *out)
@@ -718,6 +728,8 @@ struct child_promise child_plan_promise(const struct child_job *j)
         return (struct child_promise){"drill", "snapshot"};
     case CHILD_FORGET:
         return (struct child_promise){child_has(j, "undo") ? "summary" : NULL, NULL};
+    case CHILD_KEYS:
+        return (struct child_promise){NULL, NULL};
     case CHILD_MEASURE:
         return (struct child_promise){"stats", NULL};
     case CHILD_CFMS_EXPORT:

@@ -18,6 +18,7 @@
 #include "codec/json.h"
 #include "job/child_keep.h"
 #include "job/child_lines.h"
+#include "job/child_log.h"
 #include "job/child_plan.h"
 #include "job/child_watch.h"
 
@@ -40,6 +41,7 @@ struct child_run {
     pid_t keeper;     /* our child, to be reaped; 0: it is not */
     struct child_lines lines;
     json_t *result;
+    json_t *found; /* what an import says of the archive */
     struct err bad_line;
     struct stat status;   /* of the file, as it was read last */
     child_message_fn *fn; /* during child_run_look() */
@@ -58,6 +60,7 @@ void child_run_free(struct child_run *r)
     fd_auto(&r->lines_fd);
     child_lines_auto(&r->lines);
     json_decref(r->result);
+    json_decref(r->found);
     mem_free(r);
 }
 
@@ -268,6 +271,11 @@ static void take_line(void *arg, struct slice line)
             r->result = json_incref(j);
         }
     }
+    if (r->job.verb == CHILD_IMPORT && child_line_type(j) != NULL &&
+        strcmp(child_line_type(j), "import") == 0) {
+        json_decref(r->found);
+        r->found = json_incref(j);
+    }
     if (r->fn != NULL)
         r->fn(r->arg, &r->job, j);
 }
@@ -356,6 +364,17 @@ void child_run_cancel(struct child_run *r)
     r->is_unwanted = true;
 }
 
+void child_run_log(const struct child_run *r, struct buf *out)
+{
+    const size_t before = out->size;
+
+    (void)read_whole(r, "log", CHILD_LOG_MAX, out); /* none is an empty one */
+    while (out->size > before && out->data[out->size - 1] != '\n')
+        out->size--;
+    if (!utf8_is_valid(SLICE_OF(out->data + before, out->size - before)))
+        out->size = before; /* no keeper writes such a thing */
+}
+
 void child_run_look(struct child_run *r, child_message_fn *fn, void *arg, bool *has_ended,
                     struct child_outcome *out)
 {
@@ -377,6 +396,9 @@ void child_run_look(struct child_run *r, child_message_fn *fn, void *arg, bool *
 
     AUTO(json) json_t *exit = read_object(r, "exit");
     AUTO(json) json_t *process = read_object(r, "process");
+    if (json_is_object(r->result) && r->found != NULL && r->result != r->found)
+        (void)json_object_set(r->result, "import", r->found);
+
     struct child_end end = {exit, r->result, r->bad_line, NULL};
 
     if (r->lines.rest.size > 0 && end.bad_line.code == ERR_NONE)
@@ -384,13 +406,18 @@ void child_run_look(struct child_run *r, child_message_fn *fn, void *arg, bool *
     if (read_whole(r, "errors", ERRORS_FILE_MAX, &errors))
         end.errors = buf_string(&errors);
     child_outcome_judge(&r->job, &end, out);
+
+    AUTO(buf) struct buf log = {0};
+
+    child_run_log(r, &log);
+    out->log = mem_string(buf_string(&log));
     out->gaps = json_incref(json_object_get(process, "gaps"));
 }
 
 bool child_run_remove(struct child_run *r, struct err *e)
 {
-    static const char *const names[] = {"request", "process", "status", "status.new",
-                                        "lines",   "errors",  "exit",   "tmp"};
+    static const char *const names[] = {"request", "process", "status", "status.new", "lines",
+                                        "errors",  "log",     "exit",   "tmp"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!file_remove(r->folder_fd, names[i], e))

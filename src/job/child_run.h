@@ -44,6 +44,9 @@ typedef void child_message_fn(void *arg, const struct child_job *j, const json_t
 void child_run_look(struct child_run *r, child_message_fn *fn, void *arg, bool *has_ended,
                     struct child_outcome *out);
 
+/* The log as far as it is written (child_log.h), appended; only whole lines. */
+void child_run_log(const struct child_run *r, struct buf *out);
+
 /* Let child_run_look() ask it to stop, as soon as it listens. */
 void child_run_cancel(struct child_run *r);
 

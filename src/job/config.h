@@ -193,8 +193,12 @@ struct config_pos {
 };
 
 /* The routes /system/... of WireGuard Gateway. */
+/* Who says that rules of a restored firewall may stay. */
+enum config_gateway_confirm { GATEWAY_CONFIRM_ADMIN, GATEWAY_CONFIRM_HEALTH_CHECKS };
+
 struct config_gateway {
-    char *set; /* that the gateway is */
+    char *set;   /* that the gateway is */
+    int confirm; /* enum config_gateway_confirm */
 };
 
 /* A server of CFMS, for whose clients there is a listener. */

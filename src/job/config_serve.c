@@ -139,8 +139,12 @@ static const struct field bundle_fields[] = {
 
 #undef AT
 
+/* In the order of enum config_gateway_confirm. */
+static const char *const confirm_words[] = {"admin", "health_checks", NULL};
+
 static const struct field gateway_fields[] = {
     {"set", FIELD_TEXT, offsetof(struct config_gateway, set), true},
+    {"confirm", FIELD_CHOICE, offsetof(struct config_gateway, confirm), false, confirm_words},
     {0},
 };
 
@@ -263,9 +267,15 @@ static bool read_gateway(const struct config_reader *r, const struct node *n,
 {
     const struct config_set *set;
 
-    return n == NULL || (fields_read(r, n, "gateway", gateway_fields, out, e) &&
-                         (config_find_set(r->config, out->set, &set, e) ||
-                          config_place(r, node_find(n, "set")->line, "gateway", e)));
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "gateway", gateway_fields, out, e))
+        return false;
+    if (!config_find_set(r->config, out->set, &set, e))
+        return config_place(r, node_find(n, "set")->line, "gateway", e);
+    return out->confirm != GATEWAY_CONFIRM_HEALTH_CHECKS || set->health_check_count > 0 ||
+           CONFIG_FAIL(r, node_find(n, "confirm")->line, e,
+                       "set %s has no health_checks that could confirm anything", out->set);
 }
 
 static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,

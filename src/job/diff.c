@@ -84,9 +84,19 @@ static bool advance(struct diff *d, struct side *s, struct err *e)
            name_directory(d, e);
 }
 
-static bool tell(struct diff *d, enum diff_kind kind, bool is_dir, struct err *e)
+/* The later of the two says whether it is a directory. */
+static bool tell(struct diff *d, enum diff_kind kind, const struct entry *before,
+                 const struct entry *after, struct err *e)
 {
-    return d->fn(d->arg, kind, buf_string(&d->path), is_dir, e);
+    const struct diff_change c = {
+        .kind = kind,
+        .path = buf_string(&d->path),
+        .is_dir = (after != NULL ? after : before)->type == ENTRY_DIRECTORY,
+        .before = before,
+        .after = after,
+    };
+
+    return d->fn(d->arg, &c, e);
 }
 
 /* An entry that only one side has, and all that is in it. */
@@ -106,7 +116,8 @@ static bool one_sided(struct diff *d, const struct entry *en, bool is_added, str
         d->stats->removed.others += en->type != ENTRY_FILE && !is_dir;
         d->stats->removed.bytes += en->type == ENTRY_FILE ? en->size : 0;
     }
-    if (!tell(d, is_added ? DIFF_ADDED : DIFF_REMOVED, is_dir, e))
+    if (!tell(d, is_added ? DIFF_ADDED : DIFF_REMOVED, is_added ? NULL : en, is_added ? en : NULL,
+              e))
         return false;
     if (!is_dir)
         return true;
@@ -144,14 +155,13 @@ static bool both_sided(struct diff *d, const struct entry *a, const struct entry
 
     if (a->type != b->type) {
         d->stats->changed_files++;
-        return tell(d, DIFF_TYPE, b->type == ENTRY_DIRECTORY, e);
+        return tell(d, DIFF_TYPE, a, b, e);
     }
     if (!has_same_content(a, b)) {
         d->stats->changed_files++;
-        return tell(d, DIFF_CONTENT, false, e);
+        return tell(d, DIFF_CONTENT, a, b, e);
     }
-    if (d->with_metadata && !has_same_metadata(a, b) &&
-        !tell(d, DIFF_METADATA, a->type == ENTRY_DIRECTORY, e))
+    if (d->with_metadata && !has_same_metadata(a, b) && !tell(d, DIFF_METADATA, a, b, e))
         return false;
     if (a->type != ENTRY_DIRECTORY || hash_is_equal(&trees[0], &trees[1]))
         return true;

@@ -16,13 +16,20 @@
 #include "job/config_fields.h"
 #include "job/dispatch_end.h"
 #include "job/pos_first.h"
+#include "job/restore_set.h"
 #include "job/runner.h"
+
+/* Logs are kept so often, when they have grown. */
+#define LOG_NS (3 * NS_PER_S)
 
 /* Children are looked at so often. */
 #define LOOK_MS 500
 
 /* Jobs that have to wait for others here are tried again so often. */
 #define WAIT_MS 5000
+
+/* Attempts at taking a killed restore back. */
+#define WAYS_BACK 5
 
 /* Files that nobody needs any more are looked for so often. */
 #define SWEEP_NS (5 * NS_PER_S)
@@ -31,9 +38,13 @@
 struct held {
     char id[CHILD_ID_MAX + 1];
     int64_t fence;
-    bool is_adopted; /* from the dispatcher before, and its lease not extended yet */
-    int64_t beat_ns; /* when its lease was extended last, by the monotonic clock */
-    char *progress;  /* what it said since; or NULL */
+    bool is_adopted;              /* from the dispatcher before, and its lease not extended yet */
+    int64_t beat_ns;              /* when its lease was extended last, by the monotonic clock */
+    char *progress;               /* what it said since; or NULL */
+    bool is_urgent;               /* somebody waits for that */
+    char restore[RESTORE_ID_MAX]; /* whose swap it has begun; or empty */
+    int64_t logged_ns;            /* when its log was kept last */
+    size_t logged;                /* bytes of it */
 };
 
 struct dispatch {
@@ -95,20 +106,82 @@ static void held_drop(struct dispatch *d, const char *id)
 
 /* What children say */
 
+/* What it says of itself, as far as that can be. */
+static bool is_restore_id(const char *id)
+{
+    return id != NULL && strlen(id) == RESTORE_ID_MAX - 1 &&
+           strspn(id, "0123456789abcdef") == RESTORE_ID_MAX - 1;
+}
+
 static void on_message(void *arg, const struct child_job *j, const json_t *message)
 {
     struct dispatch *d = arg;
     struct held *h = held_find(d, j->id);
     const char *type = json_string_value(json_object_get(message, "message_type"));
+    const char *restore = json_string_value(json_object_get(message, "restore_id"));
     AUTO(buf) struct buf text = {0};
 
     if (h == NULL || type == NULL ||
-        (strcmp(type, "status") != 0 && strcmp(type, "cfms_import_status") != 0))
+        (strcmp(type, "status") != 0 && strcmp(type, "cfms_import_status") != 0 &&
+         strcmp(type, "restore_state") != 0))
         return;
+    if (strcmp(type, "restore_state") == 0) {
+        if (!is_restore_id(restore))
+            return;
+        h->is_urgent = true;
+        (void)snprintf(h->restore, sizeof(h->restore), "%s", restore); /* as long */
+    } else if (h->restore[0] != '\0') {
+        return; /* of the preparation: it comes by another file, and may come late */
+    }
     json_append(message, &text);
     mem_free(h->progress);
     h->progress = mem_string(buf_string(&text));
     tell(d, j->id, "progress", message);
+}
+
+/* A restore that was killed while it changed what is in use goes back, and not only when the next
+ * one begins: rules of a firewall may have locked somebody out. */
+struct way_back {
+    const struct child_job *job;
+    const char *restore;
+};
+
+static bool queue_way_back(struct catalog_tx *t, void *arg, struct err *e)
+{
+    const struct way_back *w = arg;
+    AUTO(buf) struct buf arguments = {0};
+    AUTO(buf) struct buf dedup = {0};
+    struct catalog_job_ids ids;
+
+    buf_printf(&arguments, "{\"restore\":\"%s\"}", w->restore); /* digits */
+    buf_printf(&dedup, "back@%s", w->restore);
+
+    const struct catalog_job_request q = {.kind = RUN_RESTORE,
+                                          .set = w->job->set,
+                                          .arguments = buf_string(&arguments),
+                                          .cause = CAUSE_CATCH_UP,
+                                          .requested_by = "system",
+                                          .writer = w->job->set,
+                                          .dedup = buf_string(&dedup),
+                                          .attempts_max = WAYS_BACK,
+                                          .backoff_ms = WAIT_MS};
+
+    return catalog_job_enqueue(t, &q, &ids, e);
+}
+
+/* Whether it has ended without a word on whether the state before is back. */
+static bool is_killed(const struct child_outcome *o)
+{
+    return o->signal != 0 || o->state == CHILD_INTERRUPTED;
+}
+
+static bool go_back(const struct dispatch *d, const struct child_job *j, const struct held *h,
+                    const struct child_outcome *o, struct err *e)
+{
+    struct way_back w = {j, h == NULL ? "" : h->restore};
+
+    return j->verb != CHILD_RESTORE || !is_killed(o) || w.restore[0] == '\0' ||
+           catalog_write(d->options.catalog, queue_way_back, &w, e);
 }
 
 static bool on_ended(void *arg, const struct child_job *j, const struct child_outcome *o)
@@ -117,7 +190,8 @@ static bool on_ended(void *arg, const struct child_job *j, const struct child_ou
     AUTO(json) json_t *event = NULL;
     struct err e = {0};
 
-    if (!dispatch_end(&d->options, j, o, &event, &e)) {
+    if (!go_back(d, j, held_find(d, j->id), o, &e) ||
+        !dispatch_end(&d->options, j, o, &event, &e)) {
         tell_failure(d, &e);
         return false;
     }
@@ -470,10 +544,42 @@ static bool extend(struct dispatch *d, struct held *h, struct err *e)
     }
     h->beat_ns = clock_monotonic_ns();
     h->is_adopted = false;
+    h->is_urgent = false;
     mem_free(h->progress);
     h->progress = NULL;
     if (is_cancelled)
         (void)runner_cancel(d->runner, h->id); /* one that has ended meanwhile needs none */
+    return true;
+}
+
+struct logging {
+    struct catalog_job_hold hold;
+    const char *text;
+};
+
+static bool write_log(struct catalog_tx *t, void *arg, struct err *e)
+{
+    const struct logging *g = arg;
+
+    return catalog_job_log(t, &g->hold, g->text, e);
+}
+
+/* Keep what a job has told so far, and say that there is more of it.  A lease that is lost shows
+ * when it is extended. */
+static bool keep_log(struct dispatch *d, struct held *h, struct err *e)
+{
+    AUTO(buf) struct buf log = {0};
+    struct logging g = {.hold = {h->id, h->fence}};
+
+    h->logged_ns = clock_monotonic_ns();
+    runner_log(d->runner, h->id, &log);
+    if (log.size == h->logged)
+        return true;
+    g.text = buf_string(&log);
+    if (!catalog_write(d->options.catalog, write_log, &g, e))
+        return e->code == ERR_DENIED;
+    h->logged = log.size;
+    tell(d, h->id, "logged", NULL);
     return true;
 }
 
@@ -484,8 +590,10 @@ static bool beat(struct dispatch *d, struct err *e)
     for (size_t i = 0; i < d->count && ok; i++) {
         struct held *h = &d->held[i];
 
-        if (h->is_adopted || is_older(h, DISPATCH_BEAT_MS))
+        if (h->is_adopted || h->is_urgent || is_older(h, DISPATCH_BEAT_MS))
             ok = extend(d, h, e);
+        if (ok && clock_monotonic_ns() - h->logged_ns >= LOG_NS)
+            ok = keep_log(d, h, e);
     }
     /* Not heard of for a whole lease: another host may have it by now. */
     for (size_t i = 0; i < d->count; i++)

@@ -20,7 +20,8 @@
 #define DISPATCH_LEASE_MS 30000
 #define DISPATCH_BEAT_MS  10000
 
-/* Something happened to a job: topic "jobs/ID"; event "started", "progress", "ended"; data belongs
+/* Something happened to a job: topic "jobs/ID"; event "started", "progress", "logged" (its log has
+ * more), "ended"; data belongs
  * to the caller. */
 typedef void dispatch_told_fn(void *arg, const char *topic, const char *event, const json_t *data);
 

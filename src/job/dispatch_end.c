@@ -115,6 +115,8 @@ static const char *word_of(const struct child_job *j, const struct child_outcome
         return CFMS_FAILED_EXISTS;
     if (j->verb == CHILD_CFMS_IMPORT && o->is_invalid)
         return CFMS_FAILED_INVALID;
+    if (j->verb == CHILD_IMPORT && o->is_unfit)
+        return "invalid"; /* the archive */
     return child_state_name(o->state);
 }
 
@@ -377,6 +379,9 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
     /* A set that was taken out of the configuration has nobody to tell. */
     if (set != NULL)
         end.outcome.may_be_incomplete = set->on_error == ON_ERROR_INCOMPLETE;
+    if (g->outcome->log != NULL && g->outcome->log[0] != '\0' &&
+        !catalog_job_log(t, &hold, g->outcome->log, e))
+        return false;
     if (!catalog_job_finish(t, &hold, &end, &is_queued_again, e) ||
         !dispatch_stores(t, set, g->child, g->outcome, e))
         return false;

@@ -39,6 +39,22 @@ static bool is_same_length(uint64_t a, uint64_t b)
     return difference * SAME_LENGTH <= b;
 }
 
+uint64_t former_expect(const struct former *f)
+{
+    const size_t count = f->ids.size / HASH_SIZE;
+    struct hash id;
+    struct place place;
+
+    if (f->at >= count || !chunk_at(f, f->at, &id, &place))
+        return 0;
+    if (f->position == f->start)
+        return place.size;
+    if (f->position != f->start + place.size || f->at + 1 == count ||
+        !chunk_at(f, f->at + 1, &id, &place))
+        return 0;
+    return place.size;
+}
+
 bool former_next(struct former *f, uint64_t size, struct hash *out)
 {
     const size_t count = f->ids.size / HASH_SIZE;

@@ -25,6 +25,10 @@ void former_begin(struct former *f, struct reader *rd, const struct entry *befor
 void former_clear(struct former *f);
 void former_done(struct former *f);
 
+/* The length of the former chunk that begins where the next chunk of the file does, as far as the
+ * walk knows; 0: none does. */
+MUST_CHECK uint64_t former_expect(const struct former *f);
+
 /* The counterpart of the next chunk of the file, which has this size.  False: none is known. */
 MUST_CHECK bool former_next(struct former *f, uint64_t size, struct hash *out);
 

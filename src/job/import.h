@@ -79,6 +79,11 @@ MUST_CHECK bool import_members_look(const struct import_members_options *o,
                                     struct import_members **out, struct err *e);
 /* Stays the import's.  It is never authenticated. */
 const struct import_found *import_members_found(const struct import_members *m);
+/* What it holds for the set: the i-th database and .conf file, from 0 until NULL; and rules. */
+const char *import_members_database(const struct import_members *m, size_t i);
+const char *import_members_conf(const struct import_members *m, size_t i);
+bool import_members_has_rules(const struct import_members *m);
+
 /* What somebody should know who restores it, a sentence at a time. */
 typedef void import_tell_fn(void *arg, const char *sentence);
 void import_members_tell(const struct import_members *m, import_tell_fn *fn, void *arg);

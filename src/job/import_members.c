@@ -326,6 +326,24 @@ bool import_members_look(const struct import_members_options *o, struct import_m
     return true;
 }
 
+bool import_members_has_rules(const struct import_members *m)
+{
+    for (size_t i = 0; i < m->member_count; i++)
+        if (strcmp(m->members[i]->name, RULES) == 0)
+            return true;
+    return false;
+}
+
+const char *import_members_database(const struct import_members *m, size_t i)
+{
+    return i < m->database_count ? m->databases[i].name : NULL;
+}
+
+const char *import_members_conf(const struct import_members *m, size_t i)
+{
+    return i < m->conf_count ? m->confs[i].name : NULL;
+}
+
 /* What the zip file says nothing about, and what it says that is not taken */
 
 static bool is_brought(const struct import_members *m, const struct config_source *s)

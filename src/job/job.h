@@ -34,8 +34,10 @@
 #include "job/schedule.h"
 #include "job/school.h"
 #include "job/sender.h"
+#include "job/simulation.h"
 #include "job/spool.h"
 #include "job/stores.h"
+#include "job/tables.h"
 #include "job/timetable.h"
 
 /* A moment's figures; callbacks get them at most 10 times a second, from one thread. */
@@ -165,7 +167,14 @@ struct diff_stats {
         uint64_t files, dirs, others, bytes;
     } added, removed;
 };
-typedef bool diff_fn(void *arg, enum diff_kind kind, const char *path, bool is_dir, struct err *e);
+/* A difference; borrowed, for the length of a call. */
+struct diff_change {
+    enum diff_kind kind;
+    const char *path; /* begins with '/', raw bytes with a NUL */
+    bool is_dir;
+    const struct entry *before, *after; /* NULL: there is none on this side */
+};
+typedef bool diff_fn(void *arg, const struct diff_change *c, struct err *e);
 
 /* One side of a comparison: a tree, and the directory in it that is compared (NULL: all). */
 struct diff_side {

@@ -92,12 +92,25 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
     return o.check == NULL || command_check_state(&o, &feed, &report, e);
 }
 
-/* Whether the restore was confirmed from elsewhere; else whoever waits is asked. */
+/* Who is asked whether what was applied stays. */
+struct asking {
+    const struct restore_source *source;
+    bool has_begun;
+    struct err why; /* a health check failed */
+};
+
+/* The set's checks; or whether the restore was confirmed from elsewhere, else whoever waits. */
 static enum command_answer answer(void *arg)
 {
-    const struct restore_source *p = arg;
+    struct asking *a = arg;
+    const struct restore_source *p = a->source;
     const struct restore_set_options *o = p->options;
 
+    if (o->confirms_by_checks)
+        return restore_check_health(o, &a->why) ? COMMAND_KEEP : COMMAND_GO_BACK;
+    if (!a->has_begun && o->stand != NULL)
+        o->stand(o->tell_arg, p->id, true);
+    a->has_begun = true;
     if (restore_is_confirmed(o->config->state, p->id))
         return COMMAND_KEEP;
     return o->ask != NULL ? o->ask(o->ask_arg) : COMMAND_UNDECIDED;
@@ -123,6 +136,7 @@ static bool forward(struct restore_source *p, struct err *e)
     AUTO(buf) struct buf folder = {0};
     const struct command_options o = command_options_of(p->source);
     const struct command_feed feed = {feed_read, &stored.feed};
+    struct asking asking = {.source = p};
 
     if (!is_to_do(p))
         return true;
@@ -132,9 +146,14 @@ static bool forward(struct restore_source *p, struct err *e)
     const struct command_confirm how = {.folder = buf_string(&folder),
                                         .confirm_ms = p->options->confirm_ms,
                                         .ask = answer,
-                                        .arg = p};
+                                        .arg = &asking};
 
-    return command_apply_state(&o, &how, &feed, e);
+    if (command_apply_state(&o, &how, &feed, e))
+        return true;
+    if (asking.why.code == ERR_NONE)
+        return false;
+    e->code = asking.why.code; /* nobody was asked who could have said no */
+    return err_wrap(e, "%.300s", asking.why.text);
 }
 
 static bool check_back(struct restore_source *p, struct err *e)

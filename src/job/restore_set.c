@@ -317,9 +317,9 @@ static bool no_input(void *arg, void *to, size_t room, size_t *got, struct err *
     return true;
 }
 
-static bool check_health(struct set_restore *s, struct err *e)
+bool restore_check_health(const struct restore_set_options *how, struct err *e)
 {
-    const struct config_set *set = s->o->set;
+    const struct config_set *set = how->set;
     const struct command_feed feed = {no_input, NULL};
 
     for (size_t i = 0; i < set->health_check_count; i++) {
@@ -331,7 +331,7 @@ static bool check_health(struct set_restore *s, struct err *e)
             e->code = e->code == ERR_CANCELLED ? ERR_CANCELLED : ERR_FATAL;
             return err_wrap(e, "health check");
         }
-        tell(s->o, "Health check %s passed", argv[0]);
+        tell(how, "Health check %s passed", argv[0]);
     }
     return true;
 }
@@ -396,6 +396,9 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
         .repo = r, .o = o, .report = report, .journal = RESTORE_JOURNAL_NONE, .result = out};
 
     *out = (struct restore_set_result){.is_back = true};
+    if (o->confirms_by_checks && o->set->health_check_count == 0)
+        return err_set(e, ERR_USAGE, "set %s has no health checks that could confirm anything",
+                       o->set->name);
     if (!enter_folder(&s, e) || !plan_all(&s, e))
         return false;
     if (s.sources.count == 0)
@@ -407,8 +410,10 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
     if (!stage_all(&s, e))
         return give_up(&s, false, e);
     out->is_back = false;
+    if (o->stand != NULL)
+        o->stand(o->tell_arg, out->id, false);
     if (!restore_journal_enter(&s.journal, RESTORE_SWAPPING, e) || !swap_all(&s, e) ||
-        !check_health(&s, e))
+        !restore_check_health(o, e))
         return give_up(&s, true, e);
     if (!restore_journal_enter(&s.journal, RESTORE_DONE, e))
         return give_up(&s, true, e);

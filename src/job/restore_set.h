@@ -48,6 +48,12 @@ struct restore_set_options {
     /* Asked while an applied output waits to be confirmed; NULL: only restore_confirm() does. */
     command_answer_fn *ask;
     void *ask_arg;
+    /* The set's health checks answer instead: passing keeps what was applied, and failing does
+     * not. ERR_USAGE when the set has none. */
+    bool confirms_by_checks;
+    /* Where a restore stands, so that others can confirm it or take it back: it may be changing
+     * what is in use from now on; or what it applied waits to be confirmed.  May be NULL. */
+    void (*stand)(void *arg, const char *id, bool is_waiting);
     /* What was just done, one sentence; may be NULL. */
     void (*tell)(void *arg, const char *sentence);
     void *tell_arg;

@@ -100,6 +100,9 @@ MUST_CHECK bool restore_sources_discard(struct restore_sources *p, struct err *e
 MUST_CHECK bool restore_settle(const struct restore_undo_options *o, int folder_fd,
                                const struct config_set *set, struct err *e);
 
+/* The health checks of the set; the first that fails fails it. */
+MUST_CHECK bool restore_check_health(const struct restore_set_options *o, struct err *e);
+
 /* Whether restore_confirm() was called for it. */
 bool restore_is_confirmed(const char *state, const char *id);
 

@@ -161,6 +161,13 @@ bool runner_cancel(struct runner *r, const char *id)
     return s != NULL;
 }
 
+void runner_log(const struct runner *r, const char *id, struct buf *out)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(child_run_job(r->items[i].run)->id, id) == 0)
+            child_run_log(r->items[i].run, out);
+}
+
 bool runner_has(const struct runner *r, const char *id)
 {
     return slot_find(r, id) != NULL;

@@ -46,6 +46,9 @@ MUST_CHECK bool runner_start(struct runner *r, const struct child_job *j, struct
 /* Ask a job to stop; false when there is none of this id. */
 bool runner_cancel(struct runner *r, const char *id);
 
+/* The log of a job as far as it is written, appended; nothing when there is none of this id. */
+void runner_log(const struct runner *r, const char *id, struct buf *out);
+
 bool runner_has(const struct runner *r, const char *id);
 size_t runner_count(const struct runner *r);
 /* One of them, from 0; valid until the next call but these. */

@@ -347,13 +347,30 @@ static bool close_chunk(struct lane *n, size_t size, struct err *e)
     return n->chunk_start < BATCH_BYTES || submit(n, e);
 }
 
+/*
+ * The length of the first chunk of in, as cutter_cut() says it; 0: more bytes are needed.  Where
+ * the former chunk ended a chunk may end still, unless the bytes before it changed, and no search
+ * is needed to see that.  A place before it where changed bytes would end a chunk is passed over.
+ */
+static size_t find_size(struct lane *n, struct slice in, bool at_end)
+{
+    const struct cutter *c = repo_cutter(n->run->repo);
+    const uint64_t expected = n->scanned == 0 ? former_expect(&n->former) : 0;
+
+    if (expected > in.size && !at_end)
+        return 0;
+    if (expected > 0 && expected <= in.size &&
+        cutter_may_end(c, n->kind, SLICE_OF(in.data, expected)))
+        return expected;
+    return cutter_cut(c, n->kind, in, at_end, &n->scanned);
+}
+
 static bool cut(struct lane *n, bool at_end, struct err *e)
 {
     while (n->batch != NULL && n->batch->bytes.size > n->chunk_start) {
         const struct buf *b = &n->batch->bytes;
-        const size_t size = cutter_cut(repo_cutter(n->run->repo), n->kind,
-                                       SLICE_OF(b->data + n->chunk_start, b->size - n->chunk_start),
-                                       at_end, &n->scanned);
+        const size_t size =
+            find_size(n, SLICE_OF(b->data + n->chunk_start, b->size - n->chunk_start), at_end);
 
         if (size == 0)
             return true;

@@ -12,9 +12,10 @@
 /* What some runs come to. */
 struct figures {
     uint64_t runs, by_state[FIGURE_UNFINISHED];
-    uint64_t size;
+    uint64_t size, added;
     int64_t last_success_ns; /* 0: none */
     int64_t duration_ms;     /* all together */
+    int64_t longest_ms;
 };
 
 static void figures_add(struct figures *f, const struct run_record *r)
@@ -24,7 +25,10 @@ static void figures_add(struct figures *f, const struct run_record *r)
     f->runs += count;
     f->by_state[r->state] += count;
     f->size += r->size;
+    f->added += r->added;
     f->duration_ms += r->duration_ms;
+    if (r->duration_ms > f->longest_ms)
+        f->longest_ms = r->duration_ms;
     if (r->state == FIGURE_SUCCESS && r->time_ns > f->last_success_ns)
         f->last_success_ns = r->time_ns;
 }
@@ -100,6 +104,11 @@ static json_t *rank(const int64_t *sorted, size_t n, size_t percent)
     return json_real((double)sorted[at] / 1000);
 }
 
+static json_t *mean_json(const struct figures *f)
+{
+    return json_real((double)rounded((uint64_t)f->duration_ms, f->runs) / 1000);
+}
+
 static json_t *durations_json(const struct figures *f, int64_t *durations)
 {
     const size_t n = f->runs;
@@ -107,10 +116,8 @@ static json_t *durations_json(const struct figures *f, int64_t *durations)
     if (n == 0)
         return json_null();
     qsort(durations, n, sizeof(*durations), duration_order);
-    return json_pack("{s:o,s:o,s:o,s:o}", "mean",
-                     json_real((double)rounded((uint64_t)f->duration_ms, n) / 1000), "p50",
-                     rank(durations, n, 50), "p95", rank(durations, n, 95), "longest",
-                     rank(durations, n, 100));
+    return json_pack("{s:o,s:o,s:o,s:o}", "mean", mean_json(f), "p50", rank(durations, n, 50),
+                     "p95", rank(durations, n, 95), "longest", rank(durations, n, 100));
 }
 
 static void counts_set(json_t *j, const struct figures *f)
@@ -120,6 +127,7 @@ static void counts_set(json_t *j, const struct figures *f)
     json_object_set_new(j, "incomplete", number(f->by_state[FIGURE_INCOMPLETE]));
     json_object_set_new(j, "failed", number(f->by_state[FIGURE_FAILURE]));
     json_object_set_new(j, "size_bytes", number(f->size));
+    json_object_set_new(j, "added_bytes", number(f->added));
 }
 
 /* durations: of the runs in f; they come back sorted. */
@@ -210,6 +218,14 @@ static json_t *kinds_json(const struct run_record *runs, size_t count, int64_t *
     return kinds;
 }
 
+static json_t *day_durations_json(const struct figures *f)
+{
+    if (f->runs == 0)
+        return json_null();
+    return json_pack("{s:o,s:o}", "mean", mean_json(f), "longest",
+                     json_real((double)f->longest_ms / 1000));
+}
+
 static json_t *days_json(const struct run_record **backups, size_t count,
                          const struct statistics_scope *scope)
 {
@@ -231,6 +247,7 @@ static json_t *days_json(const struct run_record **backups, size_t count,
         clock_format((first + i) * DAY_NS, text);
         json_object_set_new(day, "day", json_stringn(text, strlen("2026-11-21")));
         counts_set(day, &days[i]);
+        json_object_set_new(day, "duration_s", day_durations_json(&days[i]));
         json_array_append_new(trend, day);
     }
     return trend;

@@ -36,7 +36,8 @@ struct run_record {
     const char *set;  /* never NULL */
     int64_t time_ns;  /* when it began */
     int64_t duration_ms;
-    uint64_t size; /* bytes; of a failure 0 */
+    uint64_t size;  /* bytes; of a failure 0 */
+    uint64_t added; /* of them, bytes that the repository grew by */
     /* How many alike it stands for, with size and duration of all together; 0 is 1.  Not for
      * statistics_json(), which ranks durations. */
     uint64_t count;
@@ -64,10 +65,11 @@ json_t *statistics_pos_json(const struct run_record *runs, size_t count,
  *
  * Each of kinds, the elements of types and of sets (backups only, ordered by "name") hold "runs",
  * "successful", "incomplete", "failed", "success_rate" (per cent with one decimal, null without
- * runs), "size_bytes" (all together), "last_success" (RFC 3339, or null), and "duration_s" with
- * "mean", "p50", "p95" and "longest" (nearest rank; null without runs).  days is the trend of
- * backups: one element a day of UTC, the oldest first, with "day" ("2026-11-21"), "runs",
- * "successful", "incomplete", "failed", "size_bytes".
+ * runs), "size_bytes" and "added_bytes" (all together), "last_success" (RFC 3339, or null), and
+ * "duration_s" with "mean", "p50", "p95" and "longest" (nearest rank; null without runs).  days is
+ * the trend of backups: one element a day of UTC, the oldest first, with "day" ("2026-11-21"),
+ * "runs", "successful", "incomplete", "failed", "size_bytes", "added_bytes", and "duration_s" with
+ * "mean" and "longest" (null without runs).
  */
 json_t *statistics_json(const struct run_record *runs, size_t count,
                         const struct statistics_scope *scope);

@@ -77,7 +77,7 @@ void check_bases_auto(struct check_bases **b);
 /* A frame was opened, as the index has it, and has these bytes. */
 void check_bases_note(struct check_bases *b, struct mac *mac, uint32_t frame, struct slice plain);
 /* Whether that frame was noted and holds all of these chunks, each as its id says.  It says nothing
- * of the pack's bytes at another time, unless they have the hash that names it. */
+ * of the pack's bytes at another time, unless they are authentic then. */
 bool check_bases_prove(struct check_bases *b, uint32_t frame, const struct pack_chunk *wanted,
                        size_t wanted_count);
 

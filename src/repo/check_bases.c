@@ -1,8 +1,8 @@
 /*
  * Frames that deltas are read after.  A check expands each of them to read the deltas; the ids of
  * its chunks are computed then, so that it need not be expanded again when its own pack comes.
- * What counts is that the bytes of the frame were authentic, and that the pack, when it comes, has
- * the hash that names it: then they are the same bytes.
+ * What counts is that the bytes of the frame were authentic, and that they are when the pack comes:
+ * then they are the same bytes, as nothing is sealed twice with one key and number.
  */
 #include <stdlib.h>
 

@@ -2,6 +2,10 @@
  * Reading packs whole, one thread per processor, each with one pack in memory at a time.  A
  * thread that finds no pack left to read helps another with the frames of its pack.  Packs with
  * deltas come first, and what they were read after is not expanded again behind them.
+ *
+ * Every byte of a pack is in its header, a frame, the directory or the trailer, and every one of
+ * these is authenticated: docs/FORMAT.md, "Packs".  So the hash that names a pack is worked out
+ * only where something is wrong already: docs/decisions/0056.
  */
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -25,8 +29,8 @@ struct worker {
     uint32_t pack; /* number of the one that object holds */
     /* Guarded by the check's lock: */
     uint32_t next_frame, frame_count; /* those from next_frame on are for whoever takes them */
-    bool is_again;                    /* the pack is not what it should be: scan what was spared */
     uint32_t helpers;
+    bool is_damaged; /* a frame of it is not what it should be */
 };
 
 /* What all threads work on, guarded by the check's lock. */
@@ -184,13 +188,6 @@ static bool is_left_over(const struct check *c, uint32_t frame)
     return !bits_have(c->needed_frames, frame) && index_has_lost_bases(c->repo->index, frame);
 }
 
-static bool scan_frame(struct worker *w, size_t frame, struct err *e)
-{
-    struct slice plain;
-
-    return pack_scan_frame(w->scan, frame, &plain, e) && pack_scan_chunks(w->scan, frame, plain, e);
-}
-
 /* Its chunks are known to be what they should be, from when deltas were read. */
 static bool is_proved(struct worker *w, uint32_t pack, uint32_t frame)
 {
@@ -201,6 +198,17 @@ static bool is_proved(struct worker *w, uint32_t pack, uint32_t frame)
            check_bases_prove(w->reading->bases,
                              index_pack_at(w->check->repo->index, pack)->first_frame + frame,
                              d->chunks + f->first_chunk, f->chunk_count);
+}
+
+/* A frame of the pack with this number.  What need not be expanded has to be authentic still. */
+static bool scan_frame(struct worker *w, uint32_t pack, uint32_t frame, struct err *e)
+{
+    const struct index_pack *p = index_pack_at(w->check->repo->index, pack);
+    struct slice plain;
+
+    if (is_proved(w, pack, frame) || is_left_over(w->check, p->first_frame + frame))
+        return pack_scan_unseal(w->scan, frame, e);
+    return pack_scan_frame(w->scan, frame, &plain, e) && pack_scan_chunks(w->scan, frame, plain, e);
 }
 
 static bool take_frame(struct worker *owner, uint32_t *frame)
@@ -224,23 +232,25 @@ static void scan_frames(struct worker *w, struct worker *owner)
     while (take_frame(owner, &frame)) {
         struct err why;
 
-        if (is_proved(w, owner->pack, frame) != owner->is_again ||
-            is_left_over(w->check, p->first_frame + frame) || scan_frame(w, frame, &why))
+        if (scan_frame(w, owner->pack, frame, &why))
             continue;
         frame_is_bad(w->check, p->first_frame + frame);
         check_pack_damage(w->check, owner->pack, &why);
+        pthread_mutex_lock(&w->check->lock);
+        owner->is_damaged = true;
+        pthread_mutex_unlock(&w->check->lock);
     }
 }
 
-/* Scan the pack that is open, with whoever helps: what is not proved yet, or with again what is.
+/* Scan the pack that is open, with whoever helps; true when all its frames are as they should be.
  * Nobody reads its bytes afterwards. */
-static void share_frames(struct worker *w, uint32_t number, bool again)
+static bool share_frames(struct worker *w, uint32_t number)
 {
     struct reading *g = w->reading;
 
     pthread_mutex_lock(&g->check->lock);
     w->pack = number;
-    w->is_again = again;
+    w->is_damaged = false;
     w->next_frame = 0;
     w->frame_count = index_pack_at(g->check->repo->index, number)->frame_count;
     pthread_cond_broadcast(&g->changed);
@@ -252,6 +262,7 @@ static void share_frames(struct worker *w, uint32_t number, bool again)
     while (w->helpers > 0)
         pthread_cond_wait(&g->changed, &g->check->lock);
     pthread_mutex_unlock(&g->check->lock);
+    return !w->is_damaged;
 }
 
 static struct worker *find_owner(struct reading *g)
@@ -295,19 +306,15 @@ static void help_others(struct worker *w)
     pthread_mutex_unlock(&g->check->lock);
 }
 
-/* Whether the bytes of a pack have the hash that names it; told when not.  Those that have are
- * compared with their parity. */
-static bool name_is_right(struct check *c, uint32_t number, struct slice object,
-                          const struct hash *found)
+/* Whether the bytes of a pack have the hash that names it; told when not. */
+static bool name_is_right(struct check *c, uint32_t number, struct slice object)
 {
+    struct hash found;
     struct err why;
-    char key[PACK_KEY_MAX];
 
-    if (hash_is_equal(found, &index_pack_at(c->repo->index, number)->id)) {
-        pack_key(found, key);
-        check_parity_of(c, key, object, found);
+    sha256(object, &found);
+    if (hash_is_equal(&found, &index_pack_at(c->repo->index, number)->id))
         return true;
-    }
     (void)err_set(&why, ERR_CORRUPT, "its bytes do not have the hash that names it");
     check_pack_damage(c, number, &why);
     return false;
@@ -319,25 +326,23 @@ static void directory_is_bad(struct worker *w, uint32_t number, const struct err
     try_frames(w, index_pack_at(w->check->repo->index, number));
 }
 
-static void scan_pack(struct worker *w, uint32_t number)
+static void scan_pack(struct worker *w, uint32_t number, const char *key)
 {
     const struct index_pack *p = index_pack_at(w->check->repo->index, number);
+    const struct slice object = buf_slice(&w->object);
     struct err why;
-    struct hash found;
-    const bool is_open = pack_scan_open(w->scan, buf_slice(&w->object), &why);
+    const bool is_open = pack_scan_open(w->scan, object, &why);
 
     if (is_open && directory_matches(w, p)) {
-        pack_scan_name_begin(w->scan);
-        share_frames(w, number, false);
-        pack_scan_name_finish(w->scan, &found);
-        if (!name_is_right(w->check, number, buf_slice(&w->object), &found))
-            share_frames(w, number, true);
+        if (share_frames(w, number))
+            check_parity_of(w->check, key, object, &p->id);
         return;
     }
-    sha256(buf_slice(&w->object), &found);
 
-    const bool is_named = name_is_right(w->check, number, buf_slice(&w->object), &found);
+    const bool is_named = name_is_right(w->check, number, object);
 
+    if (is_named)
+        check_parity_of(w->check, key, object, &p->id);
     if (is_open) {
         (void)err_set(&why, ERR_CORRUPT, "the index says of it what it does not say of itself");
         pthread_mutex_lock(&w->check->lock);
@@ -359,7 +364,7 @@ static bool read_pack(struct worker *w, uint32_t number, struct err *e)
     pack_key(&p->id, key);
     buf_clear(&w->object);
     if (store_get_all(c->repo->store, key, &w->object, &why)) {
-        scan_pack(w, number);
+        scan_pack(w, number, key);
     } else if (why.code == ERR_NOT_FOUND || check_is_damage(&why)) {
         check_pack_damage(c, number, &why);
         try_frames(w, p);

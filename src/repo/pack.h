@@ -111,6 +111,8 @@ const struct pack_directory *pack_scan_directory(const struct pack_scan *s);
 enum object_class pack_scan_class(const struct pack_scan *s);
 /* The plain bytes of the directory, as an index repeats them. */
 struct slice pack_scan_directory_bytes(const struct pack_scan *s);
+/* Whether the stored bytes of a frame are those that were sealed, whatever they hold. */
+MUST_CHECK bool pack_scan_unseal(struct pack_scan *s, size_t frame, struct err *e);
 /* Open and expand a frame; *plain is valid until the next call. */
 MUST_CHECK bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain,
                                 struct err *e);
@@ -120,10 +122,6 @@ MUST_CHECK bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice 
 /* The same for all chunks of the frame, faster. */
 MUST_CHECK bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain,
                                  struct err *e);
-/* The SHA-256 of the object, worked out beside the ids of chunks: begin after open(), and finish
- * before the next, always both. */
-void pack_scan_name_begin(struct pack_scan *s);
-void pack_scan_name_finish(struct pack_scan *s, struct hash *out);
 /* All frames and all ids, but those of deltas, which take nothing but the pack. */
 MUST_CHECK bool pack_scan_plain(struct pack_scan *s, struct err *e);
 /* Those of deltas, whose bases are read from the store. */

@@ -18,9 +18,7 @@ struct pack_scan {
     struct pack_directory directory;
     struct buf directory_bytes;
     struct buf stored, plain;
-    struct prefix prefix;       /* of the delta being read */
-    struct sha256_stream *name; /* of the object, as far as it was worked out beside other things */
-    struct slice unnamed;       /* what is left of the object for it */
+    struct prefix prefix;         /* of the delta being read */
     struct mac_message *messages; /* the chunks of one frame */
     size_t room;
 };
@@ -33,7 +31,6 @@ struct pack_scan *pack_scan_new(struct repo *r)
     s->box = seal_box_new();
     s->compressor = compressor_new(1);
     s->mac = mac_new(r->keys->chunk_id);
-    s->name = sha256_stream_new();
     prefix_init(&s->prefix, r, NULL);
     return s;
 }
@@ -45,7 +42,6 @@ void pack_scan_free(struct pack_scan *s)
     seal_box_free(s->box);
     compressor_free(s->compressor);
     mac_free(s->mac);
-    sha256_stream_free(s->name);
     pack_directory_done(&s->directory);
     buf_done(&s->directory_bytes);
     buf_done(&s->stored);
@@ -116,7 +112,8 @@ static bool read_prefix(struct pack_scan *s, const struct pack_frame *f, struct 
     return true;
 }
 
-bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, struct err *e)
+/* Append the bytes that were sealed, compressed as they are. */
+static bool unseal_frame(struct pack_scan *s, size_t frame, struct buf *out, struct err *e)
 {
     assert(frame < s->directory.frame_count);
     const struct pack_frame *f = &s->directory.frames[frame];
@@ -124,13 +121,28 @@ bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, str
                                     .kind = SECTION_FRAME,
                                     .compression = f->compression,
                                     .plain_size = f->plain_size};
+
+    return unseal_section(s->box, &section, SLICE_OF(s->object.data + f->offset, f->sealed_size),
+                          out, e) ||
+           err_wrap(e, "frame %zu", frame);
+}
+
+bool pack_scan_unseal(struct pack_scan *s, size_t frame, struct err *e)
+{
+    buf_clear(&s->stored);
+    return unseal_frame(s, frame, &s->stored, e);
+}
+
+bool pack_scan_frame(struct pack_scan *s, size_t frame, struct slice *plain, struct err *e)
+{
+    assert(frame < s->directory.frame_count);
+    const struct pack_frame *f = &s->directory.frames[frame];
     struct buf *opened = f->compression == COMPRESSION_NONE ? &s->plain : &s->stored;
 
     buf_clear(&s->plain);
     buf_clear(&s->stored);
-    if (!unseal_section(s->box, &section, SLICE_OF(s->object.data + f->offset, f->sealed_size),
-                        opened, e))
-        return err_wrap(e, "frame %zu", frame);
+    if (!unseal_frame(s, frame, opened, e))
+        return false;
     if (f->compression != COMPRESSION_NONE &&
         (!read_prefix(s, f, e) ||
          !compressor_expand(s->compressor, buf_slice(&s->prefix.bytes), buf_slice(&s->stored),
@@ -160,23 +172,6 @@ bool pack_scan_chunk(struct pack_scan *s, size_t chunk, struct slice plain, stru
     return chunk_is(c, &id, e);
 }
 
-/* Ids of s->messages, and beside them the name of the object as far as this frame goes. */
-static void sum_beside(struct pack_scan *s, const struct pack_frame *f)
-{
-    const uint8_t *end = s->object.data + f->offset + f->sealed_size;
-
-    if (s->unnamed.size == 0 || end <= s->unnamed.data) {
-        mac_sum_all(s->mac, s->messages, f->chunk_count);
-        return;
-    }
-
-    const size_t offered = (size_t)(end - s->unnamed.data);
-    struct slice rest = SLICE_OF(s->unnamed.data, offered);
-
-    mac_sum_beside(s->mac, s->messages, f->chunk_count, s->name, &rest);
-    s->unnamed = SLICE_OF(rest.data, s->unnamed.size - (offered - rest.size));
-}
-
 bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, struct err *e)
 {
     assert(frame < s->directory.frame_count);
@@ -191,24 +186,11 @@ bool pack_scan_chunks(struct pack_scan *s, size_t frame, struct slice plain, str
         s->messages[i] =
             (struct mac_message){.type = (uint8_t)chunks[i].type,
                                  .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
-    sum_beside(s, f);
+    mac_sum_all(s->mac, s->messages, f->chunk_count);
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!chunk_is(&chunks[i], &s->messages[i].sum, e))
             return false;
     return true;
-}
-
-void pack_scan_name_begin(struct pack_scan *s)
-{
-    assert(s->unnamed.size == 0);
-    s->unnamed = s->object;
-}
-
-void pack_scan_name_finish(struct pack_scan *s, struct hash *out)
-{
-    sha256_stream_add(s->name, s->unnamed);
-    sha256_stream_finish(s->name, out);
-    s->unnamed = (struct slice){0};
 }
 
 static bool scan_frames(struct pack_scan *s, bool deltas, struct err *e)

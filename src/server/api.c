@@ -29,6 +29,8 @@ struct route *api_routes_new(bool has_console, size_t *count)
         {api_config_routes, api_config_route_count},
         {api_audit_routes, api_audit_route_count},
         {api_notification_routes, api_notification_route_count},
+        {api_forecast_routes, api_forecast_route_count},
+        {api_preview_routes, api_preview_route_count},
         {api_snapshot_routes, api_snapshot_route_count},
         {api_upload_routes, api_upload_route_count},
         {api_import_routes, api_import_route_count},

@@ -9,7 +9,9 @@ static void get_audit(struct request *r)
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     AUTO(arena) struct arena a = {0};
     struct catalog_audit_filter f = {.actor = request_query(r, "actor"),
-                                     .object = request_query(r, "object")};
+                                     .object = request_query(r, "object"),
+                                     .action = request_query(r, "action"),
+                                     .outcome = request_query(r, "outcome")};
     const char *before = request_query(r, "before");
     struct catalog_audit_list list = {0};
     struct request_page page;
@@ -17,7 +19,8 @@ static void get_audit(struct request *r)
     json_t *items;
     struct err e = {0};
 
-    if (!request_page(r, API_LIMIT_MAX, &page))
+    if (!request_page(r, API_LIMIT_MAX, &page) || !api_query_time(r, "from", &f.from_ns) ||
+        !api_query_time(r, "until", &f.until_ns))
         return;
     if (before != NULL && (!parse_u64(before, &seq, &e) || seq < 1 || seq > INT64_MAX)) {
         reply_problem(r, 400, "invalid_query", "before: must be the number of a record");

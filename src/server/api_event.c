@@ -1,6 +1,6 @@
 /*
- * News of jobs as they happen, for as long as who listens may: "started", "progress" and "ended" of
- * the topic "jobs/ID".
+ * News of jobs as they happen, for as long as who listens may: "started", "progress", "logged" and
+ * "ended" of the topic "jobs/ID".
  */
 #include <string.h>
 

@@ -3,18 +3,14 @@
  * job makes a snapshot of it.  Nothing of the archive is looked at here: the job starts a process
  * for that which may do nothing else (docs/sandbox.md).
  */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "server/api_private.h"
-#include "server/multipart.h"
+#include "server/deposit.h"
 
 #define BODY_MAX   ((uint64_t)1 << 50) /* api_routes_limit() sets the one that counts */
 #define MINUTE_MAX 60
-#define PIECE      ((size_t)64 << 10)
 #define TEXT_MAX   255 /* bytes of a field that is no file */
 
 /* The same as FOREIGN_KEY_MAX of src/archive and IMPORT_KEYS_MAX of src/job, which are not known
@@ -29,16 +25,14 @@
 static const struct option {
     const char *name;
     bool is_flag;
-} options[] = {{"as", false},
-               {"name", false},
-               {"repository", false},
-               {"allow_unauthenticated", true},
-               {"dry_run", true}};
+} options[] = {{"as", false},         {"name", false},
+               {"repository", false}, {"allow_unauthenticated", true},
+               {"as_members", true},  {"dry_run", true}};
 
 struct intake {
     struct request *r;
     const char *set;
-    struct service_arrival arrival;
+    struct deposit to;
     json_t *arguments; /* owned */
     struct buf text;   /* of them, when all is there */
     bool has_archive;
@@ -47,13 +41,10 @@ struct intake {
     struct catalog_job_ids ids;
 
     /* The part that is being read: a file, or an option. */
-    int fd; /* -1: none */
     uint64_t part_size, part_max;
     const struct option *option; /* or NULL */
     struct buf value;            /* of it */
     unsigned seen;               /* bits of options that came */
-
-    bool is_ours; /* the failure is no fault of the form */
 };
 
 static void intake_auto(struct intake *i)
@@ -61,8 +52,7 @@ static void intake_auto(struct intake *i)
     json_decref(i->arguments);
     buf_done(&i->text);
     buf_done(&i->value);
-    fd_auto(&i->fd);
-    fd_auto(&i->arrival.fd);
+    deposit_auto(&i->to);
 }
 
 /* Parts of the form */
@@ -76,23 +66,7 @@ static bool is_plain(struct slice text)
     return text.size > 0 && utf8_is_valid(text);
 }
 
-/* What fails from here on is no fault of the form. */
-static bool ours(struct intake *i, bool is_done)
-{
-    i->is_ours = !is_done;
-    return is_done;
-}
-
 /* The archive keeps its name, by which bundles say when they are of. */
-static bool make_archive(struct intake *i, const char *name, struct err *e)
-{
-    AUTO(fd) int folder = -1;
-
-    return ours(i, beneath_mkdir(i->arrival.fd, i->arrival.folder, 0700, e) &&
-                       beneath_open_dir(i->arrival.fd, i->arrival.folder, &folder, e) &&
-                       beneath_create(folder, name, &i->fd, e));
-}
-
 static bool begin_archive(struct intake *i, const char *file, struct err *e)
 {
     const char *slash = strrchr(file, '/');
@@ -105,18 +79,15 @@ static bool begin_archive(struct intake *i, const char *file, struct err *e)
     i->has_archive = true;
     i->part_max = ARCHIVE_MAX;
     (void)json_object_set_new(i->arguments, "file", json_string(name));
-    return make_archive(i, name, e);
+    return deposit_archive(&i->to, name, e);
 }
 
 static bool begin_key(struct intake *i, struct err *e)
 {
-    char name[32];
-
     if (i->keys == KEYS_MAX)
         return err_set(e, ERR_USAGE, "key: at most %d", KEYS_MAX);
-    (void)snprintf(name, sizeof(name), "%s%d", i->arrival.key, i->keys++); /* has room */
     i->part_max = KEY_MAX;
-    return ours(i, beneath_create(i->arrival.fd, name, &i->fd, e));
+    return deposit_key(&i->to, i->keys++, e);
 }
 
 static bool begin_option(struct intake *i, const char *name, struct err *e)
@@ -164,7 +135,7 @@ static bool bytes(void *arg, struct slice piece, struct err *e)
         buf_append_slice(&i->value, piece);
         return true;
     }
-    return ours(i, fd_write(i->fd, piece, e));
+    return deposit_bytes(&i->to, piece, e);
 }
 
 static bool end_option(struct intake *i, struct err *e)
@@ -192,23 +163,14 @@ static bool end(void *arg, struct err *e)
         return end_option(i, e);
     if (i->part_max == ARCHIVE_MAX)
         i->size = i->part_size;
-    return ours(i, fd_sync(i->fd, "what arrived", e) && fd_close(&i->fd, "what arrived", e));
+    return deposit_end(&i->to, e);
 }
 
 /* The body */
 
 static bool read_form(struct intake *i, struct multipart *m, struct err *e)
 {
-    AUTO(mem) uint8_t *piece = mem_new(PIECE);
-    size_t got = 1;
-
-    while (got > 0) {
-        if (!request_read(i->r, piece, PIECE, &got, e))
-            return false;
-        if (!multipart_add(m, SLICE_OF(piece, got), e))
-            return false;
-    }
-    if (!multipart_finish(m, e))
+    if (!deposit_read(i->r, m, e))
         return false;
     if (!i->has_archive)
         return err_set(e, ERR_USAGE, "archive: is missing");
@@ -262,7 +224,7 @@ static void reply_failure(const struct intake *i, const struct err *e)
     struct err own = *e;
 
     own.code = ERR_FATAL;
-    if (i->is_ours)
+    if (i->to.is_ours)
         reply_err(i->r, &own);
     else if (e->code == ERR_USAGE)
         reply_problem(i->r, 400, "invalid_form", e->text);
@@ -275,9 +237,8 @@ static bool begin_arrival(struct intake *i)
     const struct service *s = auth_service(i->r);
     struct err e = {0};
 
-    if (s->begin_arrival(s->arg, &i->arrival, &e))
+    if (deposit_begin(&i->to, s, &e))
         return true;
-    i->arrival.fd = -1;
     if (e.code == ERR_TRANSIENT) {
         reply_header(i->r, "Retry-After", "5");
         reply_problem(i->r, 503, "busy", e.text);
@@ -297,7 +258,7 @@ static void take_in(struct intake *i, struct multipart *m)
         reply_failure(i, &e);
         return;
     }
-    (void)json_object_set_new(i->arguments, "arrival", json_string(i->arrival.id));
+    (void)json_object_set_new(i->arguments, "arrival", json_string(i->to.arrival.id));
     (void)json_object_set_new(i->arguments, "keys", json_integer(i->keys));
     json_append(i->arguments, &i->text);
     if (auth_write(i->r, write_order, i))
@@ -308,11 +269,8 @@ static void post_import(struct request *r)
 {
     const struct service *s = auth_service(r);
     AUTO(intake)
-    struct intake i = {.r = r,
-                       .set = request_parameter(r, "set"),
-                       .arrival.fd = -1,
-                       .arguments = json_object(),
-                       .fd = -1};
+    struct intake i = {
+        .r = r, .set = request_parameter(r, "set"), .to = DEPOSIT_NONE, .arguments = json_object()};
     const struct multipart_taker to = {&i, begin, bytes, end};
     AUTO(multipart) struct multipart *m = NULL;
     AUTO(arena) struct arena a = {0};

@@ -15,6 +15,8 @@
 #define API_RESTORE   API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:restore"
 #define API_REMOVE    API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:remove"
 
+#define API_SNAPSHOT  "/api/v1/sets/{set}/snapshots/{snapshot}"
+
 #define API_LIMIT     50 /* rows of a page when the request does not say */
 #define API_LIMIT_MAX 1000
 

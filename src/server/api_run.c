@@ -1,4 +1,6 @@
 /* What ran. */
+#include <string.h>
+
 #include "server/api_private.h"
 
 /* Whether the record may be shown to who asks, whose token may be for some sets only. */
@@ -66,10 +68,55 @@ static void get_run(struct request *r)
         reply_json(r, 200, api_run_json(&run, true));
 }
 
+/* The lines of a log as it is kept. */
+static json_t *log_json(const char *text)
+{
+    json_t *lines = json_array();
+
+    for (const char *at = text; *at != '\0';) {
+        const size_t size = strcspn(at, "\n");
+        AUTO(json) json_t *line = json_loadb(at, size, JSON_REJECT_DUPLICATES, NULL);
+        const char *time, *from, *said;
+
+        if (json_unpack(line, "{s:s, s:s, s:s}", "time", &time, "from", &from, "text", &said) == 0)
+            (void)json_array_append_new(
+                lines, json_pack("{s:s, s:s, s:s}", "time", time, "from", from, "text", said));
+        at += size + (at[size] != '\0');
+    }
+    return lines;
+}
+
+/* For admins: a command that a set names may say anything. */
+static void get_log(struct request *r)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    AUTO(arena) struct arena a = {0};
+    const char *id = request_parameter(r, "run");
+    const char *log = NULL;
+    struct catalog_run run;
+    struct err e = {0};
+
+    if (!catalog_begin_read(auth_service(r)->catalog, &t, &e) ||
+        !catalog_run_get(t, id, &a, &run, &e)) {
+        reply_err(r, &e);
+        return;
+    }
+    if (!is_shown(r, &run)) {
+        reply_problem(r, 404, "not_found", "no such run");
+        return;
+    }
+    if (catalog_run_log_get(t, id, &a, &log, &e))
+        reply_json(r, 200, json_pack("{s:o}", "lines", log_json(log)));
+    else
+        reply_err(r, &e);
+}
+
 const struct route api_run_routes[] = {
     {METHOD_GET, "/api/v1/runs", API_READ, ROUTE_CHECKS_SETS, .handler = get_runs,
      .summary = "What ran, runs and waits, newest first"},
     {METHOD_GET, "/api/v1/runs/{run}", API_READ, ROUTE_CHECKS_SETS, .handler = get_run,
      .summary = "One run with what it told"},
+    {METHOD_GET, "/api/v1/runs/{run}/log", API_PEOPLE, ROLES_FROM(ROLE_ADMIN), "backup:read",
+     ROUTE_CHECKS_SETS, .handler = get_log, .summary = "The log of a run"},
 };
 const size_t api_run_route_count = sizeof(api_run_routes) / sizeof(api_run_routes[0]);

@@ -33,12 +33,15 @@ static struct scheduled scheduled_of(const char *id, struct arena *a)
                               slash + 1};
 }
 
-static json_t *schedule_json(const struct catalog_schedule *s, const struct scheduled *of)
+static json_t *schedule_json(const struct service *service, const struct catalog_schedule *s,
+                             const struct scheduled *of)
 {
-    return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o}", "set", of->set, "kind",
-                     catalog_run_kind_name(of->kind), "repository", of->repository, "last_at",
-                     auth_time_json(s->last_ns), "next_at", auth_time_json(s->next_ns), "details",
-                     api_document(s->details));
+    const struct service_set *own = service_find_set(service, of->set);
+
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:o}", "set", of->set, "kind",
+                     catalog_run_kind_name(of->kind), "repository", of->repository, "time_zone",
+                     own != NULL ? own->timezone : NULL, "last_at", auth_time_json(s->last_ns),
+                     "next_at", auth_time_json(s->next_ns), "details", api_document(s->details));
 }
 
 static void get_catalog(struct request *r)
@@ -65,6 +68,19 @@ static void get_version(struct request *r)
     reply_json(r, 200, json_pack("{s:s}", "version", HOLDFAST_VERSION));
 }
 
+/* Paths of this machine: for those who may restore into them. */
+static void get_limits(struct request *r)
+{
+    const struct service *s = auth_service(r);
+    json_t *targets = json_array();
+
+    for (size_t i = 0; i < s->restore_target_count; i++)
+        (void)json_array_append_new(targets, json_string(s->restore_targets[i]));
+    reply_json(r, 200,
+               json_pack("{s:o, s:I}", "restore_targets", targets, "import_max",
+                         (json_int_t)s->import_max));
+}
+
 static void get_schedules(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -83,7 +99,7 @@ static void get_schedules(struct request *r)
         const struct scheduled of = scheduled_of(list.items[i].config, &a);
 
         if (principal_has_set(request_principal(r), of.set))
-            (void)json_array_append_new(items, schedule_json(&list.items[i], &of));
+            (void)json_array_append_new(items, schedule_json(auth_service(r), &list.items[i], &of));
     }
     reply_json(r, 200, json_pack("{s:o}", "schedules", items));
 }
@@ -198,12 +214,20 @@ static void add_run(struct figures *g, const struct catalog_run *run)
         .time_ns = begun_ns,
         .duration_ms = run->ended_ns > begun_ns ? (run->ended_ns - begun_ns) / 1000000 : 0,
         .size = state == FIGURE_FAILURE ? 0 : (uint64_t)run->outcome.bytes,
+        .added = (uint64_t)run->outcome.bytes_added,
     };
 
     buf_append(&g->records, &record, sizeof(record));
 }
 
-static bool read_figures(struct catalog *c, const char *set, struct figures *g, struct err *e)
+/* Of one type only, "" being one, or NULL. */
+static bool is_of_type(const struct catalog_run *run, const char *type)
+{
+    return type == NULL || strcmp(run->variant != NULL ? run->variant : "", type) == 0;
+}
+
+static bool read_figures(struct catalog *c, const char *set, const char *type, struct figures *g,
+                         struct err *e)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct catalog_page page = {.limit = RUNS_PAGE};
@@ -224,7 +248,8 @@ static bool read_figures(struct catalog *c, const char *set, struct figures *g, 
         if (!catalog_run_list(t, &f, &page, &g->arena, &runs, e))
             return false;
         for (size_t i = 0; i < runs.count; i++)
-            add_run(g, &runs.items[i]);
+            if (is_of_type(&runs.items[i], type))
+                add_run(g, &runs.items[i]);
         count += runs.count;
         if (runs.count > 0) {
             page.after_ns = runs.items[runs.count - 1].created_ns;
@@ -250,7 +275,7 @@ static void get_statistics(struct request *r)
     if (!api_query_set(r, &set))
         return;
     g.scope.days = (int)days;
-    if (read_figures(auth_service(r)->catalog, set, &g, &e)) {
+    if (read_figures(auth_service(r)->catalog, set, request_query(r, "type"), &g, &e)) {
         json_t *out = statistics_json((const struct run_record *)(const void *)g.records.data,
                                       g.records.size / sizeof(struct run_record), &g.scope);
 
@@ -270,6 +295,8 @@ const struct route api_state_routes[] = {
      .summary = "What is known of the repositories"},
     {METHOD_GET, "/api/v1/version", API_READ, .handler = get_version,
      .summary = "Which version the service is"},
+    {METHOD_GET, "/api/v1/limits", API_RESTORE, .handler = get_limits,
+     .summary = "Where restores may go, and how large imports may be"},
     {METHOD_GET, "/api/v1/catalog", API_READ, .handler = get_catalog,
      .summary = "Which database the catalog is in, and how much it knows"},
     {METHOD_GET, "/api/v1/statistics", API_READ, ROUTE_CHECKS_SETS, .rate_minute = 30,

@@ -15,6 +15,7 @@
 struct service_set {
     const char *name;
     const char *schedule; /* or NULL */
+    const char *timezone; /* that it is in: "Europe/Berlin"; NULL: the machine's */
     const char *const *repositories;
     size_t repository_count;
 };
@@ -64,6 +65,7 @@ struct service {
     /* Folders that restores may be put into besides the places that sets come from. */
     const char *const *restore_targets;
     size_t restore_target_count;
+    uint64_t import_max; /* bytes of a form with files */
 
     /*
      * Look whether a backup configuration of the API can become a set here.  ERR_USAGE with a
@@ -87,6 +89,12 @@ struct service {
      * NULL: nothing can be imported here.
      */
     bool (*begin_arrival)(void *arg, struct service_arrival *out, struct err *e);
+    /* How the set of this name is configured here, without what only its machine needs; NULL: there
+     * is none.  The caller owns it. */
+    json_t *(*describe_set)(void *arg, const char *name);
+    /* Which snapshots rules would keep: question and answer are those of the API.  ERR_USAGE with a
+     * sentence about the rules.  NULL: nothing can be simulated here. */
+    bool (*simulate)(void *arg, const json_t *question, json_t **out, struct err *e);
     /* Put a message to try a channel (notify.h) into the outbox. */
     bool (*queue_test)(void *arg, struct catalog_tx *t, const char *channel, struct err *e);
     /* Keep the bundle that is the request's body, and say what to answer; and the body of a
@@ -95,7 +103,11 @@ struct service {
     void (*refuse_bundle)(void *arg, unsigned status, struct buf *out);
     const char *bundle_set;  /* that they belong to */
     const char *gateway_set; /* that WireGuard Gateway's routes are about; NULL: there are none */
-    void *arg;               /* of all these */
+    bool gateway_by_checks;  /* its health checks say that restored rules stay, not an admin */
+    /* Keep what a restore has applied and waits for, by the id that its run tells.  ERR_NOT_FOUND
+     * and ERR_USAGE: none waits.  NULL: nothing can be confirmed here. */
+    bool (*confirm_restore)(void *arg, const char *id, struct err *e);
+    void *arg; /* of all these */
 };
 
 /* The set of this name, or NULL. */

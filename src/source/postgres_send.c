@@ -320,6 +320,19 @@ static int compare_sizes(const void *a, const void *b)
     return (first->item->size < second->item->size) - (first->item->size > second->item->size);
 }
 
+/* The largest table may take as long as all else, so it begins at once, and the definitions are
+ * dumped beside it.  One thread alone dumps them first: should that fail, it fails before the rows.
+ */
+static void put_largest_first(struct run *r, size_t definitions)
+{
+    const struct part largest = r->parts[definitions];
+
+    if (postgres_crew_jobs(r->m->o.jobs) == 1)
+        return;
+    memmove(r->parts + 1, r->parts, definitions * sizeof(r->parts[0]));
+    r->parts[0] = largest;
+}
+
 /* The directories of the backup under way. */
 struct places {
     struct lane *lane;
@@ -351,6 +364,7 @@ static bool run_announce(struct run *r, struct places *p, struct sink_dir *kind,
         return true; /* the sink has let go of a listing with nothing in it */
     parts_place(r, definitions, data, listed);
     qsort(r->parts + definitions, r->count - definitions, sizeof(r->parts[0]), compare_sizes);
+    put_largest_first(r, definitions);
     return true;
 }
 

@@ -191,6 +191,7 @@ MUST_CHECK bool stream_backup(int fd, const char *name, int64_t now_ns, struct s
 #include "source/postgres_script_load.h"
 #include "source/set.h"
 #include "source/sqlite.h"
+#include "source/stored_table.h"
 
 /* Tables of a database as JSON */
 

@@ -89,6 +89,26 @@ TEST(records_are_found_by_who_did_it_and_to_what)
     f.before_seq = 3;
     CHECK_OK(catalog_audit_list(t, &f, &a, &list, e));
     ck_assert_uint_eq(list.count, 2);
+
+    const struct catalog_audit_record newest = list.items[0];
+
+    f.action = newest.action;
+    f.outcome = newest.outcome;
+    f.from_ns = newest.time_ns;
+    f.until_ns = newest.time_ns + 1;
+    CHECK_OK(catalog_audit_list(t, &f, &a, &list, e));
+    CHECK(list.count >= 1 && list.items[0].seq == newest.seq);
+    f.until_ns = newest.time_ns;
+    CHECK_OK(catalog_audit_list(t, &f, &a, &list, e));
+    ck_assert_uint_eq(list.count, 0);
+    f.until_ns = 0;
+    f.action = "unheard of";
+    CHECK_OK(catalog_audit_list(t, &f, &a, &list, e));
+    ck_assert_uint_eq(list.count, 0);
+    f.action = NULL;
+    f.outcome = "unheard of";
+    CHECK_OK(catalog_audit_list(t, &f, &a, &list, e));
+    ck_assert_uint_eq(list.count, 0);
 }
 END
 

@@ -265,6 +265,36 @@ TEST(what_changes_a_users_rights_ends_the_sessions)
 }
 END
 
+/* Tokens that stand in no table are signed for this version of their user (cfms_account.c). */
+TEST(ending_all_sessions_of_a_user_makes_another_version_of_him_alone)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    char ids[2][CATALOG_ID_SIZE];
+    char tokens[2][CATALOG_SESSION_TOKEN];
+    struct catalog_user before[2];
+    struct catalog_user after[2];
+
+    world_init(&w);
+    user_put(&w, "ann", ROLE_ADMIN, ids[0]);
+    user_put(&w, "bob", ROLE_ADMIN, ids[1]);
+    session_put(&w, ids[0], tokens[0]);
+    session_put(&w, ids[1], tokens[1]);
+
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(catalog_user_get(t, ids[i], &a, &before[i], e));
+    CHECK_OK(catalog_session_end_all(t, ids[0], e));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(catalog_user_get(t, ids[i], &a, &after[i], e));
+    tx_commit(&t);
+    CHECK(after[0].version > before[0].version && after[1].version == before[1].version);
+    CHECK_ERR(session_use(&w, tokens[0], e), ERR_DENIED);
+    CHECK_OK(session_use(&w, tokens[1], e));
+}
+END
+
 TEST(sessions_end_by_idleness_and_by_age)
 {
     AUTO(world) struct world w;
@@ -335,5 +365,6 @@ TESTS_BETWEEN("identity", world_begin, world_end, a_password_is_right_or_wrong,
               a_user_is_found_in_any_case_of_letters_and_is_there_once, odd_names_are_no_users,
               the_last_super_admin_stays, a_session_is_its_users_until_it_ends,
               no_token_stands_in_the_database, what_changes_a_users_rights_ends_the_sessions,
+              ending_all_sessions_of_a_user_makes_another_version_of_him_alone,
               sessions_end_by_idleness_and_by_age,
               a_user_has_five_sessions_at_most_and_the_oldest_goes, a_step_up_changes_the_token)

@@ -43,6 +43,23 @@ static struct catalog_run run_get(const struct world *w, const char *id, struct 
     return r;
 }
 
+static bool put_log(const struct world *w, const struct catalog_job_hold *h, const char *log,
+                    struct err *e)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(w);
+
+    return catalog_job_log(t, h, log, e) && catalog_commit(&t, e);
+}
+
+static const char *log_of(const struct world *w, const char *run, struct arena *a)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = tx_read(w);
+    const char *log = NULL;
+
+    CHECK_OK(catalog_run_log_get(t, run, a, &log, e));
+    return log;
+}
+
 /* All attempts at a job, the newest first. */
 static struct catalog_run_list runs_of(const struct world *w, const char *job, struct arena *a)
 {
@@ -199,6 +216,39 @@ TEST(a_lease_that_ends_without_a_word_interrupts_the_run_and_the_job_waits_again
 }
 END
 
+TEST(a_log_is_of_its_run_and_goes_with_it)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    AUTO(mem) char *left = NULL;
+    struct catalog_job j = {0};
+
+    world_init(&w);
+    (void)job_put(&w, "shop", NULL);
+    CHECK(claim(&w, LONG_MS, &a, &j));
+
+    const struct catalog_job_hold held = hold_of(&j);
+
+    ck_assert_str_eq(log_of(&w, j.run, &a), "");
+    CHECK_OK(put_log(&w, &held, "one\n", e));
+    CHECK_OK(put_log(&w, &held, "one\ntw\xc3\xb6\n", e));
+    ck_assert_str_eq(log_of(&w, j.run, &a), "one\ntw\xc3\xb6\n");
+    ck_assert_str_eq(log_of(&w, "another", &a), "");
+    CHECK_OK(finish(&w, &held, RUN_FAILED, false, e));
+    CHECK_ERR(put_log(&w, &held, "late", e), ERR_DENIED);
+    world_sql(&w, "DELETE FROM jobs");
+
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+    int64_t removed = 0;
+
+    CHECK_OK(catalog_run_forget(t, INT64_MAX, 10, &removed, e));
+    tx_commit(&t);
+    ck_assert_int_eq(removed, 1);
+    left = world_value(&w, "SELECT count(*) FROM run_logs");
+    ck_assert_str_eq(left, "0");
+}
+END
+
 TEST(who_lost_a_job_can_write_nothing_about_it_any_more)
 {
     AUTO(world) struct world w;
@@ -219,6 +269,7 @@ TEST(who_lost_a_job_can_write_nothing_about_it_any_more)
     CHECK_ERR(catalog_job_extend(w.catalog, &lost, LONG_MS, "{\"n\":1}", &is_cancelled, e),
               ERR_DENIED);
     CHECK_ERR(finish(&w, &lost, RUN_SUCCESS, false, e), ERR_DENIED);
+    CHECK_ERR(put_log(&w, &lost, "late", e), ERR_DENIED);
     CHECK_ERR(catalog_job_release(w.catalog, &lost, 0, e), ERR_DENIED);
     ck_assert_int_eq(run_get(&w, two.run, &a).outcome.state, RUN_RUNNING);
     CHECK(run_get(&w, one.run, &a).progress == NULL);
@@ -746,6 +797,7 @@ TESTS_BETWEEN("jobs", world_begin, world_end,
               jobs_come_by_priority_and_then_by_age, a_set_has_one_writer_at_a_time,
               an_instant_of_a_schedule_is_one_job_for_ever,
               a_lease_that_ends_without_a_word_interrupts_the_run_and_the_job_waits_again_once,
+              a_log_is_of_its_run_and_goes_with_it,
               who_lost_a_job_can_write_nothing_about_it_any_more, a_heartbeat_keeps_a_job,
               a_failure_is_tried_again_after_a_pause_as_often_as_allowed,
               a_failure_that_would_come_again_is_not_tried_again,

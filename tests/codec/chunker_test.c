@@ -359,6 +359,45 @@ TEST(chunk_max_bytes_always_yield_a_cut)
     }
 }
 
+/* Every byte of in that a chunk from its beginning may end behind. */
+static size_t count_ends(const struct cutter *c, enum cut_kind kind, struct slice in)
+{
+    size_t count = 0;
+
+    for (size_t size = 1; size <= in.size; size++)
+        count += cutter_may_end(c, kind, SLICE_OF(in.data, size));
+    return count;
+}
+
+TEST(a_chunk_may_end_where_it_is_cut_and_hardly_elsewhere)
+{
+    static const enum cut_kind kinds[] = {CUT_GENERAL, CUT_LINES};
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf text = {0};
+
+    append_long_line(&text);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct cuts cuts = cut_at_once(c, kinds[i], buf_slice(&text));
+
+        for (size_t k = 0, from = 0; k + 1 < cuts.count; from = cuts.ends[k++])
+            CHECK(cutter_may_end(c, kinds[i], SLICE_OF(text.data + from, cuts.ends[k] - from)));
+        ck_assert_uint_eq(count_ends(c, kinds[i], SLICE_OF(text.data, cuts.ends[0])), 1);
+    }
+}
+
+TEST(what_ends_by_its_length_or_with_the_stream_may_not_end_there)
+{
+    AUTO(cutter) struct cutter *c = cutter_of(0);
+    AUTO(buf) struct buf zeros = {0};
+
+    memset(buf_extend(&zeros, CHUNK_MAX), 0, CHUNK_MAX);
+    CHECK(!cutter_may_end(c, CUT_GENERAL, buf_slice(&zeros)));
+    CHECK(!cutter_may_end(c, CUT_LINES, buf_slice(&zeros)));
+    CHECK(!cutter_may_end(c, CUT_PAGES, SLICE_OF(zeros.data, MIB)));
+    CHECK(!cutter_may_end(c, CUT_WHOLE, buf_slice(&zeros)));
+    CHECK(!cutter_may_end(c, CUT_GENERAL, SLICE_OF(zeros.data, 1)));
+}
+
 TESTS("chunker", cuts_are_those_of_another_implementation,
       cuts_do_not_depend_on_how_the_stream_arrives,
       lines_of_any_length_are_cut_the_same_however_they_arrive,
@@ -367,4 +406,7 @@ TESTS("chunker", cuts_are_those_of_another_implementation,
       the_average_length_on_noise_is_near_the_nominal_one, one_changed_byte_changes_few_cuts,
       an_inserted_byte_moves_the_cuts_behind_it_along, different_keys_cut_differently,
       lines_end_at_newlines_when_these_are_frequent, rows_that_come_and_go_leave_the_cuts_of_others,
-      the_ends_of_streams_are_chunks_and_nothing_is_none, chunk_max_bytes_always_yield_a_cut)
+      the_ends_of_streams_are_chunks_and_nothing_is_none,
+      a_chunk_may_end_where_it_is_cut_and_hardly_elsewhere,
+      what_ends_by_its_length_or_with_the_stream_may_not_end_there,
+      chunk_max_bytes_always_yield_a_cut)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The console: built again as it is committed, its own tests, and a browser that uses it against a real service.
+# Usage: run.sh [CASE...]    the beginnings of names of cases here, [0-9]*.mjs; all without
 # HOLDFAST is the program; screenshots go to SCREENSHOTS (build/console).  Ends with 77 where something is missing.
 # shellcheck disable=SC2154 # lib.sh sets work
 set -eu
@@ -16,6 +17,9 @@ for program in node npm chromium; do
 done
 npm ping >/dev/null 2>&1 || { echo "npm reaches no registry" >&2; exit 77; }
 
+# The server of a drill runs as another user, in scratch space below this.
+chmod a+x "${TMPDIR:-/tmp}"
+
 # As it is committed, byte for byte.
 mkdir console
 cp -r "$root/console/src" "$root"/console/*.json "$root/console/build.mjs" console
@@ -27,7 +31,6 @@ status 0 npm test
 cd ..
 
 # What is backed up: names that want to be more than names, a long folder, a database, and what cannot be backed up.
-make_repository
 "$PYTHON" - <<'END'
 import os, sqlite3
 os.makedirs("data/odd")
@@ -51,7 +54,7 @@ read -r port <port
 cat >holdfast.yaml <<END
 state: $work/state
 repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+  main: {url: $work/repo, key_file: $work/key}
 sets:
   shop:
     repositories: [main]
@@ -66,5 +69,27 @@ sets:
 serve: {listen: ["127.0.0.1:$port"]}
 END
 chmod 600 holdfast.yaml
+cp -p holdfast.yaml first.yaml # cases may add to it
 mkdir -p "$SCREENSHOTS"
-PORT=$port WORK=$work node "$cases/browser.mjs"
+
+# Each case has a service and a repository of its own.
+export PORT="$port" WORK="$work"
+passed=0
+failed=0
+[ $# -gt 0 ] || set -- ""
+for chosen; do
+    for file in "$cases/$chosen"*.mjs; do
+        case ${file##*/} in [0-9]*) ;; *) continue ;; esac
+        rm -rf state repo
+        cp -p first.yaml holdfast.yaml
+        make_repository
+        echo "case ${file##*/}"
+        node "$file" | tee told || :
+        counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' told)
+        [ -n "$counts" ] || counts="0 1" # it died before its end
+        passed=$((passed + ${counts% *}))
+        failed=$((failed + ${counts#* }))
+    done
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

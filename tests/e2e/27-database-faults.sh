@@ -67,7 +67,7 @@ told() {
 }
 # held: a backup of "strict" stops in the middle of what the server sends; its end is in the file status.
 held() {
-    start_proxy hold "$((bytes / 2))"
+    start_proxy hold "$((bytes / 4))"
     (got=0 && "$HOLDFAST" backup --set strict >out 2>err || got=$?; echo "$got" >status) &
     backup=$!
     until_true 60 test -e way/held

@@ -65,7 +65,7 @@ has out '1 table, 1000 rows'
 has out '1 replaced, 1 removed'
 has out 'it is applied with --apply only'
 status 0 "$HOLDFAST" restore latest --set shop --in-place --plan --json
-json out '{p["place"]: p["rows"] for p in lines[0]["sources"]}["sqlite/app.db"] == 2'
+json out '{p["place"]: p["rows"] for p in lines[0]["sources"]}["sqlite/app.db"] == 2 and lines[0]["health_checks"] == 1'
 state >now
 cmp damaged now || fail 'a plan changed something'
 [ ! -e state/restores ] || fail 'a plan left a journal'
@@ -99,6 +99,7 @@ cmp damaged now || fail 'a refused restore changed something'
 status 0 "$HOLDFAST" restore latest --set shop --in-place --yes --json
 id=$(json_get out 'lines[-1]["restore_id"]')
 safety=$(json_get out 'lines[-1]["safety_snapshot_id"]')
+json out 'lines[-1]["health_checks"] == 1'
 [ "$(cat rules)" = 'rule two' ] || fail 'a command was applied without being asked for'
 echo 'rule one' >rules
 state >now

@@ -117,6 +117,8 @@ job copy all 0 '{}'
 # What keeps a repository, and tags of the set's own snapshots.
 job measure '' 0 '{"repository":"main","command":"stats"}'
 json out 'lines[-1]["message_type"] == "stats" and lines[-1]["raw_data"]["pack_count"] > 0'
+job keys '' 0 '{"repository":"main","command":"key list"}'
+json out 'len(lines[-1]) == 1 and lines[-1][0]["current"] is True'
 job parity '' 0 '{"repository":"second","command":"parity enable","percent":"10"}'
 job parity '' 0 '{"repository":"second","command":"parity status"}'
 json out 'lines[-1]["enabled"] is True and lines[-1]["unprotected"] == 0'

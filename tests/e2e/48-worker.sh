@@ -43,10 +43,7 @@ until_true 60 test -s port
 make_repository
 mkdir data
 echo one >data/file
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop:
     repositories: [main]
@@ -58,7 +55,6 @@ sets:
 serve:
   outbound: {allowed: ["127.0.0.1:$(cat port)"]}
 END
-chmod 600 holdfast.yaml
 
 count() { "$HOLDFAST" snapshots --json | "$PYTHON" -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
 

@@ -11,10 +11,7 @@ read -r api bundles <ports
 make_repository
 mkdir data
 echo one >data/file
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop:
     repositories: [main]
@@ -23,7 +20,6 @@ serve:
   listen: ["127.0.0.1:$api"]
   compat: {bundle: {set: shop, listen: ["127.0.0.1:$bundles"], without_token: true}}
 END
-chmod 600 holdfast.yaml
 
 start() {
     start_service serve

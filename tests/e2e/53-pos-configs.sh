@@ -20,10 +20,7 @@ chmod 600 database.url
 
 # configure [LINE]: holdfast.yaml, with the database or not.
 configure() {
-    cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+    put_config <<YAML
 sets:
   own: {repositories: [main], sources: [{files: {paths: [$work/own]}}]}
 serve:
@@ -37,7 +34,6 @@ serve:
       roots: [$work/disk]
 ${1:-}
 YAML
-    chmod 600 holdfast.yaml
 }
 
 start() {

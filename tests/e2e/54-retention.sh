@@ -7,17 +7,13 @@ set -eu
 
 make_repository
 mkdir data
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   shop:
     repositories: [main]
     sources: [{files: {paths: [$work/data]}}]
     retention: {daily: 2}
 YAML
-chmod 600 holdfast.yaml
 unset HOLDFAST_REPOSITORY HOLDFAST_KEY_FILE
 main() { "$HOLDFAST" -r "$work/repo" --key-file "$work/key" "$@"; }
 count() { main snapshots --json | "$PYTHON" -c 'import json, sys; print(len(json.load(sys.stdin)))'; }

@@ -34,10 +34,7 @@ make_repository
 # The drill behind the backup waits in the check of its first attempt.
 printf '#!/bin/sh\nexec sleep 600\n' >check
 chmod 755 check
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
   second: {url: $work/second, key_file: $work/key}
 sets:
   shop:
@@ -46,7 +43,6 @@ sets:
     schedule: "* * * * *"
     drill: after_backup
 END
-chmod 600 holdfast.yaml
 
 list() { "$HOLDFAST" snapshots --json "$@"; }
 is_stored() { list -r "$work/second" --key-file "$work/key" | grep -q '"job"'; }

@@ -12,10 +12,7 @@ make_repository
 port=$(free_ports 1)
 mkdir served uploads disk
 echo picture >uploads/picture
-cat >served/holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config served/holdfast.yaml <<YAML
 sets:
   own: {repositories: [main], sources: [{files: {paths: [$work/served]}}]}
 serve:
@@ -28,7 +25,7 @@ serve:
       roots: [$work/disk]
 YAML
 echo "postgresql://postgres@$(echo "$server" | sed 's,/,%2F,g')/shop?schema=public" >database.url
-chmod 600 served/holdfast.yaml database.url
+chmod 600 database.url
 unset HOLDFAST_REPOSITORY HOLDFAST_KEY_FILE
 on_server() { (cd served && "$HOLDFAST" "$@"); }
 token_file() {

@@ -31,10 +31,7 @@ make_repository
 mkdir data
 echo one >data/file
 free_ports 1 >port
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   shop:
     repositories: [main]
@@ -43,7 +40,6 @@ sets:
 serve:
   listen: ["127.0.0.1:$(cat port)"]
 YAML
-chmod 600 holdfast.yaml
 
 # supervise SOCKET: somebody listens there.
 supervise() {

@@ -18,15 +18,11 @@ while True:
 PY
 port=$(free_ports 1)
 make_repository
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 serve:
   listen: ["127.0.0.1:$port"]
   audit: {syslog: "unix:$work/log"}
 YAML
-chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" config show
 has out "unix:$work/log"
 

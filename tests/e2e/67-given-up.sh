@@ -65,10 +65,7 @@ until [ -s port ]; do sleep 0.1; done
 make_repository
 printf '#!/bin/sh\nexec sleep 600\n' >slow
 chmod 755 slow
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop:
     repositories: [main]
@@ -79,7 +76,6 @@ sets:
 serve:
   outbound: {allowed: ["127.0.0.1:$(cat port)"]}
 END
-chmod 600 holdfast.yaml
 
 until_true() {
     left=$1

@@ -34,10 +34,7 @@ with open("big", "wb") as file:
     for _ in range(300):
         file.write(os.urandom(1 << 20))
 END
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
   wiki: {repositories: [main], sources: [{files: {paths: [$work/other]}}]}
@@ -45,7 +42,6 @@ sets:
 serve:
   listen: ["127.0.0.1:$port"]
 END
-chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" backup --set shop --tag first
 echo changed >data/one
 echo new >data/a/new

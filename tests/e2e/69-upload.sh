@@ -12,10 +12,7 @@ make_repository
 mkdir data other restores
 echo "of the shop" >data/page
 echo "of the wiki" >other/page
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
   bad: {url: $HOLDFAST_REPOSITORY, key_file: $work/bad.key}
 sets:
   shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
@@ -26,7 +23,6 @@ serve:
   upload_max: 1100M
   restore_targets: [$work/restores]
 END
-chmod 600 holdfast.yaml
 printf '%064d\n' 1 >bad.key
 chmod 600 bad.key
 status 0 "$HOLDFAST" backup --set shop

@@ -10,10 +10,7 @@ make_repository # of another set; its key serves for all
 mkdir uploads own disk
 echo first >uploads/file
 echo first >own/file
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   own: {repositories: [main], sources: [{files: {paths: [$work/own]}}]}
 serve:
@@ -21,7 +18,6 @@ serve:
   compat:
     pos: {key_file: $HOLDFAST_KEY_FILE, upload_dir: $work/uploads, roots: [$work/disk]}
 YAML
-chmod 600 holdfast.yaml
 start_service serve
 wait_ready "$port"
 token=$("$HOLDFAST" token add all --role admin --verb '*' --set '*' | head -1)

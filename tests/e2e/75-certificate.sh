@@ -8,17 +8,13 @@ set -eu
 port=$(free_ports 1)
 make_repository
 mkdir data
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
 serve:
   listen: ["127.0.0.1:$port"]
   tls: {certificate: $work/tls.pem, key: $work/tls.key}
 END
-chmod 600 holdfast.yaml
 
 # certificate SERIAL [NAME]: make NAME.pem and NAME.key, by default those of the service.
 certificate() {

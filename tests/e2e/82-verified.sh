@@ -8,17 +8,13 @@ here=$(dirname "$(readlink -f "$0")")
 
 make_repository
 mkdir data
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   shop:
     repositories: [main]
     sources: [{files: {paths: [$work/data]}}]
     retention: {last: 1, only: verified, max_percent: 100}
 YAML
-chmod 600 holdfast.yaml
 for day in 6 5 4 3 2 1; do
     echo "$day" >data/file
     status 0 "$HOLDFAST" backup --set shop --json

@@ -9,17 +9,13 @@ here=$(dirname "$(readlink -f "$0")")
 port=$(free_ports 1)
 make_repository
 mkdir data
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
   lost: {repositories: [main], sources: [{files: {paths: [$work/nowhere]}}]}
 serve:
   listen: ["127.0.0.1:$port"]
 YAML
-chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" token add boss --role admin --verb '*' --set '*'
 token=$(grep -o 'hf_[A-Za-z0-9_-]*' out | head -1)
 api() { curl -sf -H "Authorization: Bearer $token" "$@"; }

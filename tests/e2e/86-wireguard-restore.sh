@@ -88,3 +88,21 @@ content >now
 cmp sound now || fail 'another state came back'
 status 0 "$HOLDFAST" undo
 is_damaged 'undo did not bring the state before back'
+
+# The set's health checks can say that rules stay.
+status 2 "$HOLDFAST" restore "$sound" --set wireguard --in-place --yes --confirm-by-checks
+has err '--confirm-by-checks goes with --apply'
+status 0 setsid -w "$HOLDFAST" restore "$sound" --set wireguard --in-place --yes --apply --confirm-by-checks
+content >now
+cmp sound now || fail 'another state came back'
+status 0 "$HOLDFAST" undo
+is_damaged 'undo did not bring the state before back'
+sed '/health_checks:/,$d' holdfast.yaml >unchecked.yaml
+chmod 600 unchecked.yaml
+status 2 "$HOLDFAST" restore "$sound" -c unchecked.yaml --set wireguard --in-place --yes --apply --confirm-by-checks
+has err 'no health checks'
+is_damaged 'a refused restore changed something'
+"$HOLDFAST" restore "$sick" --set wireguard --in-place --yes --apply --confirm-by-checks >out 2>err && fail 'a health check that fails confirmed it'
+has err 'health check'
+has err 'is back'
+is_damaged 'a failed restore changed something'

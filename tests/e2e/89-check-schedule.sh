@@ -8,10 +8,7 @@ set -eu
 make_repository
 mkdir data
 echo one >data/file
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   shop:
     repositories: [main]
@@ -20,7 +17,6 @@ sets:
     check: {cron: "* * * * *", read_data: true}
     notify: {on_failure: ["https://hooks.example.org/bad"]}
 END
-chmod 600 holdfast.yaml
 
 status 0 "$HOLDFAST" schedule
 has out 'check'

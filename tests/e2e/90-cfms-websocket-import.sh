@@ -1,6 +1,6 @@
 #!/bin/sh
 # Archives into CFMS over WebSocket: announced, uploaded, started, looked at; what is wrong is refused, and a kill leaves the database whole.
-# shellcheck disable=SC2154 # lib.sh sets work
+# shellcheck disable=SC2154,SC2034 # lib.sh sets work; talk() reads pace
 set -eu
 cases=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/cfms.sh
@@ -25,49 +25,7 @@ fresh() {
 }
 fresh
 make_repository
-talk() {
-    "$PYTHON" -W ignore -c "import sys
-sys.path.insert(0, '$cases')
-import hashlib, time
-from cfms_socket import *
-Client.pace = 0.11
-PORT, PASSWORD = $port, 'your_password'
-def admin(client, name='admin'):
-    return login(client, name, PASSWORD)
-def initiate(c, me):
-    answer = c.ask('initiate_backup_import', {}, **me)
-    assert answer['code'] == 200 and list(answer['data']) == ['backup_task_id', 'archive_task_id', 'key_task_id', 'timeout'], answer
-    assert answer['data']['timeout'] == 3600, answer
-    return answer['data']
-def announce(c, task, size, sha256=None):
-    c.send(json.dumps({'action': 'upload_file', 'data': {'task_id': task}}))
-    assert c.recv() == '{\"action\": \"transfer_file\", \"data\": {}, \"message\": \"waiting for file transfer\"}'
-    c.send(json.dumps({'action': 'transfer_file', 'data': {'file_size': size, **({'sha256': sha256} if sha256 else {})}}))
-def upload(c, task, content, frame=8192, **others):
-    announce(c, task, others.get('size', len(content)), others.get('sha256', hashlib.sha256(content).hexdigest()))
-    assert c.recv() == 'ready'
-    for at in range(0, len(content) + 1, frame):
-        c.send(content[at:at + frame])
-    return json.loads(c.recv())
-def bring(c, me, name, key=None):
-    task = initiate(c, me)
-    for part, file in (('archive', name + '.cfms.enc'), ('key', (key or name) + '.key')):
-        answer = upload(c, task[part + '_task_id'], open(file, 'rb').read())
-        assert (answer['code'], answer['message']) == (200, 'File received successfully'), answer
-    answer = c.ask('start_backup_import', {'backup_task_id': task['backup_task_id']}, **me)
-    assert answer['code'] == 200 and answer['data']['status'] == 'processing', answer
-    return task['backup_task_id']
-def follow(c, me, task):
-    until = time.monotonic() + 60
-    while True:
-        answer = c.ask('get_backup_import_status', {'backup_task_id': task}, **me)
-        assert answer['code'] == 200, answer
-        if answer['data']['status'] in ('completed', 'failed', 'timeout'):
-            return answer['data']
-        assert time.monotonic() < until, answer
-        time.sleep(0.3)
-$1" >"$work/out" 2>"$work/err" || fail "it does not answer so: $(tail -3 "$work/err")"
-}
+pace=0.11
 # nothing_changed: the database and its folder are as fresh ones.
 nothing_changed() {
     server rows new/app.db >rows
@@ -78,14 +36,10 @@ no_uploads() { [ -z "$(find state/cfms -type f ! -name task)" ]; }
 
 configure new "remap: false"
 start
-printf 'your_password\n' >password
-status 0 "$HOLDFAST" user passwd admin --new-password-file password
+let_in
 status 0 "$HOLDFAST" user add root --role super_admin --new-password-file password
 status 0 "$HOLDFAST" user add eve --role manager --new-password-file password
-"$PYTHON" -c "import sqlite3
-with sqlite3.connect('state/catalog.db', timeout=60) as db:
-    db.execute(\"INSERT INTO settings (name, value, category, updated_ns) VALUES ('identity.totp', 'voluntary', 'identity', 0)\")
-    db.execute('UPDATE users SET must_change = 0')"
+catalog "UPDATE users SET must_change = 0"
 
 # Who may, and what is asked in a wrong way or order.
 talk 'with Client(PORT) as c, Client(PORT) as other:
@@ -183,8 +137,6 @@ talk 'with Client(PORT) as c, Client(PORT) as ear:
     told = json.loads(told)
     assert told == {"action": "backup_import_completed", "data": {"backup_task_id": task, "status": "success", "documents_imported": 5,
                     "folders_imported": 2, "files_imported": 5, "error": None}}, told'
-normal() { "$PYTHON" -c 'import sys
-print("".join(sorted(line.replace("\": ", "\":").replace(", ", ",") for line in open(sys.argv[1], encoding="utf-8"))), end="")' "$1"; }
 came_in() {
     server rows new/app.db >got
     normal wanted >wanted.n

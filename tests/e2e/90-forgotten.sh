@@ -10,15 +10,11 @@ make_repository
 mkdir data other
 echo one >data/file
 echo page >other/page
-cat >holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<YAML
 sets:
   shop: {repositories: [main], sources: [{files: {paths: [$work/data]}}]}
   wiki: {repositories: [main], sources: [{files: {paths: [$work/other]}}]}
 YAML
-chmod 600 holdfast.yaml
 backup() {
     status 0 "$HOLDFAST" backup --set "$1" --json
     json_get out 'lines[-1]["snapshot_id"]'

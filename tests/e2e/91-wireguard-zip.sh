@@ -78,15 +78,7 @@ is_changed 'a plan changed something'
 confirm >confirmed 2>&1 &
 status 0 in_place "$id" 60s
 wait
-for db in main/wireguard.db instance/configs.db; do
-    dump "gw/$db" >now
-    dump "former/$db" | cmp - now || fail "$db is another"
-done
-for conf in site_00000000 site_00000001 site_00000002; do
-    for folder in etc instance/configs; do
-        cmp "gw/$folder/$conf.conf" "former/instance/configs/$conf.conf" || fail "$folder/$conf.conf is another"
-    done
-done
+clients_are_back
 rules | cmp - rules.then || fail 'other rules'
 # What the zip file knows nothing of is there.
 [ "$(cat gw/etc/private.key)" = 'a new key of the gateway' ] || fail "the gateway's own key is gone"

@@ -12,17 +12,13 @@ port=$(free_ports 1)
 make_repository
 mkdir data
 echo "of the app" >data/page
-cat >holdfast.yaml <<END
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
+put_config <<END
 sets:
   app: {repositories: [main], sources: [{files: {paths: [$work/data]}}], notify: {on_failure: ["https://hooks.example.org/services/abc"]}}
 serve:
   listen: ["127.0.0.1:$port"]
   import_max: 64M
 END
-chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" backup --set app
 status 0 "$HOLDFAST" token add boss --role admin --verb '*' --set '*'
 token=$(grep -o 'hf_[A-Za-z0-9_-]*' out | head -1)

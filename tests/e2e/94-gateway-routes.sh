@@ -4,38 +4,19 @@
 # shellcheck disable=SC2154 # lib.sh sets work
 set -eu
 cases=$(dirname "$(readlink -f "$0")")
-# shellcheck source=tests/e2e/lib.sh
-. "$cases/lib.sh"
+# shellcheck source=tests/e2e/gateway.sh
+. "$cases/gateway.sh"
 
-here=$PWD
 gateway() { "$PYTHON" "$cases/gateway.py" "$@"; }
-gateway make "$here/gw"
-printf '*filter\n:INPUT DROP [0:0]\n-A FORWARD -i eth1 -o site_00000000 -j ACCEPT\nCOMMIT\n' >"$here/rules"
-port=$(free_ports 1)
-configuration() {
-    cat <<END
-state: $here/state
-repositories:
-  main: { url: $here/repo, key_file: $here/key }
-sets:
-  gateway:
-    sources:
-      - sqlite: { name: wireguard.db, path: $here/gw/main/wireguard.db }
-      - sqlite: { name: configs.db, path: $here/gw/instance/configs.db }
-      - files: { name: configs, paths: [$here/gw/instance/configs] }
-      - command: { name: iptables, argv: [cat, $here/rules] }
-    repositories: [main]
-serve:
-  listen: ["127.0.0.1:$port"]
-END
+open_service
+cp holdfast.yaml base.yaml
+configuration() { # COMPAT...
+    cat base.yaml
+    printf 'serve:\n  listen: ["127.0.0.1:%s"]\n' "$port"
+    printf '  %s\n' "$@"
 }
 configuration >holdfast.yaml
-chmod 600 holdfast.yaml
 status 0 "$HOLDFAST" init -r repo --key-file key
-add_token() {
-    status 0 "$HOLDFAST" token add "$1" --role "$2" --verb '*' --set '*'
-    grep -o 'hf_[A-Za-z0-9_-]*' out | head -1
-}
 boss=$(add_token boss admin)
 second=$(add_token second admin)
 manager=$(add_token manager manager)
@@ -46,13 +27,13 @@ start_service serve
 wait_ready "$port"
 answers 404 GET "$port" /system/backup
 stop_service
-{ configuration; echo '  compat: { gateway: { set: nowhere } }'; } >bad.yaml
+configuration 'compat: { gateway: { set: nowhere } }' >bad.yaml
 chmod 600 bad.yaml
 status 2 "$HOLDFAST" config validate -c bad.yaml
 has err 'gateway'
-echo '  compat: { gateway: { set: gateway } }' >>holdfast.yaml
+configuration 'compat: { gateway: { set: wireguard } }' >holdfast.yaml
 status 0 "$HOLDFAST" config show --json
-json out 'lines[0]["serve"]["compat"]["gateway"] == {"set": "gateway"}'
+json out 'lines[0]["serve"]["compat"]["gateway"] == {"set": "wireguard", "confirm": "admin"}'
 start_service serve
 wait_ready "$port"
 
@@ -64,7 +45,9 @@ status 0 curl -sS -f -m 280 -OJ --output-dir zips -D head -H "Authorization: Bea
 zip=$(ls zips/wireguard_backup_*.zip)
 status 0 gateway valid "$zip"
 status 0 gateway same "$zip" "$here/gw"
-unzip -p "$zip" iptables_rules.txt | cmp - rules || fail "other rules"
+active() { sed -n '/^[*]/h; /^-A\|DROP\| - /{G; s/ \[[0-9:]*\]//; s/\n/ /p}'; }
+iptables-save | active >rules.now.active
+unzip -p "$zip" iptables_rules.txt | active | cmp - rules.now.active || fail "other rules"
 has head 'Content-Type: application/zip'
 has head "Content-Disposition: attachment; filename=$(basename "$zip")"
 has head "Content-Length: $(stat -c %s "$zip")"
@@ -84,7 +67,7 @@ status 0 gateway valid second.zip
 
 # What is there, and by its name; the same snapshot is the same file.
 answers 200 GET "$port" /system/backup-info
-json out 'len(lines[0]["data"]["backups"]) == 2 and lines[0]["data"]["backup_dir"] == "gateway"'
+json out 'len(lines[0]["data"]["backups"]) == 2 and lines[0]["data"]["backup_dir"] == "wireguard"'
 json out "lines[0]['data']['backups'][1]['filename'] == '$(basename "$zip")' and lines[0]['data']['backups'][1]['age_days'] == 0"
 answers 200 GET "$port" "/system/backup/download/$(basename "$zip")"
 cmp out "$zip" || fail "another file"
@@ -118,7 +101,7 @@ cp out third.zip
 status 0 gateway valid third.zip
 
 # An import is no backup of the gateway.
-status 0 curl -sf -H "Authorization: Bearer $boss" -F "archive=@$zip" -F allow_unauthenticated=true "http://127.0.0.1:$port/api/v1/sets/gateway/imports"
+status 0 curl -sf -H "Authorization: Bearer $boss" -F "archive=@$zip" -F allow_unauthenticated=true "http://127.0.0.1:$port/api/v1/sets/wireguard/imports"
 imported() { "$HOLDFAST" snapshots -r repo --key-file key --tag import:wireguard --json | grep -q import:wireguard; }
 until_true 60 imported
 answers 200 GET "$port" /system/backup-info

@@ -4,6 +4,7 @@ As a program, "cfms_socket.py library FOLDER", it makes a package "websockets" o
 machines whose own is too old to have it (websockets.sync, from 11.0)."""
 
 import base64
+import hashlib
 import json
 import os
 import socket
@@ -122,6 +123,54 @@ def login(client, name, password):
     answer = client.ask("login", {"username": name, "password": password})
     assert answer["code"] == 200, answer
     return {"username": name, "token": answer["data"]["token"]}
+
+
+# Imports: announced, both parts uploaded, started, looked at.
+
+
+def initiate(c, me):
+    answer = c.ask("initiate_backup_import", {}, **me)
+    assert answer["code"] == 200 and list(answer["data"]) == ["backup_task_id", "archive_task_id", "key_task_id", "timeout"], answer
+    assert answer["data"]["timeout"] == 3600, answer
+    return answer["data"]
+
+
+def announce(c, task, size, sha256=None):
+    c.send(json.dumps({"action": "upload_file", "data": {"task_id": task}}))
+    assert c.recv() == '{"action": "transfer_file", "data": {}, "message": "waiting for file transfer"}'
+    c.send(json.dumps({"action": "transfer_file", "data": {"file_size": size, **({"sha256": sha256} if sha256 else {})}}))
+
+
+def upload(c, task, content, frame=8192, **others):
+    announce(c, task, others.get("size", len(content)), others.get("sha256", hashlib.sha256(content).hexdigest()))
+    assert c.recv() == "ready"
+    for at in range(0, len(content) + 1, frame):
+        c.send(content[at:at + frame])
+    return json.loads(c.recv())
+
+
+def bring(c, me, name, key=None):
+    """Start to bring in NAME.cfms.enc; the name of the task."""
+    task = initiate(c, me)
+    for part, file in (("archive", name + ".cfms.enc"), ("key", (key or name) + ".key")):
+        with open(file, "rb") as f:
+            answer = upload(c, task[part + "_task_id"], f.read())
+        assert (answer["code"], answer["message"]) == (200, "File received successfully"), answer
+    answer = c.ask("start_backup_import", {"backup_task_id": task["backup_task_id"]}, **me)
+    assert answer["code"] == 200 and answer["data"]["status"] == "processing", answer
+    return task["backup_task_id"]
+
+
+def follow(c, me, task):
+    """What is said of it when it has ended."""
+    until = time.monotonic() + 60
+    while True:
+        answer = c.ask("get_backup_import_status", {"backup_task_id": task}, **me)
+        assert answer["code"] == 200, answer
+        if answer["data"]["status"] in ("completed", "failed", "timeout"):
+            return answer["data"]
+        assert time.monotonic() < until, answer
+        time.sleep(0.3)
 
 
 if __name__ == "__main__" and sys.argv[1] == "library":

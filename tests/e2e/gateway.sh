@@ -74,3 +74,31 @@ COMMIT
 -A POSTROUTING -o site_00000000 -j MASQUERADE
 COMMIT
 END
+
+# A service of this gateway can be asked on a port, which the rules let in, and has no work of its own.
+open_service() {
+    if [ "$GATEWAY_FIREWALL" = kernel ]; then
+        ip link set lo up
+    else # jobs have a PATH of their own
+        sed -i "s#iptables-save\|iptables-restore#$here/bin/&#g" holdfast.yaml
+    fi
+    sed -i '/schedule:\|retention:/d' holdfast.yaml
+    iptables-save | sed 's/^-A INPUT -p udp/-A INPUT -i lo -j ACCEPT\n&/' | iptables-restore
+    port=$(free_ports 1)
+}
+add_token() {
+    status 0 "$HOLDFAST" token add "$1" --role "$2" --verb '*' --set '*'
+    grep -o 'hf_[A-Za-z0-9_-]*' out | head -1
+}
+# Databases and clients are those of the folder former again.
+clients_are_back() {
+    for db in main/wireguard.db instance/configs.db; do
+        dump "gw/$db" >now
+        dump "former/$db" | cmp - now || fail "$db is another"
+    done
+    for conf in site_00000000 site_00000001 site_00000002; do
+        for folder in etc instance/configs; do
+            cmp "gw/$folder/$conf.conf" "former/instance/configs/$conf.conf" || fail "$folder/$conf.conf is another"
+        done
+    done
+}

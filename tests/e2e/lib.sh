@@ -141,6 +141,16 @@ make_repository() {
     status 0 "$HOLDFAST" init
 }
 
+# put_config [FILE]: holdfast.yaml, or FILE, with a folder of state and that repository as "main"; what comes in follows, further
+# repositories first.
+put_config() {
+    {
+        printf 'state: %s\nrepositories:\n  main: {url: %s, key_file: %s}\n' "$work/state" "$HOLDFAST_REPOSITORY" "$HOLDFAST_KEY_FILE"
+        cat
+    } >"${1-holdfast.yaml}"
+    chmod 600 "${1-holdfast.yaml}"
+}
+
 latest_id() {
     status 0 "$HOLDFAST" snapshots --json
     json_get out 'lines[0][-1]["id"]'

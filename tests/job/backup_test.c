@@ -129,7 +129,6 @@ static size_t content_size(struct world *w, const char *name)
     AUTO(reader) struct reader *rd = reader_new(w->repo);
 
     CHECK_OK(tree_find(rd, &s->tree, path_in(w->dir.path, name), &keep, &en, e));
-    CHECK((en.flags & ENTRY_INDIRECT) != 0);
     CHECK_OK(reader_content(rd, &en, &ids, e));
     return ids.size / HASH_SIZE;
 }
@@ -151,6 +150,57 @@ TEST(a_large_file_with_more_chunks_than_an_entry_holds_comes_back)
     check_restores(&w);
     back_up(&w);
     CHECK(w.seen.unchanged == 1 && w.result.counts.data_chunks == 0);
+    check_restores(&w);
+}
+END
+
+static void write_file(const char *path, struct slice bytes)
+{
+    AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    CHECK_OK(fd_write(fd, bytes, e));
+}
+
+/* Where the second chunk of a file ends. Returns where its second chunk ends.  Returns where that
+ * begins. */
+static size_t second_chunk(struct world *w, struct slice bytes, size_t *end)
+{
+    const struct cutter *c = repo_cutter(w->repo);
+    size_t scanned = 0;
+    const size_t first = cutter_cut(c, CUT_GENERAL, bytes, true, &scanned);
+
+    scanned = 0;
+    *end = first + cutter_cut(c, CUT_GENERAL, SLICE_OF(bytes.data + first, bytes.size - first),
+                              true, &scanned);
+    return first;
+}
+
+TEST(where_a_chunk_ended_it_ends_again_though_changed_bytes_before_could_end_one)
+{
+    const size_t window = 64, min = (size_t)256 << 10;
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf bytes = {0};
+    size_t start = 0, end = 0, changed = 0;
+
+    world_init(&w);
+    /* Until a chunk is long enough for another end within. */
+    for (uint64_t seed = 1; end - start < min + 4 * window || end == bytes.size; seed++) {
+        buf_clear(&bytes);
+        noise_fill(seed, buf_extend(&bytes, 3 * MIB), 3 * MIB);
+        start = second_chunk(&w, buf_slice(&bytes), &end);
+    }
+    write_file(path_in(w.dir.path, "file"), buf_slice(&bytes));
+    clock_ahead();
+    back_up(&w);
+    const size_t count = content_size(&w, "file");
+
+    memcpy(bytes.data + start + min, bytes.data + start - window, window);
+    (void)second_chunk(&w, buf_slice(&bytes), &changed);
+    ck_assert_uint_eq(changed, start + min + window); /* or the test would show nothing */
+    write_file(path_in(w.dir.path, "file"), buf_slice(&bytes));
+    back_up(&w);
+    CHECK(w.seen.changed == 1 && w.result.counts.data_chunks == 1);
+    ck_assert_uint_eq(content_size(&w, "file"), count);
     check_restores(&w);
 }
 END
@@ -498,6 +548,7 @@ TESTS("backup", a_backup_comes_back_bit_for_bit,
       of_one_changed_file_only_what_changed_is_stored,
       new_and_removed_entries_are_in_the_next_backup, a_type_that_changed_is_in_the_next_backup,
       a_large_file_with_more_chunks_than_an_entry_holds_comes_back,
+      where_a_chunk_ended_it_ends_again_though_changed_bytes_before_could_end_one,
       a_file_that_changes_while_it_is_read_is_stored_and_named,
       what_cannot_be_read_is_left_out_and_named, a_path_that_is_missing_among_several_is_named,
       paths_that_are_all_missing_fail_and_commit_nothing, a_stream_comes_back_as_a_file,

@@ -165,8 +165,8 @@ static void differences_auto(struct differences *d)
     buf_done(&d->lines);
 }
 
-static bool note_difference(void *arg, enum diff_kind kind, const char *path, bool is_dir,
-                            struct err *e)
+/* Files with their sizes: "M/a/x 1 9". */
+static bool note_difference(void *arg, const struct diff_change *c, struct err *e)
 {
     static const char letters[] = {[DIFF_ADDED] = '+',
                                    [DIFF_REMOVED] = '-',
@@ -176,7 +176,12 @@ static bool note_difference(void *arg, enum diff_kind kind, const char *path, bo
     struct differences *d = arg;
 
     (void)e;
-    buf_printf(&d->lines, "%c%s%s\n", letters[kind], path + d->skip, is_dir ? "/" : "");
+    buf_printf(&d->lines, "%c%s%s", letters[c->kind], c->path + d->skip, c->is_dir ? "/" : "");
+    if (c->before != NULL && c->before->type == ENTRY_FILE)
+        buf_printf(&d->lines, " from %llu", (unsigned long long)c->before->size);
+    if (c->after != NULL && c->after->type == ENTRY_FILE)
+        buf_printf(&d->lines, " to %llu", (unsigned long long)c->after->size);
+    buf_printf(&d->lines, "\n");
     return true;
 }
 
@@ -230,7 +235,8 @@ TEST(every_kind_of_difference_is_told_and_counted)
 
     CHECK_OK(diff(&w, &before, &after, false, &d, e));
     ck_assert_str_eq(buf_string(&d.lines),
-                     "-/a/deep/\n-/a/deep/y\nM/a/x\n+/c/\n+/c/new\nM/link\nT/top/\n");
+                     "-/a/deep/\n-/a/deep/y from 2\nM/a/x from 1 to 9\n+/c/\n+/c/new to 5\nM/link\n"
+                     "T/top/ from 3\n");
     CHECK(d.stats.added.files == 1 && d.stats.added.dirs == 1 && d.stats.added.bytes == 5);
     CHECK(d.stats.removed.files == 1 && d.stats.removed.dirs == 1 && d.stats.removed.bytes == 2);
     ck_assert_uint_eq(d.stats.changed_files, 3);
@@ -251,7 +257,7 @@ TEST(metadata_counts_when_asked)
     const struct hash after = tree_of(&w);
 
     CHECK_OK(diff(&w, &before, &after, true, &d, e));
-    ck_assert_str_eq(buf_string(&d.lines), "U/a/x\nU/b/\n");
+    ck_assert_str_eq(buf_string(&d.lines), "U/a/x from 1 to 1\nU/b/\n");
     CHECK_OK(diff(&w, &before, &after, false, &none, e));
     ck_assert_uint_eq(none.lines.size, 0);
 }

@@ -548,6 +548,43 @@ TEST(an_import_starts_what_reads_for_it_and_no_other_program)
 }
 END
 
+#define OF_A_GATEWAY                                               \
+    "{files: {paths: [/srv/shop]}}, {sqlite: {path: /srv/a.db}}, " \
+    "{command: {name: c, argv: [/bin/true], apply: [/bin/true]}}"
+
+TEST(an_import_as_members_reads_what_it_is_laid_over_and_runs_nothing_of_the_set)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+    bool has_tree = false;
+    bool has_database = false;
+
+    world_init(&w, OF_A_GATEWAY);
+    CHECK_OK(plan(&w, CHILD_IMPORT, "shop", THERE "\"file\":\"a\",\"as_members\":true}", &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|--as-members|") != NULL);
+    for (const char *const *one = p.profile.readable; *one != NULL; one++) {
+        CHECK(strcmp(*one, "/") != 0);
+        has_tree = has_tree || strcmp(*one, "/srv/shop") == 0;
+    }
+    for (const char *const *one = p.profile.writable; *one != NULL; one++) {
+        CHECK(strcmp(*one, "/run") != 0);
+        has_database = has_database || strcmp(*one, "/srv") == 0;
+    }
+    CHECK(has_tree && has_database);
+}
+END
+
+TEST(an_import_as_members_has_no_programs_and_no_network_of_its_set)
+{
+    check_acts(OF_A_GATEWAY, CHILD_IMPORT, THERE "\"file\":\"a\",\"as_members\":true}",
+               ALWAYS INSIDE "list_outside environment_of_peer");
+    check_acts(OF_A_GATEWAY, CHILD_IMPORT, THERE "\"file\":\"a\",\"as_members\":false}",
+               ALWAYS INSIDE);
+}
+END
+
 TEST(trying_a_set_reaches_what_a_backup_reaches)
 {
     check_acts(FILES_SOURCE, CHILD_TRY, "{}", ALWAYS INSIDE "list_outside environment_of_peer");
@@ -582,6 +619,8 @@ END
 TEST(a_remote_repository_takes_a_network_and_a_command_takes_programs)
 {
     check_acts(FILES_SOURCE, CHILD_MEASURE, "{\"repository\":\"main\",\"command\":\"stats\"}",
+               ALWAYS "read_inside");
+    check_acts(FILES_SOURCE, CHILD_KEYS, "{\"repository\":\"main\",\"command\":\"key list\"}",
                ALWAYS "read_inside");
     check_acts(FILES_SOURCE, CHILD_PARITY,
                "{\"repository\":\"main\",\"command\":\"parity status\"}", ALWAYS "read_inside");
@@ -757,6 +796,8 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       the_environment_of_a_job_is_the_listed_names,
       prune_forget_and_copy_reach_their_repository_only,
       an_import_starts_what_reads_for_it_and_no_other_program,
+      an_import_as_members_reads_what_it_is_laid_over_and_runs_nothing_of_the_set,
+      an_import_as_members_has_no_programs_and_no_network_of_its_set,
       trying_a_set_reaches_what_a_backup_reaches, a_trial_is_a_command_of_two_words_about_one_set,
       check_writes_nothing_unless_it_repairs,
       a_remote_repository_takes_a_network_and_a_command_takes_programs,

@@ -342,6 +342,9 @@ TEST(a_service_that_would_stand_open_is_refused)
                {"{compat: {gateway: on}}", "9: gateway must be a mapping, not a text"},
                {"{compat: {gateway: {}}}", "9: gateway needs the key \"set\""},
                {"{compat: {gateway: {set: absent}}}", "9: gateway: "},
+               {"{compat: {gateway: {set: shop, confirm: nobody}}}", "9: confirm"},
+               {"{compat: {gateway: {set: shop, confirm: health_checks}}}",
+                "9: set shop has no health_checks"},
                {"{compat: {elsewhere: on}}", "9: unknown key \"elsewhere\""});
 }
 END

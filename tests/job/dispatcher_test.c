@@ -127,7 +127,48 @@ TEST(a_job_of_the_queue_is_run_and_its_end_recorded)
 
     ck_assert_int_eq((int)runs.items[0].outcome.state, RUN_SUCCESS);
     ck_assert_str_eq(runs.items[0].outcome.snapshot, ID64);
+
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    const char *log = NULL;
+
+    CHECK_OK(catalog_begin_read(s.catalog, &t, e));
+    CHECK_OK(catalog_run_log_get(t, runs.items[0].id, &a, &log, e));
+    CHECK(strstr(log, "{\"from\":\"output\",") == log && strstr(log, ID64) != NULL);
     ck_assert_uint_eq(dispatch_count(s.dispatch), 0);
+}
+END
+
+static bool has_news(const struct service *s, const char *run)
+{
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+    AUTO(arena) struct arena a = {0};
+    const char *log = NULL;
+
+    CHECK_OK(catalog_begin_read(s->catalog, &t, e));
+    CHECK_OK(catalog_run_log_get(t, run, &a, &log, e));
+    return strstr(log, "news") != NULL;
+}
+
+TEST(what_a_job_says_is_in_the_log_while_it_runs)
+{
+    AUTO(service) struct service s;
+    const int64_t end = clock_monotonic_ns() + 60 * NS_PER_S;
+
+    service_init(&s);
+
+    const struct catalog_job_ids ids = order(&s, RUN_BACKUP, "a", "{\"tags\":[\"slow\"]}");
+
+    while (!has_news(&s, ids.run) && clock_monotonic_ns() < end)
+        dispatch_step(s.dispatch, 100);
+    CHECK(has_news(&s, ids.run));
+    ck_assert_uint_eq(count_ended(&s), 0);
+
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+
+    CHECK_OK(catalog_begin(s.catalog, &t, e));
+    CHECK_OK(catalog_job_cancel(t, ids.job, e));
+    CHECK_OK(catalog_commit(&t, e));
+    step_until_ended(&s, 1, 60);
 }
 END
 
@@ -296,11 +337,45 @@ TEST(a_catalog_that_fails_at_once_is_not_asked_without_a_pause)
 }
 END
 
+#define KILLED(when) "{\"snapshot\":\"ab12\",\"in_place\":true,\"include\":[\"" when "\"]}"
+
+TEST(a_restore_that_is_killed_while_places_change_is_taken_back_and_no_other)
+{
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_ids ids;
+
+    service_init(&s);
+    ids = order(&s, RUN_RESTORE, "a", KILLED("before"));
+    step_until_ended(&s, 1, 60);
+    ck_assert_uint_eq(runs_of(&s, &a).count, 1);
+    ids = order(&s, RUN_RESTORE, "a", KILLED("swap"));
+    step_until_ended(&s, 3, 60);
+
+    const struct catalog_run_list runs = runs_of(&s, &a);
+
+    ck_assert_uint_eq(runs.count, 3);
+    for (size_t i = 0; i < runs.count; i++) {
+        const struct catalog_run *r = &runs.items[i];
+
+        ck_assert_int_eq((int)r->kind, RUN_RESTORE);
+        if (strcmp(r->requested_by, "system") != 0)
+            continue;
+        CHECK(strcmp(r->job, ids.job) != 0);
+        ck_assert_str_eq(job_of(&s, r->job, &a).arguments, "{\"restore\":\"0123456789abcdef\"}");
+        return;
+    }
+    ck_abort_msg("nothing takes it back");
+}
+END
+
 JOB_PROGRAM_TESTS
 #define main run_tests
 TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
+      what_a_job_says_is_in_the_log_while_it_runs,
       a_job_that_may_not_run_beside_another_waits_for_it_and_nothing_else_happens_to_it,
       a_child_whose_job_is_anothers_by_now_is_stopped_and_the_others_lease_left_alone,
       a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds,
       a_catalog_that_fails_at_once_is_not_asked_without_a_pause,
+      a_restore_that_is_killed_while_places_change_is_taken_back_and_no_other,
       all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)

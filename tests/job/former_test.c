@@ -166,6 +166,26 @@ TEST(the_only_chunk_of_a_small_file_is_the_counterpart_of_its_first_one_whatever
 }
 END
 
+TEST(the_length_of_a_former_chunk_is_expected_where_it_begins)
+{
+    AUTO(bench) struct bench b;
+
+    bench_init(&b, 4);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(former_expect(&b.former), length_of(i));
+        ck_assert_uint_eq(next(&b, length_of(i)), i);
+    }
+    (void)next(&b, length_of(2) / 2); /* in the middle of a former chunk */
+    ck_assert_uint_eq(former_expect(&b.former), 0);
+    former_begin(&b.former, b.reader,
+                 &(struct entry){.content = SLICE_OF(b.ids[0].bytes, HASH_SIZE)});
+    ck_assert_uint_eq(next(&b, length_of(0) + 1), 0); /* as good as the same length */
+    ck_assert_uint_eq(former_expect(&b.former), 0);   /* it was the last */
+    former_clear(&b.former);
+    ck_assert_uint_eq(former_expect(&b.former), 0);
+}
+END
+
 TEST(a_file_that_was_empty_or_is_not_known_gives_nothing)
 {
     AUTO(bench) struct bench b;
@@ -236,6 +256,7 @@ TESTS("former", each_chunk_of_an_unchanged_file_is_its_own_counterpart,
       what_a_file_grew_by_at_its_end_has_no_counterpart,
       a_last_chunk_that_grew_or_shrank_much_has_its_counterpart,
       the_only_chunk_of_a_small_file_is_the_counterpart_of_its_first_one_whatever_its_length,
+      the_length_of_a_former_chunk_is_expected_where_it_begins,
       a_file_that_was_empty_or_is_not_known_gives_nothing, the_next_file_begins_anew,
       from_a_chunk_that_the_repository_lost_on_nothing_is_known,
       content_in_lists_is_found_and_a_list_that_is_lost_gives_nothing)

@@ -144,10 +144,16 @@ static int behave(char **argv)
 {
     const char *tag = option_of(argv, "--tag=");
     const char *how = *tag != '\0' ? tag : option_of(argv, "--max-unused=");
+    const char *included = option_of(argv, "--include="); /* of restores */
     char *large = NULL;
 
     if (strcmp(how, "good") == 0)
         return say_good();
+    if (strcmp(included, "swap") == 0)
+        say("{\"message_type\":\"restore_state\",\"restore_id\":\"0123456789abcdef\","
+            "\"phase\":\"swapping\"}\n");
+    if (*included != '\0')
+        (void)raise(SIGKILL);
     if (strcmp(how, "work") == 0)
         return work(argv);
     if (strcmp(how, "garbage") == 0)
@@ -174,6 +180,11 @@ static int behave(char **argv)
         (void)signal(SIGTERM, SIG_IGN);
         for (;;)
             (void)poll(NULL, 0, 100);
+    }
+    if (strcmp(how, "slow") == 0) {
+        say("{\"message_type\":\"news\"}\n");
+        (void)pause();
+        return 1;
     }
     if (strcmp(how, "polite") == 0) {
         (void)pause();

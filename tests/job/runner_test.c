@@ -19,7 +19,9 @@ struct told {
     bool is_told;
     enum child_state state;
     char why[500], id[CHILD_ID_MAX + 1];
-    size_t error_bytes, messages, statuses, gaps;
+    size_t error_bytes, messages, statuses, gaps, log_bytes;
+    char log_end[200];
+    bool has_gap;
     json_t *seen;
 };
 
@@ -30,6 +32,10 @@ static bool on_end(void *arg, const struct child_job *j, const struct child_outc
     t->is_told = true;
     t->state = o->state;
     t->error_bytes = strlen(o->errors);
+    t->log_bytes = strlen(o->log);
+    (void)snprintf(t->log_end, sizeof(t->log_end), "%s",
+                   o->log + (t->log_bytes > 150 ? t->log_bytes - 150 : 0));
+    t->has_gap = strstr(o->log, "lines are left out here\"") != NULL;
     t->gaps = json_array_size(o->gaps);
     (void)snprintf(t->why, sizeof(t->why), "%s", o->why.text);
     (void)snprintf(t->id, sizeof(t->id), "%s", j->id);
@@ -128,6 +134,9 @@ TEST(of_many_errors_the_first_and_the_last_are_kept)
     ck_assert_str_eq(t.why, "too loud");
     ck_assert_uint_gt(t.error_bytes, 256 << 10);
     ck_assert_uint_lt(t.error_bytes, 400 << 10);
+    CHECK(t.has_gap && strstr(t.log_end, "too loud") != NULL);
+    ck_assert_uint_gt(t.log_bytes, 2 * CHILD_LOG_PART - (4 << 10));
+    ck_assert_uint_lt(t.log_bytes, CHILD_LOG_MAX);
 }
 END
 

@@ -189,22 +189,27 @@ TEST(sets_and_types_are_told_apart_in_order)
 
 TEST(the_trend_has_one_element_a_day_up_to_today)
 {
-    const struct run_record runs[] = {
+    struct run_record runs[] = {
         backup(FIGURE_SUCCESS, "full", 0, 1, 5),
         backup(FIGURE_FAILURE, "full", 0, 1, 0),
         backup(FIGURE_SUCCESS, "full", 2 * DAY, 1, 7),
         backup(FIGURE_SUCCESS, "full", 3 * DAY, 1, 100),
         backup(FIGURE_SUCCESS, "full", -DAY, 1, 100), /* a clock that was wrong */
     };
+
+    runs[0].added = 3;
+    runs[1].duration_ms = 500;
+
     AUTO(json) json_t *j = statistics_json(runs, sizeof(runs) / sizeof(runs[0]), &scope);
 
-    check_text(json_incref(at(j, "days")),
-               "[{\"day\":\"2026-11-19\",\"runs\":1,\"successful\":1,\"incomplete\":0,\"failed\":0,"
-               "\"size_bytes\":7},"
-               "{\"day\":\"2026-11-20\",\"runs\":0,\"successful\":0,\"incomplete\":0,\"failed\":0,"
-               "\"size_bytes\":0},"
-               "{\"day\":\"2026-11-21\",\"runs\":2,\"successful\":1,\"incomplete\":0,\"failed\":1,"
-               "\"size_bytes\":5}]");
+    check_text(
+        json_incref(at(j, "days")),
+        "[{\"day\":\"2026-11-19\",\"runs\":1,\"successful\":1,\"incomplete\":0,\"failed\":0,"
+        "\"size_bytes\":7,\"added_bytes\":0,\"duration_s\":{\"mean\":0.001,\"longest\":0.001}},"
+        "{\"day\":\"2026-11-20\",\"runs\":0,\"successful\":0,\"incomplete\":0,\"failed\":0,"
+        "\"size_bytes\":0,\"added_bytes\":0,\"duration_s\":null},"
+        "{\"day\":\"2026-11-21\",\"runs\":2,\"successful\":1,\"incomplete\":0,\"failed\":1,"
+        "\"size_bytes\":5,\"added_bytes\":3,\"duration_s\":{\"mean\":0.251,\"longest\":0.5}}]");
 }
 
 TEST(a_hundred_thousand_runs_take_no_time)

@@ -9,6 +9,16 @@ S = 10**9
 CONTRACT = contract.Contract()
 
 
+def part(name, body, file=None):
+    """Of a form, and the form: their boundary is XYZ."""
+    where = f'; filename="{file}"' if file is not None else ""
+    return f'--XYZ\r\nContent-Disposition: form-data; name="{name}"{where}\r\n\r\n'.encode() + body + b"\r\n"
+
+
+def form(*parts):
+    return b"".join(parts) + b"--XYZ--\r\n"
+
+
 class Client(people.Client):
     """Whose token, if it has one, goes before its cookie."""
     token = None

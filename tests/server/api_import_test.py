@@ -9,20 +9,11 @@ import stat
 import time
 
 import rig
-from api_case import CONTRACT, Case
+from api_case import CONTRACT, Case, form, part
 
 AT = "/api/v1/sets/shop/imports"
 ZIP = b"PK\x03\x04" + bytes(range(256)) * 900
 KIND = "multipart/form-data; boundary=XYZ"
-
-
-def part(name, body, file=None):
-    where = f'; filename="{file}"' if file is not None else ""
-    return f'--XYZ\r\nContent-Disposition: form-data; name="{name}"{where}\r\n\r\n'.encode() + body + b"\r\n"
-
-
-def form(*parts):
-    return b"".join(parts) + b"--XYZ--\r\n"
 
 
 ARCHIVE = part("archive", ZIP, "a.zip")
@@ -62,7 +53,7 @@ class Importing(Case):
 
     def test_an_archive_lies_there_until_its_job_has_ended(self):
         answer = self.post(form(part("as", b"wireguard"), ARCHIVE, part("key", b"1" * 64, "a.hex"), part("key", b"2" * 64, "b.hex"),
-                                part("allow_unauthenticated", b"true")))
+                                part("allow_unauthenticated", b"true"), part("as_members", b"true")))
         self.assertEqual(answer.status, 202, answer.body)
         job = answer.json()["job"]
         self.assertEqual(answer.headers["location"], "/api/v1/jobs/" + job)
@@ -70,7 +61,7 @@ class Importing(Case):
         self.assertEqual(row[:2] + row[3:], ("import", "shop", "test", "shop", 1))
         arguments = json.loads(row[2])
         self.assertEqual(self.arrived(), [arguments.pop("arrival")])
-        self.assertEqual(arguments, {"as": "wireguard", "file": "a.zip", "keys": 2, "allow_unauthenticated": True})
+        self.assertEqual(arguments, {"as": "wireguard", "file": "a.zip", "keys": 2, "allow_unauthenticated": True, "as_members": True})
         folder = self.house.folder + "/imports/" + self.arrived()[0]
         self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o700)
         for name, text in (("archive/a.zip", ZIP), ("key.0", b"1" * 64), ("key.1", b"2" * 64)):
@@ -103,6 +94,7 @@ class Importing(Case):
                              ("as: has at most 255 bytes", part("as", b"a" * 256), ARCHIVE),
                              ("name: must be a text", part("name", b"\xff"), ARCHIVE),
                              ("dry_run: must be true or false", part("dry_run", b"1"), ARCHIVE),
+                             ("as_members: must be true or false", part("as_members", b"yes"), ARCHIVE),
                              ("arrival: is no field", part("arrival", b"0" * 32), ARCHIVE),
                              ("as: is no file", part("as", b"cfms", "as"), ARCHIVE),
                              *(("needs a name in one line", part("archive", ZIP, name)) for name in ("a\tb", "", "a/", "..", "x/.")),

@@ -35,6 +35,11 @@ class Looking(Case):
                  {"words": ["latest"], "mode": "restore-size", "repository": "main", "uploads": True}),
                 ("/snapshots/latest/content?path=/-a%20b/%C3%A4", "dump",
                  {"words": ["latest", "/-a b/ä"], "head": True, "uploads": True}),
+                ("/snapshots/latest/tables", "ls", {"words": ["latest"], "databases": True, "uploads": True}),
+                ("/snapshots/latest/rows?path=/postgres/a/data/b.copy&format=csv", "dump",
+                 {"words": ["latest", "/postgres/a/data/b.copy"], "head": True, "as": "csv", "uploads": True}),
+                ("/snapshots/latest/rows?path=/t&format=json&rows=9", "dump",
+                 {"words": ["latest", "/t"], "head": True, "as": "json", "rows": 9, "uploads": True}),
                 ("/files?pattern=-rf*", "find", {"words": ["-rf*"], "lines": True}),
                 ("/files?pattern=a&snapshot=latest&ignore_case=true", "find",
                  {"words": ["a"], "in": ["latest"], "lines": True, "ignore_case": True, "uploads": True}),
@@ -56,6 +61,9 @@ class Looking(Case):
                        "/snapshots/latest/files?path=/a//../b", "/snapshots/latest/files?recursive=yes", "/snapshots/latest/content",
                        "/snapshots/latest/content?path=", "/snapshots/latest/content?path=/%7f", "/files", "/files?pattern=",
                        "/files?pattern=" + 9 * "a*", "/files?pattern=" + 1001 * "a", "/files?pattern=a%00", "/files?pattern=a&snapshot=x",
+                       "/snapshots/latest/rows?path=/a", "/snapshots/latest/rows?path=/a&format=xml", "/snapshots/latest/rows?format=csv",
+                       "/snapshots/latest/rows?path=/a&format=csv&rows=0", "/snapshots/latest/rows?path=/a&format=csv&rows=-1",
+                       "/snapshots/latest/preview", "/snapshots/latest/preview?path=a", "/snapshots/latest/preview?path=/a/../b",
                        "/diff?from=latest", "/diff?to=latest", "/diff?from=latest&to=/etc"):
             answer = self.boss.get(AT + target)
             self.assertEqual(answer.status, 400, (target, answer.body))
@@ -139,6 +147,49 @@ class Looking(Case):
         actor, action, thing, outcome, record = self.audit()
         self.assertEqual((actor, action, thing, outcome), ("admin", "restore.download", "shop", "begun"))
         self.assertIn("/etc/a", record)
+
+    def preview(self, prefix, more):
+        return self.boss.get(f"{AT}/snapshots/latest/preview?path=/stored/{prefix.hex()}/{more}")
+
+    def test_a_preview_is_a_picture_of_four_kinds_or_a_text_and_never_runs(self):
+        for prefix, kind in ((b"\x89PNG\r\n\x1a\n....", "image/png"), (b"\xff\xd8\xff.........", "image/jpeg"), (b"GIF89a......", "image/gif"),
+                             (b"RIFF....WEBP", "image/webp"), (b"<svg xmlns='http://www.w3.org/2000/svg'><script>", "text/plain; charset=utf-8"),
+                             (b"<!doctype html><script>alert(1)</script>", "text/plain; charset=utf-8"), ("süß".encode(), "text/plain; charset=utf-8")):
+            for more in (0, 20, 3000):
+                answer = self.preview(prefix, more)
+                self.assertEqual((answer.status, answer.headers["content-type"]), (200, kind), prefix)
+                self.assertEqual(answer.body, prefix + more * b"a")
+                self.assertIn("sandbox", answer.headers["content-security-policy"])
+                self.assertEqual((answer.headers["content-disposition"], answer.headers["x-content-type-options"]), ("attachment", "nosniff"))
+        self.assertEqual(self.audit()[:4], ("admin", "restore.preview", "shop", "begun"))
+
+    def test_a_preview_has_an_end(self):
+        answer = self.preview(b"text", 10**7)
+        self.assertEqual((answer.status, answer.body), (200, b"text" + 65532 * b"a"))
+        self.assertEqual(self.preview(63 * b"a" + "ü".encode(), 10**6).body[-1:], b"a")
+        png = b"\x89PNG\r\n\x1a\n...."
+        self.assertEqual(len(self.preview(png, (4 << 20) - 12).body), 4 << 20)
+        self.assertEqual((self.preview(png, (4 << 20) - 11).status, self.preview(png, 10**8).status), (413, 413))
+
+    def test_what_is_neither_has_no_preview(self):
+        for prefix in (b"\x00", b"a\x01", b"\xff\xfe", b"\x7fELF\x02", "ü".encode()[:1]):
+            answer = self.preview(prefix, 100)
+            self.assertEqual((answer.status, answer.json()["code"]), (415, "no_preview"), prefix)
+        self.assertEqual((self.preview(b"", 0).status, self.preview(b"", 0).body), (200, b""))
+
+    def test_rows_are_a_download_with_a_name_of_their_form(self):
+        for form, kind, name in (("csv", "text/csv", "public.t.csv"), ("json", "application/x-ndjson", "public.t.jsonl")):
+            answer = self.boss.get(f"{AT}/snapshots/latest/rows?path=/postgres/a/data/public.t.copy&format={form}")
+            self.assertEqual((answer.status, answer.headers["content-type"]), (200, kind))
+            self.assertIn(f'filename="{name}"', answer.headers["content-disposition"])
+            self.assertEqual(self.audit()[1], "restore.download")
+
+    def test_previews_and_rows_are_for_those_who_may_have_the_content(self):
+        viewer, reader, other = self.program(role="viewer"), self.program(verbs=["backup:read"]), self.program(sets=["wiki"])
+        for path in ("preview?path=/a", "rows?path=/a&format=csv"):
+            for who in (viewer, reader, other):
+                self.assertEqual(who.get(f"{AT}/snapshots/latest/{path}").status, 403)
+        self.assertEqual((viewer.get(f"{AT}/snapshots/latest/tables").status, other.get(f"{AT}/snapshots/latest/tables").status), (200, 403))
 
     def test_content_is_for_those_who_may_restore_and_have_just_proved_themselves(self):
         content = f"{AT}/snapshots/latest/content?path=/a"

@@ -3,6 +3,8 @@
 import json
 import re
 import time
+import urllib.parse
+from datetime import datetime
 
 import people
 import rig
@@ -56,6 +58,63 @@ class Configs(Case):
         self.assertEqual(self.put(people.config("theirs"), "*", client=program).status, 403)
 
 
+class Previews(Case):
+    def next(self, cron, zone="UTC", **query):
+        return self.boss.get("/api/v1/schedules/next?" + urllib.parse.urlencode({"cron": cron, "timezone": zone, **query}))
+
+    def simulate(self, client=None, **question):
+        return (client or self.boss).ask("POST", "/api/v1/retention/simulation", question)
+
+    def test_the_next_runs_are_told_in_the_zone_of_the_set(self):
+        answer = self.next("30 2 * * *", "Europe/Berlin", count=100).json()
+        self.assertEqual((answer["cron"], answer["timezone"], len(answer["next"])), ("30 2 * * *", "Europe/Berlin", 100))
+        for one in answer["next"]:
+            self.assertEqual(datetime.fromisoformat(one["local"]), datetime.fromisoformat(one["at"][:19] + "+00:00"))
+            self.assertRegex(one["local"], r"T02:30:00\+0[12]:00$" if one["clock"] is None else "")
+        self.assertEqual(len(self.next("@hourly").json()["next"]), 10)
+
+    def test_a_change_of_the_clocks_is_shown(self):
+        runs = self.next("30 2 25-31 3,10 *", "Europe/Berlin", count=100).json()["next"] # the last Sunday is one of these
+        moved = [one for one in runs if one["clock"] == "moved"]
+        twice = [one for one in runs if one["clock"] == "twice"]
+        self.assertTrue(moved and twice, runs)
+        self.assertTrue(all(one["local"].endswith("T03:00:00+02:00") and one["local"][5:7] == "03" for one in moved), moved)
+        self.assertTrue(all(one["local"].endswith("T02:30:00+02:00") and one["local"][5:7] == "10" for one in twice), twice)
+
+    def test_what_is_no_expression_or_zone_is_refused_with_its_place(self):
+        for cron, zone, said in (("0 0 32 * *", "UTC", "field 3 (day of month)"), ("x", "UTC", "cron"), ("@daily", "Mars/Base", "timezone"),
+                                 ("@daily", "../../etc/passwd", "timezone")):
+            answer = self.next(cron, zone)
+            self.assertEqual(answer.status, 400, cron)
+            self.assertIn(said, answer.json()["detail"])
+        self.assertEqual(self.boss.get("/api/v1/schedules/next").status, 400)
+        for count in ("0", "101", "x"):
+            self.assertEqual(self.next("@daily", count=count).status, 400)
+
+    def test_rules_are_simulated_by_the_code_that_applies_them(self):
+        answer = self.simulate(retention={"daily": 2}, schedule={"cron": "0 2 * * *", "timezone": "UTC"}, days=30,
+                               snapshots=[{"id": "ab", "time": "2026-11-01T00:00:00Z"}, {"id": "cd", "time": "2026-11-02T00:00:00Z", "pinned": True}])
+        self.assertEqual(answer.status, 200, answer.body)
+        there = [s for s in answer.json()["snapshots"] if s["action"] == "keep"]
+        self.assertEqual([s["id"] for s in there], ["cd", None, None])
+        self.assertIn("pinned", there[0]["reason"])
+
+    def test_rules_that_are_none_are_refused_in_words(self):
+        for question, said in (({"retention": {}}, "no rule"), ({"retention": {"daly": 1}}, "daily"), ({"retention": {"daily": 1}, "days": 1}, "schedule"),
+                               ({"retention": {"daily": 1}, "days": 732}, "days"), ({"retention": {"daily": 1}, "schedule": "x"}, "schedule"),
+                               ({"retention": {"daily": 1}, "snapshots": [{"id": "a", "time": "yesterday"}]}, "snapshots[0].time"), ({}, "retention")):
+            answer = self.simulate(**question)
+            self.assertEqual(answer.status, 400, question)
+            self.assertIn(said, answer.json()["detail"])
+            self.assertNotIn("rules:", answer.json()["detail"])
+
+    def test_how_a_set_is_configured_is_for_those_who_configure(self):
+        self.assertEqual(self.boss.get("/api/v1/sets/shop/settings").json()["sources"], [{"kind": "files", "name": "files"}])
+        self.assertEqual(self.boss.get("/api/v1/sets/none/settings").status, 404)
+        self.assertEqual(self.program(role="admin", verbs=["backup:read"]).get("/api/v1/sets/shop/settings").status, 403)
+        self.assertEqual(self.program(role="manager").get("/api/v1/sets/shop/settings").status, 403)
+
+
 class Figures(Case):
     def test_statistics_count_what_ran(self):
         now = time.time_ns()
@@ -67,6 +126,9 @@ class Figures(Case):
         self.assertEqual((backup["runs"], backup["successful"], backup["failed"], backup["success_rate"]), (10, 9, 1, 90.0))
         self.assertEqual([(s["name"], s["size_bytes"]) for s in figures["sets"]], [("figures", 90)])
         self.assertEqual((len(figures["days"]), figures["truncated"]), (2, False))
+        self.assertEqual((figures["types"][0]["added_bytes"], sum(day["added_bytes"] for day in figures["days"])), (10, 10))
+        of_type = [self.boss.get(f"/api/v1/statistics?set=figures&type={type_}").json()["kinds"]["backup"]["runs"] for type_ in ("database", "files", "")]
+        self.assertEqual(of_type, [10, 0, 0])
         for days in ("0", "367", "x", "-1"):
             self.assertEqual(self.boss.get("/api/v1/statistics?days=" + days).status, 400)
 
@@ -88,6 +150,10 @@ class Figures(Case):
         program = self.program(sets=["shop"])
         self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop"] * 3)
         self.assertEqual(program.get("/api/v1/stores").status, 403)
+
+    def test_limits_are_told_to_who_may_restore(self):
+        self.assertEqual(self.boss.get("/api/v1/limits").json(), {"restore_targets": ["/srv/restores"], "import_max": 1000000})
+        self.assertEqual(self.program(verbs=["backup:read"]).get("/api/v1/limits").status, 403)
 
     def test_restore_points_are_listed_and_let_go(self):
         for i in range(3):
@@ -111,7 +177,10 @@ class Log(Case):
         self.assertEqual(older[0]["seq"], records[1]["seq"] - 1)
         self.assertEqual(self.boss.get("/api/v1/audit?actor=nobody").json()["records"], [])
         self.assertEqual({r["object"] for r in self.boss.get("/api/v1/audit?object=shop").json()["records"]}, {"shop"})
-        for query in ("before=0", "before=x", "limit=1001"):
+        self.assertEqual(len(self.boss.get("/api/v1/audit?action=backup&outcome=done&object=shop&limit=3").json()["records"]), 3)
+        for query in ("action=nothing", "outcome=refused&action=backup", "from=2099-01-01T00:00:00Z", "until=1999-01-01T00:00:00Z"):
+            self.assertEqual(self.boss.get("/api/v1/audit?" + query).json()["records"], [], query)
+        for query in ("before=0", "before=x", "limit=1001", "from=yesterday", "until=x"):
             self.assertEqual(self.boss.get("/api/v1/audit?" + query).status, 400, query)
 
     def test_a_log_that_was_changed_shows(self):

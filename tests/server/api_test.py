@@ -28,7 +28,7 @@ class Orders(Case):
         for verb, body, kind in (("drill", {"snapshot": "latest"}, "drill"), ("check", {"read_data": True}, "check"),
                                  ("copy", None, "copy"), ("prune", {"dry_run": True}, "prune"),
                                  ("forget", {"keep_last": 3}, "retention"), ("forget", {"undo": ["ab12"]}, "retention"),
-                                 ("stats", None, "check"), ("parity/status", None, "check"),
+                                 ("stats", None, "check"), ("keys", None, "check"), ("parity/status", None, "check"),
                                  ("parity/enable", {"percent": "10"}, "check"), ("parity/disable", {}, "check"),
                                  ("repair/index", None, "check"), ("repair/packs", None, "check"),
                                  ("tag", {"snapshots": ["ab12"], "add": ["pin"]}, "retention"),
@@ -190,6 +190,16 @@ class Runs(Case):
                       "until=2026-13-01T00:00:00Z"):
             self.assertEqual(self.boss.get("/api/v1/runs?" + query).status, 400, query)
 
+    def test_the_log_of_a_run_is_for_admins_and_lines_that_are_none_are_left_out(self):
+        id_ = self.add_run(91)
+        self.assertEqual(self.boss.get(f"/api/v1/runs/{id_}/log").json(), {"lines": []})
+        line = {"time": "2026-11-22T21:00:00.000000000Z", "from": "errors", "text": "<b>no\u202e</b>"}
+        self.house.sql("INSERT INTO run_logs VALUES (?, ?)", id_, json.dumps({**line, "more": 1}) + "\nnonsense\n{\"text\":1}\n" + json.dumps(line) + "\n")
+        self.assertEqual(self.boss.get(f"/api/v1/runs/{id_}/log").json(), {"lines": [line, line]})
+        self.assertEqual(self.boss.get("/api/v1/runs/" + "0" * 32 + "/log").status, 404)
+        self.assertEqual(self.program(role="admin", sets=["wiki"]).get(f"/api/v1/runs/{id_}/log").status, 404)
+        self.assertEqual(self.program(role="manager").get(f"/api/v1/runs/{id_}/log").status, 403)
+
     def test_one_run_has_what_it_told(self):
         id_ = self.add_run(3000, details='{"message_type":"summary"}', progress='{"percent":1}', ended_ns=3001 * S)
         run = self.boss.get("/api/v1/runs/" + id_).json()
@@ -229,6 +239,23 @@ class Sets(Case):
         shown = self.boss.get("/api/v1/sets/wiki").json()
         self.assertEqual([run["id"] for run in shown["runs"]], ids[:1:-1])
         self.assertEqual(self.boss.get("/api/v1/sets/nowhere").status, 404)
+
+    def test_a_set_tells_the_newest_drill_that_was_decided(self):
+        self.assertIsNone(self.boss.get("/api/v1/sets/wiki").json()["last_drill"])
+        self.add_run(5000, set_name="wiki", kind="drill", state="success", ended_ns=5000 * 10**9)
+        failed = self.add_run(5001, set_name="wiki", kind="drill", state="failed", ended_ns=5001 * 10**9)
+        for i in range(45): # more than are looked at in one go
+            self.add_run(5002 + i, set_name="wiki", kind="drill", state="cancelled", ended_ns=1)
+        self.add_run(5100, set_name="wiki", kind="drill", state="running")
+        for shown in (self.boss.get("/api/v1/sets/wiki").json(), {s["name"]: s for s in self.boss.get("/api/v1/sets").json()["sets"]}["wiki"]):
+            self.assertEqual(shown["last_drill"], {"run": failed, "state": "failed", "ended_at": "1970-01-01T01:23:21.000000000Z"})
+
+    def test_a_set_tells_the_zone_that_its_times_are_in(self):
+        self.house.sql("INSERT OR IGNORE INTO schedules VALUES ('shop', 1, 2, NULL, 1)")
+        sets = {s["name"]: s["time_zone"] for s in self.boss.get("/api/v1/sets").json()["sets"]}
+        self.assertEqual((sets["shop"], sets["wiki"]), ("Europe/Berlin", None))
+        zones = {s["set"]: s["time_zone"] for s in self.boss.get("/api/v1/schedules").json()["schedules"]}
+        self.assertEqual(zones["shop"], "Europe/Berlin")
 
     def test_a_set_rests_and_goes_on(self):
         answer = self.boss.post("/api/v1/sets/wiki/pause", {"reason": "moving house"})

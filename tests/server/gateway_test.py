@@ -3,12 +3,14 @@
 Stands in for the commands: identity_service.c.  Jobs are ended here, by hand.
 """
 
+import json
+import os
 import threading
 import time
 import unittest
 
 import rig
-from api_case import Case, Client
+from api_case import CONTRACT, Case, Client, form, part
 
 ID = 4 * "0123456789abcdef"
 ZIP = b"PK\n\0PK\n\0"
@@ -117,6 +119,174 @@ class Gateway(Case):
 
     def boss_id(self):
         return self.house.sql("SELECT id FROM users WHERE name = 'admin'")[0][0]
+
+
+FILE = part("backup_file", ZIP, "b.zip")
+FAILED = "System restore failed"
+RESTORE = "0123456789abcdef"
+
+
+class Restoring(Case):
+    """POST /system/restore; the jobs are ended by hand."""
+    house_of = ("gateway",)
+
+    def setUp(self):
+        self.house.sql("UPDATE jobs SET state = 'done'")
+        self.house.sql("DELETE FROM runs")
+        self.client = self.program(role="admin", verbs=["backup:restore"], sets=["shop"])
+        self.house.service.command("sweep")
+
+    def post(self, body=form(FILE), kind="multipart/form-data; boundary=XYZ", path="/system/restore", client=None, **headers):
+        headers = {"Authorization": "Bearer " + (client or self.client).token, "Content-Type": kind, **headers}
+        raw = rig.request("POST", path, headers if body else {k: v for k, v in headers.items() if k != "Content-Type"}, body)
+        with rig.connect(self.house.service.port) as sock:
+            sock.sendall(raw)
+            answer = rig.read_answer(sock, "POST")
+        CONTRACT.check("POST", path, answer)
+        return answer
+
+    def begin(self, **what):
+        self.house.service.command("sweep") # of the jobs before, which are done
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.post(**what)))
+        asking.start()
+        return asking, answers
+
+    def job(self, kind):
+        end = time.monotonic() + rig.END_S
+        while time.monotonic() < end:
+            rows = self.house.sql("SELECT id, run_id, arguments, place, writer FROM jobs WHERE state = 'queued' AND kind = ?", kind)
+            if rows:
+                return rows[0]
+            time.sleep(0.02)
+        self.fail(f"there is no {kind}")
+
+    def end(self, job, run, state, **columns):
+        self.house.sql("UPDATE jobs SET state = 'done' WHERE id = ?", job)
+        columns = {"state": state, "ended_ns": 1, **columns}
+        self.house.sql(f"UPDATE runs SET {', '.join(f'{c} = ?' for c in columns)} WHERE id = ?", *columns.values(), run)
+
+    def imported(self):
+        """The import has made a snapshot; the job that restores it."""
+        job, run, *_ = self.job("import")
+        self.end(job, run, "success", snapshot=ID, details=json.dumps({"import": {
+            "version": "1.0", "created": "2026-11-20", "contents": {"databases": ["configs.db"], "configs": [], "iptables_rules": True}}}))
+        return self.job("restore")
+
+    def wait_for_confirmation(self, run, restore=RESTORE):
+        self.house.sql("UPDATE runs SET state = 'running', progress = ? WHERE id = ?",
+                       json.dumps({"message_type": "restore_state", "restore_id": restore, "phase": "unconfirmed"}), run)
+
+    def told(self, answer, status, said):
+        self.assertEqual((answer.status, answer.json()), (status, said))
+
+    def test_the_file_becomes_a_snapshot_and_that_is_restored(self):
+        asking, answers = self.begin()
+        job, run, arguments, place, writer = self.job("import")
+        arguments = json.loads(arguments)
+        with open(f"{self.house.folder}/imports/{arguments.pop('arrival')}/archive/wireguard_backup.zip", "rb") as file:
+            self.assertEqual(file.read(), ZIP)
+        self.assertEqual((arguments, place, writer), ({
+            "file": "wireguard_backup.zip", "keys": 0, "as_members": True, "allow_unauthenticated": True, "repository": "main"}, "test", "shop"))
+        job, run, arguments, place, writer = self.imported()
+        self.assertEqual((json.loads(arguments), place, writer), (
+            {"snapshot": ID, "in_place": True, "apply": True, "repository": "main"}, "test", "shop"))
+        told = self.boss.ask("GET", "/system/backup-status").json()["data"]
+        self.assertEqual((told["operation"], told["state"]), ("restore", "queued"))
+        self.told(self.post(), 429, {"error": "Rate limit exceeded"})
+        other = self.program(role="admin")
+        self.house.sql("UPDATE runs SET requested_by = 'another'")
+        self.told(self.post(client=other), 409, {"error": FAILED, "details": "Another restore is under way"})
+        self.house.sql("UPDATE runs SET requested_by = (SELECT requested_by FROM jobs WHERE id = ?)", job)
+        self.end(job, run, "success")
+        asking.join(timeout=rig.END_S)
+        self.told(answers[0], 200, {"status": "success", "message": "System restored successfully", "backup_info": {
+            "version": "1.0", "created_at": "2026-11-20", "contents": {"databases": ["configs.db"], "configs": [], "iptables_rules": True}}})
+        again = self.post()
+        self.told(again, 429, {"error": "Rate limit exceeded"})
+        self.assertTrue(3000 < int(again.headers["retry-after"]) <= 3601)
+        self.house.sql("UPDATE runs SET created_ns = created_ns - 3600000000000")
+        asking, answers = self.begin()
+        self.end(*self.imported()[:2], "success")
+        asking.join(timeout=rig.END_S)
+        self.assertEqual(answers[0].status, 200)
+
+    def test_what_came_to_nothing_says_so_and_does_not_count(self):
+        for code, status, error in (("invalid", 400, "Backup validation failed"), ("failed", 500, FAILED)):
+            asking, answers = self.begin()
+            job, run, *_ = self.job("import")
+            self.end(job, run, "failed", error_code=code,
+                     error="/var/x/wireguard_backup.zip: it cannot be read as wireguard: Unsupported backup version: 2.0")
+            asking.join(timeout=rig.END_S)
+            self.told(answers[0], status, {"error": error, "details": "Unsupported backup version: 2.0"})
+        for state in ("failed", "incomplete", "cancelled", "interrupted"):
+            asking, answers = self.begin()
+            self.end(*self.imported()[:2], state, error="it was not; the state before is back")
+            asking.join(timeout=rig.END_S)
+            self.told(answers[0], 500, {"error": FAILED, "details": "it was not; the state before is back"})
+
+    def test_rules_wait_for_who_confirms(self):
+        self.told(self.post(b"", path="/system/restore/confirm"), 409, {"error": "No restore waits for a confirmation"})
+        asking, answers = self.begin()
+        job, run, *_ = self.imported()
+        self.told(self.post(b"", path="/system/restore/confirm"), 409, {"error": "No restore waits for a confirmation"})
+        self.wait_for_confirmation(run)
+        asking.join(timeout=rig.END_S)
+        said = answers[0].json()
+        self.assertEqual((answers[0].status, said["status"], said["confirm"], said["restore_id"], said["job"]),
+                         (202, "confirmation_required", "POST /system/restore/confirm", RESTORE, job))
+        before = int(self.house.service.command("kept"))
+        asking, answers = self.begin(body=b"", path="/system/restore/confirm")
+        end = time.monotonic() + rig.END_S
+        while int(self.house.service.command("kept")) == before and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(self.audit()[1:4], ("restore.confirm", "shop", "done"))
+        self.assertEqual(answers, [])
+        self.end(job, run, "success")
+        asking.join(timeout=rig.END_S)
+        self.told(answers[0], 200, {"status": "success", "message": "System restored successfully"})
+        self.assertEqual(int(self.house.service.command("kept")), before + 1)
+
+    def test_who_confirms_too_late_hears_how_it_ended(self):
+        asking, _ = self.begin()
+        job, run, *_ = self.imported()
+        self.wait_for_confirmation(run, "f" * 16) # which waits no more
+        asking.join(timeout=rig.END_S)
+        asking, answers = self.begin(body=b"", path="/system/restore/confirm")
+        time.sleep(0.2)
+        self.end(job, run, "failed", error="not confirmed; the state before is back")
+        asking.join(timeout=rig.END_S)
+        self.told(answers[0], 500, {"error": FAILED, "details": "not confirmed; the state before is back"})
+        self.told(self.post(b"", path="/system/restore/confirm"), 500,
+                  {"error": FAILED, "details": "not confirmed; the state before is back"})
+
+    def test_a_form_says_what_is_wrong_in_the_words_of_the_application(self):
+        none, wrong_type = "No backup file provided", "Invalid file type. Please upload a .zip file"
+        for error, *parts in ((none, part("other", b"x")), (none, part("backup_file", b"x")), (none, part("archive", ZIP, "a.zip")),
+                              ("No file selected", part("backup_file", b"", "")), (wrong_type, part("backup_file", ZIP, "a.tar")),
+                              (wrong_type, part("backup_file", ZIP, "zip")), ("backup_file is there twice", FILE, FILE)):
+            answer = self.post(form(*parts))
+            self.assertEqual((answer.status, answer.json()), (400, {"error": error}), parts)
+        self.told(self.post(form(part("backup_file", b"", "a.ZIP"))), 400, {"error": "Backup validation failed", "details": "Backup file is empty"})
+        for answer in (self.post(FILE), self.post(b"{}", "application/json"), self.post(form(FILE), "multipart/form-data")):
+            self.assertEqual((answer.status, answer.json()["error"]), (400, none))
+        self.told(self.post(form(part("backup_file", bytes(1000001), "a.zip"))), 500, {
+            "error": FAILED, "details": "413 Request Entity Too Large: The data value transmitted exceeds the capacity limit."})
+        self.assertEqual(self.house.sql("SELECT count(*) FROM jobs WHERE state = 'queued'"), [(0,)])
+        self.house.service.command("sweep")
+        self.assertEqual(os.listdir(self.house.folder + "/imports"), [])
+
+    def test_who_may(self):
+        elsewhere = self.program(role="admin", sets=["wiki"])
+        reader = self.program(role="admin", verbs=["backup:read", "backup:run", "backup:upload"])
+        manager = self.program(role="manager")
+        viewer = self.program(role="viewer")
+        for path, body in (("/system/restore", form(FILE)), ("/system/restore/confirm", b"")):
+            for client in (elsewhere, reader, manager, viewer):
+                self.assertEqual(self.post(body, path=path, client=client).status, 403)
+            self.assertEqual(self.post(body, path=path, **{"Sec-Fetch-Site": "cross-site"}).status, 403)
+            self.assertEqual(self.post(body, path=path, Authorization="Bearer x").status, 401)
+        self.assertEqual(self.house.sql("SELECT count(*) FROM jobs WHERE state = 'queued'"), [(0,)])
 
 
 if __name__ == "__main__":

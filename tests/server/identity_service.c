@@ -3,6 +3,7 @@
  * one line of JSON with its port and the password of the first start, and serves until its input
  * ends. Usage: identity_service FOLDER [secure | gateway]
  */
+#include <assert.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "job/job.h"
 #include "server/server.h"
 
@@ -76,6 +78,28 @@ static bool queue_test(void *arg, struct catalog_tx *t, const char *channel, str
         &is_new, e);
 }
 
+/* Stands for the configuration of this host. */
+static json_t *describe_set(void *arg, const char *name)
+{
+    (void)arg;
+    return strcmp(name, "shop") != 0
+               ? NULL
+               : json_pack("{s:s, s:s, s:[{s:s, s:s}], s:[{s:s, s:n}], s:i, s:s, s:{s:s, s:s, s:i, "
+                           "s:s}, s:i, s:{s:i}, s:n, s:n, s:n, s:n, s:n}",
+                           "name", name, "origin", "file", "sources", "kind", "files", "name",
+                           "files", "repositories", "name", "main", "retention",
+                           "required_repositories", 1, "on_error", "fail", "schedule", "cron",
+                           "0 2 * * *", "timezone", "local", "jitter_s", 0, "run_missed", "once",
+                           "health_checks", 0, "retention", "daily", 7, "drill", "check", "tags",
+                           "hosts", "notify");
+}
+
+static bool simulate(void *arg, const json_t *question, json_t **out, struct err *e)
+{
+    (void)arg;
+    return simulation_run(question, INT64_C(1795000000) * 1000000000, out, e);
+}
+
 static bool is_gateway;    /* the set "shop" is one */
 static atomic_int patient; /* requests that wait until nobody wants them */
 static atomic_int stored;  /* uploads whose end was told */
@@ -130,10 +154,35 @@ static bool read_gateway(const struct service_reading *q, struct err *e)
            q->take(q->arg, SLICE_OF(zip + 10, sizeof(zip) - 1 - 10), e);
 }
 
+/* "/stored/89504e/100": a file of these bytes, and so many times 'a' behind them. */
+static bool read_stored(const struct service_reading *q, const char *path, struct err *e)
+{
+    const size_t digits = strspn(path, "0123456789abcdef");
+    const size_t more = strtoul(path + digits + 1, NULL, 10);
+    AUTO(buf) struct buf head = {0};
+    AUTO(buf) struct buf bytes = {0};
+    AUTO(buf) struct buf hex = {0};
+
+    buf_append(&hex, path, digits);
+    assert(hex_decode(buf_string(&hex), buf_extend(&bytes, digits / 2), digits / 2));
+    buf_printf(&head, "{\"size\": %zu}\n", bytes.size + more);
+    if (!q->take(q->arg, buf_slice(&head), e) || !q->take(q->arg, buf_slice(&bytes), e))
+        return false;
+    buf_clear(&bytes);
+    memset(buf_extend(&bytes, 1000), 'a', 1000);
+    for (size_t left = more, n; left > 0; left -= n) {
+        n = left < bytes.size ? left : bytes.size;
+        if (!q->take(q->arg, SLICE_OF(bytes.data, n), e))
+            return false;
+    }
+    return true;
+}
+
 /* Stands for the commands that look into snapshots: what the handlers make of them is shown. */
 static bool read_set(void *arg, const struct service_reading *q, struct err *e)
 {
     const char *word = json_string_value(json_array_get(json_object_get(q->arguments, "words"), 0));
+    const char *path = json_string_value(json_array_get(json_object_get(q->arguments, "words"), 1));
     const bool has_head = json_is_true(json_object_get(q->arguments, "head"));
     AUTO(buf) struct buf line = {0};
     AUTO(json) json_t *shown = NULL;
@@ -157,6 +206,8 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
         patient--;
         return err_set(e, ERR_CANCELLED, "nobody waited");
     }
+    if (path != NULL && strncmp(path, "/stored/", 8) == 0)
+        return read_stored(q, path + 8, e);
     shown = json_pack("{s:s, s:s, s:O, s:s, s:s, s:i, s:i, s:i, s:i}", "verb", q->verb, "set",
                       q->set, "arguments", q->arguments, "id", ID, "time", "", "total_size", 1,
                       "total_file_count", 1, "total_entry_count", 1, "snapshots_count", 1);
@@ -164,7 +215,10 @@ static bool read_set(void *arg, const struct service_reading *q, struct err *e)
     if (has_head) {
         AUTO(buf) struct buf head = {0};
 
-        buf_printf(&head, "{\"size\": %zu}\n", line.size);
+        if (json_object_get(q->arguments, "as") != NULL)
+            buf_printf(&head, "{}\n");
+        else
+            buf_printf(&head, "{\"size\": %zu}\n", line.size);
         return q->take(q->arg, buf_slice(&head), e) && q->take(q->arg, buf_slice(&line), e);
     }
     if (strcmp(q->verb, "snapshots") == 0) {
@@ -191,6 +245,18 @@ static bool begin_arrival(void *arg, struct service_arrival *out, struct err *e)
     out->folder = ARRIVAL_FOLDER;
     out->key = ARRIVAL_KEY;
     return arrival_new(folder, out->id, &out->fd, e);
+}
+
+/* Stands for a restore that waits: of the id "0123456789abcdef" one does. */
+static atomic_int kept;
+
+static bool confirm_restore(void *arg, const char *id, struct err *e)
+{
+    (void)arg;
+    if (strcmp(id, "0123456789abcdef") != 0)
+        return err_set(e, ERR_USAGE, "it does not wait");
+    kept++;
+    return true;
 }
 
 static void measure(void *arg, const struct principal *who, struct metrics *m)
@@ -230,7 +296,7 @@ static void tell(const struct http_server *server, const struct http_server *bun
     (void)fflush(stdout);
 }
 
-/* "publish TOPIC", "patient", "stored" and "sweep", until the input ends. */
+/* "publish TOPIC", "patient", "stored", "kept" and "sweep", until the input ends. */
 static void take_lines(struct events *events, struct catalog *catalog)
 {
     char line[200];
@@ -238,8 +304,9 @@ static void take_lines(struct events *events, struct catalog *catalog)
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, "patient") == 0 || strcmp(line, "stored") == 0) {
-            (void)printf("%d\n", line[0] == 'p' ? patient : stored);
+        if (strcmp(line, "patient") == 0 || strcmp(line, "stored") == 0 ||
+            strcmp(line, "kept") == 0) {
+            (void)printf("%d\n", line[0] == 'p' ? patient : line[0] == 's' ? stored : kept);
             (void)fflush(stdout);
         }
         if (strcmp(line, "sweep") == 0) {
@@ -278,6 +345,11 @@ static void take_arguments(int argc, char **argv)
     is_gateway = says(argc, argv, "gateway");
 }
 
+static const char *const repositories[] = {"main", "remote"};
+static const char *const targets[] = {"/srv/restores"};
+static const struct service_set sets[] = {{"shop", "0 2 * * *", "Europe/Berlin", repositories, 1},
+                                          {"wiki", NULL, NULL, repositories, 2}};
+
 int main(int argc, char **argv)
 {
     static const char *const hosts[] = {"localhost"};
@@ -286,10 +358,6 @@ int main(int argc, char **argv)
     AUTO(catalog) struct catalog *catalog = NULL;
     AUTO(http_server) struct http_server *server = NULL;
     AUTO(http_server) struct http_server *bundles = NULL;
-    static const char *const repositories[] = {"main", "remote"};
-    static const char *const targets[] = {"/srv/restores"};
-    static const struct service_set sets[] = {{"shop", "0 2 * * *", repositories, 1},
-                                              {"wiki", NULL, repositories, 2}};
     struct service service = {.host = "test",
                               .is_secure = says(argc, argv, "secure"),
                               .gateway_set = says(argc, argv, "gateway") ? "shop" : NULL,
@@ -297,8 +365,12 @@ int main(int argc, char **argv)
                               .set_count = 2,
                               .restore_targets = targets,
                               .restore_target_count = 1,
+                              .import_max = 1000000,
                               .read_set = read_set,
+                              .describe_set = describe_set,
+                              .simulate = simulate,
                               .begin_arrival = begin_arrival,
+                              .confirm_restore = confirm_restore,
                               .queue_test = queue_test,
                               .push_bundle = push_bundle,
                               .refuse_bundle = refuse_bundle,

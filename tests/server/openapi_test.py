@@ -83,7 +83,7 @@ class Answers(unittest.TestCase):
         job = self.ask("GET", "/api/v1/jobs").json()["jobs"][0]
         me = self.ask("GET", "/api/v1/users").json()["users"][0]
         script = re.search(rb"/assets/(.+?\.js)", self.ask("GET", "/").body)[1].decode()
-        queries = {"/content": "path=/etc/fstab", "/sets/{set}/files": "pattern=a", "/diff": "from=latest&to=abcd"}
+        queries = {"/content": "path=/etc/fstab", "/preview": "path=/etc/fstab", "/rows": "path=/t&format=csv", "/sets/{set}/files": "pattern=a", "/diff": "from=latest&to=abcd", "/schedules/next": "cron=@daily"}
         known = {"set": "shop", "snapshot": "latest", "job": job["id"], "run": job["run"], "user": me["id"], "file": script}
         for method, path, operation in self.contract.operations():
             if method != "GET" or path in ("/api/v1/events", "/api/v1/events/socket") or path.startswith("/system/") \

@@ -43,7 +43,7 @@ class Pos:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="pos-")
         self.lock = threading.Lock()
-        self.done = []       # jobs that the worker ended
+        self.done = []       # jobs that the worker did
         self.outcomes = {}   # kind -> (state, snapshot, verdict); none: the job stays where it is
         self.stopping = False
         self.start()
@@ -82,8 +82,8 @@ class Pos:
                 time.sleep(0.01)
                 continue
             state, snapshot, verdict = self.outcomes.get(job["kind"], ("failed", "-", "-"))
+            self.done.append(job) # first: whoever asked for it may read this as soon as it has ended
             self.command(f"finish {job['id']} {job['fence']} {state} {snapshot} {verdict}")
-            self.done.append(job)
 
     def sql(self, text, *values):
         """Past the service, as nobody should."""

@@ -202,8 +202,8 @@ int main(int argc, char **argv)
 {
     static const char *const hosts[] = {"127.0.0.1"};
     static const char *const repositories[] = {"main", "remote"};
-    static const struct service_set sets[] = {{"shop", NULL, repositories, 2},
-                                              {"staging", NULL, repositories, 1}};
+    static const struct service_set sets[] = {{"shop", NULL, NULL, repositories, 2},
+                                              {"staging", NULL, NULL, repositories, 1}};
     const struct http_listen listen = {"127.0.0.1:0", NULL};
     AUTO(catalog) struct catalog *c = NULL;
     AUTO(http_server) struct http_server *server = NULL;

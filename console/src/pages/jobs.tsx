@@ -1,11 +1,12 @@
 // What runs, waits and ran; one job as it goes on, and one run as it ended.
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { api, path } from '../api';
 import { changes, progress } from '../events';
 import { durationText, numberText, secondsBetween, visibleText } from '../format';
-import { CancelButton } from '../orders';
+import { CancelButton, CheckOfSet, OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
 import { At, Bytes, Name, Progress, State, When } from '../parts/figures';
+import { RunLog } from '../parts/log';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
@@ -15,7 +16,11 @@ import { texts } from '../texts';
 import type { Job, Page, Run, RunKind } from '../types';
 
 const PAGE = 50;
+const MORE = 1000; // of later pages
 const KINDS: RunKind[] = ['backup', 'drill', 'restore', 'verify', 'check', 'copy', 'retention', 'prune', 'import', 'export', 'push'];
+
+// Runs beside which the orders for their set stand.
+const AGAIN: RunKind[] = ['backup', 'drill', 'verify', 'check'];
 
 interface Runs extends Page {
     runs: Run[];
@@ -48,12 +53,12 @@ function Jobs() {
     const t = texts.value;
     const [kind, setKind] = useState('');
     const [more, setMore] = useState<Runs | null>(null);
-    const query = `/api/v1/runs?ended=1&limit=${PAGE}${kind === '' ? '' : `&kind=${kind}`}`;
+    const query = `/api/v1/runs?ended=1${kind === '' ? '' : `&kind=${kind}`}`;
     const reading = useRead(async (signal) => {
         setMore(null);
-        return api<Runs>(query, { signal });
+        return api<Runs>(`${query}&limit=${PAGE}`, { signal });
     }, [changes.value, kind]);
-    const runs = [...(reading.value?.runs ?? []), ...(more?.runs ?? [])];
+    const runs = useMemo(() => [...(reading.value?.runs ?? []), ...(more?.runs ?? [])], [reading.value, more]);
     const next = more ? more.next : reading.value?.next ?? null;
     const columns: Column<Run>[] = [
         { title: t.jobs.what, kind: 'main', cell: (run) => <a href={href`/runs/${run.id}`}>{t.kinds[run.kind]} <Name text={run.set} /></a> },
@@ -83,7 +88,7 @@ function Jobs() {
                 )}
                 {next !== null && (
                     <p><button type="button" onClick={() => {
-                        api<Runs>(query + path`&after=${next}`).then((page) => setMore({ runs: [...(more?.runs ?? []), ...page.runs], next: page.next }), tellProblem);
+                        api<Runs>(query + path`&limit=${MORE}&after=${next}`).then((page) => setMore({ runs: [...(more?.runs ?? []), ...page.runs], next: page.next }), tellProblem);
                     }}>{t.jobs.more}</button></p>
                 )}
             </section>
@@ -120,6 +125,7 @@ function RunFacts({ run }: { run: Run }) {
                     <pre tabIndex={0} aria-label={t.jobs.details}>{JSON.stringify(run.details, null, 2).split('\n').map(visibleText).join('\n')}</pre>
                 </details>
             )}
+            <RunLog run={run} />
         </>
     );
 }
@@ -129,7 +135,12 @@ function Head({ run }: { run: Run | undefined }) {
     return (
         <>
             <p class="crumbs"><a href="#/jobs">{t.jobs.title}</a></p>
-            <h1>{run ? <>{t.kinds[run.kind]} <Name text={run.set} /></> : t.jobs.one}</h1>
+            <div class="title">
+                <h1>{run ? <>{t.kinds[run.kind]} <Name text={run.set} /></> : t.jobs.one}</h1>
+                {run && run.ended_at !== null && AGAIN.includes(run.kind) && (
+                    <div class="buttons"><OrderButton set={run.set} kind="backup" /><OrderButton set={run.set} kind="drill" /><CheckOfSet set={run.set} /></div>
+                )}
+            </div>
         </>
     );
 }

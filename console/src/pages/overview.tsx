@@ -1,8 +1,8 @@
 // Whether everything is safe: one sentence, what needs somebody, and a card for each set.
-import { api, path } from '../api';
+import { api } from '../api';
 import { changes, progress } from '../events';
-import { relativeText, visibleText } from '../format';
-import { OrderButton } from '../orders';
+import { durationText, relativeText, secondsBetween, visibleText } from '../format';
+import { CheckButton, OrderButton } from '../orders';
 import type { PageRow } from '../pages';
 import { Bytes, Name, Progress, State, When } from '../parts/figures';
 import { Trouble, Waiting, useRead } from '../parts/read';
@@ -10,32 +10,26 @@ import { Spark } from '../parts/spark';
 import { href } from '../router';
 import { texts } from '../texts';
 import type { Texts } from '../texts';
-import type { BackupSet, Job, Page, Run, Store } from '../types';
-import { alarmsOf, lastDrill, presentSets, verdictOf } from '../verdict';
+import type { BackupSet, Job, Run, Store } from '../types';
+import { alarmsOf, presentSets, verdictOf } from '../verdict';
 import type { Alarm } from '../verdict';
 
 interface Whole {
     sets: BackupSet[];
     stores: Store[];
     jobs: Job[];
-    drills: Run[];
     backups: Run[];
     at: number;
 }
 
 async function readState(signal: AbortSignal): Promise<Whole> {
-    const [sets, stores, jobs, drills, backups] = await Promise.all([
+    const [sets, stores, jobs, backups] = await Promise.all([
         api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }),
         api<{ stores: Store[] }>('/api/v1/stores', { signal }),
         api<{ jobs: Job[] }>('/api/v1/jobs', { signal }),
-        api<{ runs: Run[] } & Page>('/api/v1/runs?kind=drill&ended=1&limit=500', { signal }),
         api<{ runs: Run[] }>('/api/v1/runs?kind=backup&ended=1&limit=500', { signal }),
     ]);
-    // A drill that failed counts although those of other sets have pushed it off the page.
-    const missing = drills.next === null ? [] : presentSets(sets.sets).filter((set) => lastDrill(set.name, drills.runs) === undefined);
-    const others = await Promise.all(missing.map((set) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=100&set=${set.name}`, { signal })));
-    const all = [...drills.runs, ...others.flatMap((one) => one.runs)];
-    return { sets: sets.sets, stores: stores.stores, jobs: jobs.jobs, drills: all, backups: backups.runs, at: Date.now() };
+    return { sets: sets.sets, stores: stores.stores, jobs: jobs.jobs, backups: backups.runs, at: Date.now() };
 }
 
 function alarmText(t: Texts, alarm: Alarm, now: number): string {
@@ -44,7 +38,7 @@ function alarmText(t: Texts, alarm: Alarm, now: number): string {
         case 'never': return a.never(visibleText(alarm.set), alarm.failures);
         case 'failing': return a.failing(visibleText(alarm.set), relativeText(alarm.since, now), alarm.failures);
         case 'late': return a.late(visibleText(alarm.set), relativeText(alarm.due, now));
-        case 'drill': return a.drill(visibleText(alarm.set), relativeText(alarm.at, now));
+        case 'drill': return a.drill(visibleText(alarm.set), alarm.at === null ? '–' : relativeText(alarm.at, now));
         case 'paused': return a.paused(visibleText(alarm.set), visibleText(alarm.reason));
         case 'unproven': return a.unproven(visibleText(alarm.set));
         case 'store': return a.store(visibleText(alarm.store), visibleText(alarm.error ?? ''));
@@ -55,7 +49,7 @@ const MILD = ['paused', 'unproven'];
 
 function Sentence({ state }: { state: Whole }) {
     const t = texts.value;
-    const verdict = verdictOf(state.sets, state.stores, state.drills, state.jobs, state.at);
+    const verdict = verdictOf(state.sets, state.stores, state.jobs, state.at);
     if (verdict.kind === 'nothing') return <p class="verdict calm">{t.overview.nothing}</p>;
     if (verdict.kind === 'proven') {
         return (
@@ -75,29 +69,32 @@ function Sentence({ state }: { state: Whole }) {
 
 function Card({ set, state }: { set: BackupSet; state: Whole }) {
     const t = texts.value.overview;
-    const alarms = alarmsOf(set, state.drills, state.jobs, state.at);
+    const alarms = alarmsOf(set, state.jobs, state.at);
     const jobs = state.jobs.filter((job) => job.set === set.name);
     const backups = state.backups.filter((run) => run.set === set.name);
     const last = backups[0];
     const made = backups.filter((run) => run.snapshot !== null).slice(0, 30);
-    const drill = lastDrill(set.name, state.drills);
+    const drill = set.last_drill;
+    const lasted = made.map((run) => secondsBetween(run.started_at, run.ended_at)).filter((seconds) => seconds !== null);
     const tone = alarms.length === 0 ? 'good' : alarms.every((alarm) => MILD.includes(alarm.kind)) ? 'warn' : 'bad';
     return (
         <article class={`card set ${tone}`} aria-label={visibleText(set.name)}>
             <h2><a href={href`/snapshots/${set.name}`}><Name text={set.name} /></a></h2>
             <dl>
-                <dt>{t.lastBackup}</dt><dd><When time={set.last_success_at} never={t.never} /></dd>
+                <dt>{t.lastBackup}</dt><dd><When time={set.last_success_at} never={t.never} zone={set.time_zone} /></dd>
                 <dt>{t.lastProof}</dt>
                 <dd>
-                    <When time={set.proven_at} never={t.never} />
-                    {drill && drill.state !== 'success' && <> <a href={href`/runs/${drill.id}`}><State state={drill.state} /></a></>}
+                    <When time={set.proven_at} never={t.never} zone={set.time_zone} />
+                    {drill && drill.state !== 'success' && <> <a href={href`/runs/${drill.run}`}><State state={drill.state} /></a></>}
                 </dd>
                 <dt>{t.nextRun}</dt>
-                <dd>{set.state === 'paused' ? t.paused : <When time={set.next_at} never={t.noPlan} />}</dd>
+                <dd>{set.state === 'paused' ? t.paused : <When time={set.next_at} never={t.noPlan} zone={set.time_zone} />}</dd>
                 <dt>{t.lastRun}</dt>
                 <dd>{last ? <a href={href`/runs/${last.id}`}><State state={last.state} /></a> : '–'}{set.failures > 0 && ` ${t.failures(set.failures)}`}</dd>
                 <dt>{t.size}</dt>
                 <dd>{made[0] ? <><Bytes n={made[0].bytes} /> <Spark label={t.sizes(made.length)} values={made.map((run) => run.bytes).reverse()} /></> : '–'}</dd>
+                <dt>{t.took}</dt>
+                <dd>{lasted[0] !== undefined ? <>{durationText(lasted[0])} <Spark label={t.durations(lasted.length)} values={lasted.reverse()} /></> : '–'}</dd>
                 <dt>{t.stores}</dt>
                 <dd class="stores">
                     {set.repositories.length === 0 ? '–' : set.repositories.map((name) => {
@@ -115,7 +112,7 @@ function Card({ set, state }: { set: BackupSet; state: Whole }) {
                 </div>
             ))}
             {set.origin !== 'history' && (
-                <div class="buttons"><OrderButton set={set.name} kind="backup" /><OrderButton set={set.name} kind="drill" /></div>
+                <div class="buttons"><OrderButton set={set.name} kind="backup" /><OrderButton set={set.name} kind="drill" /><CheckButton set={set.name} repositories={set.repositories} /></div>
             )}
         </article>
     );
@@ -126,7 +123,7 @@ function Overview() {
     const reading = useRead(readState, [changes.value]);
     const state = reading.value;
     if (state === undefined) return <><h1>{t.title}</h1>{reading.problem ? <Trouble reading={reading} /> : <Waiting />}</>;
-    const weight = (set: BackupSet): number => alarmsOf(set, state.drills, state.jobs, state.at).length;
+    const weight = (set: BackupSet): number => alarmsOf(set, state.jobs, state.at).length;
     const sets = presentSets(state.sets).sort((a, b) => weight(b) - weight(a));
     return (
         <>

@@ -1,6 +1,7 @@
 // What a user has to do before anything else: choose a password, set up a second factor.
 import { useEffect, useState } from 'preact/hooks';
 import { api, readSession, session } from '../api';
+import { QrCode } from '../parts/qr';
 import { Trouble, Waiting, problemFrom, problemText, useRead } from '../parts/read';
 import { tellProblem } from '../parts/toast';
 import { texts } from '../texts';
@@ -10,13 +11,14 @@ export function Settle({ must, leave }: { must: NonNullable<Must>; leave: () => 
     const t = texts.value;
     return (
         <div class="card">
-            {must === 'password_change_required' ? <Password /> : <SecondFactor />}
+            {must === 'password_change_required' ? <Password isFirst /> : <SecondFactor isFirst done={() => readSession().catch(tellProblem)} />}
             <button type="button" class="quiet" onClick={leave}>{t.logOut}</button>
         </div>
     );
 }
 
-function Password() {
+// done: it is saved, and the session goes on.
+export function Password({ isFirst, done }: { isFirst?: boolean; done?: () => void }) {
     const t = texts.value.settle;
     const [current, setCurrent] = useState('');
     const [chosen, setChosen] = useState('');
@@ -28,18 +30,23 @@ function Password() {
         if (chosen !== repeated) return setWrong(t.differ);
         try {
             session.value = await api<Session>('/api/v1/auth/password', { method: 'POST', body: { current, new: chosen } });
+            setCurrent('');
+            setChosen('');
+            setRepeated('');
+            setWrong('');
+            done?.();
         } catch (error) {
             setWrong(problemText(problemFrom(error)));
         }
     }
     return (
         <form onSubmit={submit}>
-            <h1>{t.passwordTitle}</h1>
-            <p>{t.passwordWhy}</p>
+            {isFirst && <h1>{t.passwordTitle}</h1>}
+            {isFirst && <p>{t.passwordWhy}</p>}
             <input type="hidden" name="username" autocomplete="username" value={session.value?.user.name ?? ''} />
             <label>
                 {t.current}
-                <input name="current" type="password" autocomplete="current-password" required autofocus value={current}
+                <input name="current" type="password" autocomplete="current-password" required autofocus={isFirst} value={current}
                     onInput={(event) => setCurrent(event.currentTarget.value)} />
             </label>
             <label>
@@ -64,7 +71,9 @@ interface Secret {
     link: string;
 }
 
-function SecondFactor() {
+// done: it is kept, and so are the recovery codes.
+export function SecondFactor({ isFirst, done }: { isFirst?: boolean; done: () => void }) {
+    const Title = isFirst ? 'h1' : 'h2';
     const t = texts.value.settle;
     const made = useRead<Secret>(() => api('/api/v1/auth/totp/new', { method: 'POST' }), []);
     const [code, setCode] = useState('');
@@ -82,14 +91,15 @@ function SecondFactor() {
             setWrong(problemText(problemFrom(error)));
         }
     }
-    if (recovery) return <Recovery codes={recovery} />;
+    if (recovery) return <Recovery codes={recovery} Title={Title} done={done} />;
     return (
         <form onSubmit={submit}>
-            <h1>{t.totpTitle}</h1>
+            <Title>{t.totpTitle}</Title>
             <p>{t.totpWhy}</p>
             <Trouble reading={made} />
             {made.value === undefined ? !made.problem && <Waiting /> : (
                 <>
+                    <QrCode text={made.value.link} label={texts.value.people.qr} />
                     <p class="secret"><code>{made.value.secret.replace(/(.{4})(?=.)/g, '$1 ')}</code></p>
                     <p><a href={made.value.link}>{t.openApp}</a></p>
                     <label>
@@ -106,7 +116,7 @@ function SecondFactor() {
 }
 
 // Shown once: whoever goes on has kept them.
-function Recovery({ codes }: { codes: string[] }) {
+function Recovery({ codes, Title, done }: { codes: string[]; Title: 'h1' | 'h2'; done: () => void }) {
     const t = texts.value.settle;
     useEffect(() => {
         const warn = (event: BeforeUnloadEvent): void => event.preventDefault();
@@ -115,10 +125,10 @@ function Recovery({ codes }: { codes: string[] }) {
     }, []);
     return (
         <>
-            <h1>{t.recoveryTitle}</h1>
+            <Title>{t.recoveryTitle}</Title>
             <p>{t.recoveryWhy}</p>
             <ul class="codes">{codes.map((code) => <li key={code}><code>{code}</code></li>)}</ul>
-            <button type="button" class="main" onClick={() => readSession().catch(tellProblem)}>{t.kept}</button>
+            <button type="button" class="main" onClick={done}>{t.kept}</button>
         </>
     );
 }

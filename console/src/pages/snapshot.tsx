@@ -1,37 +1,20 @@
 // A snapshot: what it is, and its files, which can be walked through and downloaded.
-import { useEffect, useState } from 'preact/hooks';
-import { Problem, api, isAdmin, lines, path, readSession, session } from '../api';
-import { exactText, visibleText } from '../format';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { Problem, api, isAdmin, lines, path } from '../api';
+import { visibleText } from '../format';
 import { OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
+import { Preview } from '../parts/content';
+import type { Wanted } from '../parts/content';
+import { canBeAsked, contentOf, download } from '../parts/download';
 import { At, Bytes, Name } from '../parts/figures';
-import { askProof } from '../parts/proof';
 import { Trouble, Waiting, problemFrom, problemText, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
-import { tell, tellProblem } from '../parts/toast';
 import { href } from '../router';
 import { texts } from '../texts';
-import type { Entry, Run, Session, Snapshot } from '../types';
+import type { Entry, Run, Snapshot } from '../types';
 import { Verdict } from './snapshots';
-
-const PROOF_MS = 4 * 60 * 1000; // the service wants one that is not older than five minutes
-
-// The browser takes it to the disk as it comes; the service asks for a proof, which has to be there before.
-async function download(set: string, snapshot: string, file: string): Promise<void> {
-    try {
-        if (!(await readSession())) return;
-        const proved = (session.value as Session & { proved_at: string | null }).proved_at;
-        if ((proved === null || Date.now() - Date.parse(proved) > PROOF_MS) && !(await askProof())) return;
-        const link = document.createElement('a');
-        link.href = path`/api/v1/sets/${set}/snapshots/${snapshot}/content?path=${file}`;
-        link.download = '';
-        link.click();
-        tell(texts.value.snapshot.begun(visibleText(file)));
-    } catch (error) {
-        tellProblem(error);
-    }
-}
 
 interface Folder {
     entries: Entry[];
@@ -65,9 +48,6 @@ function useFolder(set: string, snapshot: string, at: string): Folder {
     return folder;
 }
 
-// What a path may not have when it is asked for (docs/api.md): such things come with their directory only.
-const canBeAsked = (entry: Entry): boolean => entry.path_b64 === undefined && !/[\u0000-\u001f\u007f]/.test(entry.path);
-
 function Crumbs({ set, snapshot, at }: { set: string; snapshot: string; at: string }) {
     const parts = at.split('/').filter((part) => part !== '');
     return (
@@ -93,19 +73,30 @@ function SnapshotPage({ values, query }: PageProps) {
     const folder = useFolder(set, snapshot, at);
     useEffect(() => setFilter(''), [at]);
     const word = filter.toLowerCase();
-    const rows = word === '' ? folder.entries : folder.entries.filter((entry) => entry.name.toLowerCase().includes(word));
+    const rows = useMemo(() => word === '' ? folder.entries : folder.entries.filter((entry) => entry.name.toLowerCase().includes(word)), [folder.entries, word]);
+    const [looked, setLooked] = useState<Wanted | null>(null);
     const columns: Column<Entry>[] = [
         { title: t.snapshot.name, kind: 'main', cell: (entry) => entry.type === 'dir' && canBeAsked(entry)
             ? <a class="folder" href={href`/snapshots/${set}/${snapshot}?path=${entry.path}`}><Name text={entry.name} />/</a>
             : <span title={entry.linktarget === undefined ? undefined : `→ ${visibleText(entry.linktarget)}`}><Name text={entry.name} />{entry.type === 'symlink' && <span class="faint"> → <Name text={entry.linktarget ?? ''} /></span>}</span> },
         { title: t.overview.size, kind: 'number', cell: (entry) => entry.size === undefined ? '' : <Bytes n={entry.size} />, sort: (a, b) => (a.size ?? -1) - (b.size ?? -1) },
-        { title: t.snapshot.changed, kind: 'wide', cell: (entry) => <span title={exactText(entry.mtime)}><At time={entry.mtime} /></span>, sort: (a, b) => (a.mtime < b.mtime ? -1 : 1) },
+        { title: t.snapshot.changed, kind: 'wide', cell: (entry) => <At time={entry.mtime} />, sort: (a, b) => (a.mtime < b.mtime ? -1 : 1) },
         { title: t.snapshot.mode, kind: 'wide', cell: (entry) => <code>{entry.permissions}</code> },
         { title: t.snapshot.get, cell: (entry) => {
             if (!isAdmin() || (entry.type !== 'file' && entry.type !== 'dir')) return '';
             if (!canBeAsked(entry)) return <span class="faint" title={t.snapshot.cannotWhy}>{t.snapshot.cannot}</span>;
             const word = entry.type === 'dir' ? t.snapshot.getTar : t.snapshot.get;
-            return <button type="button" aria-label={`${word}: ${visibleText(entry.name)}`} onClick={() => void download(set, snapshot, entry.path)}>{word}</button>;
+            return (
+                <span class="pair">
+                    {entry.type === 'file' && (
+                        <button type="button" aria-label={`${t.look.preview}: ${visibleText(entry.name)}`}
+                            onClick={() => setLooked({ set, snapshot, path: entry.path, size: entry.size })}>{t.look.preview}</button>
+                    )}
+                    <button type="button" aria-label={`${word}: ${visibleText(entry.name)}`}
+                        onClick={() => void download(contentOf(set, snapshot, entry.path), entry.path)}>{word}</button>
+                    <a href={href`/restore/${set}/${snapshot}?path=${entry.path}`} aria-label={`${t.restore.this}: ${visibleText(entry.name)}`}>{t.restore.this}</a>
+                </span>
+            );
         } },
     ];
     return (
@@ -113,7 +104,12 @@ function SnapshotPage({ values, query }: PageProps) {
             <p class="crumbs"><a href="#/snapshots">{t.snapshots.title}</a> / <a href={href`/snapshots/${set}`}><Name text={set} /></a></p>
             <div class="title">
                 <h1>{head.value ? <At time={head.value.time} /> : t.snapshot.title}</h1>
-                <div class="buttons"><OrderButton set={set} kind="drill" options={{ snapshot }} /></div>
+                <div class="buttons">
+                    {isAdmin() && <a class="button main" href={href`/restore/${set}/${snapshot}?path=${at}`}>{t.restore.this}</a>}
+                    <a class="button" href={href`/snapshots/${set}/${snapshot}/tables`}>{t.look.tables}</a>
+                    <a class="button" href={href`/snapshots/${set}/diff?to=${snapshot}`}>{t.look.compare}</a>
+                    <OrderButton set={set} kind="drill" options={{ snapshot }} />
+                </div>
             </div>
             <Trouble reading={head} />
             {head.value && (
@@ -134,6 +130,7 @@ function SnapshotPage({ values, query }: PageProps) {
                     <p class="faint">{t.snapshot.entries(folder.entries.length)}</p>
                 </>
             )}
+            {looked && <Preview wanted={looked} onClose={() => setLooked(null)} />}
         </>
     );
 }

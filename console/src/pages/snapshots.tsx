@@ -1,9 +1,9 @@
 // Sets, and the snapshots of one: along time, filtered, with what drills said of them.
 import { useMemo, useState } from 'preact/hooks';
-import { api, path } from '../api';
+import { api, isAdmin, path } from '../api';
 import { changes } from '../events';
 import { absoluteText, bytesText, durationText, secondsBetween, visibleText } from '../format';
-import { OrderButton } from '../orders';
+import { CheckOfSet, OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
 import { Chart } from '../parts/chart';
 import { At, Bytes, Name, When } from '../parts/figures';
@@ -16,14 +16,15 @@ import { texts } from '../texts';
 import type { BackupSet, Page, Run, Snapshot } from '../types';
 
 const PAGE = 200;
+const MORE = 1000; // of later pages
 
 function Sets() {
     const t = texts.value;
     const reading = useRead((signal) => api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }), [changes.value]);
     const columns: Column<BackupSet>[] = [
         { title: t.set, kind: 'main', cell: (set) => <a href={href`/snapshots/${set.name}`}><Name text={set.name} /></a> },
-        { title: t.overview.lastBackup, cell: (set) => <When time={set.last_success_at} never={t.overview.never} /> },
-        { title: t.overview.lastProof, cell: (set) => <When time={set.proven_at} never={t.overview.never} /> },
+        { title: t.overview.lastBackup, cell: (set) => <When time={set.last_success_at} never={t.overview.never} zone={set.time_zone} /> },
+        { title: t.overview.lastProof, cell: (set) => <When time={set.proven_at} never={t.overview.never} zone={set.time_zone} /> },
         { title: t.overview.stores, kind: 'wide', cell: (set) => set.origin === 'history' ? t.snapshots.history : set.repositories.join(', ') },
     ];
     return (
@@ -94,13 +95,15 @@ function SetPage({ values }: PageProps) {
     }, [changes.value]);
     const drills = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1000&set=${set}`, { signal }), [changes.value]);
     const backups = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=backup&ended=1&limit=100&set=${set}`, { signal }), [changes.value]);
-    const all = [...(list.value?.snapshots ?? []), ...(more?.snapshots ?? [])];
+    const whole = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${set}`, { signal }), [set]);
+    const zone = whole.value?.time_zone;
+    const all = useMemo(() => [...(list.value?.snapshots ?? []), ...(more?.snapshots ?? [])], [list.value, more]);
     const next = more ? more.next : list.value?.next ?? null;
     const word = filter.toLowerCase();
-    const rows = all.filter((one) => word === '' || [one.id, one.hostname, absoluteText(one.time), ...(one.tags ?? [])].some((text) => text.toLowerCase().includes(word)));
+    const rows = useMemo(() => word === '' ? all : all.filter((one) => [one.id, one.hostname, absoluteText(one.time), ...(one.tags ?? [])].some((text) => text.toLowerCase().includes(word))), [all, word]);
     const verdicts = new Map((drills.value?.runs ?? []).filter((run) => run.snapshot !== null).reverse().map((run) => [run.snapshot, run]));
     const columns: Column<Snapshot>[] = [
-        { title: t.snapshots.time, kind: 'main', cell: (one) => <a href={href`/snapshots/${set}/${one.id}`}><At time={one.time} /></a>, sort: (a, b) => Date.parse(a.time) - Date.parse(b.time) },
+        { title: t.snapshots.time, kind: 'main', cell: (one) => <a href={href`/snapshots/${set}/${one.id}`}><At time={one.time} zone={zone} /></a>, sort: (a, b) => Date.parse(a.time) - Date.parse(b.time) },
         { title: t.snapshots.id, kind: 'wide', cell: (one) => <code>{one.short_id}</code> },
         { title: t.snapshots.proof, cell: (one) => <Verdict snapshot={one} run={verdicts.get(one.id)} /> },
         { title: t.overview.size, kind: 'number', cell: (one) => one.summary?.total_bytes_processed === undefined ? '–' : <Bytes n={one.summary.total_bytes_processed} />,
@@ -112,7 +115,7 @@ function SetPage({ values }: PageProps) {
     async function readMore(): Promise<void> {
         setBusy(true);
         try {
-            const page = await api<Listed>(path`/api/v1/sets/${set}/snapshots?limit=${PAGE}&after=${next!}`);
+            const page = await api<Listed>(path`/api/v1/sets/${set}/snapshots?limit=${MORE}&after=${next!}`);
             setMore({ snapshots: [...(more?.snapshots ?? []), ...page.snapshots], next: page.next });
         } catch (error) {
             tellProblem(error);
@@ -124,7 +127,12 @@ function SetPage({ values }: PageProps) {
             <p class="crumbs"><a href="#/snapshots">{t.snapshots.title}</a></p>
             <div class="title">
                 <h1><Name text={set} /></h1>
-                <div class="buttons"><OrderButton set={set} kind="backup" /><OrderButton set={set} kind="drill" /></div>
+                <div class="buttons">
+                    <a class="button" href={href`/snapshots/${set}/search`}>{t.look.search}</a>
+                    <a class="button" href={href`/snapshots/${set}/diff`}>{t.look.compare}</a>
+                    <OrderButton set={set} kind="backup" /><OrderButton set={set} kind="drill" /><CheckOfSet set={set} />
+                    {isAdmin() && <a class="button" href={href`/import/${set}`}>{t.upload.open}</a>}
+                </div>
             </div>
             <Trouble reading={list} />
             {list.value === undefined ? !list.problem && <Waiting /> : (

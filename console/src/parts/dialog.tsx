@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({ title, onClose, isWide, children }: { title: string; onClose: () => void; isWide?: boolean; children: ComponentChildren }) {
     const box = useRef<HTMLDialogElement>(null);
     const id = useId();
     useEffect(() => {
@@ -11,7 +11,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         return () => { if (former instanceof HTMLElement) former.focus(); };
     }, []);
     return (
-        <dialog ref={box} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}>
+        <dialog ref={box} class={isWide ? 'wide' : undefined} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}>
             <h2 id={id}>{title}</h2>
             {children}
         </dialog>

@@ -7,14 +7,14 @@ import type { RunState, Status } from '../types';
 const now = signal(Date.now());
 setInterval(() => (now.value = Date.now()), 10000);
 
-// How long ago, or until; the exact time is its title.
-export function When({ time, never }: { time: string | null; never?: string }) {
+// How long ago, or until; the exact time is its title, in the zone of the set too.
+export function When({ time, never, zone }: { time: string | null; never?: string; zone?: string | null | undefined }) {
     if (time === null) return <span class="faint">{never ?? '–'}</span>;
-    return <time dateTime={time} title={exactText(time)}>{relativeText(time, Math.max(now.value, Date.now()))}</time>;
+    return <time dateTime={time} title={exactText(time, zone)}>{relativeText(time, Math.max(now.value, Date.now()))}</time>;
 }
 
-export function At({ time }: { time: string }) {
-    return <time dateTime={time} title={exactText(time)}>{absoluteText(time)}</time>;
+export function At({ time, zone }: { time: string; zone?: string | null | undefined }) {
+    return <time dateTime={time} title={exactText(time, zone)}>{absoluteText(time)}</time>;
 }
 
 export function Bytes({ n }: { n: number }) {

@@ -1,7 +1,7 @@
 // Who one is, once more: asked by the service in front of what cannot be undone, and in front of downloads.
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import { api, onProof, session } from '../api';
+import { api, onProof, readSession, session } from '../api';
 import { texts } from '../texts';
 import type { Session } from '../types';
 import { Dialog } from './dialog';
@@ -18,6 +18,15 @@ export function askProof(): Promise<boolean> {
     return answer;
 }
 onProof(askProof);
+
+const PROOF_MS = 4 * 60 * 1000; // the service wants one that is not older than five minutes
+
+// For what the browser sends once only: a proof that is there before.  False when there is none.
+export async function haveProof(): Promise<boolean> {
+    if (!(await readSession())) return false;
+    const proved = (session.value as Session & { proved_at: string | null }).proved_at;
+    return (proved !== null && Date.now() - Date.parse(proved) <= PROOF_MS) || askProof();
+}
 
 export function Proof() {
     return asked.value ? <ProofDialog done={asked.value} /> : null;

@@ -1,6 +1,6 @@
 // Tables.  Long ones draw only the rows that can be seen, so that a folder of 50,000 entries scrolls as one of ten.
 import type { ComponentChildren } from 'preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { texts } from '../texts';
 
 export interface Column<T> {
@@ -20,15 +20,19 @@ interface Props<T> {
 
 const ROW_PX = 40; // as styles.css has it
 const LONG = 120; // rows, from which on not all are drawn
+const FIRST = 40; // rows that are drawn before it is known how many can be seen: laying out more takes longer than all else
 const BEYOND = 10; // rows that are drawn above and below what is seen
 
 export function Table<T>({ label, columns, rows, rowKey, empty }: Props<T>) {
     const [order, setOrder] = useState<{ column: number; isDown: boolean } | null>(null);
-    const [seen, setSeen] = useState({ from: 0, until: LONG });
+    const [seen, setSeen] = useState({ from: 0, until: FIRST });
     const box = useRef<HTMLDivElement>(null);
     const isLong = rows.length > LONG;
-    const compare = order ? columns[order.column]?.sort : undefined;
-    const shown = compare ? [...rows].sort(order!.isDown ? (a, b) => compare(b, a) : compare) : rows;
+    // Columns are made anew with each look at the page; which of them it is stays.
+    const shown = useMemo(() => {
+        const compare = order ? columns[order.column]?.sort : undefined;
+        return compare ? [...rows].sort(order!.isDown ? (a, b) => compare(b, a) : compare) : rows;
+    }, [rows, order]);
     const from = isLong ? Math.max(0, Math.min(seen.from, rows.length - 1)) : 0;
     const until = isLong ? Math.min(rows.length, seen.until) : rows.length;
 

@@ -2,8 +2,8 @@
  * Accounts: logins and tokens.
  *
  * A token has the form of a JSON Web Token with HS256.  Its key is made of one that this process
- * has thrown for itself, and of the user's version in the catalog: a user who is disabled, or whose
- * password or role is changed, has no token any more.
+ * has thrown for itself, and of the user's version in the catalog: a user who is disabled, whose
+ * password or role is changed, or whose sessions are all ended, has no token any more.
  */
 #include <string.h>
 

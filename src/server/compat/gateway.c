@@ -11,20 +11,17 @@
 #include "base/clock.h"
 #include "server/api_private.h"
 #include "server/compat/gateway_private.h"
-#include "server/compat/pos_private.h" /* jobs that requests wait for */
+#include "server/compat/order.h"
 
-#define VARIANT    "gateway" /* of the runs of these routes */
-#define HOUR_NS    (INT64_C(3600) * NS_PER_S)
-#define LOOK_BACK  1000 /* runs of an hour */
 #define FAILED     "Backup creation failed"
 #define NOT_SENT   "Backup download failed"
 #define NOT_LISTED "Failed to get backup information"
 
 /* {"error"}, as the application answers; details only where a handler has some. */
-static void refuse(struct request *r, unsigned status, const char *code, const char *detail)
+void gateway_refuse(struct request *r, unsigned status, const char *code, const char *detail)
 {
     if (status == 429) {
-        pos_reply_error(r, 429, "Rate limit exceeded");
+        order_reply_error(r, 429, "Rate limit exceeded");
         return;
     }
     reply_json(r, status,
@@ -36,14 +33,14 @@ static void refuse(struct request *r, unsigned status, const char *code, const c
 }
 
 /* Whether there is a gateway here, and who asks may have to do with it.  False after answering. */
-static bool check_gateway(struct request *r)
+bool gateway_check(struct request *r)
 {
     const struct service *s = request_app(r);
 
     if (s->gateway_set == NULL)
-        pos_reply_error(r, 404, "There is no gateway here");
+        order_reply_error(r, 404, "There is no gateway here");
     else if (!principal_has_set(request_principal(r), s->gateway_set))
-        refuse(r, 403, "forbidden", "the token is for other sets");
+        gateway_refuse(r, 403, "forbidden", "the token is for other sets");
     else
         return true;
     return false;
@@ -51,10 +48,10 @@ static bool check_gateway(struct request *r)
 
 /* backup */
 
-struct order {
+struct demand {
     struct request *r;
     const char *set;
-    int64_t wait_ns; /* until who asks may ask again; 0: he may */
+    struct gateway_hour hour;
     struct catalog_job_ids ids;
 };
 
@@ -65,85 +62,94 @@ static bool is_good(const struct catalog_run *run)
            run->outcome.snapshot != NULL;
 }
 
-/* Once an hour for each user, as the application's plan has it; what came to nothing does not
- * count. */
-static bool check_hour(struct catalog_tx *t, struct order *o, struct err *e)
+/* Whether it counts against the hour: what came to nothing does not. */
+static bool counts(const struct catalog_run *run)
 {
-    const struct catalog_page newest = {.limit = LOOK_BACK};
-    const struct catalog_run_filter f = {
-        .set = o->set, .kind = RUN_BACKUP, .state = -1, .from_ns = catalog_tx_now(t) - HOUR_NS};
+    if (!catalog_run_state_is_final(run->outcome.state))
+        return true;
+    return run->kind == RUN_BACKUP ? is_good(run) : run->outcome.state == RUN_SUCCESS;
+}
+
+bool gateway_check_hour(struct catalog_tx *t, const struct request *r, struct gateway_hour *h,
+                        struct err *e)
+{
+    const struct service *s = request_app(r);
+    const struct catalog_page newest = {.limit = GATEWAY_LOOK_BACK};
+    const struct catalog_run_filter f = {.set = s->gateway_set,
+                                         .kind = (int)h->kind,
+                                         .state = -1,
+                                         .from_ns = catalog_tx_now(t) - GATEWAY_HOUR_NS};
     AUTO(arena) struct arena a = {0};
     struct catalog_run_list runs = {0};
 
-    o->wait_ns = 0;
+    h->wait_ns = 0;
     if (!catalog_run_list(t, &f, &newest, &a, &runs, e))
         return false;
     for (size_t i = 0; i < runs.count; i++) {
         const struct catalog_run *run = &runs.items[i];
 
-        if (run->variant != NULL && strcmp(run->variant, VARIANT) == 0 &&
-            strcmp(run->requested_by, request_principal(o->r)->name) == 0 &&
-            (!catalog_run_state_is_final(run->outcome.state) || is_good(run))) {
-            o->wait_ns = run->created_ns + HOUR_NS - catalog_tx_now(t);
-            return err_set(e, ERR_DENIED, "one backup an hour");
+        if (run->variant != NULL && strcmp(run->variant, GATEWAY_VARIANT) == 0 &&
+            strcmp(run->requested_by, request_principal(r)->name) == 0 && counts(run)) {
+            h->wait_ns = run->created_ns + GATEWAY_HOUR_NS - catalog_tx_now(t);
+            return err_set(e, ERR_DENIED, "one an hour");
         }
     }
     return true;
 }
 
-static bool queue(struct catalog_tx *t, void *arg, struct err *e)
+void gateway_refuse_hour(struct request *r, const struct gateway_hour *h)
 {
-    struct order *o = arg;
-    const struct pos_order q = {.r = o->r,
-                                .kind = RUN_BACKUP,
-                                .set = o->set,
-                                .variant = VARIANT,
-                                .arguments = "{}",
-                                .action = "backup",
-                                .object = o->set};
-
-    return check_hour(t, o, e) && pos_order_queue(t, &q, &o->ids, e);
-}
-
-static void refuse_order(struct request *r, const struct order *o, const struct err *e)
-{
-    const long long seconds = o->wait_ns / NS_PER_S + 1;
+    const long long seconds = h->wait_ns / NS_PER_S + 1;
     char text[24];
 
-    if (o->wait_ns <= 0) {
-        pos_reply_failure(r, FAILED, e);
-        return;
-    }
     (void)snprintf(text, sizeof(text), "%lld", seconds); /* it fits */
     reply_header(r, "Retry-After", text);
-    refuse(r, 429, "too_many_requests", "");
+    gateway_refuse(r, 429, "too_many_requests", "");
+}
+
+static bool queue(struct catalog_tx *t, void *arg, struct err *e)
+{
+    struct demand *o = arg;
+    const struct order q = {.r = o->r,
+                            .kind = RUN_BACKUP,
+                            .set = o->set,
+                            .variant = GATEWAY_VARIANT,
+                            .arguments = "{}",
+                            .action = "backup",
+                            .object = o->set};
+
+    o->hour.kind = RUN_BACKUP;
+    return gateway_check_hour(t, o->r, &o->hour, e) && order_queue(t, &q, &o->ids, e);
 }
 
 static void get_backup(struct request *r)
 {
     const struct service *s = request_app(r);
-    struct order o = {.r = r, .set = s->gateway_set};
+    struct demand o = {.r = r, .set = s->gateway_set};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
     struct err e = {0};
 
-    if (!check_gateway(r))
+    if (!gateway_check(r))
         return;
     request_watch(r);
     if (!catalog_write(s->catalog, queue, &o, &e)) {
-        refuse_order(r, &o, &e);
+        if (o.hour.wait_ns > 0)
+            gateway_refuse_hour(r, &o.hour);
+        else
+            order_reply_failure(r, FAILED, &e);
         return;
     }
 
-    const struct pos_wait wait = {
-        .job = o.ids.job, .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS, .what = FAILED};
+    const struct order_wait wait = {
+        .job = o.ids.job, .until_ns = clock_monotonic_ns() + ORDER_WAIT_NS, .what = FAILED};
 
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return;
     if (!is_good(&run))
-        pos_reply_run(r, FAILED, &run);
+        order_reply_run(r, FAILED, &run);
     else if (!gateway_send(r, run.outcome.snapshot, &e))
-        pos_reply_failure(r, NOT_SENT, &e);
+        order_reply_failure(r, NOT_SENT, &e);
 }
 
 /* backup/download/NAME */
@@ -171,15 +177,15 @@ static void get_download(struct request *r)
     struct err e = {0};
     size_t i;
 
-    if (!check_gateway(r))
+    if (!gateway_check(r))
         return;
     if (!is_name(name)) {
-        pos_reply_error(r, 400, "Invalid backup filename");
+        order_reply_error(r, 400, "Invalid backup filename");
         return;
     }
     request_watch(r);
     if (!gateway_list(r, &list, &e)) {
-        pos_reply_failure(r, NOT_SENT, &e);
+        order_reply_failure(r, NOT_SENT, &e);
         return;
     }
     json_array_foreach(list, i, one)
@@ -188,9 +194,9 @@ static void get_download(struct request *r)
             id = auth_text(one, "id");
     }
     if (id == NULL)
-        pos_reply_error(r, 404, "Backup file not found");
+        order_reply_error(r, 404, "Backup file not found");
     else if (!gateway_send(r, id, &e))
-        pos_reply_failure(r, NOT_SENT, &e);
+        order_reply_failure(r, NOT_SENT, &e);
 }
 
 /* backup-info */
@@ -204,7 +210,7 @@ static json_t *backup_json(const json_t *one, int64_t now_ns)
     (void)!clock_parse(time, &time_ns, &ignored);
     return json_pack("{s:s, s:s, s:O, s:s, s:I}", "filename", auth_text(one, "filename"), "path",
                      auth_text(one, "id"), "size", json_object_get(one, "size"), "created_at", time,
-                     "age_days", (json_int_t)((now_ns - time_ns) / (24 * HOUR_NS)));
+                     "age_days", (json_int_t)((now_ns - time_ns) / (24 * GATEWAY_HOUR_NS)));
 }
 
 static void get_info(struct request *r)
@@ -217,11 +223,11 @@ static void get_info(struct request *r)
     struct err e = {0};
     size_t i;
 
-    if (!check_gateway(r))
+    if (!gateway_check(r))
         return;
     request_watch(r);
     if (!gateway_list(r, &list, &e)) {
-        pos_reply_failure(r, NOT_LISTED, &e);
+        order_reply_failure(r, NOT_LISTED, &e);
         return;
     }
     backups = json_array();
@@ -238,36 +244,36 @@ static void get_info(struct request *r)
 
 static json_t *status_json(const struct catalog_run *run)
 {
-    json_t *out = json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o, s:s?}", "operation", "backup", "state",
-                            catalog_run_state_name(run->outcome.state), "job", run->job,
-                            "started_at", auth_time_json(run->started_ns), "ended_at",
-                            auth_time_json(run->ended_ns), "progress", api_document(run->progress),
-                            "error", is_good(run) ? NULL : run->outcome.error);
+    json_t *out = json_pack(
+        "{s:s, s:s, s:s?, s:o, s:o, s:o, s:s?}", "operation", catalog_run_kind_name(run->kind),
+        "state", catalog_run_state_name(run->outcome.state), "job", run->job, "started_at",
+        auth_time_json(run->started_ns), "ended_at", auth_time_json(run->ended_ns), "progress",
+        api_document(run->progress), "error", counts(run) ? NULL : run->outcome.error);
 
     return out;
 }
 
-/* The newest run that these routes asked for. */
+/* The newest run that these routes asked for: of a restore first the import of its file. */
 static void get_status(struct request *r)
 {
     const struct service *s = request_app(r);
-    const struct catalog_page newest = {.limit = LOOK_BACK};
-    const struct catalog_run_filter f = {.set = s->gateway_set, .kind = RUN_BACKUP, .state = -1};
+    const struct catalog_page newest = {.limit = GATEWAY_LOOK_BACK};
+    const struct catalog_run_filter f = {.set = s->gateway_set, .kind = -1, .state = -1};
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     AUTO(arena) struct arena a = {0};
     struct catalog_run_list runs = {0};
     struct err e = {0};
     size_t i = 0;
 
-    if (!check_gateway(r))
+    if (!gateway_check(r))
         return;
     if (!catalog_begin_read(s->catalog, &t, &e) ||
         !catalog_run_list(t, &f, &newest, &a, &runs, &e)) {
-        pos_reply_failure(r, NOT_LISTED, &e);
+        order_reply_failure(r, NOT_LISTED, &e);
         return;
     }
     while (i < runs.count &&
-           (runs.items[i].variant == NULL || strcmp(runs.items[i].variant, VARIANT) != 0))
+           (runs.items[i].variant == NULL || strcmp(runs.items[i].variant, GATEWAY_VARIANT) != 0))
         i++;
     reply_json(r, 200,
                json_pack("{s:s, s:o}", "status", "success", "data",
@@ -275,21 +281,35 @@ static void get_status(struct request *r)
                                         : json_pack("{s:n, s:s}", "operation", "state", "idle")));
 }
 
-#define PEOPLE PRINCIPAL_BIT(PRINCIPAL_USER) | PRINCIPAL_BIT(PRINCIPAL_API_TOKEN)
-#define ADMINS PEOPLE, ROLES_FROM(ROLE_ADMIN)
+#define PEOPLE     PRINCIPAL_BIT(PRINCIPAL_USER) | PRINCIPAL_BIT(PRINCIPAL_API_TOKEN)
+#define ADMINS     PEOPLE, ROLES_FROM(ROLE_ADMIN)
 
-/* A file from here holds private keys: who is in proves himself first. */
+#define UPLOAD_MAX ((uint64_t)50 << 20) /* the application's own; of the whole form */
+
+/* A file from here holds private keys: who is in proves himself first.  Who confirms has done so
+ * when he asked for the restore, and is not asked again while the time runs. */
 const struct route api_gateway_routes[] = {
     {METHOD_GET, "/system/backup", ADMINS, "backup:restore",
      ROUTE_STEP_UP | ROUTE_NO_HEAD | ROUTE_CHECKS_SETS, .handler = get_backup,
-     .summary = "Back up the gateway and send it as its application's zip file", .refuse = refuse},
+     .summary = "Back up the gateway and send it as its application's zip file",
+     .refuse = gateway_refuse},
     {METHOD_GET, "/system/backup/download/{name}", ADMINS, "backup:restore",
      ROUTE_STEP_UP | ROUTE_NO_HEAD | ROUTE_CHECKS_SETS, .rate_minute = 20, .handler = get_download,
-     .summary = "A backup of the gateway as its application's zip file", .refuse = refuse},
+     .summary = "A backup of the gateway as its application's zip file", .refuse = gateway_refuse},
     {METHOD_GET, "/system/backup-info", ADMINS, "backup:read", ROUTE_NO_HEAD | ROUTE_CHECKS_SETS,
-     .rate_minute = 60, .handler = get_info, .summary = "Backups of the gateway", .refuse = refuse},
+     .rate_minute = 60, .handler = get_info, .summary = "Backups of the gateway",
+     .refuse = gateway_refuse},
     {METHOD_GET, "/system/backup-status", ADMINS, "backup:read", ROUTE_CHECKS_SETS,
      .handler = get_status, .summary = "How far the latest backup of the gateway has come",
-     .refuse = refuse},
+     .refuse = gateway_refuse},
+    {METHOD_POST, "/system/restore", ADMINS, "backup:restore",
+     ROUTE_STEP_UP | ROUTE_CSRF | ROUTE_STREAM | ROUTE_CHECKS_SETS, UPLOAD_MAX,
+     "multipart/form-data", 20, .handler = gateway_post_restore,
+     .summary = "Bring the gateway back from its application's zip file",
+     .refuse = gateway_refuse_restore},
+    {METHOD_POST, "/system/restore/confirm", ADMINS, "backup:restore",
+     ROUTE_CSRF | ROUTE_CHECKS_SETS, .handler = gateway_post_confirm,
+     .summary = "Keep the firewall rules that a restore of the gateway has put in force",
+     .refuse = gateway_refuse},
 };
 const size_t api_gateway_route_count = sizeof(api_gateway_routes) / sizeof(api_gateway_routes[0]);

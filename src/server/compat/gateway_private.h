@@ -7,6 +7,32 @@
 #include "server/auth.h"
 #include "server/compat/gateway.h"
 
+#define GATEWAY_VARIANT   "gateway" /* of the runs of these routes */
+#define GATEWAY_HOUR_NS   (INT64_C(3600) * 1000000000)
+#define GATEWAY_LOOK_BACK 1000 /* runs that are looked through */
+
+/* Whether there is a gateway here, and who asks may have to do with it.  False after answering. */
+MUST_CHECK bool gateway_check(struct request *r);
+
+/* {"error"}, as the application answers; details only where a handler has some. */
+route_refuse_fn gateway_refuse;
+
+/* The same of the route that restores. */
+route_refuse_fn gateway_refuse_restore;
+
+/* One of a kind an hour for each user, as the application's plan has it. */
+struct gateway_hour {
+    enum catalog_run_kind kind;
+    int64_t wait_ns; /* answer: until who asks may ask again; 0: he may */
+};
+/* ERR_DENIED: one is under way, or succeeded within the hour. */
+MUST_CHECK bool gateway_check_hour(struct catalog_tx *t, const struct request *r,
+                                   struct gateway_hour *h, struct err *e);
+void gateway_refuse_hour(struct request *r, const struct gateway_hour *h);
+
+/* gateway_restore.c */
+route_fn gateway_post_restore, gateway_post_confirm;
+
 #define GATEWAY_NAME_SIZE 37 /* "wireguard_backup_20261120_205152.zip", with NUL */
 
 /* What the application calls a backup of this time, RFC 3339 in UTC; false: it is no such time. */

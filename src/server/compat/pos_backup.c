@@ -104,7 +104,7 @@ static const char *arguments_of(struct catalog_tx *t, const struct wish *w, stru
 static bool keep_answer(struct catalog_tx *t, const struct wish *w, struct err *e)
 {
     AUTO(json) json_t *point = w->point[0] == '\0' ? NULL : point_json(w);
-    AUTO(json) json_t *answer = pos_reply_job(w->ids.job, point);
+    AUTO(json) json_t *answer = order_reply_job(w->ids.job, point);
 
     return once_keep(t, w->r, 202, answer, e);
 }
@@ -126,16 +126,16 @@ static bool queue_wish(struct catalog_tx *t, void *arg, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "no such configuration");
     w->type = pos_record_type(c->document);
 
-    const struct pos_order o = {.r = w->r,
-                                .kind = RUN_BACKUP,
-                                .set = c->id,
-                                .config = c->id,
-                                .variant = w->type,
-                                .arguments = arguments_of(t, w, &a),
-                                .action = w->description != NULL ? "restore-point" : "backup",
-                                .object = c->id};
+    const struct order o = {.r = w->r,
+                            .kind = RUN_BACKUP,
+                            .set = c->id,
+                            .config = c->id,
+                            .variant = w->type,
+                            .arguments = arguments_of(t, w, &a),
+                            .action = w->description != NULL ? "restore-point" : "backup",
+                            .object = c->id};
 
-    return pos_order_queue(t, &o, &w->ids, e) && (w->description == NULL || add_point(t, w, e)) &&
+    return order_queue(t, &o, &w->ids, e) && (w->description == NULL || add_point(t, w, e)) &&
            keep_answer(t, w, e);
 }
 
@@ -177,31 +177,31 @@ void pos_backup_create(struct request *r)
     if (!pos_reply_body(r, table, &body))
         return;
     if (is_missing(json_object_get(body, "configId"))) {
-        pos_reply_error(r, 400, "Backup configuration ID is required");
+        order_reply_error(r, 400, "Backup configuration ID is required");
         return;
     }
     w.config = json_string_value(json_object_get(body, "configId"));
     if (w.config == NULL) {
-        pos_reply_error(r, 400, "configId: must be a text");
+        order_reply_error(r, 400, "configId: must be a text");
         return;
     }
     w.name = json_string_value(json_object_get(body, "name"));
     if (w.name != NULL && !is_tag_text(w.name)) {
-        pos_reply_error(r, 400, "name: must be without comma and control characters");
+        order_reply_error(r, 400, "name: must be without comma and control characters");
         return;
     }
     if (!catalog_write(w.service->catalog, queue_wish, &w, &e)) {
         if (w.is_unknown)
-            pos_reply_error(r, 404, "Backup configuration not found");
+            order_reply_error(r, 404, "Backup configuration not found");
         else
-            pos_reply_failure(r, what, &e);
+            order_reply_failure(r, what, &e);
         return;
     }
 
-    const struct pos_wait wait = {
-        .job = w.ids.job, .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS, .what = what};
+    const struct order_wait wait = {
+        .job = w.ids.job, .until_ns = clock_monotonic_ns() + ORDER_WAIT_NS, .what = what};
 
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return;
     if (has_result(&run))
         reply_json(r, 200,
@@ -239,12 +239,12 @@ static bool read_point(struct request *r, struct wish *w)
         return false;
     description = json_object_get(body, "description");
     if (is_missing(description)) {
-        pos_reply_error(r, 400, "Description is required for restore point");
+        order_reply_error(r, 400, "Description is required for restore point");
         return false;
     }
     if (!json_is_string(description) || json_string_length(description) > 500 ||
         strlen(json_string_value(description)) != json_string_length(description)) {
-        pos_reply_error(r, 400, "description: must be a text of at most 500 bytes");
+        order_reply_error(r, 400, "description: must be a text of at most 500 bytes");
         return false;
     }
     w->description = json_string_value(description);
@@ -257,12 +257,12 @@ static void refuse_point(struct request *r, const struct wish *w, const struct e
     if (w->is_too_often) {
         pos_reply_refuse(r, 429, "too_many_requests", "");
     } else if (w->is_unknown) {
-        pos_reply_error(r, w->config != NULL ? 404 : 400,
-                        w->config != NULL
-                            ? "Backup configuration not found"
-                            : "No full backup configuration is enabled: name one by configId");
+        order_reply_error(r, w->config != NULL ? 404 : 400,
+                          w->config != NULL
+                              ? "Backup configuration not found"
+                              : "No full backup configuration is enabled: name one by configId");
     } else {
-        pos_reply_failure(r, "Failed to create restore point", e);
+        order_reply_failure(r, "Failed to create restore point", e);
     }
 }
 
@@ -282,18 +282,18 @@ void pos_backup_restore_point(struct request *r)
     }
 
     AUTO(json) json_t *more = point_json(&w);
-    const struct pos_wait wait = {.job = w.ids.job,
-                                  .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS,
-                                  .what = what,
-                                  .more = more};
+    const struct order_wait wait = {.job = w.ids.job,
+                                    .until_ns = clock_monotonic_ns() + ORDER_WAIT_NS,
+                                    .what = what,
+                                    .more = more};
 
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return;
 
     struct settled s = {&w, &run};
 
     if (!catalog_write(w.service->catalog, settle, &s, &e))
-        pos_reply_failure(r, what, &e);
+        order_reply_failure(r, what, &e);
     else if (!has_result(&run))
         reply_failed(r, what, &w, &run);
     else

@@ -44,7 +44,7 @@ void pos_configs_get(struct request *r)
     if (pos_configs_read(request_app(r), &answer, &e))
         reply_json(r, 200, answer);
     else
-        pos_reply_failure(r, "Failed to get backup configurations", &e);
+        order_reply_failure(r, "Failed to get backup configurations", &e);
 }
 
 /* Changing one */
@@ -73,7 +73,7 @@ static bool read_wanted(struct request *r, struct change *g)
         memcpy(digits, match + 1, size - 2);
     if (digits[0] == '\0' || !parse_u64(digits, &version, &e) || version == 0 ||
         version > INT64_MAX) {
-        pos_reply_error(r, 412, "The backup configuration is not the one that was read");
+        order_reply_error(r, 412, "The backup configuration is not the one that was read");
         return false;
     }
     g->row.wanted = (int64_t)version;
@@ -112,13 +112,13 @@ static bool make_change(struct request *r, struct change *g, const char *what)
     if (catalog_write(s->catalog, write_change, g, &e))
         return true;
     if (g->is_missing)
-        pos_reply_error(r, 404, "Backup configuration not found");
+        order_reply_error(r, 404, "Backup configuration not found");
     else if (e.code == ERR_EXISTS)
-        pos_reply_error(r, 412, "The backup configuration is not the one that was read");
+        order_reply_error(r, 412, "The backup configuration is not the one that was read");
     else if (e.code == ERR_USAGE)
-        pos_reply_error(r, 400, e.text);
+        order_reply_error(r, 400, e.text);
     else
-        pos_reply_failure(r, what, &e);
+        order_reply_failure(r, what, &e);
     return false;
 }
 
@@ -131,18 +131,18 @@ static void save(struct request *r, const char *id)
     struct err e;
 
     if (!pos_config_parse(request_body(r), POS_SAVE, &c, &e)) {
-        pos_reply_error(r, 400, e.text);
+        order_reply_error(r, 400, e.text);
         return;
     }
     if (id != NULL && strcmp(c->id, id) != 0) {
-        pos_reply_error(r, 400, "id: must be the one of the address");
+        order_reply_error(r, 400, "id: must be the one of the address");
         return;
     }
     if (s->check_config != NULL && !s->check_config(s->arg, c->text, &e)) {
         if (e.code == ERR_USAGE)
-            pos_reply_error(r, 400, e.text);
+            order_reply_error(r, 400, e.text);
         else
-            pos_reply_failure(r, "Failed to save backup configuration", &e);
+            order_reply_failure(r, "Failed to save backup configuration", &e);
         return;
     }
     g.row.id = c->id;

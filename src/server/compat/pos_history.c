@@ -69,7 +69,7 @@ void pos_history_get(struct request *r)
     if (pos_history_read(s, request_parameter(r, "configId"), p.page, p.limit, &answer, &e))
         reply_json(r, 200, answer);
     else
-        pos_reply_failure(r, "Failed to get backup history", &e);
+        order_reply_failure(r, "Failed to get backup history", &e);
 }
 
 /* Figures */
@@ -146,5 +146,5 @@ void pos_history_stats(struct request *r)
     if (pos_stats_read(request_app(r), &answer, &e))
         reply_json(r, 200, answer);
     else
-        pos_reply_failure(r, "Failed to get backup statistics", &e);
+        order_reply_failure(r, "Failed to get backup statistics", &e);
 }

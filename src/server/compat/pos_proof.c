@@ -95,23 +95,23 @@ static bool begin_proof(struct catalog_tx *t, void *arg, struct err *e)
         return false;
     p->arguments = arguments_of(json_pack("{s:s}", "snapshot", p->run.outcome.snapshot), &p->arena);
 
-    const struct pos_order o = {.r = p->r,
-                                .kind = RUN_DRILL,
-                                .set = p->run.set,
-                                .config = p->run.config,
-                                .arguments = p->arguments,
-                                .action = "verify",
-                                .object = p->id};
+    const struct order o = {.r = p->r,
+                            .kind = RUN_DRILL,
+                            .set = p->run.set,
+                            .config = p->run.config,
+                            .arguments = p->arguments,
+                            .action = "verify",
+                            .object = p->id};
 
     if (p->is_recent_enough && !find_verdict(t, p, e))
         return false;
     if (p->is_settled)
         return true;
-    if (!pos_order_find(t, &o, p->job, &found, e))
+    if (!order_find(t, &o, p->job, &found, e))
         return false;
     if (found)
         return true;
-    if (!pos_order_queue(t, &o, &ids, e))
+    if (!order_queue(t, &o, &ids, e))
         return false;
     memcpy(p->job, ids.job, sizeof(p->job));
     return true;
@@ -129,19 +129,20 @@ static enum proven prove(struct proof *p, const char *what, int64_t until_ns)
     AUTO(json)
     json_t *more =
         json_pack("{s:s, s:s}", "backupId", p->id, "message", "The backup is being verified");
-    const struct pos_wait wait = {.job = p->job, .until_ns = until_ns, .what = what, .more = more};
+    const struct order_wait wait = {
+        .job = p->job, .until_ns = until_ns, .what = what, .more = more};
     struct catalog_run run;
     struct err e;
 
     if (!catalog_write(p->service->catalog, begin_proof, p, &e)) {
         if (p->is_unknown)
             return PROVEN_INVALID;
-        pos_reply_failure(p->r, what, &e);
+        order_reply_failure(p->r, what, &e);
         return PROVEN_ANSWERED;
     }
     if (p->is_settled)
         return p->is_valid ? PROVEN_VALID : PROVEN_INVALID;
-    if (!pos_order_await(p->r, &wait, &p->arena, &run))
+    if (!order_await(p->r, &wait, &p->arena, &run))
         return PROVEN_ANSWERED;
     if (run.outcome.verdict != NULL)
         return strcmp(run.outcome.verdict, "proven") == 0 ? PROVEN_VALID : PROVEN_INVALID;
@@ -161,7 +162,7 @@ void pos_proof_verify(struct request *r)
 
     if (!pos_reply_body(r, table, &body))
         return;
-    proven = prove(&p, "Failed to verify backup", clock_monotonic_ns() + POS_ORDER_WAIT_NS);
+    proven = prove(&p, "Failed to verify backup", clock_monotonic_ns() + ORDER_WAIT_NS);
     if (proven != PROVEN_ANSWERED)
         reply_json(r, 200,
                    json_pack("{s:s, s:b, s:s}", "backupId", p.id, "isValid", proven == PROVEN_VALID,
@@ -186,47 +187,47 @@ static bool begin_restore(struct catalog_tx *t, void *arg, struct err *e)
     const struct proof *p = g->proof;
     AUTO(arena) struct arena a = {0};
     AUTO(json) json_t *answer = NULL;
-    struct pos_order o = {.r = p->r,
-                          .kind = RUN_RESTORE,
-                          .set = g->set,
-                          .config = p->run.config,
-                          .action = "restore",
-                          .object = p->id};
+    struct order o = {.r = p->r,
+                      .kind = RUN_RESTORE,
+                      .set = g->set,
+                      .config = p->run.config,
+                      .action = "restore",
+                      .object = p->id};
     char other[CATALOG_ID_SIZE];
 
-    if (!pos_order_find(t, &o, other, &g->is_double, e))
+    if (!order_find(t, &o, other, &g->is_double, e))
         return false;
     if (g->is_double)
         return err_set(e, ERR_EXISTS, "a restore is under way");
     o.arguments = arguments_of(
         json_pack("{s:s, s:b}", "snapshot", p->run.outcome.snapshot, "in_place", 1), &a);
-    if (!pos_order_queue(t, &o, &g->ids, e))
+    if (!order_queue(t, &o, &g->ids, e))
         return false;
-    answer = pos_reply_job(g->ids.job, NULL);
+    answer = order_reply_job(g->ids.job, NULL);
     return once_keep(t, p->r, 202, answer, e);
 }
 
 static void restore(struct request *r, struct restore *g, int64_t until_ns)
 {
     static const char what[] = "Failed to restore backup";
-    const struct pos_wait wait = {.job = g->ids.job, .until_ns = until_ns, .what = what};
+    const struct order_wait wait = {.job = g->ids.job, .until_ns = until_ns, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
     struct err e;
 
     if (!catalog_write(g->proof->service->catalog, begin_restore, g, &e)) {
         if (g->is_double)
-            pos_reply_error(r, 409, "A restore to this environment is under way");
+            order_reply_error(r, 409, "A restore to this environment is under way");
         else
-            pos_reply_failure(r, what, &e);
+            order_reply_failure(r, what, &e);
         return;
     }
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return;
     if (run.outcome.state == RUN_SUCCESS)
         pos_reply_done(r, "Restore completed successfully");
     else
-        pos_reply_run(r, what, &run);
+        order_reply_run(r, what, &run);
 }
 
 void pos_proof_restore(struct request *r)
@@ -237,7 +238,7 @@ void pos_proof_restore(struct request *r)
                       .service = request_app(r),
                       .id = request_parameter(r, "backupId"),
                       .is_recent_enough = true};
-    const int64_t until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS;
+    const int64_t until_ns = clock_monotonic_ns() + ORDER_WAIT_NS;
     struct restore g = {.proof = &p};
     AUTO(arena) struct arena a = {0};
     struct service_set known;
@@ -247,7 +248,7 @@ void pos_proof_restore(struct request *r)
         return;
     g.set = json_string_value(json_object_get(body, "targetEnvironment"));
     if (g.set != NULL && !service_look_set(p.service, g.set, &a, &known)) {
-        pos_reply_error(r, 400, "targetEnvironment: there is no such environment");
+        order_reply_error(r, 400, "targetEnvironment: there is no such environment");
         return;
     }
     switch (prove(&p, "Failed to restore backup", until_ns)) {
@@ -257,7 +258,7 @@ void pos_proof_restore(struct request *r)
         restore(r, &g, until_ns);
         break;
     case PROVEN_INVALID:
-        pos_reply_error(r, 400, "Backup integrity check failed. Cannot restore.");
+        order_reply_error(r, 400, "Backup integrity check failed. Cannot restore.");
         break;
     case PROVEN_ANSWERED:
         once_forget(r); /* nothing is restored yet: the client asks again */

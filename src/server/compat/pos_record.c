@@ -69,12 +69,6 @@ static json_t *time_of(int64_t time_ns)
     return json_string(text);
 }
 
-const char *pos_record_error(const struct catalog_run *run)
-{
-    return run->outcome.error != NULL ? run->outcome.error
-                                      : catalog_run_state_name(run->outcome.state);
-}
-
 json_t *pos_record_json(const struct service *s, const struct catalog_run *run, const char *type)
 {
     const struct catalog_outcome *o = &run->outcome;
@@ -96,6 +90,6 @@ json_t *pos_record_json(const struct service *s, const struct catalog_run *run, 
         (void)json_object_set_new(j, "checksum",
                                   json_string(o->checksum != NULL ? o->checksum : o->snapshot));
     else
-        (void)json_object_set_new(j, "error", json_string(pos_record_error(run)));
+        (void)json_object_set_new(j, "error", json_string(order_run_error(run)));
     return j;
 }

@@ -2,43 +2,10 @@
 
 #include "base/clock.h"
 #include "server/compat/pos_private.h"
-#include "server/once.h"
-
-void pos_reply_error(struct request *r, unsigned status, const char *text)
-{
-    reply_json(r, status, json_pack("{s:s}", "error", text));
-}
-
-void pos_reply_failure(struct request *r, const char *what, const struct err *e)
-{
-    const bool may_pass = e->code == ERR_TRANSIENT || e->code == ERR_AWAY;
-
-    reply_log(r, e);
-    if (may_pass)
-        reply_header(r, "Retry-After", "5");
-    reply_json(r, may_pass ? 503 : 500,
-               json_pack("{s:s, s:s}", "error", what, "details",
-                         may_pass ? "It cannot be done at present" : "The log says why"));
-}
 
 void pos_reply_done(struct request *r, const char *text)
 {
     reply_json(r, 200, json_pack("{s:b, s:s}", "success", 1, "message", text));
-}
-
-json_t *pos_reply_job(const char *job, const json_t *more)
-{
-    json_t *answer = json_pack("{s:b, s:s}", "success", 1, "job", job);
-
-    if (more != NULL)
-        (void)json_object_update(answer, (json_t *)(uintptr_t)more); /* both are objects */
-    return answer;
-}
-
-void pos_reply_run(struct request *r, const char *what, const struct catalog_run *run)
-{
-    once_forget(r);
-    reply_json(r, 500, json_pack("{s:s, s:s}", "error", what, "details", pos_record_error(run)));
 }
 
 bool pos_reply_body(struct request *r, const struct field *table, const json_t **out)

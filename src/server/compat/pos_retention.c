@@ -18,13 +18,13 @@ struct sweep {
 /* What runs already does what is asked for. */
 static bool queue_one(struct catalog_tx *t, struct sweep *s, const char *id, struct err *e)
 {
-    const struct pos_order o = {.r = s->r,
-                                .kind = RUN_RETENTION,
-                                .set = id,
-                                .config = id,
-                                .arguments = "{}",
-                                .action = "retention",
-                                .object = id};
+    const struct order o = {.r = s->r,
+                            .kind = RUN_RETENTION,
+                            .set = id,
+                            .config = id,
+                            .arguments = "{}",
+                            .action = "retention",
+                            .object = id};
     AUTO(arena) struct arena a = {0};
     struct catalog_job_ids ids;
     struct catalog_set set;
@@ -34,10 +34,10 @@ static bool queue_one(struct catalog_tx *t, struct sweep *s, const char *id, str
         return false;
     if (set.success_ns == 0) /* there is nothing, and perhaps no repository */
         return true;
-    if (!pos_order_find(t, &o, s->jobs[s->count], &found, e))
+    if (!order_find(t, &o, s->jobs[s->count], &found, e))
         return false;
     if (!found) {
-        if (!pos_order_queue(t, &o, &ids, e))
+        if (!order_queue(t, &o, &ids, e))
             return false;
         memcpy(s->jobs[s->count], ids.job, CATALOG_ID_SIZE);
     }
@@ -66,11 +66,11 @@ static bool queue_all(struct catalog_tx *t, void *arg, struct err *e)
 static bool await_one(struct request *r, const struct sweep *s, size_t i, int64_t until_ns,
                       json_t *paused)
 {
-    const struct pos_wait wait = {.job = s->jobs[i], .until_ns = until_ns, .what = what};
+    const struct order_wait wait = {.job = s->jobs[i], .until_ns = until_ns, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
 
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return false;
     if (run.outcome.state == RUN_SKIPPED)
         (void)json_array_append_new(paused, json_string(s->configs[i]));
@@ -78,13 +78,13 @@ static bool await_one(struct request *r, const struct sweep *s, size_t i, int64_
         return true;
     reply_json(r, 500,
                json_pack("{s:s, s:o}", "error", what, "details",
-                         json_sprintf("%s: %s", s->configs[i], pos_record_error(&run))));
+                         json_sprintf("%s: %s", s->configs[i], order_run_error(&run))));
     return false;
 }
 
 static void answer(struct request *r, const struct sweep *s)
 {
-    const int64_t until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS;
+    const int64_t until_ns = clock_monotonic_ns() + ORDER_WAIT_NS;
     json_t *paused = json_array();
     json_t *done;
 
@@ -114,6 +114,6 @@ void pos_retention_apply(struct request *r)
     if (catalog_write(service->catalog, queue_all, &s, &e))
         answer(r, &s);
     else
-        pos_reply_failure(r, what, &e);
+        order_reply_failure(r, what, &e);
     arena_done(&s.arena);
 }

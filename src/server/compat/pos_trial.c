@@ -33,37 +33,37 @@ struct trial {
 static bool queue_trial(struct catalog_tx *t, void *arg, struct err *e)
 {
     struct trial *g = arg;
-    const struct pos_order o = {.r = g->r,
-                                .kind = RUN_CHECK,
-                                .set = POS_TRIAL_SET,
-                                .arguments = g->arguments,
-                                .action = "config.test",
-                                .object = g->id};
+    const struct order o = {.r = g->r,
+                            .kind = RUN_CHECK,
+                            .set = POS_TRIAL_SET,
+                            .arguments = g->arguments,
+                            .action = "config.test",
+                            .object = g->id};
 
-    return pos_order_queue(t, &o, &g->ids, e);
+    return order_queue(t, &o, &g->ids, e);
 }
 
 static void refuse(struct request *r, const struct err *e)
 {
     if (e->code == ERR_USAGE)
-        pos_reply_error(r, 400, e->text);
+        order_reply_error(r, 400, e->text);
     else
-        pos_reply_failure(r, what, e);
+        order_reply_failure(r, what, e);
 }
 
 static void answer(struct request *r, const char *job)
 {
-    const struct pos_wait wait = {
-        .job = job, .until_ns = clock_monotonic_ns() + POS_ORDER_WAIT_NS, .what = what};
+    const struct order_wait wait = {
+        .job = job, .until_ns = clock_monotonic_ns() + ORDER_WAIT_NS, .what = what};
     AUTO(arena) struct arena a = {0};
     struct catalog_run run;
 
-    if (!pos_order_await(r, &wait, &a, &run))
+    if (!order_await(r, &wait, &a, &run))
         return;
     if (run.outcome.state == RUN_SUCCESS)
         pos_reply_done(r, "Backup configuration test passed");
     else
-        pos_reply_run(r, what, &run);
+        order_reply_run(r, what, &run);
 }
 
 void pos_trial_test(struct request *r)
@@ -77,7 +77,7 @@ void pos_trial_test(struct request *r)
     struct err e;
 
     if (!pos_config_parse(request_body(r), POS_TEST, &c, &e)) {
-        pos_reply_error(r, 400, e.text);
+        order_reply_error(r, 400, e.text);
         return;
     }
     if (c->id != NULL)

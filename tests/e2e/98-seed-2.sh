@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the documents of the two applications show, typed as it stands there, against a real service: bundles and POS backups.
+# The document of Vevurn POS's backup service, section by section as it stands there: its twelve calls, seven commands and three configurations.
 # shellcheck disable=SC2154,SC2034 # lib.sh sets work and server, and reads token
 set -eu
 examples=$(dirname "$(readlink -f "$0")")/../../deploy/configs
@@ -9,28 +9,20 @@ terminal=$(dirname "$(readlink -f "$0")")/terminal.py
 
 start_postgres shop
 psql -c 'create table sale (id int primary key, what text)' -c "insert into sale values (1, 'tea'), (2, 'rice')"
-free_ports 2 >ports
-read -r api bundles <ports
+api=$(free_ports 1)
 
-# The variables of the POS document, each where it belongs here.
+# "Environment Variables Required": each where it belongs here; the service takes none of them from its environment.
 make_repository
 mkdir served uploads reports exports disk
-mkdir -m 700 backups
 echo picture >uploads/picture
 echo table >reports/table
 echo sheet >exports/sheet
 "$PYTHON" -c 'import os; print(os.urandom(32).hex())' >pos.key # BACKUP_ENCRYPTION_KEY
 echo "postgresql://postgres@$(echo "$server" | sed 's,/,%2F,g')/shop" >database.url
-cat >served/holdfast.yaml <<YAML
-state: $work/state
-repositories:
-  main: {url: $HOLDFAST_REPOSITORY, key_file: $HOLDFAST_KEY_FILE}
-sets:
-  app: {repositories: [main], sources: [{bundle: {export: $work/backups}}]}
+put_config served/holdfast.yaml <<YAML
 serve:
   listen: ["127.0.0.1:$api"]
   compat:
-    bundle: {set: app, listen: ["127.0.0.1:$bundles"], without_token: true}
     pos:
       database_url_file: $work/database.url
       upload_dir: $work/uploads
@@ -39,12 +31,11 @@ serve:
       key_file: $work/pos.key
       roots: [$work/disk]
 YAML
-chmod 600 served/holdfast.yaml database.url pos.key
+chmod 600 database.url pos.key
 unset HOLDFAST_REPOSITORY HOLDFAST_KEY_FILE
 ln -s "$HOLDFAST" served/backup-cli
 cd served
-status 0 "$HOLDFAST" key public --set app
-for role in admin manager; do
+for role in super_admin admin manager viewer; do
     status 0 "$HOLDFAST" token add "$role" --role "$role" --verb '*' --set '*'
     grep -o 'hf_[A-Za-z0-9_-]*' ../out | head -1 >"../$role.token"
     chmod 600 "../$role.token"
@@ -52,33 +43,7 @@ done
 start_service serve
 wait_ready "$api"
 
-# --- Bundles: the request body and the response of the document.
-cat >../bundle.json <<'END'
-{
-  "timestamp": "2024-01-01T00:00:00.000Z",
-  "version": "1.0.0",
-  "data": {
-    "users": [],
-    "sessions": [],
-    "firewall_state": {},
-    "metadata": {}
-  }
-}
-END
-status 0 curl -sS -m 120 -X POST -H 'Content-Type: application/json' -d @../bundle.json "http://localhost:$bundles/backup"
-json out 'list(lines[0]) == ["status", "message", "filename", "timestamp", "size"]'
-json out 'lines[0]["status"] == "success" and lines[0]["message"] == "Backup saved successfully"'
-json out '__import__("re").fullmatch("[0-9]{8}_[0-9]{6}", lines[0]["timestamp"])
-    and lines[0]["filename"] == "backup_" + lines[0]["timestamp"] + ".json"'
-name=$(json_get out 'lines[0]["filename"]')
-size=$(json_get out 'lines[0]["size"]')
-# "Check the backups/ directory for the saved backup file."
-[ "$(stat -c %s "../backups/$name")" = "$size" ] || fail "not $size bytes: $(ls -l ../backups)"
-status 0 "$PYTHON" -c '
-import json, sys
-sys.exit(open(sys.argv[2]).read() != json.dumps(json.load(open(sys.argv[1])), indent=2))' ../bundle.json "../backups/$name"
-
-# --- The POS service: its examples of configurations, with a place that is here.
+# "Configuration Examples": the three, with a place that is here.
 for example in daily-db weekly-full files; do
     "$PYTHON" -c '
 import json, sys
@@ -94,18 +59,23 @@ answers_to() {
     shift 4
     answers "$wanted" "$method" "$api" "$path" "$@"
 }
-# The last column of its table: managers read, and nothing else.
+# "API Endpoints Summary", the last column: managers read, and nothing else; whoever is nobody of these does not even that.
 answers_to manager 403 DELETE /configs/x
 for call in 'POST /create' 'POST /configs' 'POST /configs/test' 'PUT /configs/x' 'POST /verify/x' 'POST /restore/x' \
     'POST /restore-point' 'POST /retention/apply'; do
     # shellcheck disable=SC2086
     answers_to manager 403 $call '{}'
 done
-for path in /configs /history/x /stats; do
-    answers_to manager 200 GET "$path"
+for call in /configs /history/x /stats; do
+    for role in manager admin super_admin; do
+        answers_to "$role" 200 GET "$call"
+    done
+    answers_to viewer 403 GET "$call"
+    json out 'lines[0]["message"] == "Insufficient permissions" and lines[0]["required"] == ["admin", "super_admin", "manager"]
+        and lines[0]["current"] == "viewer"'
 done
 
-# Tried before they are saved, for real, and nothing is kept.
+# Its rows, one after the other.  POST configs/test: tried before they are saved, for real, and nothing is kept.
 answers_to admin 400 POST /configs/test '{}'
 has out '{"error":"name is required"}'
 for example in daily-db weekly-full files; do
@@ -131,7 +101,8 @@ cp -p ../database.good ../database.url
 answers_to admin 200 GET /configs
 has out '{"configs":[]}'
 
-answers_to admin 200 POST /configs "$(cat backup-daily-db.json)"
+# POST configs, PUT configs/:id, GET configs.
+answers_to super_admin 200 POST /configs "$(cat backup-daily-db.json)"
 has out '{"success":true,"message":"Backup configuration saved successfully"}'
 answers_to admin 200 PUT /configs/daily-db-backup "$(cat backup-daily-db.json)"
 answers_to admin 200 POST /configs "$(cat backup-weekly-full.json)"
@@ -139,6 +110,7 @@ answers_to admin 200 GET /configs
 json out '[c["id"] for c in lines[0]["configs"]] == ["daily-db-backup", "weekly-full-backup"]'
 json out 'lines[0]["configs"][0] == json.load(open("backup-daily-db.json"))'
 
+# POST create, GET history/:configId, POST verify/:backupId.
 answers_to admin 400 POST /create '{}'
 has out '{"error":"Backup configuration ID is required"}'
 answers_to admin 404 POST /create '{"configId": "nobody"}'
@@ -160,6 +132,7 @@ answers_to admin 500 POST /configs/test "$(cat backup-daily-db.json)"
 has out 'was there and is gone: is its disk mounted?'
 [ -z "$(ls -A ../disk)" ] || fail "something was kept: $(ls -A ../disk)"
 mv ../away ../disk/daily-db-backup
+# POST restore-point, POST restore/:backupId, POST retention/apply, GET stats.
 answers_to admin 400 POST /restore-point '{}'
 has out '{"error":"Description is required for restore point"}'
 answers_to admin 200 POST /restore-point '{"description": "Before the upgrade"}'
@@ -174,7 +147,29 @@ answers_to admin 200 GET /stats
 json out 'set(lines[0]["stats"]) == {"total", "recent", "storage", "configs", "successRate"} and lines[0]["stats"]["configs"]["total"] == 2'
 json out 'lines[0]["stats"]["total"]["backups"] == 2 and lines[0]["stats"]["successRate"] == 100'
 
-# --- The lines of its command line.
+# "Backup Configuration Schema": each word of it is taken, and no other.
+schema() {
+    "$PYTHON" -c '
+import json, sys
+config = {"id": "schema", "name": "All of it", "type": "full", "schedule": "0 2 * * *", "retention": {"daily": 7, "weekly": 4, "monthly": 12},
+          "compression": "gzip", "encryption": True, "destinations": [{"type": "local", "config": {"path": sys.argv[1]}}],
+          "notifications": {"onSuccess": ["ops@example.org"], "onFailure": ["ops@example.org", "boss@example.org"]}, "enabled": True}
+config[sys.argv[2]] = json.loads(sys.argv[3])
+print(json.dumps(config))' "$work/disk/schema" "$@"
+}
+for word in full incremental differential database files; do
+    answers_to admin 200 POST /configs "$(schema type "\"$word\"")"
+done
+for word in gzip bzip2 none; do
+    answers_to admin 200 POST /configs "$(schema compression "\"$word\"")"
+done
+answers_to admin 200 PUT /configs/schema "$(schema enabled false)"
+answers_to admin 400 POST /configs "$(schema type '"other"')"
+answers_to admin 400 POST /configs "$(schema compression '"zip"')"
+answers_to admin 400 POST /configs "$(schema password '"x"')"
+answers_to admin 200 DELETE /configs/schema
+
+# "CLI Commands Summary": its examples, with names that are here.
 export HOLDFAST_SERVER="http://127.0.0.1:$api" HOLDFAST_TOKEN_FILE="$work/admin.token"
 cp backup-files.json config.json
 status 0 ./backup-cli schedule --file config.json
@@ -190,11 +185,16 @@ has out 'Restore completed successfully'
 [ "$(psql -c 'select count(*) from sale')" = 2 ] || fail 'the rows did not come back'
 status 0 ./backup-cli verify --backup "$id"
 has out 'Backup integrity verified'
+status 1 ./backup-cli verify --backup id-123
+has out 'Backup integrity check failed'
+status 2 "$PYTHON" "$terminal" yes ./backup-cli restore --backup id-123 --verify
+has out 'Backup integrity check failed. Cannot restore.'
 status 0 ./backup-cli stats
 has out 'Configs:      3, 3 enabled, 0 disabled'
 status 0 env -u HOLDFAST_SERVER ./backup-cli cleanup --dry-run
 has out 'daily-db-backup in local-'
 has out 'files-backup: nothing is backed up yet'
 
+# DELETE configs/:id, the last of the twelve.
 answers_to admin 200 DELETE /configs/weekly-full-backup
 has out '{"success":true,"message":"Backup configuration deleted successfully"}'

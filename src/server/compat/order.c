@@ -2,26 +2,29 @@
  * Jobs that requests ask for.  The published service did the work within the request; here it is a
  * job, and the request waits for it as long as that makes sense.
  */
+#include "server/compat/order.h"
+
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
-#include "server/compat/pos_private.h"
+#include "server/once.h"
 
 #define WAITING_MAX 4 /* requests that wait at a time: a quarter of the server's workers */
 #define LOOK_MIN_MS 20
 #define LOOK_MAX_MS 1000
 
-bool pos_order_queue(struct catalog_tx *t, const struct pos_order *o, struct catalog_job_ids *out,
-                     struct err *e)
+bool order_queue(struct catalog_tx *t, const struct order *o, struct catalog_job_ids *out,
+                 struct err *e)
 {
     const struct catalog_job_request q = {.kind = o->kind,
                                           .set = o->set,
                                           .config = o->config,
                                           .variant = o->variant,
                                           .arguments = o->arguments,
+                                          .bound_to = o->bound_to,
                                           .cause = CAUSE_API,
                                           .requested_by = request_principal(o->r)->name,
                                           .writer = o->set,
@@ -37,8 +40,7 @@ bool pos_order_queue(struct catalog_tx *t, const struct pos_order *o, struct cat
                       e);
 }
 
-bool pos_order_find(struct catalog_tx *t, const struct pos_order *o, char *out, bool *found,
-                    struct err *e)
+bool order_find(struct catalog_tx *t, const struct order *o, char *out, bool *found, struct err *e)
 {
     AUTO(arena) struct arena a = {0};
     struct catalog_job_list jobs = {0};
@@ -83,14 +85,8 @@ static bool look(struct catalog *c, const char *job, struct arena *a, struct cat
            catalog_run_get(t, j.run, a, out, e);
 }
 
-enum waiting {
-    WAIT_ENDED,
-    WAIT_LATER, /* still under way */
-    WAIT_LOST,  /* nothing can be said of it: *e */
-};
-
-static enum waiting wait_for(struct request *r, const struct pos_wait *w, struct arena *a,
-                             struct catalog_run *out, struct err *e)
+static enum order_end wait_for(struct request *r, const struct order_wait *w, struct arena *a,
+                               struct catalog_run *out, struct err *e)
 {
     const struct service *s = request_app(r);
 
@@ -100,36 +96,85 @@ static enum waiting wait_for(struct request *r, const struct pos_wait *w, struct
 
         if (look(s->catalog, w->job, &here, &run, e)) {
             /* A run that ended while its job waits again is not the present one any more. */
-            if (catalog_run_state_is_final(run.outcome.state))
-                return look(s->catalog, w->job, a, out, e) ? WAIT_ENDED : WAIT_LOST;
+            if (catalog_run_state_is_final(run.outcome.state) ||
+                (w->is_enough != NULL && w->is_enough(&run)))
+                return look(s->catalog, w->job, a, out, e) ? ORDER_ENDED : ORDER_LOST;
         } else if (e->code != ERR_TRANSIENT && e->code != ERR_AWAY) {
-            return WAIT_LOST;
+            return ORDER_LOST;
         }
         if (clock_monotonic_ns() >= w->until_ns || request_is_gone(r))
-            return WAIT_LATER;
+            return ORDER_LATER;
         (void)poll(NULL, 0, ms);
     }
 }
 
-bool pos_order_await(struct request *r, const struct pos_wait *w, struct arena *a,
-                     struct catalog_run *out)
+enum order_end order_wait_for(struct request *r, const struct order_wait *w, struct arena *a,
+                              struct catalog_run *out, struct err *e)
 {
     static atomic_int waiting; /* of all requests of the process: workers are what is scarce */
-    enum waiting result = WAIT_LATER;
+    enum order_end result = ORDER_LATER;
+
+    if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
+        result = wait_for(r, w, a, out, e);
+    atomic_fetch_sub(&waiting, 1);
+    return result;
+}
+
+bool order_await(struct request *r, const struct order_wait *w, struct arena *a,
+                 struct catalog_run *out)
+{
+    enum order_end result = ORDER_LATER;
     struct err e;
 
-    if (wants_no_waiting(r)) {
+    if (wants_no_waiting(r))
         reply_header(r, "Preference-Applied", "respond-async");
-    } else {
-        if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
-            result = wait_for(r, w, a, out, &e);
-        atomic_fetch_sub(&waiting, 1);
-    }
-    if (result == WAIT_LATER) {
+    else
+        result = order_wait_for(r, w, a, out, &e);
+    if (result == ORDER_LATER) {
         reply_job(r, w->job); /* Location */
-        reply_json(r, 202, pos_reply_job(w->job, w->more));
-    } else if (result == WAIT_LOST) {
-        pos_reply_failure(r, w->what, &e);
+        reply_json(r, 202, order_reply_job(w->job, w->more));
+    } else if (result == ORDER_LOST) {
+        order_reply_failure(r, w->what, &e);
     }
-    return result == WAIT_ENDED;
+    return result == ORDER_ENDED;
+}
+
+/* Answers */
+
+const char *order_run_error(const struct catalog_run *run)
+{
+    return run->outcome.error != NULL ? run->outcome.error
+                                      : catalog_run_state_name(run->outcome.state);
+}
+
+void order_reply_error(struct request *r, unsigned status, const char *text)
+{
+    reply_json(r, status, json_pack("{s:s}", "error", text));
+}
+
+void order_reply_failure(struct request *r, const char *what, const struct err *e)
+{
+    const bool may_pass = e->code == ERR_TRANSIENT || e->code == ERR_AWAY;
+
+    reply_log(r, e);
+    if (may_pass)
+        reply_header(r, "Retry-After", "5");
+    reply_json(r, may_pass ? 503 : 500,
+               json_pack("{s:s, s:s}", "error", what, "details",
+                         may_pass ? "It cannot be done at present" : "The log says why"));
+}
+
+json_t *order_reply_job(const char *job, const json_t *more)
+{
+    json_t *answer = json_pack("{s:b, s:s}", "success", 1, "job", job);
+
+    if (more != NULL)
+        (void)json_object_update(answer, (json_t *)(uintptr_t)more); /* both are objects */
+    return answer;
+}
+
+void order_reply_run(struct request *r, const char *what, const struct catalog_run *run)
+{
+    once_forget(r);
+    reply_json(r, 500, json_pack("{s:s, s:s}", "error", what, "details", order_run_error(run)));
 }

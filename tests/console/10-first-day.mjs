@@ -1,120 +1,13 @@
-// A browser that uses the console as people do, against a real service; run.sh prepares what is backed up.
+// From the first login to the last logout: overview, orders, jobs, snapshots, and what a browser lives through.
 import assert from 'node:assert';
-import { spawn, execFileSync } from 'node:child_process';
-import { createHmac } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { PASSWORD, SCREENSHOTS, WORK, at, catalog, enterFirst, examine, expectRefusals, finish, firstPassword, newPage, origin, startService, stopService, test, totp } from './desk.mjs';
 
-const { HOLDFAST, PORT, SCREENSHOTS, WORK } = process.env;
-const load = createRequire(`${WORK}/console/package.json`);
-const { chromium } = load('playwright-core');
-const axe = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
-const origin = `http://127.0.0.1:${PORT}`;
-const PASSWORD = 'correct horse battery';
 const FIRST_LOAD = 120 * 1024;
-const WAIT_MS = 60000; // for what takes a moment, on a machine with other work to do
-
-// The service
-
-let service;
-let told = '';
-let complained = '';
-async function startService() {
-    service = spawn(HOLDFAST, ['serve'], { cwd: WORK, stdio: ['ignore', 'pipe', 'pipe'] });
-    service.stdout.on('data', (bytes) => (told += bytes));
-    service.stderr.on('data', (bytes) => (complained += bytes));
-    for (let left = 600; ; left--) {
-        assert(left > 0 && service.exitCode === null, 'the service does not come up');
-        if (await fetch(`${origin}/readyz`).then((answer) => answer.ok, () => false)) return;
-        await sleep(200);
-    }
-}
-async function stopService() {
-    const ended = new Promise((resolve) => service.once('exit', resolve));
-    service.kill('SIGTERM');
-    await ended;
-}
-const catalog = (statement) => execFileSync('/usr/bin/python3', ['-c',
-    'import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=60) as db: db.execute(sys.argv[2])', `${WORK}/state/catalog.db`, statement]);
-
-function totp(secret) {
-    const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
-    const key = Buffer.from(bits.match(/.{8}/g).map((eight) => parseInt(eight, 2)));
-    const counter = Buffer.alloc(8);
-    counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
-    const digest = createHmac('sha1', key).update(counter).digest();
-    return String((digest.readUInt32BE(digest[19] & 15) & 0x7fffffff) % 1000000).padStart(6, '0');
-}
-
-// The browser
-
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-const faults = []; // what no page may ever do
-let expectsRefusals = false; // failing requests are part of the flow
-
-async function newPage(options = {}) {
-    const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 860 }, ...options });
-    const page = await context.newPage();
-    page.setDefaultTimeout(WAIT_MS);
-    page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
-    page.on('dialog', (dialog) => { faults.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
-    page.on('console', (message) => {
-        const isRefusal = /Failed to load resource|net::ERR/.test(message.text());
-        if (message.type() === 'error' && !(isRefusal && expectsRefusals)) faults.push(`console: ${message.text()}`);
-    });
-    page.on('request', (request) => { if (!request.url().startsWith(origin)) faults.push(`outside: ${request.url()}`); });
-    await context.exposeFunction('violated', (text) => faults.push(`policy: ${text}`));
-    await context.addInitScript(() => document.addEventListener('securitypolicyviolation',
-        (event) => window.violated(`${event.violatedDirective} ${event.blockedURI}`)));
-    return page;
-}
-
-async function at(page, hash) {
-    await page.goto(`${origin}/${hash}`);
-    await page.locator('h1').waitFor();
-}
-
-// No violation that axe finds, in both themes, and a picture of each; nothing beyond the right edge of a phone.
-async function examine(page, name) {
-    await page.evaluate(axe);
-    for (const theme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme: theme });
-        await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
-        await page.screenshot({ path: `${SCREENSHOTS}/${name}-${theme}.png` });
-        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-        const violations = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(' ')}`);
-        assert(violations.length === 0, `${name}, ${theme}: ${violations.join('\n')}`);
-    }
-    await page.setViewportSize({ width: 390, height: 800 });
-    await page.screenshot({ path: `${SCREENSHOTS}/${name}-phone.png` });
-    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert(content <= width, `${name} is ${content} wide on a phone`);
-    await page.setViewportSize({ width: 1280, height: 860 });
-}
-
-let passed = 0;
-let failed = 0;
-let isIn = false; // without a login nothing else can be tried
-async function test(name, run) {
-    if (failed > 0 && !isIn) return;
-    faults.length = 0;
-    try {
-        await run();
-        assert.deepEqual(faults, [], 'what no page may do');
-        passed++;
-        console.log(`ok: ${name}`);
-    } catch (error) {
-        failed++;
-        console.log(`FAILED: ${name}\n${error.stack}`);
-        await page.screenshot({ path: `${SCREENSHOTS}/failed-${failed}.png` }).catch(() => {});
-    }
-    expectsRefusals = false;
-}
 
 await startService();
 const page = await newPage({ acceptDownloads: true });
-const first = /first login: user admin, password (\S+)/.exec(told)[1];
+const first = firstPassword();
 let secret = '';
 let recovery = [];
 
@@ -138,7 +31,7 @@ await test('the page is small, strict and asked for again by its tag', async () 
 });
 
 await test('a first login leads through a password and a second factor', async () => {
-    expectsRefusals = true; // 401 before anybody is in, and for the wrong password
+    expectRefusals(); // 401 before anybody is in, and for the wrong password
     await page.goto(origin);
     await page.getByLabel('Name').fill('admin');
     console.log(`    interactive after ${await page.evaluate(() => Math.round(performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd))} ms`);
@@ -167,8 +60,7 @@ await test('a first login leads through a password and a second factor', async (
     assert.equal(recovery.length, 10);
     await page.getByRole('button', { name: 'I have kept them' }).click();
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    isIn = true;
-});
+}, { isNeeded: true });
 
 await test('sets that were never backed up are told first', async () => {
     await page.getByText('shop has never been backed up').waitFor();
@@ -257,7 +149,7 @@ await test('hostile names are text, and nothing else', async () => {
 });
 
 await test('a file is downloaded as it was, after a proof that is not old', async () => {
-    expectsRefusals = true;
+    expectRefusals();
     catalog('UPDATE sessions SET stepped_up_ns = stepped_up_ns - 600000000000');
     const button = page.getByRole('button', { name: 'Download: "\'><script>window.hit=1<script>' });
     await button.click();
@@ -301,15 +193,8 @@ await test('who may only look finds nothing to order', async () => {
         return answer.json();
     }, name);
     const other = await newPage();
-    expectsRefusals = true;
-    await other.goto(origin);
-    await other.getByLabel('Name').fill(name);
-    await other.getByLabel('Password').fill(made.password);
-    await other.getByRole('button', { name: 'Log in' }).click();
-    await other.getByLabel('Present password').fill(made.password);
-    await other.getByLabel('New password', { exact: false }).first().fill(PASSWORD);
-    await other.getByLabel('New password once more').fill(PASSWORD);
-    await other.getByRole('button', { name: 'Save' }).click();
+    expectRefusals();
+    await enterFirst(other, name, made.password);
     await other.getByRole('article', { name: 'shop' }).waitFor();
     await other.getByText(name, { exact: true }).waitFor();
     assert.equal(await other.getByRole('button', { name: 'now' }).count(), 0);
@@ -323,6 +208,7 @@ await test('a slow network makes no second order', async () => {
     const wire = await page.context().newCDPSession(page);
     const runs = () => page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=backup&set=shop')).json()).runs.length);
     await at(page, '#/');
+    await page.reload(); // without what was said of earlier orders
     const before = await runs();
     await wire.send('Network.enable');
     await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 2000, downloadThroughput: -1, uploadThroughput: -1 });
@@ -334,21 +220,8 @@ await test('a slow network makes no second order', async () => {
     assert.equal(await runs(), before + 1);
 });
 
-await test('a drill that failed is told however many of other sets came after it', async () => {
-    const answer = (run) => (route) => route.fulfill({ json: { runs: run ? [run] : [], next: run ? null : '1.a' } });
-    const drill = await page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=drill&set=shop')).json()).runs[0]);
-    await page.route('**/runs?kind=drill&ended=1&limit=500', answer(null));
-    await page.route('**/runs?kind=drill&ended=1&limit=100&set=shop', answer({ ...drill, state: 'failed', verdict: 'failed' }));
-    await page.reload();
-    await page.getByText('The last drill of shop').waitFor();
-    await page.unrouteAll();
-    await page.reload();
-    await page.getByRole('article', { name: 'shop' }).waitFor();
-    assert.equal(await page.getByText('The last drill of shop').count(), 0);
-});
-
 await test('a restart of the service is lived through', async () => {
-    expectsRefusals = true;
+    expectRefusals();
     await at(page, '#/');
     await page.locator('.live:not(.off)').waitFor();
     await stopService();
@@ -359,7 +232,7 @@ await test('a restart of the service is lived through', async () => {
 });
 
 await test('a session that is over leads to the login and back to where one was', async () => {
-    expectsRefusals = true;
+    expectRefusals();
     await at(page, '#/snapshots/shop');
     catalog('DELETE FROM sessions');
     await page.getByRole('button', { name: 'Back up now' }).click();
@@ -387,8 +260,4 @@ await test('the second language and the chosen theme stay', async () => {
     await page.getByRole('button', { name: 'Anmelden' }).waitFor();
 });
 
-await browser.close();
-await stopService();
-await test('the service has no complaint about what the page asked', () => assert.doesNotMatch(complained, /^error: (GET|POST|http)/m));
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await finish();

@@ -1,0 +1,193 @@
+// A backup configuration as a form over its text: each field changes its own value in the text and nothing else.
+import { createContext } from 'preact';
+import type { ComponentChildren } from 'preact';
+import { useContext, useId } from 'preact/hooks';
+import { putJson } from '../json_text';
+import type { Path } from '../json_text';
+import { texts } from '../texts';
+import { Cron } from './cron';
+
+export interface Fault {
+    path: string; // "destinations[1].config.path"; "" is about the whole
+    sentence: string;
+}
+
+interface Form {
+    text: string;
+    value: unknown; // of the text
+    fault: Fault | null;
+    onChange: (text: string) => void;
+}
+
+const Context = createContext<Form>({ text: '{}', value: {}, fault: null, onChange: () => {} });
+
+function nameOf(path: Path): string {
+    return path.map((key, i) => typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`).join('');
+}
+
+function at(value: unknown, path: Path): unknown {
+    return path.reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<string | number, unknown>)[key] : undefined), value);
+}
+
+// A value, how to change it, and what is wrong with it.
+function useField(path: Path) {
+    const form = useContext(Context);
+    const name = nameOf(path);
+    const wrong = form.fault?.path === name || form.fault?.path.replace(/\[\d+\]$/, '') === name ? form.fault.sentence : undefined; // of an item too
+    return { value: at(form.value, path), wrong, put: (value: unknown) => form.onChange(putJson(form.text, path, value)) };
+}
+
+function Labelled({ label, help, wrong, children }: { label: string; help?: string | undefined; wrong: string | undefined; children: (described: string | undefined) => ComponentChildren }) {
+    const id = useId();
+    return (
+        <label>
+            {label}
+            {children(wrong !== undefined || help !== undefined ? id : undefined)}
+            {(wrong ?? help) !== undefined && <span id={id} class={wrong === undefined ? 'faint' : 'wrong'}>{wrong ?? help}</span>}
+        </label>
+    );
+}
+
+interface FieldProps {
+    path: Path;
+    label: string;
+    help?: string;
+}
+
+function Text({ path, label, help, isFixed }: FieldProps & { isFixed?: boolean }) {
+    const { value, wrong, put } = useField(path);
+    return (
+        <Labelled label={label} help={help} wrong={wrong}>{(described) => (
+            <input value={typeof value === 'string' ? value : ''} readOnly={isFixed ?? false} autocomplete="off" spellcheck={false} maxLength={1000}
+                aria-invalid={wrong !== undefined} aria-describedby={described} onInput={(event) => put(event.currentTarget.value)} />
+        )}</Labelled>
+    );
+}
+
+function Count({ path, label }: FieldProps) {
+    const { value, wrong, put } = useField(path);
+    return (
+        <Labelled label={label} wrong={wrong}>{(described) => (
+            <input type="number" min={0} max={10000} value={typeof value === 'number' ? value : ''} aria-invalid={wrong !== undefined} aria-describedby={described}
+                onInput={(event) => put(event.currentTarget.value === '' ? 0 : Math.trunc(Number(event.currentTarget.value)))} />
+        )}</Labelled>
+    );
+}
+
+function Choice({ path, label, help, words }: FieldProps & { words: Record<string, string> }) {
+    const { value, wrong, put } = useField(path);
+    return (
+        <Labelled label={label} help={help} wrong={wrong}>{(described) => (
+            <select value={typeof value === 'string' ? value : ''} aria-invalid={wrong !== undefined} aria-describedby={described} onChange={(event) => put(event.currentTarget.value)}>
+                {!(typeof value === 'string' && value in words) && <option value={typeof value === 'string' ? value : ''}>{typeof value === 'string' ? value : '–'}</option>}
+                {Object.entries(words).map(([word, text]) => <option key={word} value={word}>{text}</option>)}
+            </select>
+        )}</Labelled>
+    );
+}
+
+function Flag({ path, label, isDefault }: FieldProps & { isDefault: boolean }) {
+    const { value, wrong, put } = useField(path);
+    return (
+        <label class="flag">
+            <input type="checkbox" checked={typeof value === 'boolean' ? value : isDefault} aria-invalid={wrong !== undefined} onChange={(event) => put(event.currentTarget.checked)} />
+            {label}{wrong !== undefined && <span class="wrong">{wrong}</span>}
+        </label>
+    );
+}
+
+// Addresses, one a line.
+function Lines({ path, label, help }: FieldProps) {
+    const { value, wrong, put } = useField(path);
+    const text = Array.isArray(value) ? value.join('\n') : '';
+    return (
+        <Labelled label={label} help={help} wrong={wrong}>{(described) => (
+            <textarea rows={Math.max(2, text.split('\n').length)} value={text} autocomplete="off" spellcheck={false} aria-invalid={wrong !== undefined} aria-describedby={described}
+                onInput={(event) => put(event.currentTarget.value === '' ? [] : event.currentTarget.value.split('\n'))}
+                onBlur={(event) => put(event.currentTarget.value.split('\n').map((line) => line.trim()).filter((line) => line !== ''))} />
+        )}</Labelled>
+    );
+}
+
+type Place = { type?: unknown; config?: unknown };
+const EMPTY = { local: { path: '' }, s3: { bucket: '', region: '', folder: '' } };
+
+function Destinations() {
+    const t = texts.value.settings.form;
+    const { value, wrong, put } = useField(['destinations']);
+    const list = Array.isArray(value) ? value as Place[] : [];
+    return (
+        <fieldset>
+            <legend>{t.destinations}</legend>
+            {wrong !== undefined && <p class="wrong">{wrong}</p>}
+            {list.map((place, i) => <Destination key={i} i={i} place={place} remove={list.length > 1 ? () => put(list.filter((_, other) => other !== i)) : null} />)}
+            <div class="buttons">
+                <button type="button" onClick={() => put([...list, { type: 'local', config: EMPTY.local }])}>{t.addLocal}</button>
+                <button type="button" onClick={() => put([...list, { type: 's3', config: EMPTY.s3 }])}>{t.addS3}</button>
+            </div>
+            <p class="faint">{t.secrets}</p>
+        </fieldset>
+    );
+}
+
+function Destination({ i, place, remove }: { i: number; place: Place; remove: (() => void) | null }) {
+    const t = texts.value.settings.form;
+    const path: Path = ['destinations', i, 'config'];
+    return (
+        <div class="place" role="group" aria-label={t.destination(i + 1)}>
+            <div class="title">
+                <b>{t.destination(i + 1)}: {place?.type === 's3' ? t.s3 : place?.type === 'local' ? t.local : t.other}</b>
+                {remove && <button type="button" aria-label={t.removeOf(i + 1)} onClick={remove}>{t.remove}</button>}
+            </div>
+            {place?.type === 'local' && <Text path={[...path, 'path']} label={t.path} />}
+            {place?.type === 's3' && (
+                <div class="row">
+                    <Text path={[...path, 'bucket']} label={t.bucket} />
+                    <Text path={[...path, 'region']} label={t.region} />
+                    <Text path={[...path, 'folder']} label={t.folder} />
+                    <Text path={[...path, 'endpoint']} label={t.endpoint} help={t.endpointHelp} />
+                </div>
+            )}
+        </div>
+    );
+}
+
+export function ConfigForm({ form, isNew }: { form: Form; isNew: boolean }) {
+    const t = texts.value.settings.form;
+    return (
+        <Context.Provider value={form}>
+            <div class="form">
+                <Text path={['id']} label={t.id} help={t.idHelp} isFixed={!isNew} />
+                <Text path={['name']} label={t.name} />
+                <Choice path={['type']} label={t.type} words={t.types} />
+                <Flag path={['enabled']} label={t.enabled} isDefault={false} />
+                <Schedule />
+                <fieldset>
+                    <legend>{texts.value.settings.retention}</legend>
+                    <div class="row">
+                        <Count path={['retention', 'daily']} label={t.daily} />
+                        <Count path={['retention', 'weekly']} label={t.weekly} />
+                        <Count path={['retention', 'monthly']} label={t.monthly} />
+                    </div>
+                    <Wrong path="retention" />
+                </fieldset>
+                <Destinations />
+                <fieldset>
+                    <legend>{t.notifications}</legend>
+                    <Lines path={['notifications', 'onSuccess']} label={texts.value.settings.onSuccess} help={t.mails} />
+                    <Lines path={['notifications', 'onFailure']} label={texts.value.settings.onFailure} help={t.mails} />
+                </fieldset>
+            </div>
+        </Context.Provider>
+    );
+}
+
+function Wrong({ path }: { path: string }) {
+    const { fault } = useContext(Context);
+    return fault?.path === path ? <p class="wrong">{fault.sentence}</p> : null;
+}
+
+function Schedule() {
+    const { value, wrong, put } = useField(['schedule']);
+    return <Cron value={typeof value === 'string' ? value : ''} onChange={put} zone="local" wrong={wrong} />;
+}
