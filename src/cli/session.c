@@ -151,7 +151,11 @@ bool session_open_other(struct call *call, const struct common *other, char *pas
 
 bool session_open_indexed(struct call *call, struct session *out, struct err *e)
 {
-    return session_open(call, out, e) && repo_load_index(out->repo, e);
+    if (!session_open(call, out, e))
+        return false;
+    repo_expect_index(out->repo);
+    out->is_indexed = true;
+    return true;
 }
 
 bool filter_make(struct call *call, const struct filter_args *args, struct snapshot_filter *out,
@@ -180,6 +184,11 @@ bool filter_make(struct call *call, const struct filter_args *args, struct snaps
     return true;
 }
 
+static bool index_settle(struct session *s, struct err *e)
+{
+    return !s->is_indexed || repo_load_index(s->repo, e);
+}
+
 bool session_resolve(struct call *call, struct session *s, const char *selector,
                      const struct filter_args *args, struct snapshot **out, char **sub,
                      struct err *e)
@@ -187,7 +196,7 @@ bool session_resolve(struct call *call, struct session *s, const char *selector,
     struct snapshot_filter filter = {0};
 
     return filter_make(call, args, &filter, e) &&
-           snapshot_resolve(s->repo, selector, &filter, out, sub, e);
+           snapshot_resolve(s->repo, selector, &filter, out, sub, e) && index_settle(s, e);
 }
 
 /* Keep of the list what the filter accepts. */
@@ -252,6 +261,8 @@ bool session_select(struct call *call, struct session *s, const struct strings *
             return false;
         list_filter(&list, &filter);
     }
+    if (!index_settle(s, e))
+        return false;
     *out = list;
     list = (struct snapshot_list){0};
     return true;

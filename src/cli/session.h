@@ -10,6 +10,7 @@
 struct session {
     struct store *store;
     struct repo *repo;
+    bool is_indexed; /* by session_open_indexed() */
 };
 void session_auto(struct session *s);
 
@@ -30,7 +31,9 @@ MUST_CHECK bool session_open(struct call *call, struct session *out, struct err 
 MUST_CHECK bool session_open_other(struct call *call, const struct common *other, char *password,
                                    struct session *out, struct err *e);
 
-/* session_open(), and load the index, which everything that looks into trees needs. */
+/* session_open(), and load the index, which everything that looks into trees needs, beside the
+ * snapshots: it is there once session_resolve() or session_select() has returned, or after
+ * repo_load_index(). */
 MUST_CHECK bool session_open_indexed(struct call *call, struct session *out, struct err *e);
 
 /* --host, --set, --tag and --path as options of a command. */

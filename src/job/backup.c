@@ -180,29 +180,12 @@ static bool find_parent(struct repo *r, const struct backup_options *o, const st
     return true;
 }
 
-struct parent_search {
-    struct repo *repo;
-    const struct backup_options *options;
-    const struct snapshot *now;
-    struct snapshot **out;
-};
-
-static bool search_parent(void *arg, struct err *e)
-{
-    const struct parent_search *p = arg;
-
-    return find_parent(p->repo, p->options, p->now, p->out, e);
-}
-
-/* Find the parent, and beside that load the index. */
+/* Find the parent, and load the index beside that. */
 static bool begin(struct repo *r, const struct backup_options *o, struct snapshot *now,
                   struct snapshot **before, struct err *e)
 {
-    struct parent_search p = {r, o, now, before};
-    AUTO(aside) struct aside search = {0};
-
-    aside_start(&search, r, search_parent, &p);
-    if (!repo_load_index(r, e) || !aside_end(&search, e))
+    repo_expect_index(r);
+    if (!find_parent(r, o, now, before, e) || !repo_load_index(r, e))
         return false;
     if (*before != NULL) {
         now->has_parent = true;

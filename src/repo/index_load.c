@@ -174,21 +174,33 @@ static bool load_objects(struct repo *r, struct index *ix, const struct key_list
     return true;
 }
 
+/* What is condemned, read beside the index; like that, before the packs are listed. */
+struct doom {
+    struct repo *repo;
+    struct condemned list;
+};
+
+static bool doom_read(void *arg, struct err *e)
+{
+    struct doom *d = arg;
+
+    return condemned_read(d->repo, NULL, &d->list, e);
+}
+
+static void doom_auto(struct doom *d)
+{
+    condemned_auto(&d->list);
+}
+
 /*
  * Packs begin as missing; those that the store has become live, or condemned.  With a damaged
  * list any pack may be condemned: all can be read, and none be relied on.
  */
-static bool set_states(struct repo *r, struct index *ix, struct err *e)
+static bool set_states(struct repo *r, struct index *ix, const struct condemned *doomed,
+                       bool is_known, struct err *e)
 {
-    AUTO(condemned) struct condemned doomed = {0};
     AUTO(key_list) struct key_list packs = {0};
-    struct err why = {0};
-    const bool is_known = condemned_read(r, NULL, &doomed, &why);
 
-    if (!is_known && why.code != ERR_CORRUPT && why.code != ERR_USAGE) {
-        *e = why;
-        return false;
-    }
     r->has_bad_condemned = !is_known;
     if (!key_list_read(r, "packs/", &packs, e))
         return false;
@@ -199,7 +211,7 @@ static bool set_states(struct repo *r, struct index *ix, struct err *e)
         if (!key_hash(packs.items[i], &id) || !index_has_pack(ix, &id, &number))
             continue;
         index_set_pack_state(ix, number,
-                             is_known && !condemned_has(&doomed, &id) ? PACK_LIVE : PACK_CONDEMNED);
+                             is_known && !condemned_has(doomed, &id) ? PACK_LIVE : PACK_CONDEMNED);
     }
     index_judge_deltas(ix);
     return true;
@@ -231,12 +243,24 @@ static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct in
 {
     AUTO(index) struct index *ix = index_new();
     AUTO(key_list) struct key_list keys = {0};
+    AUTO(doom) struct doom doom = {.repo = r};
+    AUTO(aside) struct aside reading = {0}; /* it ends before doom does */
+    struct err why = {0};
 
     *is_stale = false;
+    aside_start(&reading, r, doom_read, &doom);
     if (!key_list_read(r, "index/", &keys, e) ||
         !load_objects(r, ix, &keys, damaged, arg, is_stale, e))
         return false;
-    if (!*is_stale && (!set_states(r, ix, e) || !moved_check(r, ix, &keys, is_stale, e)))
+
+    const bool is_known = aside_end(&reading, &why);
+
+    if (!is_known && why.code != ERR_CORRUPT && why.code != ERR_USAGE) {
+        *e = why;
+        return false;
+    }
+    if (!*is_stale && (!set_states(r, ix, &doom.list, is_known, e) ||
+                       !moved_check(r, ix, &keys, is_stale, e)))
         return false;
     *out = TAKE(ix);
     return true;
@@ -266,18 +290,37 @@ bool index_is_stale(struct repo *r, const struct key_list *loaded)
     return key_list_read(r, "index/", &now, &ignored) && !key_list_has_all(&now, loaded);
 }
 
-bool repo_load_index(struct repo *r, struct err *e)
+static bool load_whole(void *arg, struct err *e)
 {
-    if (r->index != NULL)
-        return true;
+    struct repo *r = arg;
+
     if (!index_load(r, NULL, NULL, &r->index, e))
         return false;
     nearby_init(r);
     return true;
 }
 
+bool repo_load_index(struct repo *r, struct err *e)
+{
+    if (r->is_loading) {
+        r->is_loading = false;
+        return aside_end(&r->loading, e);
+    }
+    return r->index != NULL || load_whole(r, e);
+}
+
+void repo_expect_index(struct repo *r)
+{
+    if (r->is_loading || r->index != NULL)
+        return;
+    r->is_loading = true;
+    aside_start(&r->loading, r, load_whole, r);
+}
+
 void repo_drop_index(struct repo *r)
 {
+    aside_auto(&r->loading);
+    r->is_loading = false;
     nearby_done(r);
     index_free(r->index);
     r->index = NULL;

@@ -39,6 +39,8 @@ struct repo {
     struct repo_keys *keys;
     struct cutter *cutter;
     struct index *index;    /* NULL until loaded */
+    struct aside loading;   /* the index, while is_loading */
+    bool is_loading;
     bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
     struct object_locks *locks; /* NULL: the store locks nothing (object_locks.h) */

@@ -27,10 +27,19 @@ struct kept_frame {
     struct buf plain;
 };
 
+/* The header of a pack that no reader has read yet, fetched beside what follows it there. */
+struct pack_header {
+    struct repo *repo;
+    uint32_t pack;
+    struct aside reading;
+    struct buf bytes;
+};
+
 struct reader {
     struct repo *repo;
     struct seal_box *box;
     uint32_t box_pack; /* whose key the box holds */
+    struct pack_header header;
     struct compressor *compressor;
     struct mac *mac;
     struct buf sealed, stored;
@@ -51,6 +60,7 @@ struct reader *reader_new(struct repo *r)
     rd->repo = r;
     rd->box = seal_box_new();
     rd->box_pack = NO_NUMBER;
+    rd->header = (struct pack_header){.repo = r, .pack = NO_NUMBER};
     rd->compressor = compressor_new(1);
     rd->mac = mac_new(r->keys->chunk_id);
     prefix_init(&rd->prefix, r, rd);
@@ -64,6 +74,8 @@ void reader_free(struct reader *rd)
 {
     if (rd == NULL)
         return;
+    aside_auto(&rd->header.reading);
+    buf_done(&rd->header.bytes);
     seal_box_free(rd->box);
     compressor_free(rd->compressor);
     mac_free(rd->mac);
@@ -81,16 +93,54 @@ void reader_auto(struct reader **rd)
     reader_free(*rd);
 }
 
-/* Bytes of a pack to rd->sealed.  The index names the pack, so its absence is damage: callers
- * take ERR_NOT_FOUND for a path that is not in the snapshot. */
-static bool fetch(struct reader *rd, const char *key, uint64_t offset, size_t size, struct err *e)
+/* Bytes of a pack.  The index names the pack, so its absence is damage: callers take ERR_NOT_FOUND
+ * for a path that is not in the snapshot. */
+static bool fetch(struct repo *r, uint32_t pack, uint64_t offset, size_t size, struct buf *out,
+                  struct err *e)
 {
-    buf_clear(&rd->sealed);
-    if (store_get(rd->repo->store, key, offset, size, &rd->sealed, e))
+    char key[PACK_KEY_MAX];
+
+    pack_key(&index_pack_at(r->index, pack)->id, key);
+    buf_clear(out);
+    if (store_get(r->store, key, offset, size, out, e))
         return true;
     if (e->code == ERR_NOT_FOUND)
         e->code = ERR_CORRUPT;
     return err_wrap(e, "%s", key);
+}
+
+static bool header_fetch(void *arg, struct err *e)
+{
+    struct pack_header *h = arg;
+
+    return fetch(h->repo, h->pack, 0, SEAL_HEADER_SIZE, &h->bytes, e);
+}
+
+/* Begin to fetch the header of a pack, unless it is known. */
+static void header_expect(struct reader *rd, uint32_t pack)
+{
+    struct pack_header *h = &rd->header;
+
+    if (rd->box_pack == pack || h->pack == pack || nearby_header(rd->repo, pack) != NULL)
+        return;
+    aside_auto(&h->reading);
+    nearby_fetch_pack(rd->repo, pack);
+    h->pack = pack;
+    aside_start(&h->reading, rd->repo, header_fetch, h);
+}
+
+/* Wait for what header_expect() began; a failure is not kept. */
+static bool header_take(struct reader *rd, uint32_t pack, const uint8_t **out, struct err *e)
+{
+    struct pack_header *h = &rd->header;
+
+    header_expect(rd, pack);
+
+    const bool is_read = aside_end(&h->reading, e);
+
+    h->pack = NO_NUMBER;
+    *out = h->bytes.data;
+    return is_read;
 }
 
 /* Let the box hold the key of a pack, whose header any reader of the repository may have read. */
@@ -98,39 +148,36 @@ static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct 
 {
     const enum object_class class = index_pack_at(rd->repo->index, pack)->class;
     const struct seal_identity expected = repo_identity(rd->repo, class);
-    const uint8_t *kept;
+    const uint8_t *header;
 
     if (rd->box_pack == pack)
         return true;
     rd->box_pack = NO_NUMBER;
-    kept = nearby_header(rd->repo, pack);
-    if (kept == NULL) {
-        nearby_fetch_pack(rd->repo, pack);
-        if (!fetch(rd, key, 0, SEAL_HEADER_SIZE, e))
-            return false;
-    }
+    header = nearby_header(rd->repo, pack);
 
-    const uint8_t *header = kept != NULL ? kept : rd->sealed.data;
+    const bool is_kept = header != NULL;
 
+    if (!is_kept && !header_take(rd, pack, &header, e))
+        return false;
     if (!seal_open(rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), &expected,
                    repo_class_key(rd->repo, class), e))
         return err_wrap(e, "%s", key);
-    if (kept == NULL)
+    if (!is_kept)
         nearby_keep_header(rd->repo, pack, header);
     rd->box_pack = pack;
     return true;
 }
 
 /* The sealed bytes of a frame, from what was fetched ahead or from the store. */
-static bool fetch_sealed(struct reader *rd, const struct index_frame *f, const char *key,
-                         struct slice *out, struct err *e)
+static bool fetch_sealed(struct reader *rd, const struct index_frame *f, struct slice *out,
+                         struct err *e)
 {
     if (f->pack == rd->ahead_pack && f->offset >= rd->ahead_offset &&
         f->offset - rd->ahead_offset + (uint64_t)f->sealed_size <= rd->ahead.size) {
         *out = SLICE_OF(rd->ahead.data + (f->offset - rd->ahead_offset), f->sealed_size);
         return true;
     }
-    if (!fetch(rd, key, f->offset, f->sealed_size, e))
+    if (!fetch(rd->repo, f->pack, f->offset, f->sealed_size, &rd->sealed, e))
         return false;
     *out = buf_slice(&rd->sealed);
     return true;
@@ -152,7 +199,8 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
     /* Bases first: reading them takes the box and the buffers. */
     if (is_delta && !prefix_of_frame(&rd->prefix, number, e))
         return err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
-    if (!open_pack(rd, f->pack, key, e) || !fetch_sealed(rd, f, key, &sealed, e))
+    header_expect(rd, f->pack);
+    if (!fetch_sealed(rd, f, &sealed, e) || !open_pack(rd, f->pack, key, e))
         return false;
     buf_clear(plain);
     if (s.compression == COMPRESSION_NONE)
@@ -188,10 +236,17 @@ void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
     if (first == last)
         return;
     assert(f->pack == l->pack && first < last);
+    header_expect(rd, f->pack);
     pack_key(&index_pack_at(rd->repo->index, f->pack)->id, key);
     buf_clear(&rd->ahead);
-    if (!store_get(rd->repo->store, key, f->offset,
-                   (size_t)(l->offset - f->offset) + l->sealed_size, &rd->ahead, &ignored))
+
+    const bool is_read =
+        store_get(rd->repo->store, key, f->offset, (size_t)(l->offset - f->offset) + l->sealed_size,
+                  &rd->ahead, &ignored);
+
+    if (!aside_end(&rd->header.reading, &ignored))
+        rd->header.pack = NO_NUMBER;
+    if (!is_read)
         return;
     rd->ahead_pack = f->pack;
     rd->ahead_offset = f->offset;

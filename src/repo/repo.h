@@ -357,6 +357,9 @@ bool retention_is_empty(const struct retention *rules);
 
 /* Load the index once; later calls do nothing.  Needed before readers and writers. */
 MUST_CHECK bool repo_load_index(struct repo *r, struct err *e);
+/* Begin to load it beside what the caller does with snapshots meanwhile, where the store makes that
+ * worth while.  repo_load_index() waits for it and says how it went. */
+void repo_expect_index(struct repo *r);
 
 enum chunk_type {
     CHUNK_DATA = 1,

@@ -4,7 +4,8 @@
  * Commits are listed before snapshots: a writer puts the snapshot first, so a commit that was
  * seen has its snapshot in the later list, unless a collector took both.  It removes the
  * tombstone last, so when there is no tombstone and *then* still a commit, the snapshot object
- * is lost.
+ * is lost.  Tombstones are listed beside commits: one that came or went meanwhile is as if the
+ * listing had been a moment earlier.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -60,6 +61,25 @@ static bool id_list_read(struct repo *r, const char *folder, const char *prefix,
         out->count += key_hash(keys.items[i], &out->ids[out->count]);
     qsort(out->ids, out->count, sizeof(*out->ids), hash_order);
     return true;
+}
+
+/* The tombstones, listed beside the commits. */
+struct tombstones {
+    struct repo *repo;
+    const char *prefix;
+    struct id_list ids;
+};
+
+static bool tombstones_read(void *arg, struct err *e)
+{
+    struct tombstones *t = arg;
+
+    return id_list_read(t->repo, "trash", t->prefix, &t->ids, e);
+}
+
+static void tombstones_auto(struct tombstones *t)
+{
+    id_list_auto(&t->ids);
 }
 
 static bool id_list_has(const struct id_list *l, const struct hash *id)
@@ -132,11 +152,12 @@ bool snapshot_scan(struct repo *r, const char *prefix, damaged_fn *damaged, void
 {
     const struct damage d = {damaged, arg};
     AUTO(id_list) struct id_list commits = {0};
-    AUTO(id_list) struct id_list tombstones = {0};
+    AUTO(tombstones) struct tombstones tombstones = {.repo = r, .prefix = prefix};
     AUTO(id_list) struct id_list snapshots = {0};
+    AUTO(aside) struct aside reading = {0}; /* it ends before the tombstones do */
 
-    if (!id_list_read(r, "commits", prefix, &commits, e) ||
-        !id_list_read(r, "trash", prefix, &tombstones, e) ||
+    aside_start(&reading, r, tombstones_read, &tombstones);
+    if (!id_list_read(r, "commits", prefix, &commits, e) || !aside_end(&reading, e) ||
         !id_list_read(r, "snapshots", prefix, &snapshots, e) ||
         !losses_check(r, &commits, &snapshots, &d, e))
         return false;
@@ -149,7 +170,7 @@ bool snapshot_scan(struct repo *r, const char *prefix, damaged_fn *damaged, void
         const struct hash *id = &snapshots.ids[i];
 
         found[i].id = *id;
-        if (!state_find(r, id, id_list_has(&tombstones, id), &d, &found[i].state, e))
+        if (!state_find(r, id, id_list_has(&tombstones.ids, id), &d, &found[i].state, e))
             return false;
     }
     *out = TAKE(found);

@@ -242,6 +242,64 @@ TEST(frames_that_stand_together_are_fetched_with_one_request)
 }
 END
 
+TEST(a_header_that_cannot_be_fetched_ahead_is_fetched_when_it_is_needed)
+{
+    AUTO(world) struct world w = world_new(&all_in_one);
+
+    CHECK_OK(repo_load_index(w.repo, e));
+    for (int at = 0; at < 2; at++) { /* the header or the frames: which comes first is chance */
+        AUTO(repo) struct repo *r = world_repo(w.store);
+
+        CHECK_OK(repo_load_index(r, e));
+        w.store->parallel = 8;
+
+        const struct stretch s = find_stretch(r);
+        AUTO(reader) struct reader *rd = reader_new(r);
+        AUTO(store)
+        struct store *flaky = store_fault_new(
+            w.store, (struct fault_plan){.at = at, .mode = FAULT_ONCE, .code = ERR_TRANSIENT});
+
+        r->store = flaky;
+        reader_fetch_ahead(rd, s.first, s.last);
+        check_frames(rd, w.repo, s);
+        CHECK(store_fault_calls(flaky) >= 3);
+        r->store = w.store;
+    }
+}
+END
+
+TEST(an_index_that_is_expected_is_there_when_it_is_loaded)
+{
+    AUTO(world) struct world w = world_new(&all_in_one);
+    AUTO(repo) struct repo *r = world_repo(w.store);
+    AUTO(repo) struct repo *left = world_repo(w.store);
+    struct err why = {0};
+
+    CHECK_OK(repo_load_index(w.repo, e));
+    w.store->parallel = 8;
+    repo_expect_index(r);
+    repo_expect_index(r); /* it is expected already */
+    CHECK_OK(repo_load_index(r, e));
+    CHECK_OK(repo_load_index(r, e));
+    ck_assert_uint_eq(index_pack_count(r->index), index_pack_count(w.repo->index));
+    repo_expect_index(r); /* it is there */
+    CHECK_OK(repo_load_index(r, e));
+
+    AUTO(store)
+    struct store *flaky = store_fault_new(
+        w.store, (struct fault_plan){.at = 0, .mode = FAULT_FROM, .code = ERR_TRANSIENT});
+
+    repo_drop_index(r);
+    r->store = flaky;
+    repo_expect_index(r);
+    CHECK(!repo_load_index(r, &why));
+    ck_assert_int_eq(why.code, ERR_TRANSIENT);
+    r->store = w.store;
+    CHECK_OK(repo_load_index(r, e)); /* from the beginning */
+    repo_expect_index(left);         /* nobody asks for it before the repository is closed */
+}
+END
+
 TEST(frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one)
 {
     AUTO(world) struct world w = world_new(&all_in_one);
@@ -255,14 +313,14 @@ TEST(frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one)
     AUTO(reader) struct reader *rd = reader_new(r);
     AUTO(store)
     struct store *flaky = store_fault_new(
-        w.store, (struct fault_plan){.at = 1, .mode = FAULT_ONCE, .code = ERR_TRANSIENT});
+        w.store, (struct fault_plan){.at = 2, .mode = FAULT_ONCE, .code = ERR_TRANSIENT});
 
     r->store = flaky;
-    reader_fetch_ahead(rd, s.first, s.last);
+    reader_fetch_ahead(rd, s.first, s.last); /* and the pack's header beside that */
     reader_fetch_ahead(rd, s.first,
                        s.last); /* this one fails, and what the first got is not used */
     check_frames(rd, w.repo, s);
-    CHECK(store_fault_calls(flaky) >= 3 + (int)(s.last - s.first));
+    CHECK(store_fault_calls(flaky) >= 4 + (int)(s.last - s.first));
     r->store = w.store;
 }
 END
@@ -430,6 +488,8 @@ END
 TESTS("repo parallel", an_answer_that_was_wrong_once_does_no_harm_the_next_time,
       a_store_that_is_away_is_asked_once_when_a_repository_is_opened,
       frames_that_stand_together_are_fetched_with_one_request,
+      a_header_that_cannot_be_fetched_ahead_is_fetched_when_it_is_needed,
+      an_index_that_is_expected_is_there_when_it_is_loaded,
       frames_that_cannot_be_fetched_ahead_are_fetched_one_by_one,
       no_delta_is_made_where_the_store_is_far_away,
       as_many_packs_are_stored_at_once_as_the_store_says,
