@@ -152,6 +152,19 @@ static bool open_mail(struct service_parts *p, struct err *e)
            set_mail(p, "SMTP_FROM", m->from, e) && mail_settings_finish(&p->mail, e);
 }
 
+/* A folder that is not there would pass for one without files. */
+static bool open_templates(struct service_parts *p, struct err *e)
+{
+    const char *folder = p->config->serve.templates;
+    AUTO(fd) int fd = -1;
+
+    if (folder != NULL && !dir_open(folder, &fd, e)) {
+        e->code = ERR_USAGE;
+        return false;
+    }
+    return template_set_load(folder, &p->templates, e);
+}
+
 /* Where messages may go.  The mail server was named by the owner of the machine, like the list. */
 static bool open_messages(struct service_parts *p, struct err *e)
 {
@@ -159,9 +172,12 @@ static bool open_messages(struct service_parts *p, struct err *e)
     const size_t count = s->outbound.allowed.count;
     AUTO(buf) struct buf server = {0};
 
-    if (!template_set_load(NULL, &p->templates, e) || !open_mail(p, e) ||
-        (s->webhook_secret_file != NULL &&
-         !password_from_file(s->webhook_secret_file, &p->webhook_secret, e)))
+    if (!open_templates(p, e))
+        return err_wrap(e, "serve: templates");
+    if (!open_mail(p, e))
+        return err_wrap(e, "serve: mail");
+    if (s->webhook_secret_file != NULL &&
+        !password_from_file(s->webhook_secret_file, &p->webhook_secret, e))
         return false;
     p->allowed = mem_array(count + 1, sizeof(*p->allowed));
     for (size_t i = 0; i < count; i++) {

@@ -214,9 +214,22 @@ struct config_cfms {
 
 #define CONFIG_CFMS_UPLOAD_MAX ((uint64_t)1 << 30) /* the default of that */
 
-#define CONFIG_JOBS            2                    /* the default of jobs */
-#define CONFIG_UPLOAD_MAX      ((uint64_t)64 << 30) /* and of upload_max */
-#define CONFIG_IMPORT_MAX      ((uint64_t)1 << 30)  /* and of import_max */
+/* Bounds of each job of the service (job/child_job.h); 0 is none. */
+struct config_job_limits {
+    int64_t time_ms;   /* from start to end */
+    int64_t stall_ms;  /* without anything that moves */
+    int64_t cpu_ms;    /* of each process */
+    uint64_t memory;   /* bytes of data of each process */
+    bool must_confine; /* rather not run than with a gap in the sandbox */
+};
+
+/* The default: a first backup of a large server takes days. */
+#define CONFIG_JOB_LIMITS \
+    ((struct config_job_limits){.time_ms = INT64_C(168) * 3600000, .stall_ms = INT64_C(3600000)})
+
+#define CONFIG_JOBS       2                    /* the default of jobs */
+#define CONFIG_UPLOAD_MAX ((uint64_t)64 << 30) /* and of upload_max */
+#define CONFIG_IMPORT_MAX ((uint64_t)1 << 30)  /* and of import_max */
 
 struct config_serve {
     struct texts listen;          /* "127.0.0.1:8080"; never empty */
@@ -226,13 +239,15 @@ struct config_serve {
     bool insecure_plain;          /* without TLS on addresses that others reach */
     bool has_console;             /* answers with the page at "/" */
     int jobs;                     /* at a time, from 1 */
-    uint64_t upload_max;          /* bytes of an upload by the API */
-    uint64_t import_max;          /* and of an archive to import, which lies in the state folder */
+    struct config_job_limits job_limits;
+    uint64_t upload_max; /* bytes of an upload by the API */
+    uint64_t import_max; /* and of an archive to import, which lies in the state folder */
     bool has_tls, has_mail, has_bundle, has_cfms, has_gateway, has_pos;
     struct config_tls tls;
     struct config_mail mail;
     struct config_outbound outbound;
     char *webhook_secret_file;   /* or NULL */
+    char *templates;             /* folder of those of messages, or NULL */
     char *catalog_password_file; /* of PostgreSQL, or NULL */
     char *audit_syslog;          /* where records of the audit log go too, or NULL */
     struct config_bundle_listener bundle;

@@ -16,7 +16,7 @@
 /* The section and what of it needs more than a row. */
 struct serve_reading {
     struct config_serve serve;
-    const struct node *tls, *mail, *outbound, *compat, *audit;
+    const struct node *tls, *mail, *outbound, *compat, *audit, *job_limits;
 };
 
 #define AT(member) offsetof(struct serve_reading, member)
@@ -30,11 +30,13 @@ static const struct field serve_fields[] = {
     {"restore_targets", FIELD_TEXTS, AT(serve.restore_targets)},
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
     {"jobs", FIELD_NUMBER, AT(serve.jobs)},
+    {"job_limits", FIELD_NODE, AT(job_limits)},
     {"upload_max", FIELD_SIZE, AT(serve.upload_max)},
     {"import_max", FIELD_SIZE, AT(serve.import_max)},
     {"mail", FIELD_NODE, AT(mail)},
     {"outbound", FIELD_NODE, AT(outbound)},
     {"webhook_secret_file", FIELD_PATH, AT(serve.webhook_secret_file)},
+    {"templates", FIELD_PATH, AT(serve.templates)},
     {"catalog_password_file", FIELD_PATH, AT(serve.catalog_password_file)},
     {"compat", FIELD_NODE, AT(compat)},
     {"audit", FIELD_NODE, AT(audit)},
@@ -48,6 +50,18 @@ static const struct field tls_fields[] = {
     {"certificate", FIELD_PATH, AT(certificate)},
     {"key", FIELD_PATH, AT(key)},
     {"self_signed", FIELD_FLAG, AT(self_signed)},
+    {0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct config_job_limits, member)
+
+static const struct field job_limit_fields[] = {
+    {"time", FIELD_TIMEOUT, AT(time_ms)},
+    {"stall", FIELD_TIMEOUT, AT(stall_ms)},
+    {"cpu", FIELD_TIMEOUT, AT(cpu_ms)},
+    {"memory", FIELD_SIZE, AT(memory)},
+    {"must_confine", FIELD_FLAG, AT(must_confine)},
     {0},
 };
 
@@ -221,6 +235,29 @@ static bool read_tls(const struct config_reader *r, const struct node *n, struct
     return true;
 }
 
+/* Seconds are what is counted. */
+static bool read_job_limits(const struct config_reader *r, const struct node *n,
+                            struct config_job_limits *out, struct err *e)
+{
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "job_limits", job_limit_fields, out, e))
+        return false;
+    return (out->time_ms % 1000 == 0 && out->stall_ms % 1000 == 0 && out->cpu_ms % 1000 == 0) ||
+           CONFIG_FAIL(r, n->line, e, "times of job_limits are whole seconds");
+}
+
+static json_t *job_limits_show(const struct config_job_limits *l)
+{
+    json_t *o = fields_show(job_limit_fields, l);
+
+    if (l->cpu_ms == 0)
+        (void)json_object_del(o, "cpu"); /* it is there */
+    if (l->memory == 0)
+        (void)json_object_del(o, "memory");
+    return o;
+}
+
 static bool read_mail(const struct config_reader *r, const struct node *n, struct config_mail *out,
                       struct err *e)
 {
@@ -322,6 +359,7 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
     static const char *const usual[] = {LISTEN_DEFAULT};
     struct serve_reading g = {.serve.has_console = true,
                               .serve.jobs = CONFIG_JOBS,
+                              .serve.job_limits = CONFIG_JOB_LIMITS,
                               .serve.upload_max = CONFIG_UPLOAD_MAX,
                               .serve.import_max = CONFIG_IMPORT_MAX,
                               .serve.cfms.upload_max = CONFIG_CFMS_UPLOAD_MAX};
@@ -330,6 +368,7 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
 
     if (n != NULL &&
         (!fields_read(r, n, "serve", serve_fields, &g, e) || !read_tls(r, g.tls, &s->tls, e) ||
+         !read_job_limits(r, g.job_limits, &s->job_limits, e) ||
          !read_mail(r, g.mail, &s->mail, e) ||
          (g.outbound != NULL &&
           !fields_read(r, g.outbound, "outbound", outbound_fields, &s->outbound, e)) ||
@@ -360,6 +399,7 @@ json_t *config_serve_show(const struct config_serve *s)
     json_t *out = fields_show(serve_fields, &g);
     json_t *compat = json_object();
 
+    config_show(out, "job_limits", job_limits_show(&s->job_limits));
     if (s->has_tls)
         config_show(out, "tls", fields_show(tls_fields, &s->tls));
     if (s->has_mail)

@@ -28,6 +28,9 @@
 /* Jobs that have to wait for others here are tried again so often. */
 #define WAIT_MS 5000
 
+/* From asking a job to stop to insisting. */
+#define GRACE_S 30
+
 /* Attempts at taking a killed restore back. */
 #define WAYS_BACK 5
 
@@ -402,12 +405,26 @@ static bool check_host(const struct dispatch *d, const char *name, struct err *e
                    d->options.host);
 }
 
+/* What its host allows a job. */
+static void take_limits(const struct dispatch *d, struct child_job *c)
+{
+    const struct config_job_limits *l = &d->options.config->serve.job_limits;
+
+    c->limits = (struct child_limits){.time_s = l->time_ms / 1000,
+                                      .stall_s = l->stall_ms / 1000,
+                                      .grace_s = GRACE_S,
+                                      .cpu_s = l->cpu_ms / 1000,
+                                      .memory = l->memory};
+    c->must_confine = l->must_confine;
+}
+
 static bool make_child(const struct dispatch *d, const struct catalog_job *j, struct child_job *out,
                        struct err *e)
 {
-    AUTO(child_job) struct child_job c = {.attempt = (int)j->fence, .limits = DISPATCH_LIMITS};
+    AUTO(child_job) struct child_job c = {.attempt = (int)j->fence};
     const char *text = j->arguments != NULL ? j->arguments : "{}";
 
+    take_limits(d, &c);
     c.arguments = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     if (c.arguments == NULL)
         return err_set(e, ERR_USAGE, "the arguments of the job are no JSON");

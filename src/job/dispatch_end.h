@@ -7,11 +7,6 @@
 #include "job/child_outcome.h"
 #include "job/dispatch.h"
 
-/* Bounds of every job; a first backup of a large server takes days. */
-#define DISPATCH_LIMITS     \
-    ((struct child_limits){ \
-        .time_s = INT64_C(7) * 24 * 3600, .stall_s = INT64_C(3600), .grace_s = INT64_C(30)})
-
 /* What the catalog keeps of an outcome; texts stand in the arena. */
 void dispatch_outcome(const struct child_job *j, const struct child_outcome *o, struct arena *a,
                       struct catalog_outcome *out);

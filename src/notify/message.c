@@ -133,7 +133,7 @@ static bool send_mail(const struct message *m, const struct message_settings *s,
                               .time_ns = m->time_ns};
 
     if (s->mail == NULL)
-        return err_set(e, ERR_NOT_FOUND, "no mail server is named (SMTP_HOST)");
+        return err_set(e, ERR_NOT_FOUND, "no mail server is named (serve: mail)");
     return mail_send(s->mail, &s->outbound, &mail, out, e);
 }
 

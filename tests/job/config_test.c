@@ -456,6 +456,8 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
                  "  hosts: [backup.example.org]\n"
                  "  proxies: [10.0.0.1]\n"
                  "  jobs: 4\n"
+                 "  job_limits: {time: 12h, memory: 4G, must_confine: true}\n"
+                 "  templates: /etc/holdfast/templates\n"
                  "  console: false\n"
                  "  mail: {host: mail.example.org, from: h@example.org, security: tls, user: h, "
                  "password_file: /etc/mail}\n"
@@ -472,6 +474,10 @@ TEST(a_service_has_addresses_names_and_ways_to_tell)
     CHECK(!s->has_console);
     check_texts(&s->cfms.listen, "127.0.0.1:5104|[::1]:5104|");
     CHECK(s->has_tls && s->has_mail && s->has_bundle && s->jobs == 4 && s->bundle.without_token);
+    CHECK(s->job_limits.time_ms == INT64_C(12) * 3600000 && s->job_limits.stall_ms == 3600000);
+    CHECK(s->job_limits.memory == UINT64_C(4) << 30 && s->job_limits.cpu_ms == 0);
+    CHECK(s->job_limits.must_confine);
+    ck_assert_str_eq(s->templates, "/etc/holdfast/templates");
     CHECK(s->has_cfms && s->cfms.dsn == NULL);
     ck_assert_str_eq(s->cfms.database, "/a/app.db");
     CHECK(s->mail.security == MAIL_SECURITY_TLS && !s->tls.self_signed);
@@ -487,6 +493,8 @@ TEST(a_service_that_nobody_configured_listens_on_this_machine_only)
 
     check_texts(&c->serve.listen, "127.0.0.1:8080|");
     CHECK(c->serve.upload_max == CONFIG_UPLOAD_MAX);
+    CHECK(c->serve.job_limits.time_ms == INT64_C(7) * 24 * 3600000);
+    CHECK(c->serve.job_limits.stall_ms == 3600000 && !c->serve.job_limits.must_confine);
     CHECK(c->serve.jobs == CONFIG_JOBS && !c->serve.has_tls && !c->serve.has_mail &&
           !c->serve.has_bundle && !c->serve.has_cfms && c->serve.has_console);
 }

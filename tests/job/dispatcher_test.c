@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "job_program.h"
 #include "runner_world.h"
 
@@ -135,6 +136,32 @@ TEST(a_job_of_the_queue_is_run_and_its_end_recorded)
     CHECK_OK(catalog_run_log_get(t, runs.items[0].id, &a, &log, e));
     CHECK(strstr(log, "{\"from\":\"output\",") == log && strstr(log, ID64) != NULL);
     ck_assert_uint_eq(dispatch_count(s.dispatch), 0);
+}
+END
+
+TEST(a_job_has_the_limits_that_its_host_configures)
+{
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+    AUTO(buf) struct buf path = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(child_job) struct child_job j = {0};
+
+    service_init(&s);
+    s.config->serve.job_limits = (struct config_job_limits){
+        .time_ms = 1000, .stall_ms = 90000, .cpu_ms = 60000, .memory = UINT64_C(1) << 30};
+
+    const struct catalog_job_ids ids = order(&s, RUN_BACKUP, "a", "{\"tags\":[\"slow\"]}");
+
+    while (!has_file(&s, ids.job, 1, "request"))
+        dispatch_step(s.dispatch, 100);
+    buf_printf(&path, "%s/jobs/%s.1/request", s.config->state, ids.job);
+    CHECK_OK(file_read(buf_string(&path), 65536, &text, e));
+    CHECK_OK(child_job_parse(buf_slice(&text), &j, e));
+    CHECK(j.limits.time_s == 1 && j.limits.stall_s == 90 && j.limits.cpu_s == 60);
+    CHECK(j.limits.memory == UINT64_C(1) << 30 && !j.must_confine);
+    step_until_ended(&s, 1, 60);
+    CHECK(strstr(runs_of(&s, &a).items[0].outcome.error, "it took longer than it may") != NULL);
 }
 END
 
@@ -372,7 +399,7 @@ END
 JOB_PROGRAM_TESTS
 #define main run_tests
 TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
-      what_a_job_says_is_in_the_log_while_it_runs,
+      a_job_has_the_limits_that_its_host_configures, what_a_job_says_is_in_the_log_while_it_runs,
       a_job_that_may_not_run_beside_another_waits_for_it_and_nothing_else_happens_to_it,
       a_child_whose_job_is_anothers_by_now_is_stopped_and_the_others_lease_left_alone,
       a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds,
