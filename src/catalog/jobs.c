@@ -57,6 +57,17 @@ static bool check_room(struct catalog_tx *t, struct err *e)
            err_set(e, ERR_TRANSIENT, "the queue is full: %d jobs wait", CATALOG_QUEUE_MAX);
 }
 
+/* Higher first. */
+enum { PRIORITY_DUE = 0, PRIORITY_ASKED = 10, PRIORITY_RESTORE = 20 };
+
+/* Whoever needs something back waits for nothing that could as well be later. */
+static int priority_of(const struct catalog_job_request *q)
+{
+    if (q->kind == RUN_RESTORE)
+        return PRIORITY_RESTORE;
+    return q->cause == CAUSE_API || q->cause == CAUSE_MANUAL ? PRIORITY_ASKED : PRIORITY_DUE;
+}
+
 static bool insert_job(struct catalog_tx *t, const struct catalog_job_request *q,
                        const struct catalog_job_ids *ids, struct err *e)
 {
@@ -70,7 +81,7 @@ static bool insert_job(struct catalog_tx *t, const struct catalog_job_request *q
         DB_VALUES(db_text(ids->job), db_text(ids->run), db_text(catalog_run_kind_name(q->kind)),
                   db_text(q->set), db_text(q->config), db_text(q->arguments),
                   db_text(catalog_run_cause_name(q->cause)), db_text(q->requested_by),
-                  db_number(q->priority), db_number(q->not_before_ns), db_text(q->bound_to),
+                  db_number(priority_of(q)), db_number(q->not_before_ns), db_text(q->bound_to),
                   db_text(q->writer), db_text(q->dedup),
                   db_number(q->attempts_max > 1 ? q->attempts_max : 1), db_number(q->backoff_ms),
                   db_number(t->db->now_ns)),

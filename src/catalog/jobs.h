@@ -25,7 +25,6 @@ struct catalog_job_request {
     const char *arguments; /* JSON, for whoever does it */
     enum catalog_run_cause cause;
     const char *requested_by;
-    int priority;          /* higher first; those of equal priority by age */
     int64_t not_before_ns; /* 0: at once */
     const char *bound_to;  /* the one host that can do it; NULL: any that has the set */
     const char *writer;    /* one job at a time with the same text, a set's name; NULL: no matter */
@@ -42,7 +41,11 @@ struct catalog_job_ids {
     bool is_new;               /* false: dedup was known already, and nothing was added */
 };
 
-/* Add a job and its first run.  ERR_TRANSIENT "the queue is full" when as many wait as may. */
+/*
+ * Add a job and its first run.  Restores, their plans and ways back come before all else that may
+ * begin, then what somebody asked for, then what is due by itself; those alike by age.
+ * ERR_TRANSIENT "the queue is full" when as many wait as may.
+ */
 MUST_CHECK bool catalog_job_enqueue(struct catalog_tx *t, const struct catalog_job_request *q,
                                     struct catalog_job_ids *out, struct err *e);
 

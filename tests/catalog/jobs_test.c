@@ -109,30 +109,35 @@ TEST(a_job_that_is_taken_runs_and_ends_with_what_came_of_it)
 }
 END
 
-TEST(jobs_come_by_priority_and_then_by_age)
+TEST(restores_come_first_then_what_was_asked_for_and_those_alike_by_age)
 {
     AUTO(world) struct world w;
     AUTO(arena) struct arena a = {0};
     static const struct {
         const char *set;
-        int priority;
-    } put[] = {{"low", -5}, {"first", 0}, {"second", 0}, {"high", 9}};
-    static const char *const wanted[] = {"high", "first", "second", "low"};
+        enum catalog_run_kind kind;
+        enum catalog_run_cause cause;
+    } put[] = {
+        {"due", RUN_BACKUP, CAUSE_SCHEDULE},     {"missed", RUN_BACKUP, CAUSE_CATCH_UP},
+        {"asked", RUN_BACKUP, CAUSE_API},        {"asked later", RUN_CHECK, CAUSE_API},
+        {"wanted back", RUN_RESTORE, CAUSE_API}, {"went wrong", RUN_RESTORE, CAUSE_CATCH_UP}};
+    static const char *const wanted[] = {"wanted back", "went wrong", "asked",
+                                         "asked later", "due",        "missed"};
 
     world_init(&w);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(put) / sizeof(put[0]); i++) {
         AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
         struct catalog_job_ids ids = {0};
-        const struct catalog_job_request q = {.kind = RUN_CHECK,
+        const struct catalog_job_request q = {.kind = put[i].kind,
                                               .set = put[i].set,
                                               .arguments = "{}",
-                                              .requested_by = "ann",
-                                              .priority = put[i].priority};
+                                              .cause = put[i].cause,
+                                              .requested_by = "ann"};
 
         CHECK_OK(catalog_job_enqueue(t, &q, &ids, e));
         tx_commit(&t);
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         struct catalog_job j = {0};
 
         CHECK(claim(&w, LONG_MS, &a, &j));
@@ -794,8 +799,8 @@ END
 
 TESTS_BETWEEN("jobs", world_begin, world_end,
               a_job_that_is_taken_runs_and_ends_with_what_came_of_it,
-              jobs_come_by_priority_and_then_by_age, a_set_has_one_writer_at_a_time,
-              an_instant_of_a_schedule_is_one_job_for_ever,
+              restores_come_first_then_what_was_asked_for_and_those_alike_by_age,
+              a_set_has_one_writer_at_a_time, an_instant_of_a_schedule_is_one_job_for_ever,
               a_lease_that_ends_without_a_word_interrupts_the_run_and_the_job_waits_again_once,
               a_log_is_of_its_run_and_goes_with_it,
               who_lost_a_job_can_write_nothing_about_it_any_more, a_heartbeat_keeps_a_job,
