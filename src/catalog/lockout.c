@@ -15,6 +15,7 @@
 #define ACCOUNT_MAX   100 /* a day */
 #define PEER_MAX      30  /* a minute */
 #define FACTOR_MAX    5   /* in five minutes */
+#define KNOWN_DAYS    90  /* that a network stays the account's after a login */
 #define DAY_S         86400
 #define MINUTE_S      60
 #define FACTOR_S      300
@@ -59,7 +60,8 @@ static void account_of(const char *account, char out[33])
     hex_encode(SLICE_OF(h.bytes, 16), out);
 }
 
-static struct bucket pair_bucket(const char *account, const char *peer)
+/* what: "pair" counts the failures of a network, "known" says until when it is the account's. */
+static struct bucket network_bucket(const char *what, const char *account, const char *peer)
 {
     struct bucket b;
     char who[33];
@@ -67,7 +69,7 @@ static struct bucket pair_bucket(const char *account, const char *peer)
 
     account_of(account, who);
     network_of(peer, 3, 7, from);
-    (void)snprintf(b.name, sizeof(b.name), "pair:%s:%s", who, from);
+    (void)snprintf(b.name, sizeof(b.name), "%s:%s:%s", what, who, from);
     return b;
 }
 
@@ -186,13 +188,42 @@ static bool try_window(struct catalog_tx *t, const struct bucket *b, int64_t win
     return true;
 }
 
+/* Failures from elsewhere cost nothing where the account has logged in. */
+static bool find_known(struct catalog_tx *t, const char *account, const char *peer, bool *is_known,
+                       struct err *e)
+{
+    const struct bucket b = network_bucket("known", account, peer);
+    AUTO(db_result) struct db_result r = {0};
+
+    if (!db_run(t->db, "SELECT count(*) FROM login_failures WHERE bucket = $1 AND until_ns > $2",
+                DB_VALUES(db_text(b.name), db_number(t->db->now_ns)), &r, e))
+        return false;
+    *is_known = db_get_number(&r, 0, 0) > 0;
+    return true;
+}
+
+static bool note_known(struct catalog_tx *t, const char *account, const char *peer, struct err *e)
+{
+    const struct bucket b = network_bucket("known", account, peer);
+    const int64_t now = t->db->now_ns;
+
+    return db_run(t->db,
+                  "INSERT INTO login_failures (bucket, count, first_ns, last_ns, until_ns)"
+                  " VALUES ($1, 0, $2, $2, $3) ON CONFLICT (bucket) DO UPDATE SET"
+                  " last_ns = $2, until_ns = $3",
+                  DB_VALUES(db_text(b.name), db_number(now),
+                            db_number(now + (int64_t)KNOWN_DAYS * DAY_S * NS_PER_S)),
+                  NULL, e);
+}
+
 static bool try_login(struct catalog_tx *t, const char *account, const char *peer,
                       struct catalog_login *out, struct err *e)
 {
-    const struct bucket pair = pair_bucket(account, peer);
+    const struct bucket pair = network_bucket("pair", account, peer);
     const struct bucket any = account_bucket(account);
     const struct bucket from = peer_bucket(peer);
     struct count n = {0};
+    bool is_known = false;
 
     if (!try_window(t, &from, MINUTE_S, PEER_MAX, out, e))
         return false;
@@ -202,9 +233,9 @@ static bool try_login(struct catalog_tx *t, const char *account, const char *pee
         return false;
     if (!out->is_allowed)
         return true;
-    if (!count_one(t, &any, DAY_S, &n, e))
+    if (!count_one(t, &any, DAY_S, &n, e) || !find_known(t, account, peer, &is_known, e))
         return false;
-    out->needs_second_factor = n.count > ACCOUNT_MAX;
+    out->needs_second_factor = n.count > ACCOUNT_MAX && !is_known;
     return true;
 }
 
@@ -226,10 +257,10 @@ bool catalog_login_try(struct catalog *c, const char *account, const char *peer,
 bool catalog_login_succeeded(struct catalog_tx *t, const char *account, const char *peer,
                              struct err *e)
 {
-    const struct bucket pair = pair_bucket(account, peer);
+    const struct bucket pair = network_bucket("pair", account, peer);
     const struct bucket any = account_bucket(account);
 
-    return forget_bucket(t, &pair, e) &&
+    return forget_bucket(t, &pair, e) && note_known(t, account, peer, e) &&
            db_run(t->db,
                   "UPDATE login_failures SET count = count - 1 WHERE bucket = $1 AND count > 0",
                   DB_VALUES(db_text(any.name)), NULL, e);
@@ -272,6 +303,7 @@ bool catalog_login_unlock(struct catalog_tx *t, const char *account, struct err 
 
 bool catalog_login_forget(struct catalog_tx *t, struct err *e)
 {
-    return db_run(t->db, "DELETE FROM login_failures WHERE last_ns < $1",
-                  DB_VALUES(db_number(t->db->now_ns - DAY_S * NS_PER_S)), NULL, e);
+    return db_run(t->db, "DELETE FROM login_failures WHERE last_ns < $1 AND until_ns < $2",
+                  DB_VALUES(db_number(t->db->now_ns - DAY_S * NS_PER_S), db_number(t->db->now_ns)),
+                  NULL, e);
 }

@@ -3,10 +3,11 @@
  *
  * Three counters, which outlive the process: of an account from a network (/24, IPv6: /56), which
  * after 5 failures makes that network wait 1, 2, 4 ... seconds, 15 minutes at most; of an account
- * from anywhere, after 100 failures within a day of which a password alone is not enough; and of
- * an address (IPv6: /64), which may try 30 times a minute.  So whoever guesses from elsewhere locks
- * nobody out of an account.  A try counts as a failure before anything is compared, and no longer
- * when it succeeded; many at the same moment get no further than one after the other.
+ * from anywhere, after 100 failures within a day of which a password alone is not enough but in
+ * networks where the account has logged in within 90 days; and of an address (IPv6: /64), which may
+ * try 30 times a minute.  So whoever guesses from elsewhere locks nobody out of an account.  A try
+ * counts as a failure before anything is compared, and no longer when it succeeded; many at the
+ * same moment get no further than one after the other.
  */
 #ifndef CATALOG_LOCKOUT_H
 #define CATALOG_LOCKOUT_H

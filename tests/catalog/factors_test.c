@@ -338,6 +338,40 @@ TEST(an_account_that_is_guessed_at_from_everywhere_needs_the_second_factor)
 }
 END
 
+TEST(where_somebody_has_logged_in_the_password_does_whoever_guesses_elsewhere)
+{
+    AUTO(world) struct world w;
+    char peer[32];
+    AUTO(catalog_tx) struct catalog_tx *t = NULL;
+
+    world_init(&w);
+    CHECK(login_try(&w, "ann", "192.0.2.1").is_allowed);
+    t = tx_write(&w);
+    CHECK_OK(catalog_login_succeeded(t, "ann", "192.0.2.1", e));
+    tx_commit(&t);
+    for (int i = 0; i < 120; i++) {
+        (void)snprintf(peer, sizeof(peer), "10.0.%d.1", i);
+        CHECK(login_try(&w, "ann", peer).is_allowed);
+    }
+    CHECK(!login_try(&w, "ANN", "192.0.2.9").needs_second_factor);
+    CHECK(login_try(&w, "ann", "192.0.3.1").needs_second_factor);
+    /* It is known for longer than failures are, and not for ever; nobody else is known there. */
+    world_sql(&w, "UPDATE login_failures SET last_ns = 1 WHERE bucket LIKE 'known:%'");
+    t = tx_write(&w);
+    CHECK_OK(catalog_login_forget(t, e));
+    tx_commit(&t);
+    CHECK(!login_try(&w, "ann", "192.0.2.1").needs_second_factor);
+    world_sql(&w, "UPDATE login_failures SET until_ns = 1 WHERE bucket LIKE 'known:%'");
+    CHECK(login_try(&w, "ann", "192.0.2.1").needs_second_factor);
+    t = tx_write(&w);
+    CHECK_OK(catalog_login_forget(t, e));
+    tx_commit(&t);
+    world_sql(
+        &w, "UPDATE login_failures SET until_ns = 9000000000000000000 WHERE bucket LIKE 'known:%'");
+    CHECK(login_try(&w, "ann", "192.0.2.1").needs_second_factor);
+}
+END
+
 TEST(failures_are_remembered_by_the_next_process)
 {
     AUTO(world) struct world w;
@@ -380,4 +414,5 @@ TESTS_BETWEEN("factors", world_begin, world_end,
               who_guesses_waits_longer_and_longer_and_nobody_else_does,
               a_login_that_succeeds_clears_its_network_but_not_its_address,
               an_account_that_is_guessed_at_from_everywhere_needs_the_second_factor,
+              where_somebody_has_logged_in_the_password_does_whoever_guesses_elsewhere,
               failures_are_remembered_by_the_next_process, a_second_factor_may_be_tried_five_times)
