@@ -31,7 +31,8 @@ static const struct option schedule_options[] = {
     {0},
 };
 
-/* The next runs by the clock of this machine; none when it is not enabled. */
+/* The next runs, by the clock of this machine when it names no zone, and shown so; none when it is
+ * not enabled. */
 static bool next_runs(const struct pos_config *c, json_t *out, struct err *e)
 {
     AUTO(zone) struct zone *zone = NULL;
@@ -40,7 +41,8 @@ static bool next_runs(const struct pos_config *c, json_t *out, struct err *e)
 
     if (!c->enabled)
         return true;
-    if (!zone_open(ZONE_LOCAL, NULL, &zone, e) || !cron_parse(c->schedule, &cron, e))
+    if (!zone_open(c->timezone != NULL ? c->timezone : ZONE_LOCAL, NULL, &zone, e) ||
+        !cron_parse(c->schedule, &cron, e))
         return false;
     for (int i = 0; i < NEXT_RUNS && cron_next(&cron, zone, moment, &moment); i++) {
         char text[CLOCK_TEXT_MAX];
@@ -68,7 +70,9 @@ static void tell(struct call *call, const struct desk *d, const struct pos_confi
         return;
     }
     output_note(call->out, "Next runs of %s%s:", c->id,
-                desk_is_remote(d) ? ", if the service is in the time zone of this machine" : "");
+                c->timezone != NULL ? ", by the clock of this machine"
+                : desk_is_remote(d) ? ", if the service is in the time zone of this machine"
+                                    : "");
     json_array_foreach(runs, i, one)
     {
         output_note(call->out, "  %s", json_string_value(one));

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "codec/address.h"
 #include "codec/cron.h"
+#include "codec/zone.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -394,6 +395,19 @@ static bool read_schedule(struct pos_config *c, struct err *e)
            err_set(e, ERR_USAGE, "Invalid cron schedule");
 }
 
+static bool read_timezone(struct pos_config *c, struct err *e)
+{
+    const struct at at = {c->document, ""};
+    AUTO(zone) struct zone *ignored = NULL;
+    struct err why;
+
+    if (json_object_get(c->document, "timezone") == NULL)
+        return true;
+    return take_text(&at, "timezone", ZONE_NAME_MAX, &c->timezone, e) &&
+           (zone_open(c->timezone, NULL, &ignored, &why) ||
+            FAIL(&at, "timezone", e, "must be the name of a time zone such as Europe/Berlin"));
+}
+
 /* Unless a test may do without and the document does. */
 static bool is_there(const struct pos_config *c, enum pos_purpose purpose, const char *key)
 {
@@ -403,8 +417,8 @@ static bool is_there(const struct pos_config *c, enum pos_purpose purpose, const
 static bool read_all(struct pos_config *c, enum pos_purpose purpose, struct err *e)
 {
     static const char *const names[] = {
-        "id",         "name",         "type",          "schedule", "retention", "compression",
-        "encryption", "destinations", "notifications", "enabled",  NULL};
+        "id",          "name",       "type",         "schedule",      "timezone", "retention",
+        "compression", "encryption", "destinations", "notifications", "enabled",  NULL};
     const struct at at = {c->document, ""};
     int type = 0;
     int compression = 0;
@@ -414,7 +428,7 @@ static bool read_all(struct pos_config *c, enum pos_purpose purpose, struct err 
         (is_there(c, purpose, "id") && !read_id(c, e)) ||
         !take_text(&at, "name", POS_NAME_MAX, &c->name, e) ||
         !take_choice(&at, "type", types, &type, e) || !take_flag(&at, "enabled", &c->enabled, e) ||
-        (is_there(c, purpose, "schedule") && !read_schedule(c, e)) ||
+        (is_there(c, purpose, "schedule") && !read_schedule(c, e)) || !read_timezone(c, e) ||
         (is_there(c, purpose, "retention") && !read_retention(c, e)) ||
         (json_object_get(c->document, "compression") != NULL &&
          !take_choice(&at, "compression", compressions, &compression, e)) ||

@@ -5,8 +5,9 @@
  *       "id": "daily-db-backup",            [A-Za-z0-9._-], not first '.' or '-', at most 100
  *       "name": "Daily Database Backup",    at most 200 bytes, no control characters
  *       "type": "database",                 full incremental differential database files
- *       "schedule": "0 2 * * *",            cron, local time
- *       "retention": {"daily": 7, "weekly": 4, "monthly": 6},     0 to 10000, not all 0
+ *       "schedule": "0 2 * * *",            cron, local time ...
+ *       "timezone": "Europe/Berlin",        ... of this zone, which is ours; of the host when
+ * absent "retention": {"daily": 7, "weekly": 4, "monthly": 6},     0 to 10000, not all 0
  *       "compression": "gzip",              gzip bzip2 none; gzip when absent
  *       "encryption": true,                 true when absent
  *       "destinations": [                   1 to 16, all different
@@ -52,6 +53,7 @@ struct pos_config {
     char *text;       /* as it came */
     json_t *document; /* what it says */
     const char *id, *name, *schedule;
+    const char *timezone; /* or NULL */
     enum pos_type type;
     int daily, weekly, monthly;
     const char *compression;

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "codec/json.h"
+#include "codec/zone.h"
 #include "job/config_fields.h"
 
 /* Places */
@@ -205,6 +206,13 @@ static json_t *retention_of(const struct pos_config *c)
     return o;
 }
 
+static json_t *schedule_of(const struct pos_config *c)
+{
+    return c->timezone == NULL
+               ? json_string(c->schedule)
+               : json_pack("{s:s, s:s}", "cron", c->schedule, "timezone", c->timezone);
+}
+
 static json_t *set_of(const struct pos_config *c, const struct pos_surroundings *s,
                       json_t *repositories)
 {
@@ -215,7 +223,7 @@ static json_t *set_of(const struct pos_config *c, const struct pos_surroundings 
     config_show(o, "repositories", add_repositories(c, s, repositories));
     config_show(o, "retention", retention_of(c));
     if (c->enabled)
-        config_show(o, "schedule", json_string(c->schedule));
+        config_show(o, "schedule", schedule_of(c));
     config_show(notify, "on_success", recipients_of(c->on_success, c->on_success_count));
     config_show(notify, "on_failure", recipients_of(c->on_failure, c->on_failure_count));
     config_show(o, "notify", notify);
@@ -261,10 +269,11 @@ static bool is_retention_same(const struct pos_config *c, const struct retention
 
 static bool is_schedule_same(const struct pos_config *c, const struct config_schedule *s)
 {
-    AUTO(json) json_t *shown = s->cron == NULL ? json_null() : schedule_show(s);
-    AUTO(json) json_t *same = c->enabled ? json_string(c->schedule) : json_null();
-
-    return json_equal(shown, same) != 0;
+    if (s->cron == NULL || !c->enabled)
+        return s->cron == NULL && !c->enabled;
+    return strcmp(s->cron, c->schedule) == 0 &&
+           strcmp(s->timezone, c->timezone != NULL ? c->timezone : ZONE_LOCAL) == 0 &&
+           s->jitter_ms == 0 && s->run_missed == MISSED_ONCE;
 }
 
 static bool are_recipients_same(const char *const *list, size_t count, const struct texts *t)

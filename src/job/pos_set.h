@@ -8,7 +8,7 @@
  *                                 differential: both.  Each snapshot is full and shares with the
  *                                 others what it has in common, so the last three do the same; the
  *                                 word becomes the tag "type:incremental" of the snapshots
- *     schedule                    schedule, unless it is not enabled
+ *     schedule, timezone          schedule, unless it is not enabled
  *     retention                   retention
  *     destinations                one repository each, named by kind and place; those of several
  *                                 configurations at the same place are one

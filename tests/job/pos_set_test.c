@@ -79,6 +79,38 @@ TEST(daily_example_becomes_a_set_with_one_database)
 }
 END
 
+TEST(a_configuration_may_name_the_zone_of_its_schedule)
+{
+#define ZONED(zone, rest)                                                                 \
+    "{\"id\":\"a\",\"name\":\"a\",\"type\":\"files\",\"schedule\":\"0 2 * * *\"," zone    \
+    "\"retention\":{\"daily\":1,\"weekly\":0,\"monthly\":0},\"destinations\":[{\"type\":" \
+    "\"local\","                                                                          \
+    "\"config\":{\"path\":\"/backup\"}}]" rest "}"
+    AUTO(pos_config)
+    struct pos_config *pos = parse(ZONED("\"timezone\":\"Asia/Kathmandu\",", ",\"enabled\":true"));
+    AUTO(config) struct config *c = load_one(pos);
+    const char *text = NULL;
+    static const char *const bad[] = {"\"\"", "\"Nowhere/Else\"", "\"../../etc/passwd\"", "7"};
+
+    ck_assert_str_eq(c->sets[0].schedule.timezone, "Asia/Kathmandu");
+    ck_assert_str_eq(c->sets[0].schedule.cron, "0 2 * * *");
+    CHECK_OK(pos_set_export(&c->sets[0], &text, e));
+    ck_assert_str_eq(text, pos->text);
+    memcpy(c->sets[0].schedule.timezone, "UTC", sizeof("UTC"));
+    CHECK_ERR(pos_set_export(&c->sets[0], &text, e), ERR_USAGE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        AUTO(buf) struct buf wrong = {0};
+        struct pos_config *none = NULL;
+        struct err why;
+
+        buf_printf(&wrong, ZONED("\"timezone\":%s,", ""), bad[i]);
+        CHECK(!pos_config_parse(buf_slice(&wrong), POS_SAVE, &none, &why));
+        ck_assert_int_eq(why.code, ERR_USAGE);
+        CHECK(strncmp(why.text, "timezone: ", 10) == 0);
+    }
+}
+END
+
 TEST(weekly_example_becomes_a_set_with_all_and_two_repositories)
 {
     AUTO(pos_config) struct pos_config *pos = example("backup-weekly-full.json");
@@ -291,6 +323,7 @@ TEST(address_that_is_none_is_refused_without_being_repeated)
 END
 
 TESTS("pos_set", daily_example_becomes_a_set_with_one_database,
+      a_configuration_may_name_the_zone_of_its_schedule,
       weekly_example_becomes_a_set_with_all_and_two_repositories, files_example_needs_no_database,
       configurations_at_the_same_place_share_a_repository,
       configuration_comes_back_from_its_set_unchanged,
