@@ -40,15 +40,21 @@ static void post_backup(struct request *r)
     buf_done(&b.body);
 }
 
+/* It knows no method but POST, and takes a body that is not there for an empty one. */
+static unsigned published_status(unsigned status)
+{
+    return status == 405 ? 501 : status == 411 ? 500 : status;
+}
+
 /* Refusals have the published server's form, too. */
 static void refuse(struct request *r, unsigned status, const char *code, const char *detail)
 {
     const struct service *s = request_app(r);
-    struct service_bundle b = {.status = status};
+    struct service_bundle b = {.status = published_status(status)};
 
     (void)code;
     (void)detail;
-    s->refuse_bundle(s->arg, status, &b.body);
+    s->refuse_bundle(s->arg, b.status, &b.body);
     answer(r, &b);
     buf_done(&b.body);
 }
