@@ -226,6 +226,8 @@ static struct http_options options_for(struct serve_http *h, const struct texts 
                              .listen_count = listen->count,
                              .proxies = (const char *const *)s->proxies.items,
                              .proxy_count = s->proxies.count,
+                             .clients = (const char *const *)s->clients.items,
+                             .client_count = s->clients.count,
                              .app = &h->service,
                              .identify = identity_find,
                              .still = identity_still,

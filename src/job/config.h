@@ -236,6 +236,7 @@ struct config_serve {
     struct texts hosts;           /* names by which it may be asked, besides its addresses */
     struct texts restore_targets; /* folders that the API may restore into */
     struct texts proxies;         /* addresses whose word about the client is believed */
+    struct texts clients;         /* addresses and networks that are served; none: all */
     bool insecure_plain;          /* without TLS on addresses that others reach */
     bool has_console;             /* answers with the page at "/" */
     int jobs;                     /* at a time, from 1 */

@@ -29,6 +29,7 @@ static const struct field serve_fields[] = {
     {"hosts", FIELD_TEXTS, AT(serve.hosts)},
     {"restore_targets", FIELD_TEXTS, AT(serve.restore_targets)},
     {"proxies", FIELD_TEXTS, AT(serve.proxies)},
+    {"clients", FIELD_TEXTS, AT(serve.clients)},
     {"jobs", FIELD_NUMBER, AT(serve.jobs)},
     {"job_limits", FIELD_NODE, AT(job_limits)},
     {"upload_max", FIELD_SIZE, AT(serve.upload_max)},

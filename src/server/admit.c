@@ -164,6 +164,8 @@ bool admit_head(struct request *r, const char *method, const char *version)
     /* Where a chunked body ends is read leniently by libmicrohttpd: nothing may follow it. */
     r->reply.closes = r->facts.is_chunked || r->server->is_stopping;
     peer_look_behind(r);
+    if (!r->is_served)
+        return refuse(r, 403, "address", "this address is not served here");
     behind = r->peer->is_proxy ? request_header(r, "X-Forwarded-Host") : NULL;
     host = behind == NULL ? r->facts.host : slice_string(behind);
     if (!guard_host_is_allowed(host, o->hosts, o->host_count))

@@ -199,6 +199,17 @@ static bool set_proxies(struct http_server *s, struct err *e)
     return true;
 }
 
+static bool set_clients(struct http_server *s, struct err *e)
+{
+    const struct http_options *o = &s->options;
+
+    s->clients = mem_array(o->client_count + 1, sizeof(struct network));
+    for (size_t i = 0; i < o->client_count; i++)
+        if (!network_parse(o->clients[i], &s->clients[i]))
+            return err_set(e, ERR_USAGE, "clients: %s is no address or network", o->clients[i]);
+    return true;
+}
+
 bool http_server_start(const struct http_options *options, struct http_server **out, struct err *e)
 {
     AUTO(http_server) struct http_server *s = mem_new(sizeof(*s));
@@ -219,7 +230,7 @@ bool http_server_start(const struct http_options *options, struct http_server **
     if (options->listen_count == 0 || options->host_count == 0)
         return err_set(e, ERR_USAGE,
                        "a server needs an address to listen on and a Host to answer to");
-    if (!set_routes(s, e) || !set_proxies(s, e))
+    if (!set_routes(s, e) || !set_proxies(s, e) || !set_clients(s, e))
         return false;
     s->workers = workers_new(s->options.workers, s->options.waiting_max, run_request);
     s->sockets = sockets_new(s);
@@ -328,6 +339,7 @@ void http_server_stop(struct http_server *s, int64_t drain_ms)
     router_free(s->router);
     mem_free(s->routes);
     mem_free(s->proxies);
+    mem_free(s->clients);
     mem_free(s->listeners);
     (void)pthread_mutex_destroy(&s->peers_lock);
     mem_free(s);

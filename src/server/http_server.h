@@ -50,6 +50,9 @@ struct http_options {
     size_t host_count;
     const char *const *proxies; /* addresses whose X-Forwarded-* are believed */
     size_t proxy_count;
+    /* Who is served: addresses, and networks as "192.0.2.0/24".  None: everybody. */
+    const char *const *clients;
+    size_t client_count;
     void *app;                                      /* for handlers */
     principal_fn *identify;                         /* NULL: everybody is anonymous */
     principal_still_fn *still;                      /* NULL: open streams are not looked at again */

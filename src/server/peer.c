@@ -8,7 +8,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "server/private.h"
+
+#define ADDRESS_BITS 128
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -40,6 +43,55 @@ bool address_parse(const char *text, struct address *out)
         return false;
     *out = a;
     return true;
+}
+
+static bool has_bit(const struct address *a, unsigned i)
+{
+    return (a->bytes[i / 8] >> (7 - i % 8) & 1) != 0;
+}
+
+bool network_parse(const char *text, struct network *out)
+{
+    const size_t size = strcspn(text, "/");
+    struct network n = {.bits = ADDRESS_BITS};
+    char first[INET6_ADDRSTRLEN];
+    uint64_t bits = 0;
+    struct err ignored;
+
+    if (size >= sizeof(first))
+        return false;
+    memcpy(first, text, size);
+    first[size] = '\0';
+    if (!address_parse(first, &n.first))
+        return false;
+    if (text[size] == '/') {
+        const unsigned most = is_v4(&n.first) ? 32 : ADDRESS_BITS;
+
+        if (!parse_u64(text + size + 1, &bits, &ignored) || bits > most)
+            return false;
+        n.bits = ADDRESS_BITS - most + (unsigned)bits;
+    }
+    for (unsigned i = n.bits; i < ADDRESS_BITS; i++)
+        if (has_bit(&n.first, i))
+            return false;
+    *out = n;
+    return true;
+}
+
+static bool network_has(const struct network *n, const struct address *a)
+{
+    for (unsigned i = 0; i < n->bits; i++)
+        if (has_bit(&n->first, i) != has_bit(a, i))
+            return false;
+    return true;
+}
+
+static bool is_served(const struct http_server *s, const struct address *a)
+{
+    for (size_t i = 0; i < s->options.client_count; i++)
+        if (network_has(&s->clients[i], a))
+            return true;
+    return s->options.client_count == 0;
 }
 
 const char *address_text(const struct address *a, struct arena *arena)
@@ -269,6 +321,7 @@ void peer_look_behind(struct request *r)
             host = slice_string(behind);
     }
     customer = customer_of(&a);
+    r->is_served = is_served(r->server, &a);
     r->address_text = address_text(&a, &r->arena);
     r->customer_text = address_text(&customer, &r->arena);
     buf_printf(&origin, "%s://", r->is_secure ? "https" : "http");

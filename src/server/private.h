@@ -32,6 +32,12 @@ struct address {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
 };
 
+/* Those whose first bits are the same. */
+struct network {
+    struct address first;
+    unsigned bits;
+};
+
 enum peer_state {
     PEER_HEAD,     /* a head is awaited or on its way */
     PEER_IDLE,     /* between requests */
@@ -123,6 +129,7 @@ struct request {
     struct guard_facts facts;
     struct route_match match;
     bool is_head, is_secure, has_body;
+    bool is_served; /* its address is one that the options allow */
     const char *address_text, *origin;
     const char *customer_text; /* what the address counts as: of IPv6 its /64 */
     struct rate_state rate;
@@ -158,6 +165,7 @@ struct http_server {
     struct route *routes; /* those given and the server's own */
     struct listener *listeners;
     struct address *proxies;
+    struct network *clients;
     struct rate *rate;
     struct events *events;
     struct sockets *sockets;
@@ -229,6 +237,9 @@ void peer_set_stream(struct request *r, enum peer_state state);
 /* Whose the request is, for as long as it lasts: it ends when he may no longer.  On any thread. */
 void peer_know(struct request *r);
 bool address_parse(const char *text, struct address *out);
+/* "192.0.2.0/24", "2001:db8::/32", or an address; false also when bits behind the network are set.
+ */
+bool network_parse(const char *text, struct network *out);
 const char *address_text(const struct address *a, struct arena *arena);
 bool address_is_loopback(const struct address *a);
 /* Finds out who asks behind proxies, and under which origin the client knows us. */
