@@ -9,6 +9,9 @@
 #include "job/config_fields.h"
 #include "notify/notify.h"
 
+/* With less a job cannot even open a repository by its password. */
+#define JOB_MEMORY_MIN ((uint64_t)256 << 20)
+
 #define LISTEN_DEFAULT "127.0.0.1:8080"
 #define BUNDLE_LISTEN  "127.0.0.1:8787", "[::1]:8787"
 #define CFMS_LISTEN    "127.0.0.1:5104", "[::1]:5104"
@@ -244,6 +247,9 @@ static bool read_job_limits(const struct config_reader *r, const struct node *n,
         return true;
     if (!fields_read(r, n, "job_limits", job_limit_fields, out, e))
         return false;
+    if (out->memory > 0 && out->memory < JOB_MEMORY_MIN)
+        return CONFIG_FAIL(r, node_find(n, "memory")->line, e,
+                           "memory of job_limits is below 256M");
     return (out->time_ms % 1000 == 0 && out->stall_ms % 1000 == 0 && out->cpu_ms % 1000 == 0) ||
            CONFIG_FAIL(r, n->line, e, "times of job_limits are whole seconds");
 }

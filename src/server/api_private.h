@@ -45,6 +45,11 @@ MUST_CHECK bool api_query_set(struct request *r, const char **out);
 /* A document that was kept as text, or null. */
 json_t *api_document(const char *text);
 
+/* The zone that the schedule of a set is in, of the file or one of the configurations; null: the
+ * machine's. */
+json_t *api_time_zone(const struct service *s, const struct catalog_config_list *configs,
+                      const char *set);
+
 /* A run as clients see it; with what it told last and in full when is_whole. */
 json_t *api_run_json(const struct catalog_run *run, bool is_whole);
 

@@ -130,3 +130,18 @@ bool api_set_is_known(const struct service *s, struct catalog_tx *t, const char 
     *out = service_find_set(s, name) != NULL || catalog_config_get(t, name, &a, &c, e);
     return *out || e->code == ERR_NOT_FOUND;
 }
+
+json_t *api_time_zone(const struct service *s, const struct catalog_config_list *configs,
+                      const char *set)
+{
+    const struct service_set *own = service_find_set(s, set);
+    AUTO(json) json_t *document = NULL;
+    const char *zone = own != NULL ? own->timezone : NULL;
+
+    for (size_t i = 0; own == NULL && document == NULL && i < configs->count; i++)
+        if (strcmp(configs->items[i].id, set) == 0)
+            document = api_document(configs->items[i].document);
+    if (document != NULL)
+        zone = json_string_value(json_object_get(document, "timezone"));
+    return zone == NULL ? json_null() : json_string(zone);
+}

@@ -119,9 +119,9 @@ static json_t *set_json(const struct sets *s, const char *name)
     if (k == NULL)
         k = &nothing;
     return json_pack(
-        "{s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:s?, s:o, s:I, s:o, s:o, s:s?}", "name", name,
+        "{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:o, s:o, s:s?}", "name", name,
         "origin", origin, "state", state_of(k), "schedule", own != NULL ? own->schedule : NULL,
-        "time_zone", own != NULL ? own->timezone : NULL, "repositories",
+        "time_zone", api_time_zone(s->service, &s->configs, name), "repositories",
         texts_json(own != NULL ? own->repositories : NULL, own != NULL ? own->repository_count : 0),
         "next_at", auth_time_json(next_of(s, name)), "last_success_at",
         auth_time_json(k->success_ns), "last_success_run", k->success_run, "last_failure_at",

@@ -33,15 +33,14 @@ static struct scheduled scheduled_of(const char *id, struct arena *a)
                               slash + 1};
 }
 
-static json_t *schedule_json(const struct service *service, const struct catalog_schedule *s,
-                             const struct scheduled *of)
+/* time_zone is given away. */
+static json_t *schedule_json(const struct catalog_schedule *s, const struct scheduled *of,
+                             json_t *time_zone)
 {
-    const struct service_set *own = service_find_set(service, of->set);
-
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:o}", "set", of->set, "kind",
+    return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o, s:o}", "set", of->set, "kind",
                      catalog_run_kind_name(of->kind), "repository", of->repository, "time_zone",
-                     own != NULL ? own->timezone : NULL, "last_at", auth_time_json(s->last_ns),
-                     "next_at", auth_time_json(s->next_ns), "details", api_document(s->details));
+                     time_zone, "last_at", auth_time_json(s->last_ns), "next_at",
+                     auth_time_json(s->next_ns), "details", api_document(s->details));
 }
 
 static void get_catalog(struct request *r)
@@ -86,11 +85,12 @@ static void get_schedules(struct request *r)
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     AUTO(arena) struct arena a = {0};
     struct catalog_schedule_list list = {0};
+    struct catalog_config_list configs = {0};
     json_t *items;
     struct err e = {0};
 
     if (!catalog_begin_read(auth_service(r)->catalog, &t, &e) ||
-        !catalog_schedule_list(t, &a, &list, &e)) {
+        !catalog_schedule_list(t, &a, &list, &e) || !catalog_config_list(t, &a, &configs, &e)) {
         reply_err(r, &e);
         return;
     }
@@ -99,7 +99,9 @@ static void get_schedules(struct request *r)
         const struct scheduled of = scheduled_of(list.items[i].config, &a);
 
         if (principal_has_set(request_principal(r), of.set))
-            (void)json_array_append_new(items, schedule_json(auth_service(r), &list.items[i], &of));
+            (void)json_array_append_new(
+                items, schedule_json(&list.items[i], &of,
+                                     api_time_zone(auth_service(r), &configs, of.set)));
     }
     reply_json(r, 200, json_pack("{s:o}", "schedules", items));
 }

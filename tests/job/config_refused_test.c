@@ -335,6 +335,7 @@ TEST(a_service_that_would_stand_open_is_refused)
                {"{jobs: 0}", "9: jobs is at least 1"},
                {"{job_limits: {time: 1500ms}}", "9: times of job_limits are whole seconds"},
                {"{job_limits: {time: 0s}}", "9: "}, {"{job_limits: {memory: 0}}", "9: "},
+               {"{job_limits: {memory: 255M}}", "9: memory of job_limits is below 256M"},
                {"{job_limits: {disk: 1G}}", "9: "}, {"{templates: mails}", "9: "},
                {"{mail: {host: h}}", "9: mail needs the key \"from\""},
                {"{mail: {host: h, from: f, port: 70000}}", "9: port is above 65535"},

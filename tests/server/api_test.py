@@ -3,6 +3,7 @@
 import json
 import time
 
+import people
 import rig
 from api_case import Case, S
 
@@ -256,6 +257,18 @@ class Sets(Case):
         self.assertEqual((sets["shop"], sets["wiki"]), ("Europe/Berlin", None))
         zones = {s["set"]: s["time_zone"] for s in self.boss.get("/api/v1/schedules").json()["schedules"]}
         self.assertEqual(zones["shop"], "Europe/Berlin")
+
+    def test_a_configuration_tells_the_zone_that_it_names(self):
+        for name, more in (("zoned", {"timezone": "Asia/Tokyo"}), ("unzoned", {})):
+            saved = self.boss.ask("PUT", "/api/v1/configs/" + name, people.config(name, **more), {"If-None-Match": "*"})
+            self.assertEqual(saved.status, 201, saved.body)
+            self.house.sql("INSERT OR IGNORE INTO schedules VALUES (?, 1, 2, NULL, 1)", name)
+        sets = {s["name"]: s["time_zone"] for s in self.boss.get("/api/v1/sets").json()["sets"]}
+        schedules = {s["set"]: s["time_zone"] for s in self.boss.get("/api/v1/schedules").json()["schedules"]}
+        for zones in (sets, schedules):
+            self.assertEqual((zones["zoned"], zones["unzoned"]), ("Asia/Tokyo", None))
+        self.assertEqual(self.boss.ask("PUT", "/api/v1/configs/mars", people.config("mars", timezone="Mars/Base"),
+                                       {"If-None-Match": "*"}).status, 400)
 
     def test_a_set_rests_and_goes_on(self):
         answer = self.boss.post("/api/v1/sets/wiki/pause", {"reason": "moving house"})
