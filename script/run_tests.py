@@ -6,12 +6,11 @@ each call failing in turn take a sample, which differs from commit to commit, an
 in THOROUGH are left out.  "thorough" is all of everything; so is a stage that is named.
 
 A stage names the build it needs and yields cases; a case is one program.  All builds come
-first, since each keeps every core busy; then the cases of all stages share one pool with as
-many places as there are cores.  A program may hold many tests: the numbers that Check and
-unittest print are added up, any other program counts as one.
+first, since each keeps every core busy; then the cases of all stages run together, more of them
+while those under way wait than while they compute.  A program may hold many tests: the numbers
+that Check and unittest print are added up, any other program counts as one.
 """
 
-import concurrent.futures
 import glob
 import json
 import os
@@ -29,7 +28,8 @@ PYTHON = "/usr/bin/python3"
 BUILD = TOP + "/build/release"
 HOLDFAST = BUILD + "/src/holdfast"
 CORES = os.cpu_count() or 1
-PLACES = CORES + max(1, CORES // 2)  # many cases wait, for a server or for a clock
+PLACES = CORES + max(1, CORES // 2)  # cases at once, whatever they do
+PLACES_IDLE = 4 * CORES  # and as long as a processor idles, since many cases wait for a server or a clock
 SKIPPED = 77  # exit status of an e2e case that cannot run here
 
 # Threads meet in these; the other programs would only repeat what asan says.
@@ -368,17 +368,64 @@ def with_gateway(cases, gateway, totals):
     return cases
 
 
-def run_all(cases, totals):
-    """Run the cases, as many at a time as there are places; False when the user interrupts."""
-    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
-        try:
-            for done in [pool.submit(run_and_add, case, totals) for case in cases]:
-                done.result()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for group in list(running):
-                kill_group(group)
+class Idleness:
+    """How many processors of the machine had nothing to do lately, whoever keeps the others busy."""
+    LATELY_S = 1.0
+
+    def __init__(self):
+        self.start_over()
+
+    def start_over(self):
+        self.since, self.ticks = time.monotonic(), self.idle_ticks()
+
+    @staticmethod
+    def idle_ticks():
+        with open("/proc/stat") as lines:
+            fields = lines.readline().split()
+        return int(fields[4]) + int(fields[5])  # idle, and waiting for a disk
+
+    def has_processor(self):
+        """Whether most of one processor idled since the last look, which lies LATELY_S back at least."""
+        seconds = time.monotonic() - self.since
+        if seconds < self.LATELY_S:
             return False
+        idle = (self.idle_ticks() - self.ticks) / os.sysconf("SC_CLK_TCK") / seconds
+        self.start_over()
+        return idle > 0.6
+
+
+def run_all(cases, totals):
+    """Run the cases, many at a time; False when the user interrupts."""
+    places = threading.Condition()
+    under_way, wrong = [], []
+    idleness = Idleness()
+
+    def run_one(case):
+        try:
+            run_and_add(case, totals)
+        except BaseException as error:  # nothing that a case does; not to be lost with its thread
+            wrong.append(error)
+        with places:
+            under_way.remove(case)
+            places.notify()
+
+    try:
+        with places:
+            for case in cases:
+                while len(under_way) >= PLACES and \
+                        not (len(under_way) < PLACES_IDLE and idleness.has_processor()):
+                    places.wait(0.25)
+                under_way.append(case)
+                threading.Thread(target=run_one, args=[case], daemon=True).start()
+            places.wait_for(lambda: not under_way)
+    except KeyboardInterrupt:
+        for group in list(running):
+            kill_group(group)
+        with places:
+            places.wait_for(lambda: not under_way, 10)  # they remove what their cases leave
+        return False
+    if wrong:
+        raise wrong[0]
     return True
 
 
