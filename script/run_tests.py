@@ -2,8 +2,8 @@
 """Run the stages of script/test.
 
 "all" is what every change has to pass, within an hour of two cores: sweeps that do the same with
-each call failing in turn take a sample, which differs from commit to commit, and the cases named
-in THOROUGH are left out.  "thorough" is all of everything; so is a stage that is named.
+each call failing in turn take a sample, which differs from commit to commit, and what THOROUGH and
+TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
 
 A stage names the build it needs and yields cases; a case is one program.  All builds come
 first, since each keeps every core busy; then the cases of all stages run together, more of them
@@ -226,12 +226,12 @@ STAGES = {
     "lint": (["fuzz"], lint_cases),
     "stores": (["release", "asan"], stores_cases),
     "deploy": (["release"], deploy_cases),
+    "console": (["release"], console_cases),
     "crash": (["release"], crash_cases),
     "asan": (["asan"], asan_cases),
     "tsan": (["tsan"], tsan_cases),
     "model": ([], model_cases),
     "e2e": (["release"], e2e_cases),
-    "console": (["release"], console_cases),
     "reader": (["release"], reader_cases),
     "golden": (["release"], golden_cases),
     "bench-smoke": (["release"], bench_cases),
