@@ -2,16 +2,15 @@
 """Run the stages of script/test.
 
 "all" is what every change has to pass, within an hour of two cores: sweeps that do the same with
-each call failing in turn take a sample, which differs from commit to commit, and the cases named
-in THOROUGH are left out.  "thorough" is all of everything; so is a stage that is named.
+each call failing in turn take a sample, which differs from commit to commit, and what THOROUGH and
+TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
 
 A stage names the build it needs and yields cases; a case is one program.  All builds come
-first, since each keeps every core busy; then the cases of all stages share one pool with as
-many places as there are cores.  A program may hold many tests: the numbers that Check and
-unittest print are added up, any other program counts as one.
+first, since each keeps every core busy; then the cases of all stages run together, more of them
+while those under way wait than while they compute.  A program may hold many tests: the numbers
+that Check and unittest print are added up, any other program counts as one.
 """
 
-import concurrent.futures
 import glob
 import json
 import os
@@ -29,7 +28,8 @@ PYTHON = "/usr/bin/python3"
 BUILD = TOP + "/build/release"
 HOLDFAST = BUILD + "/src/holdfast"
 CORES = os.cpu_count() or 1
-PLACES = CORES + max(1, CORES // 2)  # many cases wait, for a server or for a clock
+PLACES = CORES + max(1, CORES // 2)  # cases at once, whatever they do
+PLACES_IDLE = 4 * CORES  # and as long as a processor idles, since many cases wait for a server or a clock
 SKIPPED = 77  # exit status of an e2e case that cannot run here
 
 # Threads meet in these; the other programs would only repeat what asan says.
@@ -52,6 +52,18 @@ SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
 # Beginnings of names.  Those of tsan do the most with the fewest threads.
 THOROUGH = ("deploy: 30-package", "deploy: 50-container", "lint: analyzer", "tsan: catalog/fault",
             "tsan: job/config_refused", "tsan: job/sink", "tsan: job/timetable", "tsan: server/identity")
+
+# Tests that differ from others of their program in amounts only, or by a moment of computing: with
+# ThreadSanitizer, which follows each byte, they take as long as all the others together.
+TSAN_WITHOUT = {
+    "repo/writer": "packs_are_about_as_long_as_asked_and_never_longer_than_an_object"
+                   " a_pack_of_tiny_chunks_is_no_longer_than_an_object",
+    "repo/index": "each_of_200000_chunks_is_found_where_it_stands",
+    "repo/index_object": "a_long_index_is_written_as_several_objects",
+    "job/backup": "a_large_file_with_more_chunks_than_an_entry_holds_comes_back",
+    "job/dispatch": "an_end_is_recorded_when_no_more_messages_may_wait_and_their_loss_is_told",
+    "job/simulation": "too_much_work_is_cut_and_said",
+}
 
 running = set()  # process groups of the cases under way, ended when the user interrupts
 
@@ -228,12 +240,12 @@ STAGES = {
     "lint": (["fuzz"], lint_cases),
     "stores": (["release", "asan"], stores_cases),
     "deploy": (["release"], deploy_cases),
+    "console": (["release"], console_cases),
     "crash": (["release"], crash_cases),
     "asan": (["asan"], asan_cases),
     "tsan": (["tsan"], tsan_cases),
     "model": ([], model_cases),
     "e2e": (["release"], e2e_cases),
-    "console": (["release"], console_cases),
     "reader": (["release"], reader_cases),
     "golden": (["release"], golden_cases),
     "bench-smoke": (["release"], bench_cases),
@@ -370,17 +382,64 @@ def with_gateway(cases, gateway, totals):
     return cases
 
 
-def run_all(cases, totals):
-    """Run the cases, as many at a time as there are places; False when the user interrupts."""
-    with concurrent.futures.ThreadPoolExecutor(PLACES) as pool:
-        try:
-            for done in [pool.submit(run_and_add, case, totals) for case in cases]:
-                done.result()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for group in list(running):
-                kill_group(group)
+class Idleness:
+    """How many processors of the machine had nothing to do lately, whoever keeps the others busy."""
+    LATELY_S = 1.0
+
+    def __init__(self):
+        self.start_over()
+
+    def start_over(self):
+        self.since, self.ticks = time.monotonic(), self.idle_ticks()
+
+    @staticmethod
+    def idle_ticks():
+        with open("/proc/stat") as lines:
+            fields = lines.readline().split()
+        return int(fields[4]) + int(fields[5])  # idle, and waiting for a disk
+
+    def has_processor(self):
+        """Whether most of one processor idled since the last look, which lies LATELY_S back at least."""
+        seconds = time.monotonic() - self.since
+        if seconds < self.LATELY_S:
             return False
+        idle = (self.idle_ticks() - self.ticks) / os.sysconf("SC_CLK_TCK") / seconds
+        self.start_over()
+        return idle > 0.6
+
+
+def run_all(cases, totals):
+    """Run the cases, many at a time; False when the user interrupts."""
+    places = threading.Condition()
+    under_way, wrong = [], []
+    idleness = Idleness()
+
+    def run_one(case):
+        try:
+            run_and_add(case, totals)
+        except BaseException as error:  # nothing that a case does; not to be lost with its thread
+            wrong.append(error)
+        with places:
+            under_way.remove(case)
+            places.notify()
+
+    try:
+        with places:
+            for case in cases:
+                while len(under_way) >= PLACES and \
+                        not (len(under_way) < PLACES_IDLE and idleness.has_processor()):
+                    places.wait(0.25)
+                under_way.append(case)
+                threading.Thread(target=run_one, args=[case], daemon=True).start()
+            places.wait_for(lambda: not under_way)
+    except KeyboardInterrupt:
+        for group in list(running):
+            kill_group(group)
+        with places:
+            places.wait_for(lambda: not under_way, 10)  # they remove what their cases leave
+        return False
+    if wrong:
+        raise wrong[0]
     return True
 
 
@@ -389,9 +448,12 @@ def sample(stage, cases):
     head = subprocess.run(["git", "rev-parse", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     every = SAMPLE_EVERY.get(stage, 1)
     for case in cases:
-        if not case.name.startswith(THOROUGH):
-            case.env.update(TEST_EVERY=str(every), TEST_FIRST=str(int(head.stdout[:7] or "0", 16)))
-            yield case
+        if case.name.startswith(THOROUGH):
+            continue
+        case.env.update(TEST_EVERY=str(every), TEST_FIRST=str(int(head.stdout[:7] or "0", 16)))
+        if stage == "tsan" and (without := TSAN_WITHOUT.get(case.name.removeprefix("tsan: "))):
+            case.env["TEST_WITHOUT"] = without
+        yield case
 
 
 def main(argv):

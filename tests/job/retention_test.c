@@ -544,7 +544,7 @@ static void apply(struct world *w, const struct retention_plan *p)
 
 TEST(plans_for_histories_by_chance_keep_their_promises_and_end)
 {
-    for (uint64_t seed = 1; seed <= 3000; seed++) {
+    for (uint64_t seed = 1 + (uint64_t)test_first(); seed <= 3000; seed += (uint64_t)test_every()) {
         AUTO(world) struct world *w = world_new();
         int runs = 0;
 
@@ -574,7 +574,7 @@ END
 TEST(approved_plan_of_sound_snapshots_is_that_of_forget)
 {
     clock_set_for_tests(NOW);
-    for (uint64_t seed = 1; seed <= 500; seed++) {
+    for (uint64_t seed = 1 + (uint64_t)test_first(); seed <= 500; seed += (uint64_t)test_every()) {
         AUTO(world) struct world *w = world_new();
         AUTO(mem) struct snapshot *snapshots = mem_array(ITEMS_MAX, sizeof(*snapshots));
         struct snapshot *list[ITEMS_MAX];

@@ -339,7 +339,7 @@ TEST(a_damaged_source_pack_fails_the_snapshots_that_need_it_and_no_other)
     AUTO(sides) struct sides model = sides_new();
     const size_t packs = world_count(model.from, "packs/");
 
-    for (size_t n = 0; n < packs * 2; n++) {
+    for (size_t n = (size_t)test_first() % (packs * 2); n < packs * 2; n += (size_t)test_every()) {
         AUTO(sides) struct sides s = sides_new();
         AUTO(mem) char *key = world_key(s.from, "packs/", n / 2);
         AUTO(buf) struct buf before = {0};

@@ -162,7 +162,7 @@ TEST(prunes_a_backup_and_an_undo_lose_nothing_in_any_order)
 {
     int committed = 0, undone = 0;
 
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    for (uint64_t seed = (uint64_t)test_first(); seed < SEEDS; seed += (uint64_t)test_every()) {
         AUTO(stage) struct stage st;
         struct prune_stats stats;
 
@@ -180,7 +180,7 @@ TEST(prunes_a_backup_and_an_undo_lose_nothing_in_any_order)
         committed += st.actors[BACKUP].is_committed ? 1 : 0;
         undone += st.actors[OPERATOR].was_undone ? 1 : 0;
     }
-    CHECK(committed > SEEDS / 20 && undone > SEEDS / 20);
+    CHECK((committed > SEEDS / 20 && undone > SEEDS / 20) || test_every() > 1);
 }
 END
 

@@ -260,7 +260,7 @@ static bool store_much(struct repo *r, struct store *flaky, struct err *e)
 
 static void check_every_failure(enum fault_mode mode)
 {
-    for (int at = 0;; at++) {
+    for (int at = test_first();; at += test_every()) {
         AUTO(store) struct store *s = store_memory_new();
         AUTO(repo) struct repo *r = fixture_repo(s);
 

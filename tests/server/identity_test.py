@@ -460,6 +460,7 @@ class People(unittest.TestCase):
         typed = "my password in the wrong field"
         Client(self.house).login(typed, PASSWORD)
         made = self.token(ann, kind="push", verbs=["push"], sets=["shop"]).json()
+        self.assertEqual(ann.post("/api/v1/auth/password", {"current": PASSWORD, "new": "another long one"}).status, 200)
         self.boss.ask("PATCH", f"/api/v1/users/{ann.id}", {"disabled": True})
         records = [row[0] for row in self.house.sql("SELECT record FROM audit ORDER BY seq")]
         actions = [json.loads(record)["action"] for record in records]
@@ -468,7 +469,7 @@ class People(unittest.TestCase):
         last = json.loads(records[-1])
         self.assertEqual((last["actor"], last["object"], last["details"]["address"]), ("admin", ann.name, "127.0.0.1"))
         everything = "\n".join(records)
-        for secret in (PASSWORD, typed, made["token"][20:], ann.cookie, self.boss.cookie, self.house.password):
+        for secret in (PASSWORD, "another long one", typed, made["token"][20:], ann.cookie, self.boss.cookie, self.house.password):
             self.assertNotIn(secret, everything)
 
 

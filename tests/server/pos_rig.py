@@ -43,8 +43,9 @@ class Pos:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="pos-")
         self.lock = threading.Lock()
+        self.deciding = threading.Lock() # held while the worker decides whether and how to do a job
         self.done = []       # jobs that the worker did
-        self.outcomes = {}   # kind -> (state, snapshot, verdict); none: the job stays where it is
+        self.outcomes = {}
         self.stopping = False
         self.start()
         self.worker = threading.Thread(target=self.work)
@@ -74,16 +75,27 @@ class Pos:
             self.process.stdin.flush()
             return json.loads(self.process.stdout.readline())
 
+    @property
+    def outcomes(self):
+        """kind -> (state, snapshot, verdict); none: the job stays where it is.  Holds for all that is asked from then on."""
+        return self.told
+
+    @outcomes.setter
+    def outcomes(self, outcomes):
+        with self.deciding:
+            self.told = outcomes
+
     def work(self):
         """Does what waits, as far as the test said what comes of it."""
         while not self.stopping:
-            job = self.command("claim") if self.outcomes else {}
+            with self.deciding:
+                job = self.command("claim") if self.outcomes else {}
+                outcome = self.outcomes.get(job["kind"], ("failed", "-", "-")) if job else None
             if not job:
                 time.sleep(0.01)
                 continue
-            state, snapshot, verdict = self.outcomes.get(job["kind"], ("failed", "-", "-"))
             self.done.append(job) # first: whoever asked for it may read this as soon as it has ended
-            self.command(f"finish {job['id']} {job['fence']} {state} {snapshot} {verdict}")
+            self.command(f"finish {job['id']} {job['fence']} {' '.join(outcome)}")
 
     def sql(self, text, *values):
         """Past the service, as nobody should."""

@@ -6,7 +6,9 @@
 #define SUPPORT_TEST_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -55,6 +57,29 @@ static inline int test_first(void)
     return first != NULL ? atoi(first) % test_every() : 0;
 }
 
+/* Takes out of tests[] those that TEST_WITHOUT names, apart by a space; returns how many are left,
+ * or ends the program where there is none of a name. */
+static inline size_t test_choose(const TTest **tests, size_t count)
+{
+    const char *without = getenv("TEST_WITHOUT");
+
+    for (size_t length; without != NULL && *without != '\0';
+         without += length + (without[length] == ' ')) {
+        size_t i = 0;
+
+        length = strcspn(without, " ");
+        while (i < count &&
+               (strncmp(tests[i]->name, without, length) != 0 || tests[i]->name[length] != '\0'))
+            i++;
+        if (i == count) {
+            (void)fprintf(stderr, "there is no test %.*s\n", (int)length, without);
+            exit(EXIT_FAILURE);
+        }
+        memmove(&tests[i], &tests[i + 1], (--count - i) * sizeof(*tests));
+    }
+    return count;
+}
+
 /* Run the listed tests, each in a process of its own with a limit of TEST_SECONDS. */
 #ifndef TEST_SECONDS
 #define TEST_SECONDS 60
@@ -63,22 +88,23 @@ static inline int test_first(void)
 
 /* The same; before() runs once ahead of the tests and after() once behind them, both in the
  * process that the tests are forked from. */
-#define TESTS_BETWEEN(suite_name, before, after, ...)                 \
-    int main(void)                                                    \
-    {                                                                 \
-        const TTest *const tests[] = {__VA_ARGS__};                   \
-        Suite *s = suite_create(suite_name);                          \
-        TCase *c = tcase_create(suite_name);                          \
-        tcase_set_timeout(c, TEST_SECONDS);                           \
-        tcase_add_unchecked_fixture(c, (before), (after));            \
-        for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) \
-            tcase_add_test(c, tests[i]);                              \
-        suite_add_tcase(s, c);                                        \
-        SRunner *r = srunner_create(s);                               \
-        srunner_run_all(r, CK_NORMAL);                                \
-        const int failed = srunner_ntests_failed(r);                  \
-        srunner_free(r);                                              \
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;             \
+#define TESTS_BETWEEN(suite_name, before, after, ...)                              \
+    int main(void)                                                                 \
+    {                                                                              \
+        const TTest *tests[] = {__VA_ARGS__};                                      \
+        const size_t count = test_choose(tests, sizeof(tests) / sizeof(tests[0])); \
+        Suite *s = suite_create(suite_name);                                       \
+        TCase *c = tcase_create(suite_name);                                       \
+        tcase_set_timeout(c, TEST_SECONDS);                                        \
+        tcase_add_unchecked_fixture(c, (before), (after));                         \
+        for (size_t i = 0; i < count; i++)                                         \
+            tcase_add_test(c, tests[i]);                                           \
+        suite_add_tcase(s, c);                                                     \
+        SRunner *r = srunner_create(s);                                            \
+        srunner_run_all(r, CK_NORMAL);                                             \
+        const int failed = srunner_ntests_failed(r);                               \
+        srunner_free(r);                                                           \
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;                          \
     }
 
 #endif
