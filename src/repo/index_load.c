@@ -259,8 +259,8 @@ static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct in
         *e = why;
         return false;
     }
-    if (!*is_stale && (!set_states(r, ix, &doom.list, is_known, e) ||
-                       !moved_check(r, ix, &keys, is_stale, e)))
+    if (!*is_stale &&
+        (!set_states(r, ix, &doom.list, is_known, e) || !moved_check(r, ix, &keys, is_stale, e)))
         return false;
     *out = TAKE(ix);
     return true;

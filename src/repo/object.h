@@ -38,8 +38,8 @@ struct repo {
     char slot[KEY_SLOT_ID_MAX]; /* that opened it */
     struct repo_keys *keys;
     struct cutter *cutter;
-    struct index *index;    /* NULL until loaded */
-    struct aside loading;   /* the index, while is_loading */
+    struct index *index;  /* NULL until loaded */
+    struct aside loading; /* the index, while is_loading */
     bool is_loading;
     bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
