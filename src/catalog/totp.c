@@ -161,8 +161,8 @@ static bool remove_codes(struct catalog_tx *t, const char *user, struct err *e)
                   NULL, e);
 }
 
-static bool new_codes(struct catalog_tx *t, const char *user,
-                      char codes[CATALOG_RECOVERY_CODES][CATALOG_RECOVERY_SIZE], struct err *e)
+bool catalog_recovery_new(struct catalog_tx *t, const char *user,
+                          char codes[CATALOG_RECOVERY_CODES][CATALOG_RECOVERY_SIZE], struct err *e)
 {
     if (!remove_codes(t, user, e))
         return false;
@@ -201,7 +201,7 @@ bool catalog_totp_set(struct catalog_tx *t, const char *user,
                "UPDATE users SET totp = $2, totp_step = $3, updated_ns = $4 WHERE id = $1",
                DB_VALUES(db_text(user), db_text(sealed), db_number(step), db_number(t->db->now_ns)),
                e) &&
-           new_codes(t, user, codes, e);
+           catalog_recovery_new(t, user, codes, e);
 }
 
 bool catalog_totp_remove(struct catalog_tx *t, const char *user, struct err *e)

@@ -125,6 +125,10 @@ MUST_CHECK bool catalog_totp_check(struct catalog_tx *t, const char *user, const
 /* The same for a recovery code. */
 MUST_CHECK bool catalog_recovery_check(struct catalog_tx *t, const char *user, const char *code,
                                        bool *is_right, struct err *e);
+/* Others in their place: none of the former is good any more. */
+MUST_CHECK bool catalog_recovery_new(struct catalog_tx *t, const char *user,
+                                     char codes[CATALOG_RECOVERY_CODES][CATALOG_RECOVERY_SIZE],
+                                     struct err *e);
 MUST_CHECK bool catalog_recovery_count(struct catalog_tx *t, const char *user, int64_t *out,
                                        struct err *e);
 

@@ -72,6 +72,18 @@ static bool remove_factor(struct catalog_tx *t, void *arg, struct err *e)
            record(t, f, "totp.remove", e);
 }
 
+/* For a code that is right: a password alone must not lead to codes that stand for the factor. */
+static bool renew_codes(struct catalog_tx *t, void *arg, struct err *e)
+{
+    struct factor *f = arg;
+
+    if (!auth_check_code(t, f->user->id, f->code, &f->is_right, e))
+        return false;
+    return (!f->is_right || (catalog_recovery_new(t, f->user->id, f->codes, e) &&
+                             catalog_factor_succeeded(t, f->user->id, e))) &&
+           record(t, f, "totp.codes", e);
+}
+
 static json_t *codes_json(const struct factor *f)
 {
     json_t *list = json_array();
@@ -113,7 +125,9 @@ static void post_confirm(struct request *r)
     mem_wipe(f.codes, sizeof(f.codes));
 }
 
-static void post_remove(struct request *r)
+/* What takes a code of the present factor, and is answered unless it was done.  Of *f only the codes
+ * outlive the call. */
+static bool change_with_code(struct request *r, catalog_work_fn *change, struct factor *f)
 {
     static const struct field table[] = {
         {"code", FIELD_TEXT, FIELD_REQUIRED, .low = 6, .high = AUTH_CODE_FIELD},
@@ -121,19 +135,34 @@ static void post_remove(struct request *r)
     };
     AUTO(arena) struct arena a = {0};
     struct catalog_session session = {0};
-    struct factor f = {.r = r, .user = &session.user};
     const json_t *body = NULL;
 
     if (!request_json(r, table, &body) || !auth_own_session(r, &a, &session) ||
         !auth_may_try(r, session.user.id))
-        return;
-    f.code = auth_text(body, "code");
-    if (!auth_write(r, remove_factor, &f))
-        return;
-    if (f.is_right)
-        reply_empty(r, 204);
-    else
+        return false;
+    *f = (struct factor){.r = r, .user = &session.user, .code = auth_text(body, "code")};
+    if (!auth_write(r, change, f))
+        return false;
+    if (!f->is_right)
         auth_refuse_proof(r, 0);
+    return f->is_right;
+}
+
+static void post_codes(struct request *r)
+{
+    struct factor f = {0};
+
+    if (change_with_code(r, renew_codes, &f))
+        reply_json(r, 200, codes_json(&f));
+    mem_wipe(&f, sizeof(f));
+}
+
+static void post_remove(struct request *r)
+{
+    struct factor f = {0};
+
+    if (change_with_code(r, remove_factor, &f))
+        reply_empty(r, 204);
 }
 
 static void get_policy(struct request *r)
@@ -195,6 +224,8 @@ const struct route api_totp_routes[] = {
     {METHOD_POST, "/api/v1/auth/totp/confirm", AUTH_USER, AUTH_ALL, NULL,
      ROUTE_CSRF | ROUTE_UNSETTLED | ROUTE_STEP_UP, AUTH_BODY_MAX, AUTH_JSON, AUTH_TRIES,
      post_confirm, "Keep a second factor that works"},
+    {METHOD_POST, "/api/v1/auth/totp/codes", AUTH_USER, AUTH_ALL, NULL, ROUTE_CSRF | ROUTE_STEP_UP,
+     AUTH_BODY_MAX, AUTH_JSON, AUTH_TRIES, post_codes, "Other recovery codes"},
     {METHOD_POST, "/api/v1/auth/totp/remove", AUTH_USER, AUTH_ALL, NULL, ROUTE_CSRF | ROUTE_STEP_UP,
      AUTH_BODY_MAX, AUTH_JSON, AUTH_TRIES, post_remove, "Remove the second factor"},
     {METHOD_GET, "/api/v1/auth/policy", AUTH_USER, AUTH_SUPER, NULL, 0, .handler = get_policy,

@@ -293,6 +293,30 @@ class People(unittest.TestCase):
         self.assertEqual(ann.post("/api/v1/auth/totp/remove", {"code": codes[9]}).status, 204)
         self.assertEqual(Client(self.house).login(ann.name, PASSWORD).status, 200)
 
+    def test_recovery_codes_are_renewed_with_a_code_and_told_once(self):
+        ann = self.someone()
+        _, former = self.enrol(ann)
+        path = "/api/v1/auth/totp/codes"
+        self.assertEqual(ann.post(path, {"code": "f" * 32}).status, 403)
+        self.house.sql("UPDATE sessions SET stepped_up_ns = NULL WHERE user_id = ?", ann.id)
+        self.assertEqual(ann.post(path, {"code": former[0]}).json()["code"], "step_up_required")
+        self.assertEqual(ann.post("/api/v1/auth/step-up", {"password": PASSWORD}).status, 200)
+        renewed = ann.post(path, {"code": former[0]})
+        self.assertEqual(renewed.status, 200)
+        codes = renewed.json()["recovery_codes"]
+        self.assertEqual((len(set(codes)), set(codes) & set(former)), (10, set()))
+        for code in (former[0], former[1]):
+            self.assertEqual(Client(self.house, "192.0.7.1").login(ann.name, PASSWORD, code).status, 401)
+        self.assertEqual(Client(self.house, "192.0.8.1").login(ann.name, PASSWORD, codes[0]).status, 200)
+        records = self.house.sql("SELECT outcome, record FROM audit WHERE action = 'totp.codes' AND object = ? ORDER BY seq", ann.name)
+        self.assertEqual([row[0] for row in records], ["refused", "done"])
+        for code in codes + former:
+            self.assertNotIn(code, records[1][1])
+
+    def test_who_has_no_second_factor_gets_no_recovery_codes(self):
+        ann = self.someone()
+        self.assertEqual(ann.post("/api/v1/auth/totp/codes", {"code": "f" * 32}).status, 403)
+
     def test_a_lost_second_factor_is_removed_by_a_super_admin(self):
         ann = self.someone()
         self.enrol(ann)
