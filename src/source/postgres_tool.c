@@ -291,13 +291,27 @@ static void secret_buf_auto(struct buf *b)
     buf_done(b);
 }
 
+/* libpq takes no file that others may read.  One in memory is made for all, and a sandbox keeps
+ * modes as they are: then it has no name in scratch space. */
+static bool open_private(int *fd, struct err *e)
+{
+    AUTO(fd) int memory = memfd_create("holdfast", MFD_CLOEXEC);
+    struct err ignored;
+
+    if (memory < 0)
+        return err_sys(e, "make a file in memory");
+    if (!fd_set_mode(memory, PASSFILE_MODE, &ignored))
+        return file_unnamed(file_scratch_folder(), fd, e);
+    *fd = memory;
+    memory = -1;
+    return true;
+}
+
 bool postgres_passfile_open(const char *password, int *fd, struct err *e)
 {
     AUTO(secret_buf) struct buf line = {0};
-    AUTO(fd) int file = memfd_create("holdfast", MFD_CLOEXEC);
+    AUTO(fd) int file = -1;
 
-    if (file < 0)
-        return err_sys(e, "make a file in memory");
     if (strpbrk(password, "\r\n") != NULL)
         return err_set(e, ERR_USAGE, "the password has more than one line");
     buf_reserve(&line, 2 * strlen(password) + sizeof("*:*:*:*:\n")); /* it must not move */
@@ -308,7 +322,7 @@ bool postgres_passfile_open(const char *password, int *fd, struct err *e)
         buf_append(&line, password, 1);
     }
     buf_append(&line, "\n", 1);
-    if (!fd_set_mode(file, PASSFILE_MODE, e) || !fd_write(file, buf_slice(&line), e))
+    if (!open_private(&file, e) || !fd_write(file, buf_slice(&line), e))
         return false;
     *fd = file;
     file = -1;

@@ -32,8 +32,9 @@ MUST_CHECK bool postgres_tool_run(const struct postgres_tool *t, postgres_output
                                   struct err *e);
 
 /*
- * A file in memory with a password for any server, as libpq reads it, and the path by which a
- * program finds it that has it as its standard input.  It is gone with those who have it open.
+ * A file without a name, in memory or (in a sandbox) in scratch space, with a password for any
+ * server, as libpq reads it, and the path by which a program finds it that has it as its standard
+ * input.  It is gone with those who have it open.
  */
 #define POSTGRES_PASSFILE "/proc/self/fd/0"
 MUST_CHECK bool postgres_passfile_open(const char *password, int *fd, struct err *e);
