@@ -422,3 +422,21 @@ bool dir_remove(int dirfd, const char *name, struct err *e)
         return err_sys(e, "remove directory %s", name);
     return true;
 }
+
+char *file_resolve(const char *path)
+{
+    AUTO(mem) char *there = mem_string(path);
+    size_t size = strlen(path);
+    AUTO(buf) struct buf out = {0};
+    char real[PATH_MAX];
+
+    while (size > 0 && realpath(there, real) == NULL) {
+        while (size > 0 && path[--size] != '/')
+            ;
+        there[size] = '\0';
+    }
+    if (size == 0)
+        return mem_string(path);
+    buf_printf(&out, "%s%s", real, path + size);
+    return mem_string(buf_string(&out));
+}

@@ -159,4 +159,8 @@ MUST_CHECK bool at_set_mtime(int dirfd, const char *name, int64_t mtime_ns, stru
 MUST_CHECK bool at_set_xattr(int dirfd, const char *name, const char *xattr, struct slice value,
                              struct err *e);
 
+/* The path without symbolic links, as far as it is there; the rest as it is written.  mem_free().
+ */
+char *file_resolve(const char *path);
+
 #endif

@@ -69,6 +69,13 @@ static bool check_config(void *arg, const char *document, struct err *e)
            pos_place_document(place, c, &ignored, e);
 }
 
+static json_t *source_places(void *arg)
+{
+    const struct serve_http *h = arg;
+
+    return pos_sources_places(service_config(h->parts));
+}
+
 static bool find_set(void *arg, const char *name, struct arena *a, struct service_set *out)
 {
     const struct serve_http *h = arg;
@@ -395,6 +402,7 @@ bool serve_http_start(struct call *call, struct service_parts *p, struct serve_h
         .restore_target_count = c->serve.restore_targets.count,
         .import_max = c->serve.import_max,
         .check_config = check_config,
+        .source_places = source_places,
         .find_set = find_set,
         .describe_set = describe_set,
         .simulate = simulate,

@@ -3,30 +3,18 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "codec/address.h"
 #include "codec/cron.h"
+#include "codec/pos_fields.h"
 #include "codec/zone.h"
 
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#define LETTERS    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-enum {
-    TEXT_MAX = 1000, /* of a place */
-    BUCKET_MAX = 63,
-};
+#define BUCKET_MAX 63
 
 static const char *const types[] = {"full",     "incremental", "differential",
                                     "database", "files",       NULL};
 static const char *const compressions[] = {"gzip", "bzip2", "none", NULL};
-
-/* Where the reading stands: an object and the path that leads to its members, "retention." */
-struct at {
-    const json_t *object;
-    const char *path;
-};
-
-#define FAIL(at_, key, e, format, ...) \
-    err_set((e), ERR_USAGE, "%s%s: " format, (at_)->path, (key), ##__VA_ARGS__)
 
 const char *pos_type_text(enum pos_type t)
 {
@@ -39,6 +27,11 @@ void pos_config_free(struct pos_config *c)
         return;
     json_decref(c->document);
     mem_free(c->destinations);
+    for (size_t i = 0; i < c->source_count; i++) {
+        mem_free(c->sources[i].paths);
+        mem_free(c->sources[i].exclude);
+    }
+    mem_free(c->sources);
     mem_free(c->on_success);
     mem_free(c->on_failure);
     mem_free(c->text);
@@ -50,120 +43,25 @@ void pos_config_auto(struct pos_config **c)
     pos_config_free(*c);
 }
 
-static const char *kind_of(const json_t *j)
-{
-    static const char *const kinds[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",    [JSON_STRING] = "a text",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-
-    return kinds[json_typeof(j)];
-}
-
-/* Members */
-
-/* names ends with NULL. */
-static bool check_members(const struct at *at, const char *const *names, struct err *e)
-{
-    /* Jansson wants the address of an object that it does not change. */
-    json_t *object = (json_t *)(uintptr_t)at->object;
-    AUTO(buf) struct buf all = {0};
-    const char *key = NULL;
-    json_t *value = NULL;
-
-    for (size_t i = 0; names[i] != NULL; i++)
-        buf_printf(&all, "%s%s", i == 0 ? "" : ", ", names[i]);
-    json_object_foreach(object, key, value)
-    {
-        size_t i = 0;
-
-        while (names[i] != NULL && strcmp(names[i], key) != 0)
-            i++;
-        if (names[i] == NULL) {
-            char shown[60];
-
-            text_flatten(slice_string(key), shown, sizeof(shown));
-            return FAIL(at, shown, e, "unknown field; there are %s", buf_string(&all));
-        }
-    }
-    return true;
-}
-
-static bool take_object(const struct at *at, const char *key, const json_t **out, struct err *e)
-{
-    const json_t *j = json_object_get(at->object, key);
-
-    if (j == NULL)
-        return FAIL(at, key, e, "is required");
-    if (!json_is_object(j))
-        return FAIL(at, key, e, "must be an object, not %s", kind_of(j));
-    *out = j;
-    return true;
-}
-
-/* A text of 1 to max bytes without control characters. */
-static bool take_text(const struct at *at, const char *key, size_t max, const char **out,
-                      struct err *e)
-{
-    const json_t *j = json_object_get(at->object, key);
-
-    if (j == NULL)
-        return FAIL(at, key, e, "is required");
-    if (!json_is_string(j))
-        return FAIL(at, key, e, "must be a text, not %s", kind_of(j));
-
-    const char *text = json_string_value(j);
-    const size_t size = strlen(text);
-
-    if (size == 0)
-        return FAIL(at, key, e, "is empty");
-    if (size > max)
-        return FAIL(at, key, e, "is longer than %zu bytes", max);
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-            return FAIL(at, key, e, "has a control character");
-    *out = text;
-    return true;
-}
-
-static bool take_choice(const struct at *at, const char *key, const char *const *choices, int *out,
-                        struct err *e)
-{
-    AUTO(buf) struct buf all = {0};
-    const char *text = NULL;
-
-    if (!take_text(at, key, TEXT_MAX, &text, e))
-        return false;
-    for (int i = 0; choices[i] != NULL; i++) {
-        if (strcmp(choices[i], text) == 0) {
-            *out = i;
-            return true;
-        }
-        buf_printf(&all, "%s%s", i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ", choices[i]);
-    }
-    return FAIL(at, key, e, "must be %s", buf_string(&all));
-}
-
-static bool take_flag(const struct at *at, const char *key, bool *out, struct err *e)
+static bool take_flag(const struct pos_at *at, const char *key, bool *out, struct err *e)
 {
     const json_t *j = json_object_get(at->object, key);
 
     if (j != NULL && !json_is_boolean(j))
-        return FAIL(at, key, e, "must be true or false, not %s", kind_of(j));
+        return POS_FAIL(at, key, e, "must be true or false, not %s", pos_fields_kind(j));
     if (j != NULL)
         *out = json_is_true(j);
     return true;
 }
 
-static bool take_keep(const struct at *at, const char *key, int *out, struct err *e)
+static bool take_keep(const struct pos_at *at, const char *key, int *out, struct err *e)
 {
     const json_t *j = json_object_get(at->object, key);
 
     if (j == NULL)
-        return FAIL(at, key, e, "is required");
+        return POS_FAIL(at, key, e, "is required");
     if (!json_is_integer(j) || json_integer_value(j) < 0 || json_integer_value(j) > POS_KEEP_MAX)
-        return FAIL(at, key, e, "must be a whole number from 0 to %d", POS_KEEP_MAX);
+        return POS_FAIL(at, key, e, "must be a whole number from 0 to %d", POS_KEEP_MAX);
     *out = (int)json_integer_value(j);
     return true;
 }
@@ -190,47 +88,35 @@ static bool check_required(const json_t *root, enum pos_purpose purpose, struct 
 
 /* Destinations */
 
-static bool check_path(const struct at *at, const char *path, struct err *e)
-{
-    if (path[0] != '/')
-        return FAIL(at, "path", e, "must be an absolute path");
-    for (const char *part = path; *part != '\0';) {
-        const size_t size = strcspn(part, "/");
-
-        if (size == 2 && memcmp(part, "..", 2) == 0)
-            return FAIL(at, "path", e, "goes through \"..\"");
-        part += size + (part[size] == '/');
-    }
-    return true;
-}
-
-static bool read_local(const struct at *at, struct pos_destination *out, struct err *e)
+static bool read_local(const struct pos_at *at, struct pos_destination *out, struct err *e)
 {
     static const char *const names[] = {"path", NULL};
 
-    return check_members(at, names, e) && take_text(at, "path", TEXT_MAX, &out->path, e) &&
-           check_path(at, out->path, e);
+    return pos_fields_check(at, names, e) &&
+           pos_fields_text(at, "path", POS_TEXT_MAX, &out->path, e) &&
+           pos_fields_path(at, "path", out->path, e);
 }
 
 /* Names between single slashes, none of them "." or "..". */
-static bool check_folder(const struct at *at, const char *folder, struct err *e)
+static bool check_folder(const struct pos_at *at, const char *folder, struct err *e)
 {
     for (const char *part = folder;; part++) {
         const size_t size = strspn(part, LETTERS "._-");
 
         if (size == 0 || strspn(part, ".") == size)
-            return FAIL(at, "folder", e,
-                        "must be names of letters, digits, \".\", \"_\" and \"-\" "
-                        "between single slashes");
+            return POS_FAIL(at, "folder", e,
+                            "must be names of letters, digits, \".\", \"_\" and \"-\" "
+                            "between single slashes");
         part += size;
         if (*part == '\0')
             return true;
         if (*part != '/')
-            return FAIL(at, "folder", e, "has a character other than letters, digits, \"._-/\"");
+            return POS_FAIL(at, "folder", e,
+                            "has a character other than letters, digits, \"._-/\"");
     }
 }
 
-static bool check_endpoint(const struct at *at, const char *endpoint, struct err *e)
+static bool check_endpoint(const struct pos_at *at, const char *endpoint, struct err *e)
 {
     const size_t scheme = strncmp(endpoint, "https://", 8) == 0  ? 8
                           : strncmp(endpoint, "http://", 7) == 0 ? 7
@@ -239,27 +125,29 @@ static bool check_endpoint(const struct at *at, const char *endpoint, struct err
 
     /* Without the text: a password may stand in it. */
     if (scheme == 0 || *host == '\0' || strspn(host, LETTERS ".-:[]") != strlen(host))
-        return FAIL(at, "endpoint", e, "must be https://HOST or https://HOST:PORT");
+        return POS_FAIL(at, "endpoint", e, "must be https://HOST or https://HOST:PORT");
     return true;
 }
 
-static bool read_s3(const struct at *at, struct pos_destination *out, struct err *e)
+static bool read_s3(const struct pos_at *at, struct pos_destination *out, struct err *e)
 {
     static const char *const names[] = {"bucket", "region", "folder", "endpoint", NULL};
 
-    if (!check_members(at, names, e) || !take_text(at, "bucket", BUCKET_MAX, &out->bucket, e) ||
-        !take_text(at, "region", BUCKET_MAX, &out->region, e) ||
-        !take_text(at, "folder", TEXT_MAX, &out->folder, e))
+    if (!pos_fields_check(at, names, e) ||
+        !pos_fields_text(at, "bucket", BUCKET_MAX, &out->bucket, e) ||
+        !pos_fields_text(at, "region", BUCKET_MAX, &out->region, e) ||
+        !pos_fields_text(at, "folder", POS_TEXT_MAX, &out->folder, e))
         return false;
     if (strspn(out->bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(out->bucket) ||
         strlen(out->bucket) < 3 || strchr(".-", out->bucket[0]) != NULL)
-        return FAIL(at, "bucket", e, "must be 3 to 63 lower-case letters, digits, \".\" and \"-\"");
+        return POS_FAIL(at, "bucket", e,
+                        "must be 3 to 63 lower-case letters, digits, \".\" and \"-\"");
     if (strspn(out->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(out->region))
-        return FAIL(at, "region", e, "must be lower-case letters, digits and \"-\"");
+        return POS_FAIL(at, "region", e, "must be lower-case letters, digits and \"-\"");
     if (!check_folder(at, out->folder, e))
         return false;
     return json_object_get(at->object, "endpoint") == NULL ||
-           (take_text(at, "endpoint", TEXT_MAX, &out->endpoint, e) &&
+           (pos_fields_text(at, "endpoint", POS_TEXT_MAX, &out->endpoint, e) &&
             check_endpoint(at, out->endpoint, e));
 }
 
@@ -269,12 +157,12 @@ static bool read_destination(const json_t *j, const char *path, struct pos_desti
     static const char *const names[] = {"type", "config", NULL};
     static const char *const kinds[] = {"s3", "local", NULL};
     AUTO(buf) struct buf inner = {0};
-    const struct at at = {j, path};
-    struct at config = {0};
+    const struct pos_at at = {j, path};
+    struct pos_at config = {0};
     int kind = 0;
 
-    if (!check_members(&at, names, e) || !take_choice(&at, "type", kinds, &kind, e) ||
-        !take_object(&at, "config", &config.object, e))
+    if (!pos_fields_check(&at, names, e) || !pos_fields_choice(&at, "type", kinds, &kind, e) ||
+        !pos_fields_object(&at, "config", &config.object, e))
         return false;
     buf_printf(&inner, "%sconfig.", path);
     config.path = buf_string(&inner);
@@ -284,15 +172,15 @@ static bool read_destination(const json_t *j, const char *path, struct pos_desti
 
 static bool read_destinations(struct pos_config *c, struct err *e)
 {
-    const struct at at = {c->document, ""};
+    const struct pos_at at = {c->document, ""};
     const json_t *list = json_object_get(c->document, "destinations");
     const size_t count = json_array_size(list);
 
     if (!json_is_array(list))
-        return FAIL(&at, "destinations", e, "must be a list, not %s", kind_of(list));
+        return POS_FAIL(&at, "destinations", e, "must be a list, not %s", pos_fields_kind(list));
     if (count == 0 || count > POS_DESTINATIONS_MAX)
-        return FAIL(&at, "destinations", e, "must have 1 to %d items, not %zu",
-                    POS_DESTINATIONS_MAX, count);
+        return POS_FAIL(&at, "destinations", e, "must have 1 to %d items, not %zu",
+                        POS_DESTINATIONS_MAX, count);
     c->destinations = mem_array(count, sizeof(*c->destinations));
     for (size_t i = 0; i < count; i++) {
         AUTO(buf) struct buf path = {0};
@@ -300,10 +188,11 @@ static bool read_destinations(struct pos_config *c, struct err *e)
 
         buf_printf(&path, "destinations[%zu]", i);
         if (!json_is_object(one))
-            return FAIL(&at, buf_string(&path), e, "must be an object, not %s", kind_of(one));
+            return POS_FAIL(&at, buf_string(&path), e, "must be an object, not %s",
+                            pos_fields_kind(one));
         for (size_t k = 0; k < i; k++)
             if (json_equal(one, json_array_get(list, k)))
-                return FAIL(&at, buf_string(&path), e, "is the same as destinations[%zu]", k);
+                return POS_FAIL(&at, buf_string(&path), e, "is the same as destinations[%zu]", k);
         buf_append(&path, ".", 1);
         if (!read_destination(one, buf_string(&path), &c->destinations[i], e))
             return false;
@@ -320,15 +209,15 @@ static bool is_mail(const char *text)
     return address_is_mail(text) && text[strspn(text, LETTERS "._+'-")] == '@';
 }
 
-static bool read_recipients(const struct at *at, const char *key, const char ***out, size_t *count,
-                            struct err *e)
+static bool read_recipients(const struct pos_at *at, const char *key, const char ***out,
+                            size_t *count, struct err *e)
 {
     const json_t *list = json_object_get(at->object, key);
 
     if (list == NULL)
         return true;
     if (!json_is_array(list) || json_array_size(list) > POS_RECIPIENTS_MAX)
-        return FAIL(at, key, e, "must be a list of at most %d addresses", POS_RECIPIENTS_MAX);
+        return POS_FAIL(at, key, e, "must be a list of at most %d addresses", POS_RECIPIENTS_MAX);
     *out = mem_array(json_array_size(list), sizeof(**out));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -344,12 +233,13 @@ static bool read_recipients(const struct at *at, const char *key, const char ***
 static bool read_notifications(struct pos_config *c, struct err *e)
 {
     static const char *const names[] = {"onSuccess", "onFailure", NULL};
-    const struct at top = {c->document, ""};
-    struct at at = {.path = "notifications."};
+    const struct pos_at top = {c->document, ""};
+    struct pos_at at = {.path = "notifications."};
 
     if (json_object_get(c->document, "notifications") == NULL)
         return true;
-    return take_object(&top, "notifications", &at.object, e) && check_members(&at, names, e) &&
+    return pos_fields_object(&top, "notifications", &at.object, e) &&
+           pos_fields_check(&at, names, e) &&
            read_recipients(&at, "onSuccess", &c->on_success, &c->on_success_count, e) &&
            read_recipients(&at, "onFailure", &c->on_failure, &c->on_failure_count, e);
 }
@@ -358,38 +248,38 @@ static bool read_notifications(struct pos_config *c, struct err *e)
 
 static bool read_id(struct pos_config *c, struct err *e)
 {
-    const struct at at = {c->document, ""};
+    const struct pos_at at = {c->document, ""};
 
-    if (!take_text(&at, "id", POS_ID_MAX, &c->id, e))
+    if (!pos_fields_text(&at, "id", POS_ID_MAX, &c->id, e))
         return false;
     if (strspn(c->id, LETTERS "._-") != strlen(c->id) || strchr(".-", c->id[0]) != NULL)
-        return FAIL(&at, "id", e,
-                    "must be letters, digits, \".\", \"_\" and \"-\", and begin with "
-                    "a letter, a digit or \"_\"");
+        return POS_FAIL(&at, "id", e,
+                        "must be letters, digits, \".\", \"_\" and \"-\", and begin with "
+                        "a letter, a digit or \"_\"");
     return true;
 }
 
 static bool read_retention(struct pos_config *c, struct err *e)
 {
     static const char *const names[] = {"daily", "weekly", "monthly", NULL};
-    const struct at top = {c->document, ""};
-    struct at at = {.path = "retention."};
+    const struct pos_at top = {c->document, ""};
+    struct pos_at at = {.path = "retention."};
 
-    if (!take_object(&top, "retention", &at.object, e) || !check_members(&at, names, e) ||
+    if (!pos_fields_object(&top, "retention", &at.object, e) || !pos_fields_check(&at, names, e) ||
         !take_keep(&at, "daily", &c->daily, e) || !take_keep(&at, "weekly", &c->weekly, e) ||
         !take_keep(&at, "monthly", &c->monthly, e))
         return false;
     return c->daily + c->weekly + c->monthly > 0 ||
-           FAIL(&top, "retention", e, "would keep nothing");
+           POS_FAIL(&top, "retention", e, "would keep nothing");
 }
 
 static bool read_schedule(struct pos_config *c, struct err *e)
 {
-    const struct at at = {c->document, ""};
+    const struct pos_at at = {c->document, ""};
     struct cron ignored;
     struct err why;
 
-    if (!take_text(&at, "schedule", TEXT_MAX, &c->schedule, e))
+    if (!pos_fields_text(&at, "schedule", POS_TEXT_MAX, &c->schedule, e))
         return false;
     return !c->enabled || cron_parse(c->schedule, &ignored, &why) ||
            err_set(e, ERR_USAGE, "Invalid cron schedule");
@@ -397,15 +287,15 @@ static bool read_schedule(struct pos_config *c, struct err *e)
 
 static bool read_timezone(struct pos_config *c, struct err *e)
 {
-    const struct at at = {c->document, ""};
+    const struct pos_at at = {c->document, ""};
     AUTO(zone) struct zone *ignored = NULL;
     struct err why;
 
     if (json_object_get(c->document, "timezone") == NULL)
         return true;
-    return take_text(&at, "timezone", ZONE_NAME_MAX, &c->timezone, e) &&
+    return pos_fields_text(&at, "timezone", ZONE_NAME_MAX, &c->timezone, e) &&
            (zone_open(c->timezone, NULL, &ignored, &why) ||
-            FAIL(&at, "timezone", e, "must be the name of a time zone such as Europe/Berlin"));
+            POS_FAIL(&at, "timezone", e, "must be the name of a time zone such as Europe/Berlin"));
 }
 
 /* Unless a test may do without and the document does. */
@@ -417,27 +307,29 @@ static bool is_there(const struct pos_config *c, enum pos_purpose purpose, const
 static bool read_all(struct pos_config *c, enum pos_purpose purpose, struct err *e)
 {
     static const char *const names[] = {
-        "id",          "name",       "type",         "schedule",      "timezone", "retention",
-        "compression", "encryption", "destinations", "notifications", "enabled",  NULL};
-    const struct at at = {c->document, ""};
+        "id",        "name",        "type",       "schedule",     "timezone",
+        "retention", "compression", "encryption", "destinations", "notifications",
+        "enabled",   "sources",     NULL};
+    const struct pos_at at = {c->document, ""};
     int type = 0;
     int compression = 0;
 
     c->encryption = true;
-    if (!check_required(c->document, purpose, e) || !check_members(&at, names, e) ||
+    if (!check_required(c->document, purpose, e) || !pos_fields_check(&at, names, e) ||
         (is_there(c, purpose, "id") && !read_id(c, e)) ||
-        !take_text(&at, "name", POS_NAME_MAX, &c->name, e) ||
-        !take_choice(&at, "type", types, &type, e) || !take_flag(&at, "enabled", &c->enabled, e) ||
+        !pos_fields_text(&at, "name", POS_NAME_MAX, &c->name, e) ||
+        !pos_fields_choice(&at, "type", types, &type, e) ||
+        !take_flag(&at, "enabled", &c->enabled, e) ||
         (is_there(c, purpose, "schedule") && !read_schedule(c, e)) || !read_timezone(c, e) ||
         (is_there(c, purpose, "retention") && !read_retention(c, e)) ||
         (json_object_get(c->document, "compression") != NULL &&
-         !take_choice(&at, "compression", compressions, &compression, e)) ||
+         !pos_fields_choice(&at, "compression", compressions, &compression, e)) ||
         !take_flag(&at, "encryption", &c->encryption, e) || !read_destinations(c, e) ||
         !read_notifications(c, e))
         return false;
     c->type = (enum pos_type)type;
     c->compression = compressions[compression];
-    return true;
+    return pos_sources_read(c, e);
 }
 
 /* DEL, C1 controls, U+FEFF, U+FFFE and U+FFFF: JSON may hold them, YAML may not, and the text has
@@ -471,7 +363,7 @@ bool pos_config_parse(struct slice text, enum pos_purpose purpose, struct pos_co
                             : err_set(e, ERR_USAGE, "it is not JSON: line %d, column %d", why.line,
                                       why.column);
     if (!json_is_object(c->document))
-        return err_set(e, ERR_USAGE, "it must be an object, not %s", kind_of(c->document));
+        return err_set(e, ERR_USAGE, "it must be an object, not %s", pos_fields_kind(c->document));
     if (has_odd_character(text))
         return err_set(e, ERR_USAGE, "it has a control character");
     if (!read_all(c, purpose, e))

@@ -15,7 +15,12 @@
  *         {"type": "local", "config": {"path": "/backup"}}
  *       ],
  *       "notifications": {"onSuccess": ["a@b.c"], "onFailure": []},
- *       "enabled": true                     false when absent
+ *       "enabled": true,                    false when absent
+ *       "sources": [                        ours; absent: what the host has for the type
+ *         {"type": "postgres", "config": {"server": "main", "database": "shop"}},   a name of the
+ *         {"type": "sqlite", "name": "app", "config": {"path": "/srv/app.db"}},     host's file
+ *         {"type": "files", "config": {"paths": ["/srv/uploads"], "exclude": ["*.tmp"]}}
+ *       ]
  *     }
  *
  * The text is kept as it came, so that it can be handed out unchanged.  There is no place for a
@@ -34,6 +39,7 @@
 #define POS_KEEP_MAX         10000
 #define POS_DESTINATIONS_MAX 16
 #define POS_RECIPIENTS_MAX   100
+#define POS_SOURCES_MAX      16
 
 /* What jobs that try a configuration have for a set, which none is called. */
 #define POS_TRIAL_SET ":trial"
@@ -49,6 +55,18 @@ struct pos_destination {
     const char *endpoint;                 /* s3: "https://HOST[:PORT]", or NULL */
 };
 
+enum pos_source_kind { POS_POSTGRES, POS_SQLITE, POS_TREES };
+
+/* By kind; the rest is NULL. */
+struct pos_source {
+    enum pos_source_kind kind;
+    const char *name;              /* in snapshots; NULL: the usual one */
+    const char *server, *database; /* postgres: as the host calls it; NULL: the one it names */
+    const char *path;              /* sqlite: absolute, without ".." */
+    const char **paths, **exclude; /* files: at least one path, each as path */
+    size_t path_count, exclude_count;
+};
+
 struct pos_config {
     char *text;       /* as it came */
     json_t *document; /* what it says */
@@ -60,6 +78,8 @@ struct pos_config {
     bool encryption, enabled;
     struct pos_destination *destinations;
     size_t destination_count;
+    struct pos_source *sources;
+    size_t source_count;                   /* 0: what the host has for the type */
     const char **on_success, **on_failure; /* addresses of mail */
     size_t on_success_count, on_failure_count;
 };

@@ -123,7 +123,7 @@ bool secret_check(const struct config_reader *r, const struct node *n,
 }
 
 /* Names of repositories and sets stand in command lines, tags and paths. */
-static bool check_name(const struct config_reader *r, const struct node *n, struct err *e)
+bool config_name_check(const struct config_reader *r, const struct node *n, struct err *e)
 {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -144,7 +144,8 @@ static bool read_repository(const struct config_reader *r, const struct node *n,
     struct repository_reading g = {0};
     struct config_repository *one = &g.repository;
 
-    if (!check_name(r, n, e) || !fields_read(r, n, "a repository", repository_fields, &g, e) ||
+    if (!config_name_check(r, n, e) ||
+        !fields_read(r, n, "a repository", repository_fields, &g, e) ||
         !config_store_read(r, g.options, &one->options, e))
         return false;
     if (!repository_check(one->url, e))
@@ -273,7 +274,7 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
 {
     struct set_reading g = {0};
 
-    if (!check_name(r, n, e) || !fields_read(r, n, "a set", set_fields, &g, e) ||
+    if (!config_name_check(r, n, e) || !fields_read(r, n, "a set", set_fields, &g, e) ||
         !sources_read(r, g.sources, &g.set, e) ||
         !resolve_repositories(r, node_find(n, "repositories"), &g.set, e) ||
         !read_required(r, n, &g.set, e) ||

@@ -184,12 +184,23 @@ struct config_bundle_listener {
     bool without_token; /* from this machine only */
 };
 
+/* A server of PostgreSQL that backup configurations of the API may name. */
+struct config_server {
+    char *name;
+    char *dsn;      /* what libpq takes; without a password */
+    char *database; /* that it names, or NULL: a configuration says which */
+    struct config_secret secret;
+};
+
 /* Where backup configurations of the API find what they do not say (job/pos_set.h). */
 struct config_pos {
     char *database_url_file; /* holds DATABASE_URL; or NULL: there is no database */
     char *upload_dir, *reports_dir, *exports_dir; /* or NULL */
     char *key_file, *password_file;               /* of repositories: one of both is set */
     struct texts roots;                           /* where local destinations may lie */
+    struct texts source_roots;                    /* where files and databases of sources may lie */
+    struct config_server *servers;
+    size_t server_count;
 };
 
 /* The routes /system/... of WireGuard Gateway. */

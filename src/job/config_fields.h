@@ -81,6 +81,10 @@ json_t *texts_show(const struct texts *t);
 /* Set a member whose value is given away. */
 void config_show(json_t *o, const char *key, json_t *value);
 
+/* The key of n is a name such as those of repositories and sets. */
+MUST_CHECK bool config_name_check(const struct config_reader *r, const struct node *n,
+                                  struct err *e);
+
 /* Sources: the list below "sources" (config_source.c) */
 MUST_CHECK bool sources_read(const struct config_reader *r, const struct node *list,
                              struct config_set *out, struct err *e);

@@ -113,7 +113,12 @@ static const struct field compat_fields[] = {
     {0},
 };
 
-#define AT(member) offsetof(struct config_pos, member)
+struct pos_reading {
+    struct config_pos pos;
+    const struct node *servers;
+};
+
+#define AT(member) offsetof(struct pos_reading, pos.member)
 
 static const struct field pos_fields[] = {
     {"database_url_file", FIELD_PATH, AT(database_url_file)},
@@ -123,6 +128,19 @@ static const struct field pos_fields[] = {
     {"key_file", FIELD_PATH, AT(key_file)},
     {"password_file", FIELD_PATH, AT(password_file)},
     {"roots", FIELD_PATHS, AT(roots)},
+    {"source_roots", FIELD_PATHS, AT(source_roots)},
+    {"servers", FIELD_NODE, offsetof(struct pos_reading, servers)},
+    {0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct config_server, member)
+
+static const struct field server_fields[] = {
+    {"dsn", FIELD_TEXT, AT(dsn), true},
+    {"password_file", FIELD_PATH, AT(secret.password_file)},
+    {"password_command", FIELD_ARGV, AT(secret.password_command)},
+    {"passfile", FIELD_PATH, AT(secret.passfile)},
     {0},
 };
 
@@ -322,17 +340,59 @@ static bool read_gateway(const struct config_reader *r, const struct node *n,
                        "set %s has no health_checks that could confirm anything", out->set);
 }
 
-static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,
-                     struct err *e)
+static bool read_server(const struct config_reader *r, const struct node *n,
+                        struct config_server *out, struct err *e)
+{
+    AUTO(mem) char *database = NULL;
+
+    *out = (struct config_server){0};
+    if (!config_name_check(r, n, e) || !fields_read(r, n, "a server", server_fields, out, e) ||
+        !secret_check(r, n, &out->secret, false, e))
+        return false;
+
+    const size_t line = node_find(n, "dsn")->line;
+
+    if (!dsn_check(out->dsn, &database, e))
+        return config_place(r, line, "dsn", e);
+    /* What a configuration chooses is put behind the rest, which an address has no place for. */
+    if (database == NULL && strstr(out->dsn, "://") != NULL)
+        return CONFIG_FAIL(r, line, e,
+                           "dsn without a database must be of the form host=... user=...");
+    out->name = arena_string(r->arena, slice_string(n->key));
+    if (database != NULL)
+        out->database = arena_string(r->arena, slice_string(database));
+    return true;
+}
+
+static bool read_servers(const struct config_reader *r, const struct node *n,
+                         struct config_pos *out, struct err *e)
 {
     if (n == NULL)
         return true;
-    if (!fields_read(r, n, "pos", pos_fields, out, e))
+    if (!config_expect(r, n, NODE_MAPPING, e))
         return false;
-    return (out->key_file == NULL) != (out->password_file == NULL) ||
-           CONFIG_FAIL(r, n->key_line, e,
-                       "pos takes key_file or password_file, for the repositories of backup "
-                       "configurations");
+    out->servers = arena_take(r->arena, n->count * sizeof(*out->servers));
+    for (const struct node *m = n->first; m != NULL; m = m->next)
+        if (!read_server(r, m, &out->servers[out->server_count++], e))
+            return false;
+    return true;
+}
+
+static bool read_pos(const struct config_reader *r, const struct node *n, struct config_pos *out,
+                     struct err *e)
+{
+    struct pos_reading g = {0};
+
+    if (n == NULL)
+        return true;
+    if (!fields_read(r, n, "pos", pos_fields, &g, e) || !read_servers(r, g.servers, &g.pos, e))
+        return false;
+    if ((g.pos.key_file == NULL) == (g.pos.password_file == NULL))
+        return CONFIG_FAIL(r, n->key_line, e,
+                           "pos takes key_file or password_file, for the repositories of backup "
+                           "configurations");
+    *out = g.pos;
+    return true;
 }
 
 /* Passwords are in its messages: never without TLS. */
@@ -400,6 +460,21 @@ bool config_serve_read(const struct config_reader *r, const struct node *n,
     return true;
 }
 
+static json_t *pos_show(const struct config_pos *p)
+{
+    const struct pos_reading g = {.pos = *p};
+    json_t *out = fields_show(pos_fields, &g);
+    json_t *servers = json_object();
+
+    for (size_t i = 0; i < p->server_count; i++)
+        config_show(servers, p->servers[i].name, fields_show(server_fields, &p->servers[i]));
+    if (p->server_count > 0)
+        config_show(out, "servers", servers);
+    else
+        json_decref(servers);
+    return out;
+}
+
 json_t *config_serve_show(const struct config_serve *s)
 {
     const struct serve_reading g = {.serve = *s};
@@ -426,6 +501,6 @@ json_t *config_serve_show(const struct config_serve *s)
     if (s->has_gateway)
         config_show(compat, "gateway", fields_show(gateway_fields, &s->gateway));
     if (s->has_pos)
-        config_show(compat, "pos", fields_show(pos_fields, &s->pos));
+        config_show(compat, "pos", pos_show(&s->pos));
     return out;
 }

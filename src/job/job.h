@@ -26,6 +26,7 @@
 #include "job/pos_first.h"
 #include "job/pos_place.h"
 #include "job/pos_set.h"
+#include "job/pos_sources.h"
 #include "job/restore_into.h"
 #include "job/restore_set.h"
 #include "job/retention.h"

@@ -52,17 +52,21 @@ static bool decode(struct slice in, char *out)
     return utf8_is_valid(SLICE_OF(out, size));
 }
 
-/* " host='it\'s'": an item of libpq's form. */
+void pos_database_add(struct buf *dsn, const char *name, const char *value)
+{
+    buf_printf(dsn, "%s%s='", dsn->size == 0 ? "" : " ", name);
+    for (const char *c = value; *c != '\0'; c++)
+        buf_printf(dsn, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+    buf_append(dsn, "'", 1);
+}
+
 static bool add_item(struct buf *dsn, const char *name, struct slice encoded)
 {
     AUTO(mem) char *value = mem_new(encoded.size + 1);
 
     if (!decode(encoded, value))
         return false;
-    buf_printf(dsn, "%s%s='", dsn->size == 0 ? "" : " ", name);
-    for (const char *c = value; *c != '\0'; c++)
-        buf_printf(dsn, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
-    buf_append(dsn, "'", 1);
+    pos_database_add(dsn, name, value);
     return true;
 }
 

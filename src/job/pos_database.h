@@ -4,7 +4,7 @@
 #ifndef JOB_POS_DATABASE_H
 #define JOB_POS_DATABASE_H
 
-#include "base/err.h"
+#include "base/buf.h"
 
 /* DATABASE_URL in parts; {0} is empty. */
 struct pos_database {
@@ -23,5 +23,9 @@ void pos_database_auto(struct pos_database *d);
  * others refused.  ERR_USAGE; the sentence has nothing of the URL in it.
  */
 MUST_CHECK bool pos_database_parse(const char *url, struct pos_database *out, struct err *e);
+
+/* Put " NAME='VALUE'" behind a connection string of libpq's form, or NAME='VALUE' into an empty
+ * one. */
+void pos_database_add(struct buf *dsn, const char *name, const char *value);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/password.h"
 #include "codec/json.h"
 #include "job/config_fields.h"
+#include "job/pos_sources.h"
 
 enum { FOLDERS = 3 };
 
@@ -87,10 +88,15 @@ bool pos_place_open(const struct config *c, struct pos_place **out, struct err *
                        "this host is not set up for backup configurations: serve: compat: pos is "
                        "not in its holdfast.yaml");
     p->config = c;
-    p->surroundings = (struct pos_surroundings){.key_file = pos->key_file,
-                                                .repository_password_file = pos->password_file,
-                                                .roots = (const char *const *)pos->roots.items,
-                                                .root_count = pos->roots.count};
+    p->surroundings =
+        (struct pos_surroundings){.key_file = pos->key_file,
+                                  .repository_password_file = pos->password_file,
+                                  .roots = (const char *const *)pos->roots.items,
+                                  .root_count = pos->roots.count,
+                                  .source_roots = (const char *const *)pos->source_roots.items,
+                                  .source_root_count = pos->source_roots.count,
+                                  .servers = pos->servers,
+                                  .server_count = pos->server_count};
     take_folders(p);
     take_database(p);
     *out = TAKE(p);
@@ -128,11 +134,12 @@ bool pos_place_document(const struct pos_place *p, const struct pos_config *c, s
 
     config_show(document, "state", json_string(p->config->state));
     if (!check_name(p, c, e) || !check_local(p, c, e) ||
-        !pos_set_add(c, &p->surroundings, &document, e))
+        !pos_set_add(c, &p->surroundings, &document, e) || !pos_sources_check(c, p->config, e))
         return false;
     json_append(document, &text);
+    /* Patterns and names are judged there. */
     if (!config_read(c->id, buf_slice(&text), &read, e))
-        return false;
+        return c->source_count > 0 ? err_wrap(e, "sources") : false;
     buf_append_slice(out, buf_slice(&text));
     return true;
 }

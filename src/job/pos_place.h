@@ -9,6 +9,9 @@
  *           upload_dir: /srv/vevurn/uploads                UPLOAD_DIR, REPORTS_DIR, EXPORTS_DIR
  *           key_file: /etc/holdfast/pos.key                or password_file: of all repositories
  *           roots: [/backup]                               where local destinations may lie
+ *           source_roots: [/srv]                           where sources may lie
+ *           servers:                                       which servers sources may name
+ *             main: {dsn: "host=db user=holdfast", password_file: /etc/holdfast/main.password}
  *
  * Nothing is taken from the environment, and nothing has a default.  The password of DATABASE_URL
  * is put into a file of the state folder, where jobs find it.

@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "codec/zone.h"
 #include "job/config_fields.h"
+#include "job/pos_sources.h"
 
 /* Places */
 
@@ -142,6 +143,8 @@ static bool check_surroundings(const struct pos_config *c, const struct pos_surr
 {
     if (s->key_file == NULL && s->repository_password_file == NULL)
         return err_set(e, ERR_USAGE, "no file has the key or password of the repositories");
+    if (c->source_count > 0)
+        return check_texts(s) || err_set(e, ERR_USAGE, "a path is not UTF-8");
     if (wants_database(c->type) && s->dsn == NULL)
         return err_set(e, ERR_USAGE, "type: %s",
                        s->why_no_dsn != NULL ? s->why_no_dsn : "DATABASE_URL not configured");
@@ -219,7 +222,7 @@ static json_t *set_of(const struct pos_config *c, const struct pos_surroundings 
     json_t *o = json_object();
     json_t *notify = json_object();
 
-    config_show(o, "sources", sources_of(c, s));
+    config_show(o, "sources", c->source_count > 0 ? pos_sources_show(c, s) : sources_of(c, s));
     config_show(o, "repositories", add_repositories(c, s, repositories));
     config_show(o, "retention", retention_of(c));
     if (c->enabled)
@@ -243,7 +246,7 @@ static json_t *section(json_t *document, const char *key)
 bool pos_set_add(const struct pos_config *c, const struct pos_surroundings *s, json_t **document,
                  struct err *e)
 {
-    if (!check_roots(c, s, e) || !check_surroundings(c, s, e))
+    if (!check_roots(c, s, e) || !pos_sources_find(c, s, e) || !check_surroundings(c, s, e))
         return false;
     if (json_object_get(json_object_get(*document, "sets"), c->id) != NULL)
         return err_set(e, ERR_USAGE, "there is a set \"%s\" already", c->id);

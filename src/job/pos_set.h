@@ -13,6 +13,8 @@
  *     destinations                one repository each, named by kind and place; those of several
  *                                 configurations at the same place are one
  *     notifications               notify
+ *     sources                     sources, where it has them: files and databases below folders
+ * that the host allows, and servers that the host has by name
  *
  * compression and encryption say how the original wrote its files; a repository compresses and
  * encrypts always, in its own way.
@@ -38,6 +40,11 @@ struct pos_surroundings {
     /* Where local destinations may lie: absolute paths, none: anywhere. */
     const char *const *roots;
     size_t root_count;
+    /* What sources of a configuration may name; none: it may not. */
+    const char *const *source_roots; /* absolute paths */
+    size_t source_root_count;
+    const struct config_server *servers;
+    size_t server_count;
 };
 
 /*

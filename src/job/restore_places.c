@@ -1,38 +1,18 @@
 /*
  * Which places may change their names side by side: what lies in a file tree goes with it.
  */
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "job/restore_source.h"
 
-/* The path without links, as far as it is there. */
-static char *resolved(const char *path)
-{
-    AUTO(mem) char *there = mem_string(path);
-    size_t size = strlen(path);
-    AUTO(buf) struct buf out = {0};
-    char real[PATH_MAX];
-
-    while (size > 0 && realpath(there, real) == NULL) {
-        while (size > 0 && path[--size] != '/')
-            ;
-        there[size] = '\0';
-    }
-    if (size == 0)
-        return mem_string(path);
-    buf_printf(&out, "%s%s", real, path + size);
-    return mem_string(buf_string(&out));
-}
-
-/* The same for what changes places itself: a link there is not followed. */
+/* A path without links; one that changes places itself is not followed. */
 static char *resolved_place(const char *path)
 {
     const char *name = strrchr(path, '/');
     AUTO(mem) char *above = mem_dup(path, name == path ? 1 : (size_t)(name - path));
-    AUTO(mem) char *folder = resolved(above);
+    AUTO(mem) char *folder = file_resolve(above);
     AUTO(buf) struct buf out = {0};
 
     buf_printf(&out, "%s%s", strcmp(folder, "/") == 0 ? "" : folder, name);
@@ -52,8 +32,8 @@ static const char *find_below(const char *inner, const char *outer)
 
 static bool is_in(const char *path, const char *folder)
 {
-    AUTO(mem) char *inner = resolved(path);
-    AUTO(mem) char *outer = resolved(folder);
+    AUTO(mem) char *inner = file_resolve(path);
+    AUTO(mem) char *outer = file_resolve(folder);
 
     return find_below(inner, outer) != NULL;
 }
@@ -66,8 +46,8 @@ static bool check_database(const struct config_source *tree, const char *path, c
                            const struct exclude *x, struct err *e)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    AUTO(mem) char *file = resolved(database);
-    AUTO(mem) char *folder = resolved(path);
+    AUTO(mem) char *file = file_resolve(database);
+    AUTO(mem) char *folder = file_resolve(path);
     const char *below = find_below(file, folder);
 
     for (size_t i = 0; below != NULL && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {

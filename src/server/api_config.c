@@ -68,6 +68,15 @@ static void get_config(struct request *r)
         reply_bytes(r, 200, AUTH_JSON, slice_string(c.document));
 }
 
+static void get_places(struct request *r)
+{
+    const struct service *s = auth_service(r);
+
+    reply_json(r, 200,
+               s->source_places != NULL ? s->source_places(s->arg)
+                                        : json_pack("{s:[], s:[]}", "servers", "folders"));
+}
+
 /* Changing */
 
 bool api_config_write(struct catalog_tx *t, struct api_config_change *g, struct err *e)
@@ -188,6 +197,8 @@ const struct route api_config_routes[] = {
      .summary = "Backup configurations of the API"},
     {METHOD_GET, "/api/v1/configs/{set}", API_CONFIGS, .handler = get_config,
      .summary = "A configuration as it was saved, with its version as ETag"},
+    {METHOD_GET, "/api/v1/source-places", API_CONFIGURE, .handler = get_places,
+     .summary = "What configurations may name as sources on this host"},
     {METHOD_PUT, "/api/v1/configs/{set}", API_CONFIGURE, ROUTE_CSRF, POS_CONFIG_MAX, AUTH_JSON,
      .handler = put_config, .summary = "Save a configuration"},
     {METHOD_DELETE, "/api/v1/configs/{set}", API_CONFIGURE, ROUTE_CSRF | ROUTE_STEP_UP,

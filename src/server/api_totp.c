@@ -125,8 +125,8 @@ static void post_confirm(struct request *r)
     mem_wipe(f.codes, sizeof(f.codes));
 }
 
-/* What takes a code of the present factor, and is answered unless it was done.  Of *f only the codes
- * outlive the call. */
+/* What takes a code of the present factor, and is answered unless it was done.  Of *f only the
+ * codes outlive the call. */
 static bool change_with_code(struct request *r, catalog_work_fn *change, struct factor *f)
 {
     static const struct field table[] = {

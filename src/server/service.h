@@ -72,6 +72,9 @@ struct service {
      * path to the fault.
      */
     bool (*check_config)(void *arg, const char *document, struct err *e);
+    /* {"servers": [{"name", "database"}], "folders": []}: what configurations may name as sources
+     * here. The caller owns it. */
+    json_t *(*source_places)(void *arg);
     /* A set of this name as it is now, of the file or of the API; false: there is none here.  Texts
      * stand in the arena.  NULL: there are only those of sets. */
     bool (*find_set)(void *arg, const char *name, struct arena *a, struct service_set *out);

@@ -265,6 +265,95 @@ TEST(fault_of_a_destination_is_named_with_its_path)
 }
 END
 
+TEST(sources_are_places_and_names_of_servers)
+{
+    AUTO(pos_config)
+    struct pos_config *c = parse_with(
+        "sources", "[{\"type\": \"postgres\", \"config\": {\"server\": \"main\"}}, "
+                   "{\"type\": \"postgres\", \"name\": \"two\", \"config\": {\"server\": \"main\", "
+                   "\"database\": \"shop_2\"}}, "
+                   "{\"type\": \"sqlite\", \"config\": {\"path\": \"/srv/app.db\"}}, "
+                   "{\"type\": \"files\", \"config\": {\"paths\": [\"/srv/a\", \"/srv/b\"], "
+                   "\"exclude\": [\"*.tmp\"]}}]");
+
+    CHECK(c->source_count == 4 && c->sources[0].kind == POS_POSTGRES);
+    ck_assert_str_eq(c->sources[0].server, "main");
+    CHECK(c->sources[0].database == NULL && c->sources[0].name == NULL);
+    ck_assert_str_eq(c->sources[1].database, "shop_2");
+    ck_assert_str_eq(c->sources[1].name, "two");
+    ck_assert_str_eq(c->sources[2].path, "/srv/app.db");
+    CHECK(c->sources[3].path_count == 2 && c->sources[3].exclude_count == 1);
+    ck_assert_str_eq(c->sources[3].paths[1], "/srv/b");
+}
+END
+
+TEST(fault_of_a_source_is_named_with_its_path_and_programs_are_refused)
+{
+#define SOURCE(kind, config) "[{\"type\": \"" kind "\", \"config\": {" config "}}]"
+    CHECK_ROWS(
+        {"sources", "{}", "sources: must be a list, not an object"},
+        {"sources", "[]", "sources: must have 1 to 16 items, not 0"},
+        {"sources", "[\"/srv\"]", "sources[0]: must be an object, not a text"},
+        {"sources", SOURCE("command", "\"argv\": [\"/bin/sh\"]"),
+         "sources[0].type: a command would run with the rights of the service"},
+        {"sources", SOURCE("bundle", ""), "sources[0].type: must be postgres, sqlite or files"},
+        {"sources", "[{\"type\": \"files\"}]", "sources[0].config: is required"},
+        {"sources", "[{\"type\": \"files\", \"argv\": [], \"config\": {}}]",
+         "sources[0].argv: unknown field; there are type, name, config"},
+        {"sources", SOURCE("postgres", ""), "sources[0].config.server: is required"},
+        {"sources", SOURCE("postgres", "\"dsn\": \"host=evil\""), "sources[0].config.dsn: unknown"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"password\": \"hunter2\""),
+         "sources[0].config.password: unknown field; there are server, database"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"password_command\": [\"/x\"]"),
+         "sources[0].config.password_command: unknown"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"database\": \"a host=evil\""),
+         "sources[0].config.database: must be letters"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"database\": \"a' host='evil\""),
+         "sources[0].config.database: must be letters"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"database\": \"postgres://evil/\""),
+         "sources[0].config.database: must be letters"},
+        {"sources", SOURCE("postgres", "\"server\": \"main\", \"database\": \"--version\""),
+         "sources[0].config.database: must be letters"},
+        {"sources", SOURCE("sqlite", "\"path\": \"app.db\""),
+         "sources[0].config.path: must be an absolute path"},
+        {"sources", SOURCE("sqlite", "\"path\": \"/srv/../etc/x\""),
+         "sources[0].config.path: goes through"},
+        {"sources", SOURCE("sqlite", "\"path\": \"/a\\nb\""),
+         "sources[0].config.path: has a control character"},
+        {"sources", SOURCE("files", ""), "sources[0].config.paths: must be a list"},
+        {"sources", SOURCE("files", "\"paths\": []"), "sources[0].config.paths: is empty"},
+        {"sources", SOURCE("files", "\"paths\": [\"/a\", 5]"),
+         "sources[0].config.paths[1]: must be a text, not a number"},
+        {"sources", SOURCE("files", "\"paths\": [\"/a\", \"/a/..\"]"),
+         "sources[0].config.paths[1]: goes through"},
+        {"sources", SOURCE("files", "\"paths\": [\"/a\"], \"exclude_file\": \"/etc/shadow\""),
+         "sources[0].config.exclude_file: unknown field; there are paths, exclude"},
+        {"sources", SOURCE("files", "\"paths\": [\"/a\"], \"exclude\": [\"\"]"),
+         "sources[0].config.exclude[0]: is empty"});
+}
+END
+
+TEST(sources_fit_the_type_of_the_whole)
+{
+    static const char *const rows[][3] = {
+        {"files", "{\"type\": \"sqlite\", \"config\": {\"path\": \"/a\"}}",
+         "sources[0].type: a database does not fit the type files"},
+        {"database", "{\"type\": \"files\", \"config\": {\"paths\": [\"/a\"]}}",
+         "sources[0].type: files do not fit the type database"},
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(buf) struct buf text = {0};
+
+        buf_printf(&text,
+                   "{\"name\": \"a\", \"type\": \"%s\", \"sources\": [%s], \"destinations\": "
+                   "[{\"type\": \"local\", \"config\": {\"path\": \"/b\"}}]}",
+                   rows[i][0], rows[i][1]);
+        check_refused(buf_slice(&text), POS_TEST, rows[i][2]);
+    }
+}
+END
+
 TEST(no_sentence_repeats_what_could_be_a_secret)
 {
     static const struct row rows[] = {
@@ -347,6 +436,8 @@ TESTS("pos_config", every_member_is_read_and_the_text_stays_as_it_came,
       what_may_be_left_out_has_its_default, first_missing_field_is_named_as_the_original_does,
       a_configuration_to_test_needs_no_id_or_schedule, schedule_counts_only_while_it_is_enabled,
       fault_is_named_with_its_path, fault_of_a_destination_is_named_with_its_path,
-      no_sentence_repeats_what_could_be_a_secret,
+      sources_are_places_and_names_of_servers,
+      fault_of_a_source_is_named_with_its_path_and_programs_are_refused,
+      sources_fit_the_type_of_the_whole, no_sentence_repeats_what_could_be_a_secret,
       text_that_is_no_object_too_long_or_too_deep_is_refused,
       examples_are_configurations_with_two_blanks_of_indent)

@@ -257,6 +257,187 @@ TEST(what_is_lacking_is_said_and_nothing_is_added)
 }
 END
 
+/* A configuration of its own sources, without brackets. */
+static struct pos_config *with_sources(const char *sources)
+{
+    AUTO(buf) struct buf text = {0};
+
+    buf_printf(&text,
+               "{\"id\": \"own\", \"name\": \"Own\", \"type\": \"full\", \"schedule\": \"@daily\", "
+               "\"retention\": {\"daily\": 1, \"weekly\": 0, \"monthly\": 0}, \"destinations\": "
+               "[{\"type\": \"local\", \"config\": {\"path\": \"/backup\"}}], \"sources\": [%s]}",
+               sources);
+    return parse(buf_string(&text));
+}
+
+#define SERVER(rest) "{\"type\": \"postgres\", \"config\": {\"server\": " rest "}}"
+#define SQLITE(path) "{\"type\": \"sqlite\", \"config\": {\"path\": \"" path "\"}}"
+#define FILES(path)  "{\"type\": \"files\", \"config\": {\"paths\": [\"/srv/a\", \"" path "\"]}}"
+
+static char main_name[] = "main", main_dsn[] = "host=db user=holdfast";
+static char fixed_name[] = "fixed", fixed_dsn[] = "postgresql://db/shop", fixed_database[] = "shop";
+static char password_file[] = "/etc/holdfast/db";
+
+static struct pos_surroundings opened(void)
+{
+    static const char *const roots[] = {"/srv", "/home/app"};
+    static const struct config_server servers[] = {
+        {.name = main_name, .dsn = main_dsn, .secret.password_file = password_file},
+        {.name = fixed_name, .dsn = fixed_dsn, .database = fixed_database},
+    };
+
+    return (struct pos_surroundings){.key_file = "/etc/holdfast/key",
+                                     .source_roots = roots,
+                                     .source_root_count = 2,
+                                     .servers = servers,
+                                     .server_count = 2};
+}
+
+TEST(own_sources_become_sources_of_the_set)
+{
+    AUTO(pos_config)
+    struct pos_config *pos = with_sources(SERVER("\"main\", \"database\": \"shop$1\"") ", " SERVER(
+        "\"fixed\"") ", " SQLITE("/home/app/app.db") ", {\"type\": \"files\", \"name\": \"tree\", "
+                                                     "\"config\": {\"paths\": [\"/srv/up\"], "
+                                                     "\"exclude\": [\"*.tmp\"]}}");
+    const struct pos_surroundings s = opened();
+    AUTO(json) json_t *document = NULL;
+
+    CHECK_OK(pos_set_add(pos, &s, &document, e));
+
+    AUTO(config) struct config *c = load(document);
+    const struct config_source *sources = c->sets[0].sources;
+
+    CHECK(c->sets[0].source_count == 4);
+    ck_assert_str_eq(sources[0].postgres.dsn, "host=db user=holdfast dbname='shop$1'");
+    ck_assert_str_eq(sources[0].name, "shop$1");
+    ck_assert_str_eq(sources[0].postgres.secret.password_file, "/etc/holdfast/db");
+    ck_assert_str_eq(sources[1].postgres.dsn, "postgresql://db/shop");
+    ck_assert_str_eq(sources[2].sqlite.path, "/home/app/app.db");
+    ck_assert_str_eq(sources[3].name, "tree");
+    ck_assert_str_eq(sources[3].files.exclude.items[0], "*.tmp");
+}
+END
+
+TEST(own_sources_reach_only_what_the_host_has_opened)
+{
+    static const struct {
+        const char *sources, *wanted;
+    } rows[] = {
+        {SERVER("\"other\""), "sources[0].config.server: this host knows no server \"other\""},
+        {SERVER("\"main\""), "sources[0].config.database: is required"},
+        {SERVER("\"fixed\", \"database\": \"postgres\""),
+         "sources[0].config.database: the server fixed is allowed with another one only"},
+        {SQLITE("/etc/app.db"), "sources[0].config.path: lies outside"},
+        {SQLITE("/srvx/app.db"), "sources[0].config.path: lies outside"},
+        {FILES("/"), "sources[0].config.paths[1]: lies outside"},
+        {FILES("/home//./apps"), "sources[0].config.paths[1]: lies outside"},
+    };
+    const struct pos_surroundings closed = {.key_file = "/etc/holdfast/key"};
+    const struct pos_surroundings s = opened();
+    json_t *document = NULL;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(pos_config) struct pos_config *pos = with_sources(rows[i].sources);
+        struct err why = {0};
+
+        ck_assert_msg(!pos_set_add(pos, &s, &document, &why), "accepted %s", rows[i].sources);
+        ck_assert_msg(strncmp(why.text, rows[i].wanted, strlen(rows[i].wanted)) == 0, "%s",
+                      why.text);
+        CHECK(why.code == ERR_USAGE);
+        CHECK_ERR(pos_set_add(pos, &closed, &document, e), ERR_USAGE);
+        ck_assert_ptr_null(document);
+    }
+}
+END
+
+/* A host whose folder has srv, state and key, and srv/out leads out of srv. */
+static struct config *host_at(const char *folder, const char *roots)
+{
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf link = {0};
+    struct config *c = NULL;
+
+    buf_printf(&text, "%s/srv", folder);
+    CHECK_OK(dir_make_all(buf_string(&text), 0700, e));
+    buf_printf(&link, "%s/srv/out", folder);
+    CHECK(symlink("/etc", buf_string(&link)) == 0 || access(buf_string(&link), F_OK) == 0);
+    buf_clear(&text);
+    buf_printf(
+        &text,
+        "{\"state\": \"%s/state\", \"repositories\": {\"r\": {\"url\": \"%s/repo\", "
+        "\"key_file\": \"%s/srv/key\"}}, \"sets\": {\"s\": {\"sources\": [{\"sqlite\": "
+        "{\"path\": \"/x\"}}], \"repositories\": [\"r\"]}}, \"serve\": {\"compat\": {\"pos\": "
+        "{\"key_file\": \"%s/key\", \"source_roots\": [\"%s%s\"]}}}}",
+        folder, folder, folder, folder, folder, roots);
+    CHECK_OK(config_read("host", buf_slice(&text), &c, e));
+    return c;
+}
+
+TEST(own_sources_follow_no_link_out_and_hold_nothing_of_the_service)
+{
+    AUTO(scratch) struct scratch f;
+    static const struct {
+        const char *roots, *path, *wanted; /* below the folder */
+    } rows[] = {
+        {"/srv", "/srv/app.db", NULL},
+        {"/srv", "/srv/none/of/these", NULL},
+        {"/srv", "/srv/out/passwd", "sources[0].config.path: a symbolic link leads out"},
+        {"/srv", "/srv/out", "sources[0].config.path: a symbolic link leads out"},
+        {"/srv", "/srv/key", "sources[0].config.path: the service's own files"},
+        {"/srv", "/srv", "sources[0].config.path: the service's own files"},
+        {"/", "/state/catalog.db", "sources[0].config.path: the service's own files"},
+        {"/", "/repo/config", "sources[0].config.path: the service's own files"},
+        {"/", "", "sources[0].config.path: the service's own files"},
+    };
+
+    scratch_init(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(config) struct config *c = host_at(f.path, rows[i].roots);
+        AUTO(buf) struct buf source = {0};
+        struct err e = {0};
+
+        buf_printf(&source, "{\"type\": \"sqlite\", \"config\": {\"path\": \"%s%s\"}}", f.path,
+                   rows[i].path);
+
+        AUTO(pos_config) struct pos_config *pos = with_sources(buf_string(&source));
+        const bool ok = pos_sources_check(pos, c, &e);
+
+        ck_assert_msg(ok == (rows[i].wanted == NULL), "%s: %s", rows[i].path,
+                      ok ? "taken" : e.text);
+        if (!ok)
+            ck_assert_msg(strncmp(e.text, rows[i].wanted, strlen(rows[i].wanted)) == 0, "%s",
+                          e.text);
+    }
+}
+END
+
+TEST(what_may_be_named_is_told_without_addresses_and_secrets)
+{
+    AUTO(config) struct config *c = NULL;
+    static const char text[] =
+        "{\"repositories\": {\"r\": {\"url\": \"/r\", \"key_file\": \"/k\"}}, \"sets\": {\"s\": "
+        "{\"sources\": [{\"sqlite\": {\"path\": \"/x\"}}], \"repositories\": [\"r\"]}}, \"serve\": "
+        "{\"compat\": {\"pos\": {\"key_file\": \"/k\", \"source_roots\": [\"/srv\"], \"servers\": "
+        "{\"main\": {\"dsn\": \"host=hidden\", \"password_file\": \"/hidden\"}, \"two\": {\"dsn\": "
+        "\"postgresql://hidden/shop\"}}}}}}";
+    AUTO(buf) struct buf told = {0};
+
+    CHECK_OK(config_read("host", slice_string(text), &c, e));
+
+    AUTO(json) json_t *places = pos_sources_places(c);
+    AUTO(json) json_t *shown = config_json(c, NULL);
+    AUTO(config) struct config *again = load(shown);
+
+    json_append(places, &told);
+    ck_assert_str_eq(buf_string(&told),
+                     "{\"servers\":[{\"name\":\"main\",\"database\":null},{\"name\":\"two\","
+                     "\"database\":\"shop\"}],\"folders\":[\"/srv\"]}");
+    CHECK(again->serve.pos.server_count == 2);
+    ck_assert_str_eq(again->serve.pos.servers[0].secret.password_file, "/hidden");
+}
+END
+
 TEST(address_of_a_database_is_taken_apart)
 {
     static const struct {
@@ -328,5 +509,8 @@ TESTS("pos_set", daily_example_becomes_a_set_with_one_database,
       configurations_at_the_same_place_share_a_repository,
       configuration_comes_back_from_its_set_unchanged,
       configuration_of_a_set_that_was_changed_is_not_handed_out,
-      what_is_lacking_is_said_and_nothing_is_added, address_of_a_database_is_taken_apart,
+      what_is_lacking_is_said_and_nothing_is_added, own_sources_become_sources_of_the_set,
+      own_sources_reach_only_what_the_host_has_opened,
+      own_sources_follow_no_link_out_and_hold_nothing_of_the_service,
+      what_may_be_named_is_told_without_addresses_and_secrets, address_of_a_database_is_taken_apart,
       address_that_is_none_is_refused_without_being_repeated)
