@@ -1,6 +1,6 @@
 """Write the built console as C: embed.py OUT FOLDER, where FOLDER has console.html and what it loads.
 
-What the page loads gets a name of its content's hash, so that browsers may keep it for ever."""
+What the page and its script load gets a name of its content's hash, so that browsers may keep it for ever."""
 
 import gzip
 import hashlib
@@ -15,15 +15,17 @@ def c_bytes(name, data):
 
 def main(out, folder):
     files = [] # (name, type, content); "" is the page
-    page = (folder / "console.html").read_bytes()
-    for name, kind in (("console.css", "text/css"), ("console.js", "text/javascript"), ("console.svg", "image/svg+xml")):
-        data = (folder / name).read_bytes()
+    texts = {name: (folder / name).read_bytes() for name in ("console.html", "console.js")} # what names others
+    for name, kind, where in (("yaml.js", "text/javascript", "console.js"), ("console.css", "text/css", "console.html"),
+                              ("console.js", "text/javascript", "console.html"), ("console.svg", "image/svg+xml", "console.html")):
+        data = texts.get(name) or (folder / name).read_bytes()
         stem, suffix = name.split(".")
         hashed = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{suffix}"
-        if page.count(b'"/assets/' + name.encode() + b'"') != 1:
-            sys.exit(f"console.html does not name /assets/{name} once")
-        page = page.replace(b"/assets/" + name.encode(), b"/assets/" + hashed.encode())
+        if texts[where].count(b'"/assets/' + name.encode() + b'"') != 1:
+            sys.exit(f"{where} does not name /assets/{name} once")
+        texts[where] = texts[where].replace(b"/assets/" + name.encode(), b"/assets/" + hashed.encode())
         files.append((hashed, kind, data))
+    page = texts["console.html"]
     files.insert(0, ("", "text/html", page))
     text = '#include "server/console.h"\n\n'
     rows = []

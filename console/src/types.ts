@@ -224,6 +224,12 @@ export interface RestorePoint {
     expires_at: Time | null;
 }
 
+// What configurations may name as sources on the host that answers
+export interface SourcePlaces {
+    servers: { name: string; database: string | null }[];
+    folders: string[];
+}
+
 // Settings
 
 export interface Settings {

@@ -1,7 +1,7 @@
 // Settings: sets of the file are shown, those of the API made, changed, tried and deleted; schedules and retention are
 // computed by the service; messages are listed.
 import assert from 'node:assert';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { SCREENSHOTS, WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, newPage, startService, test } from './desk.mjs';
 
 const FILE = `${WORK}/holdfast.yaml`;
@@ -16,7 +16,11 @@ writeFileSync(FILE, before
     drill: after_backup
     health_checks: [[/bin/true, --token, ${SECRET}]]
     notify: {on_failure: ["https://hooks.example.org/${SECRET}"]}`)
-    .replace(/^serve: \{(.*)\}$/m, `serve: {$1, compat: {pos: {key_file: ${WORK}/key, upload_dir: ${WORK}/uploads, roots: [${WORK}/places]}}}`));
+    .replace(/^serve: \{(.*)\}$/m, `serve: {$1, compat: {pos: {key_file: ${WORK}/key, upload_dir: ${WORK}/uploads, roots: [${WORK}/places],
+    source_roots: [${WORK}/apps], servers: {main: {dsn: "host=127.0.0.1 port=1 user=${SECRET}"}}}}}`));
+mkdirSync(`${WORK}/apps/files`, { recursive: true });
+writeFileSync(`${WORK}/apps/files/one.txt`, 'one');
+copyFileSync(`${WORK}/app.db`, `${WORK}/apps/app.db`);
 
 await startService();
 const page = await newPage();
@@ -170,6 +174,103 @@ await test('a text that is not JSON is marked, and cannot be saved', async () =>
     await page.getByText('Line 3 is not JSON').click();
     assert.match(await page.evaluate(() => document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)), /"name" /);
     await textBox.fill(good);
+});
+
+await test('form, YAML and JSON are one document', async () => {
+    const json = await textBox.inputValue();
+    const loaded = () => page.evaluate(() => performance.getEntriesByType('resource').filter((one) => /\/assets\/yaml-/.test(one.name)).length);
+    assert.equal(await loaded(), 0);
+    await page.getByRole('button', { name: 'YAML' }).click();
+    await page.waitForFunction(() => document.querySelector('.lines textarea').value.startsWith('id: uploads\n'));
+    assert.equal(await loaded(), 1);
+    await page.getByRole('button', { name: 'JSON' }).click();
+    assert.equal(await textBox.inputValue(), json); // what was not changed stays as it was
+    await page.getByRole('button', { name: 'YAML' }).click();
+    await textBox.fill((await textBox.inputValue()).replace('name: From the text', 'name: From YAML # by hand').replace(/^schedule: .*$/m, 'schedule: "45 3 1 * *"'));
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'From YAML');
+    assert.equal(await page.getByLabel('Expression of cron').inputValue(), '45 3 1 * *');
+    await page.getByLabel('Weeks').fill('8');
+    assert.match(await textBox.inputValue(), /^name: From YAML # by hand$[^]*^ {2}weekly: 8$/m);
+    await examine(page, 'settings-yaml');
+    await picture('settings-yaml');
+    await page.getByRole('button', { name: 'JSON' }).click();
+    const said = JSON.parse(await textBox.inputValue());
+    assert.deepEqual([said.name, said.schedule, said.retention.weekly, said.compression], ['From YAML', '45 3 1 * *', 8, 'none']);
+});
+
+await test('YAML that is none, or means something else, is marked on its line and cannot be saved', async () => {
+    expectRefusals();
+    await page.getByRole('button', { name: 'YAML' }).click();
+    const good = await textBox.inputValue();
+    const wrong = { 'twice: 1\ntwice: 2': 2, 'a: &x [1]\nb: *x': 1, 'a: 1\n\tb: 2': 2, 'a: !!js/function x': 1, '__proto__: {x: 1}\nb: [': 2 };
+    for (const [text, line] of Object.entries(wrong)) {
+        await textBox.fill(text);
+        await page.getByText(`Line ${line} is not taken as YAML`).waitFor();
+        assert.equal((await page.locator('.lines .bad').innerText()).trim(), String(line));
+        assert(await page.getByRole('button', { name: 'Save' }).isDisabled() && await page.getByRole('button', { name: 'JSON' }).isDisabled());
+    }
+    await textBox.fill(good.replace(/path: .*/, 'path: /etc/elsewhere'));
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.locator('.form .wrong').getByText('lies outside').waitFor();
+    const line = (await textBox.inputValue()).split('\n').findIndex((one) => one.includes('path: /etc')) + 1;
+    assert.equal((await page.locator('.lines .bad').innerText()).trim(), String(line));
+    await textBox.fill(good);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('not saved').waitFor({ state: 'detached' });
+    assert.equal(JSON.parse((await service('GET', '/api/v1/configs/uploads')).text).name, 'From YAML');
+    await page.getByRole('button', { name: 'JSON' }).click();
+});
+
+await test('a set with sources of its own is made by the form, tried and backed up', async () => {
+    expectRefusals();
+    await at(page, '#/new-set');
+    await page.getByLabel('Id').fill('apps');
+    await page.getByLabel('Name', { exact: true }).fill('Applications');
+    await page.getByLabel('Folder on the host').fill(`${WORK}/places/apps`);
+    await page.getByRole('button', { name: 'Add an SQLite database' }).click();
+    const sqlite = page.getByRole('group', { name: 'Source 1' });
+    await sqlite.getByLabel('File of the database').fill(`${WORK}/app.db`);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await sqlite.getByText('lies outside the folders that are allowed for sources').waitFor();
+    await sqlite.getByLabel('File of the database').fill(`${WORK}/apps/app.db`);
+    await page.getByRole('button', { name: 'Add folders' }).click();
+    const files = page.getByRole('group', { name: 'Source 2' });
+    await files.getByLabel('Folders and files').fill(`${WORK}/apps/files`);
+    await files.getByLabel('Left out').fill('*.tmp');
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByRole('region', { name: 'Job' }).getByText('succeeded').waitFor();
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('apps is saved').waitFor();
+    assert.deepEqual(JSON.parse((await service('GET', '/api/v1/configs/apps')).text).sources, [
+        { type: 'sqlite', config: { path: `${WORK}/apps/app.db` } },
+        { type: 'files', config: { paths: [`${WORK}/apps/files`], exclude: ['*.tmp'] } }]);
+    await at(page, '#/');
+    await page.getByRole('article', { name: 'apps' }).getByRole('button', { name: 'Back up now' }).click();
+    await page.locator('.toast', { hasText: 'apps' }).getByRole('link').click();
+    await page.getByText('succeeded').first().waitFor();
+});
+
+await test('a server is chosen by its name, its address stays with the host, and commands are refused', async () => {
+    expectRefusals();
+    await at(page, '#/settings/apps/edit');
+    await page.getByRole('button', { name: 'Add a PostgreSQL database' }).click();
+    const source = page.getByRole('group', { name: 'Source 3' });
+    assert.equal(await source.getByLabel('Server').inputValue(), 'main');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await source.getByText('is empty').waitFor();
+    await source.getByLabel('Database').fill('shop');
+    await examine(page, 'settings-sources');
+    await picture('settings-sources');
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByRole('region', { name: 'Job' }).getByText('failed').first().waitFor();
+    assert.doesNotMatch(await page.content(), new RegExp(SECRET));
+    await textBox.fill((await textBox.inputValue()).replace(/"type": "postgres",\s*"config": \{[^}]*\}/, '"type": "command", "config": {"argv": ["/bin/sh"]}'));
+    await page.getByRole('button', { name: 'Save' }).click();
+    await source.getByText('a command would run with the rights of the service').waitFor();
+    await page.getByRole('button', { name: 'Remove source 3' }).click();
+    await page.getByText('not saved').waitFor({ state: 'detached' });
+    assert.equal(JSON.parse(await textBox.inputValue()).sources.length, 2);
+    await at(page, '#/settings/uploads/edit');
 });
 
 await test('who was slower sees how it is now, and chooses', async () => {

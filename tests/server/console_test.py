@@ -46,6 +46,18 @@ class Console(unittest.TestCase):
             answer = self.ask(name)
             self.assertEqual((answer.status, answer.headers["cache-control"]), (404, "no-store"), name)
 
+    def test_the_script_names_one_file_more_which_is_no_part_of_the_first_load(self):
+        script = next(name for name in self.files() if name.endswith(".js"))
+        more = set(re.findall(r"/assets/[\w.-]+", self.ask(script).body.decode()))
+        self.assertEqual(len(more), 1)
+        name = more.pop()
+        self.assertRegex(name, r"^/assets/yaml-[0-9a-f]{12}\.js$")
+        self.assertNotIn(name, self.files())
+        answer = self.ask(name)
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "text/javascript; charset=utf-8"))
+        self.assertEqual(answer.headers["cache-control"], "public, max-age=31536000, immutable")
+        self.assertLess(sum(len(self.ask(one, PACKED).body) for one in ["/", *self.files()]), 120 * 1024)
+
     def test_the_compressed_form_is_the_same_and_for_those_who_take_it(self):
         for name in ["/", *self.files()]:
             plain, packed = self.ask(name), self.ask(name, PACKED)

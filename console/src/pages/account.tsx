@@ -11,7 +11,7 @@ import type { Column } from '../parts/table';
 import { tell, tellProblem } from '../parts/toast';
 import { texts } from '../texts';
 import type { OpenSession } from '../types';
-import { Password, SecondFactor } from './settle';
+import { Password, Recovery, SecondFactor } from './settle';
 
 function ChangePassword() {
     const t = texts.value.people;
@@ -25,17 +25,25 @@ function ChangePassword() {
     );
 }
 
-function RemoveFactor({ done }: { done: () => void }) {
+// What a code of the factor is needed for: other recovery codes, or to be without.
+function PresentFactor({ renewed, removed }: { renewed: (codes: string[]) => void; removed: () => void }) {
     const t = texts.value.people;
     const [code, setCode] = useState('');
     const [wrong, setWrong] = useState('');
 
-    async function submit(event: Event): Promise<void> {
+    async function submit(event: SubmitEvent): Promise<void> {
         event.preventDefault();
+        const isRemoval = (event.submitter as HTMLButtonElement | null)?.value === 'remove';
+        const order = { method: 'POST' as const, body: { code: code.trim() } };
+        setWrong('');
         try {
-            await api('/api/v1/auth/totp/remove', { method: 'POST', body: { code: code.trim() } });
-            tell(t.factorRemoved);
-            done();
+            if (isRemoval) {
+                await api('/api/v1/auth/totp/remove', order);
+                tell(t.factorRemoved);
+                removed();
+            } else {
+                renewed((await api<{ recovery_codes: string[] }>('/api/v1/auth/totp/codes', order)).recovery_codes);
+            }
         } catch (error) {
             setWrong(problemText(problemFrom(error)));
         }
@@ -49,7 +57,10 @@ function RemoveFactor({ done }: { done: () => void }) {
                 <input name="code" autocomplete="one-time-code" required minLength={6} value={code} onInput={(event) => setCode(event.currentTarget.value)} />
             </label>
             {wrong && <p class="wrong" role="alert">{wrong}</p>}
-            <div class="buttons"><button type="submit" class="danger">{t.factorRemove}</button></div>
+            <div class="buttons">
+                <button type="submit">{t.codesRenew}</button>
+                <button type="submit" class="danger" value="remove">{t.factorRemove}</button>
+            </div>
         </form>
     );
 }
@@ -57,14 +68,16 @@ function RemoveFactor({ done }: { done: () => void }) {
 function Factor() {
     const t = texts.value.people;
     const [isNew, setNew] = useState(false);
+    const [codes, setCodes] = useState<string[] | null>(null);
     const again = (): void => {
         setNew(false);
         readSession().catch(tellProblem);
     };
+    if (codes) return <section class="card factor"><Recovery codes={codes} Title="h2" done={() => setCodes(null)} /></section>;
     return (
         <section class="card factor">
             {!isNew && <h2>{t.factor}</h2>}
-            {session.value!.user.totp && !isNew ? <RemoveFactor done={again} />
+            {session.value!.user.totp && !isNew ? <PresentFactor renewed={setCodes} removed={again} />
                 : isNew ? <SecondFactor done={again} />
                     : <><p>{t.factorOff}</p><div class="buttons"><button type="button" class="main" onClick={() => setNew(true)}>{texts.value.settle.totpTitle}</button></div></>}
         </section>

@@ -1,22 +1,23 @@
-// A backup configuration of the API: as a form and as its text, side by side.  The text is what is saved, byte for byte.
-import { useMemo, useState } from 'preact/hooks';
+// A backup configuration of the API: as a form and as its text, side by side.  The text as JSON is what is saved, byte for byte.
+import { useState } from 'preact/hooks';
 import { Problem, api, ask, isAdmin, newKey, path } from '../api';
 import { changes } from '../events';
 import { visibleText } from '../format';
-import { JsonFault, lineAt, lineOf, pathOf, readJson } from '../json_text';
+import { pathOf } from '../json_text';
 import type { PageProps, PageRow } from '../pages';
 import { ConfigForm } from '../parts/config_form';
 import type { Fault } from '../parts/config_form';
 import { Dialog } from '../parts/dialog';
 import { Name } from '../parts/figures';
 import { JobOutcome } from '../parts/job_outcome';
-import { JsonEditor } from '../parts/json_editor';
 import { Trouble, Waiting, problemFrom, useRead } from '../parts/read';
 import { Simulator } from '../parts/simulator';
+import { TextEditor } from '../parts/text_editor';
 import { tell, tellProblem } from '../parts/toast';
+import { useTwoTexts } from '../parts/two_texts';
 import { go, href } from '../router';
 import { texts } from '../texts';
-import type { Rules } from '../types';
+import type { Rules, SourcePlaces } from '../types';
 
 interface Saved {
     text: string;
@@ -73,27 +74,27 @@ function Edit({ values }: PageProps) {
 function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
     const t = texts.value.settings;
     const [saved, setSaved] = useState(first);
-    const [text, setText] = useState(first.text);
+    const both = useTwoTexts(first.text);
+    const places = useRead(async (signal) => isAdmin() ? api<SourcePlaces>('/api/v1/source-places', { signal }) : undefined, []);
     const [fault, setFault] = useState<Fault | null>(null);
     const [theirs, setTheirs] = useState<Saved | null>(null);
     const [job, setJob] = useState<string | null>(null);
     const [isBusy, setBusy] = useState(false);
     const [simulates, setSimulates] = useState(false);
-    const parsed = useMemo(() => {
-        try {
-            return { value: readJson(text) };
-        } catch (error) {
-            if (error instanceof JsonFault) return { broken: error };
-            throw error;
-        }
-    }, [text]);
-    const value = parsed.value as { id?: unknown; schedule?: unknown; retention?: unknown } | undefined;
-    const wrong = parsed.broken ? { line: lineOf(text, parsed.broken.at), sentence: t.notJson(lineOf(text, parsed.broken.at)) }
-        : fault ? { line: lineAt(text, pathOf(fault.path)), sentence: fault.sentence } : null;
+    const { json: text, broken } = both;
+    const value = both.value as { id?: unknown; schedule?: unknown; retention?: unknown } | undefined;
+    const wrong = broken ?? (fault && { line: both.lineAt(pathOf(fault.path)), sentence: fault.sentence });
 
-    function change(next: string): void {
-        setText(next);
+    // What was found wrong was said of another text.
+    function changed(): void {
         setFault(null);
+    }
+    async function showYaml(): Promise<void> {
+        try {
+            await both.showYaml();
+        } catch {
+            tellProblem(new Problem(0, 'not_loaded', t.yamlNotLoaded));
+        }
     }
     async function save(etag: string): Promise<void> {
         const id = set ?? (typeof value?.id === 'string' ? value.id : '');
@@ -142,20 +143,25 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
                 <h1>{set === null ? t.create : <Name text={set} />}</h1>
                 {isAdmin() && (
                     <div class="buttons">
-                        {text !== saved.text && <span class="chip warn" role="status">{t.unsaved}</span>}
-                        <button type="button" disabled={isBusy || !!parsed.broken} onClick={() => void tryIt()}>{t.test}</button>
-                        <button type="button" class="main" disabled={isBusy || !!parsed.broken} onClick={() => void save(saved.etag)}>{t.save}</button>
+                        {(text !== saved.text || broken) && <span class="chip warn" role="status">{t.unsaved}</span>}
+                        <button type="button" disabled={isBusy || broken !== null} onClick={() => void tryIt()}>{t.test}</button>
+                        <button type="button" class="main" disabled={isBusy || broken !== null} onClick={() => void save(saved.etag)}>{t.save}</button>
                     </div>
                 )}
             </div>
+            <Trouble reading={places} />
             {fault?.path === '' && <p class="wrong" role="alert">{fault.sentence}</p>}
             {job !== null && <JobOutcome job={job} />}
             <div class="beside">
-                {value ? <ConfigForm form={{ text, value, fault, onChange: change }} isNew={set === null} /> : <p class="note">{t.formWaits}</p>}
+                {value !== undefined ? <ConfigForm form={{ value, fault, put: (at, one) => { both.put(at, one); changed(); } }} isNew={set === null} places={places.value} /> : <p class="note">{t.formWaits}</p>}
                 <section>
                     <h2>{t.text}</h2>
-                    <p class="faint">{t.textHelp}</p>
-                    <JsonEditor label={t.text} text={text} onChange={change} wrong={wrong} />
+                    <div class="buttons" role="group" aria-label={t.notation}>
+                        <button type="button" aria-pressed={!both.isYaml} disabled={broken !== null} onClick={both.showJson}>JSON</button>
+                        <button type="button" aria-pressed={both.isYaml} disabled={broken !== null} onClick={() => void (both.isYaml || showYaml())}>YAML</button>
+                    </div>
+                    <p class="faint">{both.isYaml ? t.yamlHelp : t.textHelp}</p>
+                    <TextEditor label={t.text} text={both.shown} onChange={(next) => { both.write(next); changed(); }} wrong={wrong} />
                 </section>
             </div>
             {simulates && typeof value?.schedule === 'string' && typeof value.retention === 'object' && value.retention !== null
@@ -167,7 +173,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
                     <pre tabIndex={0} aria-label={t.conflict.theirs}>{theirs.text.split('\n').map(visibleText).join('\n')}</pre>
                     <div class="buttons">
                         <button type="button" autofocus onClick={() => setTheirs(null)}>{t.conflict.goOn}</button>
-                        <button type="button" onClick={() => { setSaved(theirs); change(theirs.text); setTheirs(null); }}>{t.conflict.take}</button>
+                        <button type="button" onClick={() => { setSaved(theirs); both.reset(theirs.text); changed(); setTheirs(null); }}>{t.conflict.take}</button>
                         <button type="button" class="danger" onClick={() => void save(theirs.etag)}>{t.conflict.over}</button>
                     </div>
                 </Dialog>

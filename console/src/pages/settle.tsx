@@ -116,7 +116,7 @@ export function SecondFactor({ isFirst, done }: { isFirst?: boolean; done: () =>
 }
 
 // Shown once: whoever goes on has kept them.
-function Recovery({ codes, Title, done }: { codes: string[]; Title: 'h1' | 'h2'; done: () => void }) {
+export function Recovery({ codes, Title, done }: { codes: string[]; Title: 'h1' | 'h2'; done: () => void }) {
     const t = texts.value.settle;
     useEffect(() => {
         const warn = (event: BeforeUnloadEvent): void => event.preventDefault();

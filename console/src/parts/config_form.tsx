@@ -1,10 +1,11 @@
-// A backup configuration as a form over its text: each field changes its own value in the text and nothing else.
+// A backup configuration as a form over its texts: each field changes its own value in them and nothing else.
 import { createContext } from 'preact';
 import type { ComponentChildren } from 'preact';
 import { useContext, useId } from 'preact/hooks';
-import { putJson } from '../json_text';
+import { visibleText } from '../format';
 import type { Path } from '../json_text';
 import { texts } from '../texts';
+import type { SourcePlaces } from '../types';
 import { Cron } from './cron';
 
 export interface Fault {
@@ -13,13 +14,12 @@ export interface Fault {
 }
 
 interface Form {
-    text: string;
-    value: unknown; // of the text
+    value: unknown;
     fault: Fault | null;
-    onChange: (text: string) => void;
+    put: (path: Path, value: unknown) => void;
 }
 
-const Context = createContext<Form>({ text: '{}', value: {}, fault: null, onChange: () => {} });
+const Context = createContext<Form>({ value: {}, fault: null, put: () => {} });
 
 function nameOf(path: Path): string {
     return path.map((key, i) => typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`).join('');
@@ -34,7 +34,7 @@ function useField(path: Path) {
     const form = useContext(Context);
     const name = nameOf(path);
     const wrong = form.fault?.path === name || form.fault?.path.replace(/\[\d+\]$/, '') === name ? form.fault.sentence : undefined; // of an item too
-    return { value: at(form.value, path), wrong, put: (value: unknown) => form.onChange(putJson(form.text, path, value)) };
+    return { value: at(form.value, path), wrong, put: (value: unknown) => form.put(path, value) };
 }
 
 function Labelled({ label, help, wrong, children }: { label: string; help?: string | undefined; wrong: string | undefined; children: (described: string | undefined) => ComponentChildren }) {
@@ -51,15 +51,15 @@ function Labelled({ label, help, wrong, children }: { label: string; help?: stri
 interface FieldProps {
     path: Path;
     label: string;
-    help?: string;
+    help?: string | undefined;
 }
 
-function Text({ path, label, help, isFixed }: FieldProps & { isFixed?: boolean }) {
+function Text({ path, label, help, isFixed, isOptional }: FieldProps & { isFixed?: boolean; isOptional?: boolean }) {
     const { value, wrong, put } = useField(path);
     return (
         <Labelled label={label} help={help} wrong={wrong}>{(described) => (
             <input value={typeof value === 'string' ? value : ''} readOnly={isFixed ?? false} autocomplete="off" spellcheck={false} maxLength={1000}
-                aria-invalid={wrong !== undefined} aria-describedby={described} onInput={(event) => put(event.currentTarget.value)} />
+                aria-invalid={wrong !== undefined} aria-describedby={described} onInput={(event) => put(isOptional && event.currentTarget.value === '' ? undefined : event.currentTarget.value)} />
         )}</Labelled>
     );
 }
@@ -96,16 +96,82 @@ function Flag({ path, label, isDefault }: FieldProps & { isDefault: boolean }) {
     );
 }
 
-// Addresses, one a line.
-function Lines({ path, label, help }: FieldProps) {
+// Texts, one a line; without any, the member goes where it may be missing.
+function Lines({ path, label, help, isOptional }: FieldProps & { isOptional?: boolean }) {
     const { value, wrong, put } = useField(path);
+    const none = isOptional ? undefined : [];
     const text = Array.isArray(value) ? value.join('\n') : '';
     return (
         <Labelled label={label} help={help} wrong={wrong}>{(described) => (
             <textarea rows={Math.max(2, text.split('\n').length)} value={text} autocomplete="off" spellcheck={false} aria-invalid={wrong !== undefined} aria-describedby={described}
-                onInput={(event) => put(event.currentTarget.value === '' ? [] : event.currentTarget.value.split('\n'))}
-                onBlur={(event) => put(event.currentTarget.value.split('\n').map((line) => line.trim()).filter((line) => line !== ''))} />
+                onInput={(event) => put(event.currentTarget.value === '' ? none : event.currentTarget.value.split('\n'))}
+                onBlur={(event) => {
+                    const lines = event.currentTarget.value.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+                    if (lines.join('\n') !== text) put(lines.length > 0 ? lines : none);
+                }} />
         )}</Labelled>
+    );
+}
+
+type Source = { type?: unknown; config?: unknown };
+const NEW_SOURCES = { postgres: { server: '' }, sqlite: { path: '' }, files: { paths: [] } };
+
+// What is backed up: what the host has for the type, or sources of its own, of what the host has opened to configurations.
+function Sources({ places }: { places: SourcePlaces }) {
+    const t = texts.value.settings.form;
+    const { value, wrong, put } = useField(['sources']);
+    const list = Array.isArray(value) ? value as Source[] : [];
+    const add = (type: keyof typeof NEW_SOURCES, config: object): void => put([...list, { type, config }]);
+    const server = places.servers[0];
+    return (
+        <fieldset>
+            <legend>{texts.value.settings.sources}</legend>
+            <p class="faint">{list.length === 0 ? t.sourcesOfHost : t.sourcesOwn}</p>
+            {wrong !== undefined && <p class="wrong">{wrong}</p>}
+            {list.map((source, i) => (
+                <SourceFields key={i} i={i} source={source} places={places} remove={() => put(list.length > 1 ? list.filter((_, other) => other !== i) : undefined)} />
+            ))}
+            <div class="buttons">
+                {server && <button type="button" onClick={() => add('postgres', { server: server.name, ...(server.database === null ? { database: '' } : {}) })}>{t.addPostgres}</button>}
+                {places.folders.length > 0 && <button type="button" onClick={() => add('sqlite', NEW_SOURCES.sqlite)}>{t.addSqlite}</button>}
+                {places.folders.length > 0 && <button type="button" onClick={() => add('files', NEW_SOURCES.files)}>{t.addFiles}</button>}
+            </div>
+            {(!server || places.folders.length === 0) && <p class="faint">{t.notOpened(!server, places.folders.length === 0)}</p>}
+            <p class="faint">{t.noPrograms}</p>
+        </fieldset>
+    );
+}
+
+function SourceFields({ i, source, places, remove }: { i: number; source: Source; places: SourcePlaces; remove: () => void }) {
+    const t = texts.value.settings.form;
+    const path: Path = ['sources', i, 'config'];
+    const type = useField(['sources', i, 'type']);
+    const server = useField([...path, 'server']);
+    const isKnown = typeof source?.type === 'string' && source.type in NEW_SOURCES;
+    const fixed = places.servers.find((one) => one.name === server.value)?.database;
+    const below = t.below(places.folders.map(visibleText).join(', '));
+    return (
+        <div class="place" role="group" aria-label={t.source(i + 1)}>
+            <div class="title">
+                <b>{t.source(i + 1)}: {isKnown ? t.kinds[source.type as keyof typeof NEW_SOURCES] : t.other}</b>
+                <button type="button" aria-label={t.removeSource(i + 1)} onClick={remove}>{t.remove}</button>
+            </div>
+            {type.wrong !== undefined && <p class="wrong">{type.wrong}</p>}
+            {source?.type === 'postgres' && (
+                <div class="row">
+                    <Choice path={[...path, 'server']} label={t.server} help={t.serverHelp} words={Object.fromEntries(places.servers.map((one) => [one.name, visibleText(one.name)]))} />
+                    <Text path={[...path, 'database']} label={t.database} help={typeof fixed === 'string' ? t.fixed(visibleText(fixed)) : undefined} isOptional />
+                </div>
+            )}
+            {source?.type === 'sqlite' && <Text path={[...path, 'path']} label={t.sqlitePath} help={below} />}
+            {source?.type === 'files' && (
+                <>
+                    <Lines path={[...path, 'paths']} label={t.paths} help={below} />
+                    <Lines path={[...path, 'exclude']} label={t.exclude} help={t.excludeHelp} isOptional />
+                </>
+            )}
+            {isKnown && <Text path={['sources', i, 'name']} label={t.sourceName} help={t.sourceNameHelp} isOptional />}
+        </div>
     );
 }
 
@@ -152,7 +218,7 @@ function Destination({ i, place, remove }: { i: number; place: Place; remove: ((
     );
 }
 
-export function ConfigForm({ form, isNew }: { form: Form; isNew: boolean }) {
+export function ConfigForm({ form, isNew, places }: { form: Form; isNew: boolean; places: SourcePlaces | undefined }) {
     const t = texts.value.settings.form;
     return (
         <Context.Provider value={form}>
@@ -171,6 +237,7 @@ export function ConfigForm({ form, isNew }: { form: Form; isNew: boolean }) {
                     </div>
                     <Wrong path="retention" />
                 </fieldset>
+                {places && <Sources places={places} />}
                 <Destinations />
                 <fieldset>
                     <legend>{t.notifications}</legend>

@@ -10,7 +10,7 @@ interface Props {
 
 const ROWS_MIN = 12;
 
-export function JsonEditor({ label, text, onChange, wrong }: Props) {
+export function TextEditor({ label, text, onChange, wrong }: Props) {
     const area = useRef<HTMLTextAreaElement>(null);
     const lines = text.split('\n').length;
     function show(line: number): void {
