@@ -142,7 +142,7 @@ void school_object_name(const char *file, char out[SCHOOL_FILE_MAX]);
 /*
  * Copy the file and its manifest to a store, which url names, read both back, and note it in the
  * manifest here.  Takes a signer and a backup that its manifest proves.  ERR_USAGE: it is longer
- * than an object can be.
+ * than the store takes.
  */
 MUST_CHECK bool school_backup_copy(const struct school_place *p, const char *id, struct store *to,
                                    const char *url, struct err *e);

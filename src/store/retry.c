@@ -247,6 +247,12 @@ static bool retry_sign(struct store *s, const char *key, unsigned seconds, struc
     return store_sign(retry_of(s)->next, key, seconds, out, e);
 }
 
+/* It repeats its requests by itself: not all of the file for one of them. */
+static bool retry_put_file(struct store *s, const char *key, int fd, uint64_t size, struct err *e)
+{
+    return store_put_file(retry_of(s)->next, key, fd, size, e);
+}
+
 static const struct store_ops retry_ops = {
     .scheme = "retry",
     .get = retry_get,
@@ -260,6 +266,7 @@ static const struct store_ops retry_ops = {
     .lock_extend = retry_lock_extend,
     .keeps_versions = retry_keeps_versions,
     .sign = retry_sign,
+    .put_file = retry_put_file,
     .close = retry_close,
 };
 

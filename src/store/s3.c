@@ -195,6 +195,7 @@ static const struct store_ops s3_ops = {
     .lock_extend = s3_lock_extend,
     .keeps_versions = s3_keeps_versions,
     .sign = op_sign,
+    .put_file = s3_put_file,
     .close = close_store,
 };
 

@@ -10,6 +10,7 @@
 #include "store/pause.h"
 #include "store/s3.h"
 #include "store/s3_ops.h"
+#include "store/s3_upload.h"
 
 enum {
     CONNECTIONS = 8,
@@ -19,6 +20,7 @@ enum {
     SENDINGS_MAX = 3, /* of one request, with what was put right in between */
     HOLD_MAX_S = 30,  /* a store that asks for longer is asked again all the same */
     HEADERS_ROOM = 16,
+    SENDERS = 4, /* each holds a part of a file in memory */
 };
 
 /* A store refuses requests whose time is off by a quarter of an hour. */
@@ -86,6 +88,10 @@ bool s3_new(const char *place, const struct store_options *o, struct s3 **out, s
     s->store.parallel = settings.connections;
     s->store.needs_probe = true;
     s->store.can_sign = true;
+    s->store.file_max = (uint64_t)S3_PARTS_MAX * S3_PART_MAX;
+    s->senders = settings.connections < SENDERS ? settings.connections : SENDERS;
+    if (settings.upload_limit > 0)
+        s->senders = 1; /* it holds for each connection */
     atomic_init(&s->ignores_conditions, o->s3.no_conditional_put);
     atomic_init(&s->has_versions, false);
     if (!s3_lock_rule(&s->options, &s->store.locks, e) ||
@@ -287,6 +293,16 @@ static bool is_any_code(const struct s3_error *error, const char *const *codes)
         if (is_code(error, *codes))
             return true;
     return false;
+}
+
+int64_t s3_now_s(struct s3 *s)
+{
+    int64_t now_ns = clock_now_ns();
+
+    pthread_mutex_lock(&s->lock);
+    now_ns += s->skew_ns;
+    pthread_mutex_unlock(&s->lock);
+    return now_ns / NS_PER_S;
 }
 
 /* Set our clock by the store's.  False when that changes little. */

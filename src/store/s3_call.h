@@ -23,6 +23,7 @@ struct s3 {
     struct s3_options options; /* strings borrowed */
     struct http *http;
     struct credentials *credentials;
+    int senders;                    /* threads that send the parts of one file */
     atomic_bool ignores_conditions; /* If-None-Match is not understood */
     atomic_bool has_versions;       /* a reply has shown that the bucket keeps them */
 
@@ -66,6 +67,9 @@ MUST_CHECK bool s3_presign(struct s3 *s, const char *key, unsigned seconds, stru
 
 /* Record what a failure inside a reply of success says. */
 bool s3_refusal(struct s3 *s, int status, const struct s3_error *error, struct err *e);
+
+/* The time by the store's clock, as far as a wrong one of ours has shown: seconds since 1970. */
+int64_t s3_now_s(struct s3 *s);
 
 /* A header with a date, in seconds since 1970; 0 when there is none. */
 int64_t s3_date(const struct http_reply *r, const char *name);

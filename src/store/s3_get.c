@@ -169,8 +169,9 @@ bool s3_get(struct store *store, const char *key, uint64_t offset, size_t size, 
             return is_shorter(key, e);
         size = (size_t)(total - offset);
     }
-    if (size > STORE_OBJECT_MAX || offset > STORE_OBJECT_MAX - size)
-        return err_set(e, ERR_CORRUPT, "object %s: bytes above %zu were asked for", key,
-                       STORE_OBJECT_MAX);
+    /* Files that were sent in parts are longer than objects. */
+    if (size > STORE_OBJECT_MAX || offset > UINT64_MAX - size)
+        return err_set(e, ERR_CORRUPT, "object %s: more bytes were asked for than objects have",
+                       key);
     return size == 0 ? get_nothing(s, key, offset, e) : get_range(s, key, offset, size, out, e);
 }

@@ -58,9 +58,7 @@ void s3_lock_end(struct s3 *s, int64_t *until_s, struct buf *text)
 {
     char whole[CLOCK_TEXT_MAX];
 
-    pthread_mutex_lock(&s->lock);
-    *until_s = (clock_now_ns() + s->skew_ns) / NS_PER_S + s->store.locks.lasts_s;
-    pthread_mutex_unlock(&s->lock);
+    *until_s = s3_now_s(s) + s->store.locks.lasts_s;
     clock_format(*until_s * NS_PER_S, whole);
     buf_printf(text, "%.*sZ", SECONDS_LENGTH, whole);
 }

@@ -27,6 +27,10 @@ MUST_CHECK bool s3_get_size(struct s3 *s, const char *key, uint64_t *size, int64
 MUST_CHECK bool s3_get_sum_is_told(const struct http_reply *reply, const char *key,
                                    const struct hash *sum, struct err *e);
 
+/* Files in parts (s3_file.c), as struct store_ops says */
+MUST_CHECK bool s3_put_file(struct store *store, const char *key, int fd, uint64_t size,
+                            struct err *e);
+
 /* Object Lock (s3_lock.c) */
 
 /* What the options ask for; all 0 when that is nothing. */

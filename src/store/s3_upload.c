@@ -263,10 +263,24 @@ void s3_upload_auto(struct s3_upload **u)
 
 struct reaping {
     struct s3 *s3;
+    const char *like; /* keys */
     int64_t before_s;
     struct s3_page page;
     struct buf found; /* pairs of key and id, each ended by a NUL */
 };
+
+static bool is_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+static bool is_alike(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++)
+        if (*a != *b && !(is_digit(*a) && is_digit(*b)))
+            return false;
+    return *a == *b;
+}
 
 static bool note_old(void *arg, const struct s3_item *item, const char *id, struct err *e)
 {
@@ -275,7 +289,7 @@ static bool note_old(void *arg, const struct s3_item *item, const char *id, stru
 
     if (strncmp(item->key, p->s3->place.prefix, size) != 0)
         return err_set(e, ERR_TRANSIENT, "the listing has a name that was not asked for");
-    if (item->mtime >= p->before_s)
+    if (item->mtime >= p->before_s || !is_alike(item->key + size, p->like))
         return true;
     buf_append(&p->found, item->key + size, strlen(item->key + size) + 1);
     buf_append(&p->found, id, strlen(id) + 1);
@@ -335,9 +349,10 @@ static bool list_all(struct reaping *p, struct err *e)
     } while (true);
 }
 
-bool s3_upload_reap(struct store *store, int64_t before_s, int *count, struct err *e)
+bool s3_upload_reap(struct store *store, const char *key, int64_t before_s, int *count,
+                    struct err *e)
 {
-    struct reaping p = {.s3 = s3_of(store), .before_s = before_s};
+    struct reaping p = {.s3 = s3_of(store), .like = key, .before_s = before_s};
     bool is_done = list_all(&p, e);
 
     *count = 0;

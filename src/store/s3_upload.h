@@ -32,8 +32,12 @@ MUST_CHECK bool s3_upload_complete(struct s3_upload *u, struct err *e);
 void s3_upload_close(struct s3_upload *u);
 void s3_upload_auto(struct s3_upload **u);
 
-/* Abort uploads below the prefix that were begun before that time (seconds since 1970), and say
- * how many. */
-MUST_CHECK bool s3_upload_reap(struct store *store, int64_t before_s, int *count, struct err *e);
+/*
+ * Abort uploads that were begun before that time (seconds since 1970), and say how many: of keys
+ * that are like this one, that is the same but for hexadecimal digits.  Others may be somebody
+ * else's.
+ */
+MUST_CHECK bool s3_upload_reap(struct store *store, const char *key, int64_t before_s, int *count,
+                               struct err *e);
 
 #endif

@@ -52,6 +52,7 @@ struct store {
     bool needs_probe;       /* what it promises depends on a server that others made */
     bool can_move;          /* move() works; otherwise the storage has no such step */
     bool can_sign;          /* sign() works */
+    uint64_t file_max;      /* longest file that put_file() takes, in bytes; 0: it takes none */
 
     /* Which of the promises above the storage cannot keep, as a sentence without a full stop;
      * NULL: it keeps them all. */
@@ -138,6 +139,14 @@ struct store_ops {
      */
     bool (*sign)(struct store *s, const char *key, unsigned seconds, struct buf *out,
                  struct err *e);
+
+    /*
+     * Store a file that may be longer than any object, from its beginning and size bytes of it.
+     * Nothing of it is seen before all is there; what has the key is replaced.  What a crash leaves
+     * behind takes space that no listing shows, until a later call for a key that is like this one
+     * but for its hexadecimal digits finds it a week old.  NULL unless there is a file_max.
+     */
+    bool (*put_file)(struct store *s, const char *key, int fd, uint64_t size, struct err *e);
 
     /* Let go of connections and memory, s included.  Cannot fail: nothing is buffered. */
     void (*close)(struct store *s);
@@ -313,6 +322,7 @@ static inline struct store store_around(const struct store_ops *ops, const struc
                           .needs_probe = next->needs_probe,
                           .can_move = next->can_move && ops->move != NULL,
                           .can_sign = next->can_sign && ops->sign != NULL,
+                          .file_max = ops->put_file == NULL ? 0 : next->file_max,
                           .caveat = next->caveat};
 }
 
@@ -399,6 +409,13 @@ MUST_CHECK static inline bool store_sign(struct store *s, const char *key, unsig
                                          struct buf *out, struct err *e)
 {
     return s->ops->sign(s, key, seconds, out, e);
+}
+
+/* Only up to the store's file_max. */
+MUST_CHECK static inline bool store_put_file(struct store *s, const char *key, int fd,
+                                             uint64_t size, struct err *e)
+{
+    return s->ops->put_file(s, key, fd, size, e);
 }
 
 static inline void store_distrust(struct store *s, const char *key)

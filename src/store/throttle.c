@@ -40,7 +40,7 @@ static void lane_reserve(struct lane *l, uint64_t bytes, int64_t *start_ns, int6
     }
     pthread_mutex_lock(&l->lock);
     *start_ns = l->free_ns > now_ns ? l->free_ns : now_ns;
-    /* At most 64 MiB at 1 KiB a second: far from an overflow. */
+    /* At most the longest file of S3, 625 GiB, at 1 KiB a second: far from an overflow. */
     *end_ns = *start_ns + (int64_t)((double)bytes / (double)l->speed * (double)NS_PER_S);
     l->free_ns = *end_ns;
     pthread_mutex_unlock(&l->lock);
@@ -145,6 +145,18 @@ static bool throttle_sign(struct store *s, const char *key, unsigned seconds, st
     return store_sign(throttle_of(s)->next, key, seconds, out, e);
 }
 
+static bool throttle_put_file(struct store *s, const char *key, int fd, uint64_t size,
+                              struct err *e)
+{
+    struct throttle *t = throttle_of(s);
+    int64_t start_ns = 0;
+    int64_t end_ns = 0;
+
+    lane_reserve(&t->up, size, &start_ns, &end_ns);
+    return pause_until(start_ns, e) && store_put_file(t->next, key, fd, size, e) &&
+           lane_wait(end_ns);
+}
+
 static const struct store_ops throttle_ops = {
     .scheme = "throttle",
     .get = throttle_get,
@@ -158,6 +170,7 @@ static const struct store_ops throttle_ops = {
     .lock_extend = throttle_lock_extend,
     .keeps_versions = throttle_keeps_versions,
     .sign = throttle_sign,
+    .put_file = throttle_put_file,
     .close = throttle_close,
 };
 

@@ -67,10 +67,16 @@ status 0 vevurn --to "$work/shelf"
 before=$(find out.d -type f | wc -l)
 head -c 70M /dev/urandom >data/uploads/large
 status 0 "$HOLDFAST" backup "$work/data"
-status 2 vevurn --to "$to"
+status 2 vevurn --to "$work/shelf"
 has err 'the file is in out.d; its copy is not made'
 has err 'longer than 64 MiB'
 [ "$(find out.d -type f | wc -l)" = $((before + 1)) ] || fail "the file is gone"
+[ "$(find shelf -type f | wc -l)" = 1 ] || fail "half a copy is there"
+# S3 takes longer ones, in parts.
+status 0 vevurn --to "$to" --sign 300
+long=$(sed -n 's/^File: *//p' out)
+[ "$(fetch "$(sed -n 's/^URL: *//p' out)")" = 200 ] || fail "it cannot be read"
+cmp got "out.d/$long" || fail "other bytes"
 
 # A link of the service: the file of a snapshot, until the token that made it is revoked.
 export HOLDFAST_REPOSITORY="$work/local"
