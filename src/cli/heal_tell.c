@@ -13,6 +13,8 @@ static const char *source_word(enum heal_source from)
         return "repository";
     case HEAL_AGAIN:
         return "objects";
+    case HEAL_TRASH:
+        return "trash";
     }
     return "nowhere";
 }

@@ -8,14 +8,23 @@
 #include "repo/discarded.h"
 #include "repo/index.h"
 
+/* Where chunks of packs that do not come back were had. */
+enum chunk_origin {
+    CHUNK_OF_REST, /* of damaged packs */
+    CHUNK_OF_TRASH,
+    CHUNK_OF_OTHER, /* repository */
+    CHUNK_ORIGINS,
+};
+
 struct bad_pack {
     struct hash id;
     bool is_missing;
-    bool is_named;    /* an index names it */
-    bool is_whole;    /* it came back bit for bit */
-    bool is_replaced; /* all its chunks have other copies now, and it is gone */
-    uint64_t lost;    /* chunks that were found nowhere */
-    struct err why;   /* of its parity, or what stands in the way */
+    bool is_named;                  /* an index names it */
+    bool is_whole;                  /* it came back bit for bit */
+    bool is_replaced;               /* all its chunks have other copies now, and it is gone */
+    uint64_t lost;                  /* chunks that were found nowhere */
+    uint64_t copied[CHUNK_ORIGINS]; /* chunks that have other copies since */
+    struct err why;                 /* of its parity, or what stands in the way */
 };
 
 struct mending {

@@ -116,19 +116,36 @@ static bool store_chunk(struct copier *k, enum chunk_type type, struct slice byt
     return k->batch->bytes.size < BATCH_BYTES || submit(k, e);
 }
 
-/* From one of the two; *is_found false when neither has it. */
-static bool fetch(struct copier *k, const struct pack_chunk *c, struct buf *out, bool *is_found,
-                  struct err *e)
+/* Where the own reader finds a chunk first. */
+static enum chunk_origin own_origin(const struct mending *m, const struct hash *id)
+{
+    const struct index *ix = m->own.index;
+    struct place at;
+
+    if (!index_find(m->own.index, id, &at))
+        return CHUNK_OF_REST;
+
+    const struct index_pack *pack = index_pack_at(ix, index_frame_at(ix, at.frame)->pack);
+
+    return discarded_find(&m->trash, &pack->id) != NULL ? CHUNK_OF_TRASH : CHUNK_OF_REST;
+}
+
+/* From one of the two; *from is CHUNK_ORIGINS when neither has it. */
+static bool fetch(const struct mending *m, struct copier *k, const struct pack_chunk *c,
+                  struct buf *out, enum chunk_origin *from, struct err *e)
 {
     struct reader *const readers[] = {k->own, k->other};
 
-    *is_found = false;
-    for (size_t i = 0; i < 2 && readers[i] != NULL && !*is_found; i++) {
+    for (size_t i = 0; i < 2 && readers[i] != NULL; i++) {
         buf_clear(out);
-        *is_found = reader_chunk(readers[i], c->type, &c->id, out, e);
-        if (!*is_found && !object_is_at_fault(e))
+        if (reader_chunk(readers[i], c->type, &c->id, out, e)) {
+            *from = i == 0 ? own_origin(m, &c->id) : CHUNK_OF_OTHER;
+            return true;
+        }
+        if (!object_is_at_fault(e))
             return false;
     }
+    *from = CHUNK_ORIGINS;
     return true;
 }
 
@@ -141,19 +158,21 @@ static bool copy_row(struct mending *m, void *arg, const struct index_row *row,
 
     for (size_t i = 0; i < d->chunk_count; i++) {
         const struct pack_chunk *c = &d->chunks[i];
+        enum chunk_origin from;
         struct place at;
-        bool is_found;
 
         if (index_find_live(m->repo->index, &c->id, &at))
             continue;
-        if (!fetch(k, c, &bytes, &is_found, e) ||
-            (is_found && !store_chunk(k, c->type, buf_slice(&bytes), e)))
+        if (!fetch(m, k, c, &bytes, &from, e) ||
+            (from != CHUNK_ORIGINS && !store_chunk(k, c->type, buf_slice(&bytes), e)))
             return false;
-        if (is_found)
+        if (from != CHUNK_ORIGINS)
             m->stats.chunks_copied++;
         else
             m->stats.chunks_lost++;
-        if (!is_found && bad != NULL)
+        if (bad != NULL && from != CHUNK_ORIGINS)
+            bad->copied[from]++;
+        else if (bad != NULL)
             bad->lost++;
     }
     return true;
@@ -240,6 +259,33 @@ static bool look_around(struct mending *m, const char *own_list, bool *is_alone,
     return true;
 }
 
+/* Where its chunks come from. */
+static void tell_replaced(struct mending *m, const struct hash *pack)
+{
+    static const char *const places[CHUNK_ORIGINS] = {
+        [CHUNK_OF_REST] = "what was left of damaged packs",
+        [CHUNK_OF_TRASH] = "the trash",
+        [CHUNK_OF_OTHER] = "the other repository",
+    };
+    const uint64_t *copied = mending_find(m, pack)->copied;
+    AUTO(buf) struct buf sentence = {0};
+    const char *between = "what was in it is in new packs: ";
+
+    for (int i = 0; i < CHUNK_ORIGINS; i++)
+        if (copied[i] > 0) {
+            buf_printf(&sentence, "%s%llu chunk%s from %s", between, (unsigned long long)copied[i],
+                       copied[i] == 1 ? "" : "s", places[i]);
+            between = ", ";
+        }
+    if (sentence.size == 0)
+        buf_printf(&sentence, "all that was in it is in other packs, too");
+    mending_tell(m, pack,
+                 copied[CHUNK_OF_OTHER] > 0   ? HEAL_REPOSITORY
+                 : copied[CHUNK_OF_TRASH] > 0 ? HEAL_TRASH
+                                              : HEAL_AGAIN,
+                 buf_string(&sentence));
+}
+
 static bool remove_doomed(struct mending *m, struct prune *p, struct err *e)
 {
     AUTO(look) struct look now = {0};
@@ -252,9 +298,7 @@ static bool remove_doomed(struct mending *m, struct prune *p, struct err *e)
         pack_key(&p->doomed[i], key);
         if (!object_remove(m->repo, key, e))
             return false;
-        mending_tell(m, &p->doomed[i], HEAL_REPOSITORY,
-                     "what was in it is in new packs, as far as needed from the trash or from the "
-                     "other repository");
+        tell_replaced(m, &p->doomed[i]);
     }
     return store_remove(m->repo->store, p->list_key, e);
 }

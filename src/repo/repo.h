@@ -689,6 +689,7 @@ enum heal_source {
     HEAL_PARITY,
     HEAL_REPOSITORY, /* another repository */
     HEAL_AGAIN,      /* made again from other objects */
+    HEAL_TRASH,      /* what prune had taken away */
 };
 struct healing {
     const char *object; /* key */

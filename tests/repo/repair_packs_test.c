@@ -38,7 +38,7 @@ static struct world twin_new(const struct world *w)
 }
 
 struct seen {
-    size_t from[4]; /* by enum heal_source */
+    size_t from[5]; /* by enum heal_source */
     char last[500];
 };
 
@@ -151,6 +151,9 @@ TEST(chunks_come_from_another_repository)
     CHECK_OK(repair(w.repo, twin.repo, &seen, &stats, e));
     CHECK(stats.damaged == packs && stats.left == 0 && stats.chunks_lost == 0);
     CHECK(stats.chunks_copied > 10);
+    CHECK(seen.from[HEAL_REPOSITORY] == packs && seen.from[HEAL_TRASH] == 0);
+    CHECK(strstr(seen.last, "from the other repository") != NULL);
+    CHECK(strstr(seen.last, "trash") == NULL);
     CHECK(world_is_sound(&w) && is_clean(w.repo));
     CHECK(world_count(w.store, "condemned/") == 0);
     CHECK_OK(repair(w.repo, NULL, &seen, &stats, e));
@@ -175,6 +178,8 @@ TEST(what_is_left_of_a_pack_is_used_and_nothing_else_is_needed_from_elsewhere)
     }
     CHECK_OK(repair(w.repo, twin.repo, &seen, &stats, e));
     CHECK(stats.left == 0 && stats.chunks_lost == 0 && stats.chunks_copied > 10);
+    CHECK(seen.from[HEAL_AGAIN] == stats.healed);
+    CHECK(strstr(seen.last, "left of damaged packs") != NULL);
     CHECK(world_is_sound(&w) && is_clean(w.repo));
 }
 END

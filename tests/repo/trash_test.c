@@ -264,10 +264,18 @@ TEST(check_says_of_a_missing_pack_that_it_stands_in_the_trash)
 }
 END
 
+static void note_source(void *arg, const struct healing *h)
+{
+    enum heal_source *from = arg;
+
+    *from = h->from;
+}
+
 TEST(repairing_packs_brings_back_what_stands_in_the_trash_in_new_packs)
 {
     AUTO(pair) struct pair p = pair_new();
-    const struct repair_packs_options o = {0};
+    enum heal_source from = HEAL_NOT;
+    const struct repair_packs_options o = {.told = note_source, .arg = &from};
     struct prune_stats pruned;
     struct check_stats stats;
     struct repair_packs_stats mended;
@@ -288,6 +296,7 @@ TEST(repairing_packs_brings_back_what_stands_in_the_trash_in_new_packs)
         CHECK_OK(store_move(p.store, key, to, e));
         CHECK_OK(repair_packs(r, &o, &mended, e));
         CHECK(mended.damaged == 1 && mended.healed == 1 && mended.left == 0);
+        CHECK(from == HEAL_TRASH);
         CHECK_OK(check_run(r, &quiet, &stats, e));
         CHECK(stats.damaged_objects == 0);
         CHECK(is_sound(p.store, &p.new, &new));
