@@ -182,10 +182,24 @@ def stores_cases():
                 case.name += " (asan)" if build == "asan" else ""
                 yield case
         yield from program_cases("stores", "[0-9][0-9]-*.sh", ["/bin/sh"], 300)
-        yield from program_cases("stores", "*_test.py", [PYTHON], 900)
+        yield from program_cases("stores", "*_test.py", [PYTHON], 1800)
     for case in all_cases():
         case.needs_gateway = True
         yield case
+
+
+# What other stages have of stores, without a gateway: beginnings of names.
+OF_STORES = ("unit: store/", "unit: codec/parity", "unit: repo/parity", "unit: repo/repair", "unit: repo/copy",
+             "unit: repo/trash", "unit: repo/locks", "unit: job/stores", "e2e: 40-", "e2e: 41-", "e2e: 42-", "e2e: 43-",
+             "e2e: 44-", "e2e: 55-", "e2e: 95-")
+
+
+def all_stores_cases():
+    yield from stores_cases()
+    for case in [*unit_cases(), *e2e_cases()]:
+        if case.name.startswith(OF_STORES):
+            case.name = "stores: " + case.name
+            yield case
 
 
 class Gateway:
@@ -226,8 +240,8 @@ STAGES = {
     "fuzz": (["fuzz"], fuzz_cases),
     "unit": (["release"], unit_cases),
 }
-# Stages that are asked for by name only: what they run is in the others, too.
-NAMED = {"applications": (["release"], applications_cases)}
+# What a stage is that is asked for by name: what it runs beside its own is in the others, too.
+NAMED = {"applications": (["release"], applications_cases), "stores": (["release", "asan"], all_stores_cases)}
 
 
 class Outcome:

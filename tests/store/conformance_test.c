@@ -58,16 +58,33 @@ TEST(a_store_with_limits_is_a_store)
     }
 }
 
-/* One of the first calls fails, another one for each promise, and nobody notices. */
-TEST(a_store_with_retries_over_a_failing_one_is_a_store)
+/* One of the first calls fails, or its answer is lost, and nobody notices. */
+static void check_through_faults(struct store *driver, size_t n)
 {
-    for (size_t i = 0; i < conformance_promise_count; i++) {
-        const struct fault_plan plan = {
-            .at = (int)i % 4, .mode = FAULT_ONCE, .code = ERR_TRANSIENT};
-        AUTO(store) struct store *memory = store_memory_new();
-        AUTO(store) struct store *s = store_retry_new(store_fault_new(memory, plan), 2);
+    static const enum fault_mode modes[] = {FAULT_ONCE, FAULT_LOST_REPLY};
+    const struct fault_plan plan = {.at = (int)n % 4, .mode = modes[n % 2], .code = ERR_TRANSIENT};
+    AUTO(store) struct store *s = store_retry_new(store_fault_new(driver, plan), 2);
 
-        conformance_promises[i](s);
+    conformance_promises[n / 2](s);
+}
+
+TEST(memory_with_retries_over_faults_is_a_store)
+{
+    for (size_t n = 0; n < 2 * conformance_promise_count; n++) {
+        AUTO(store) struct store *memory = store_memory_new();
+
+        check_through_faults(memory, n);
+    }
+}
+
+TEST(a_directory_with_retries_over_faults_is_a_store)
+{
+    for (size_t n = 0; n < 2 * conformance_promise_count; n++) {
+        AUTO(scratch) char *dir = scratch_new();
+        AUTO(store) struct store *local = NULL;
+
+        CHECK_OK(local_create(dir, &local, e));
+        check_through_faults(local, n);
     }
 }
 
@@ -84,5 +101,5 @@ TEST(a_store_whose_fault_never_comes_is_a_store)
 
 TESTS("store conformance", a_directory_is_a_store, memory_is_a_store,
       two_handles_on_the_same_memory_are_one_store, a_store_with_retries_is_a_store,
-      a_store_with_limits_is_a_store, a_store_with_retries_over_a_failing_one_is_a_store,
-      a_store_whose_fault_never_comes_is_a_store)
+      a_store_with_limits_is_a_store, memory_with_retries_over_faults_is_a_store,
+      a_directory_with_retries_over_faults_is_a_store, a_store_whose_fault_never_comes_is_a_store)
