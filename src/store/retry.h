@@ -18,7 +18,7 @@ struct patience {
 typedef bool retry_fn(void *arg, struct err *e);
 
 /* Call fn until it succeeds, fails with something else than ERR_TRANSIENT, or patience ends
- * (then ERR_FATAL); with the waits of store_retry_new(). */
+ * (then ERR_AWAY); with the waits of store_retry_new(). */
 MUST_CHECK bool retry_run(const struct patience *p, retry_fn *fn, void *arg, struct err *e);
 
 #endif
