@@ -18,6 +18,7 @@ import type { BackupSet, Page, Run, Snapshot } from '../types';
 const PAGE = 200;
 const MORE = 1000; // of later pages
 const MARKS = 300; // places on the line of time
+const DENSE = 60; // marks that touch each other
 
 function Sets() {
     const t = texts.value;
@@ -79,7 +80,7 @@ function Timeline({ set, snapshots }: { set: string; snapshots: Listed[] }) {
     return (
         <div class="timeline">
             <p class="unseen">{t.timeline(snapshots.length, absoluteText(snapshots.at(-1)!.time), absoluteText(snapshots[0]!.time))}</p>
-            <div class="line" aria-hidden="true">
+            <div class={marks.length > DENSE ? 'line dense' : 'line'} aria-hidden="true">
                 {marks.map(({ one, count, place }) => (
                     <a key={one.id} class={one.incomplete ? 'mark warn' : 'mark'} style={{ left: `${place * 100}%` }}
                         href={href`/snapshots/${set}/${one.id}`} title={`${one.short_id} · ${absoluteText(one.time)}${count > 1 ? ` · ${t.andMore(count - 1)}` : ''}`} tabIndex={-1} />
