@@ -48,16 +48,16 @@ function Frame() {
         <>
             <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>{t.skip}</a>
             <header>
-                <a class="brand" href="#/"><img src={icon} alt="" width={24} height={24} />holdfast</a>
+                <a class="brand" href="#/"><img src={icon} alt="" width={24} height={24} /><span>holdfast</span></a>
                 <nav aria-label={t.menu}>
                     {pages.filter((page) => page.isInMenu && (page.isFor?.() ?? true)).map((page) => {
                         const isHere = page.path === '/' ? place.value.path === '/' : place.value.path.startsWith(page.path);
-                        return <a key={page.path} href={`#${page.path}`} {...(isHere ? { 'aria-current': 'page' as const } : {})}>{page.title(t, {})}</a>;
+                        return <a key={page.path} href={`#${page.path}`} {...(isHere ? { 'aria-current': 'page' as const } : {})}>{(page.inMenu ?? page.title)(t, {})}</a>;
                     })}
                 </nav>
                 <div class="tools">
                     <span class={isLive.value ? 'live' : 'live off'} role="status" title={isLive.value ? t.liveHelp : t.offHelp}>
-                        {isLive.value ? t.live : t.off}
+                        <span>{isLive.value ? t.live : t.off}</span>
                     </span>
                     <Tastes />
                     <a class="who" href="#/account" title={`${t.people.account}: ${t.roles[user.role]}`}><bdi>{visibleText(user.name)}</bdi></a>

@@ -32,6 +32,7 @@ export interface PageRow {
     title: (t: Texts, values: Record<string, string>) => string;
     view: ComponentType<PageProps>;
     isInMenu?: boolean;
+    inMenu?: PageRow['title']; // shorter, where there is little room
     isFor?: () => boolean; // who may see it; the service decides what he is told
 }
 

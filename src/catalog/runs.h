@@ -192,6 +192,21 @@ MUST_CHECK bool catalog_set_get(struct catalog_tx *t, const char *name, struct a
 /* By name. */
 MUST_CHECK bool catalog_set_list(struct catalog_tx *t, struct arena *a,
                                  struct catalog_set_list *out, struct err *e);
+/* The newest drill of a set that came to an end of its own: nobody stopped it, nothing cut it off.
+ */
+struct catalog_drill {
+    const char *set;
+    const char *run;
+    enum catalog_run_state state;
+    int64_t ended_ns;
+};
+struct catalog_drill_list {
+    struct catalog_drill *items;
+    size_t count;
+};
+/* Of each set that has one, in no order. */
+MUST_CHECK bool catalog_drill_list(struct catalog_tx *t, struct arena *a,
+                                   struct catalog_drill_list *out, struct err *e);
 /* reason NULL: go on. */
 MUST_CHECK bool catalog_set_pause(struct catalog_tx *t, const char *name, const char *reason,
                                   struct err *e);

@@ -136,6 +136,32 @@ bool catalog_set_list(struct catalog_tx *t, struct arena *a, struct catalog_set_
     return true;
 }
 
+/* Whatever ended has a row of its set, from which one step in an index leads to the drill: the
+ * histories are not read. */
+bool catalog_drill_list(struct catalog_tx *t, struct arena *a, struct catalog_drill_list *out,
+                        struct err *e)
+{
+    AUTO(db_result) struct db_result r = {0};
+
+    if (!db_run(t->db,
+                "SELECT set_name, id, state, ended_ns FROM runs WHERE id IN"
+                " (SELECT (SELECT d.id FROM runs d WHERE d.set_name = s.name AND d.kind = 'drill'"
+                "   AND d.state IN ('success', 'incomplete', 'degraded', 'failed')"
+                "   ORDER BY d.created_ns DESC, d.id DESC LIMIT 1) FROM sets s)",
+                DB_NO_VALUES, &r, e))
+        return false;
+    out->count = r.rows;
+    out->items = arena_take(a, r.rows * sizeof(out->items[0]));
+    for (size_t i = 0; i < r.rows; i++)
+        out->items[i] = (struct catalog_drill){
+            .set = db_keep_text(&r, i, 0, a),
+            .run = db_keep_text(&r, i, 1, a),
+            .state = (enum catalog_run_state)catalog_run_state_find(db_get_text(&r, i, 2)),
+            .ended_ns = db_get_number(&r, i, 3),
+        };
+    return true;
+}
+
 bool catalog_set_pause(struct catalog_tx *t, const char *name, const char *reason, struct err *e)
 {
     return catalog_check_text("the name of a set", name, 200, e) &&

@@ -18,12 +18,12 @@ struct dump_args {
 
 enum { AS_STORED, AS_CSV, AS_JSON };
 
-static const char *const archive_words[] = {"tar", NULL};
+static const char *const archive_words[] = {"tar", "zip", NULL};
 static const char *const as_words[] = {"stored", "csv", "json", NULL};
 
 static const struct option dump_options[] = {
     {"archive", 'a', OPTION_CHOICE, offsetof(struct dump_args, archive), "FORMAT",
-     "Write a directory as: tar", NULL, NULL, archive_words},
+     "Write a directory as: tar (default), zip", NULL, NULL, archive_words},
     {"target", 't', OPTION_TEXT, offsetof(struct dump_args, target), "FILE",
      "Write to the new file FILE instead of standard output", NULL, "output"},
     {"as", 0, OPTION_CHOICE, offsetof(struct dump_args, as), "FORMAT",
@@ -62,8 +62,9 @@ static bool write_content(const struct dump_args *args, struct session *s,
         .fd = fd,
     };
 
-    return args->as == AS_STORED ? dump_run(s->repo, &snapshot->tree, path, fd, e)
-                                 : tables_dump(s->repo, &snapshot->tree, &o, e);
+    return args->as == AS_STORED
+               ? dump_run(s->repo, &snapshot->tree, path, (enum tree_format)args->archive, fd, e)
+               : tables_dump(s->repo, &snapshot->tree, &o, e);
 }
 
 static bool dump_to_file(const struct dump_args *args, struct session *s,
@@ -134,9 +135,10 @@ static bool run_dump(struct call *call, struct err *e)
 
 const struct command command_dump = {
     .name = "dump",
-    .summary = "Write a file of a snapshot to standard output, a directory as tar",
+    .summary = "Write a file of a snapshot to standard output, a directory as tar or zip",
     .examples = "holdfast dump latest /etc/fstab\n"
                 "holdfast dump latest /var/www | tar xf - -C /tmp\n"
+                "holdfast dump latest /var/www --archive zip --target www.zip\n"
                 "holdfast dump latest /shop.sql --target shop.sql\n"
                 "holdfast dump latest /postgres/shop/data/public.orders.copy --as csv",
     .words = "SNAPSHOT[:DIR] PATH",

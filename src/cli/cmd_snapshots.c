@@ -126,7 +126,7 @@ static void choose_latest(const struct listing *v, int latest)
     for (size_t i = 0; i < l->count; i++) {
         int newer = 0;
 
-        for (size_t j = i + 1; j < l->count; j++)
+        for (size_t j = i + 1; j < l->count && newer < latest; j++)
             newer += group_is_same(&same, l->items[i], l->items[j]) ? 1 : 0;
         v->is_shown[i] = latest <= 0 || newer < latest;
     }

@@ -110,6 +110,7 @@ static const struct argument arguments[] = {
     {"recursive", "recursive", BIT(LS), ARGUMENT_FLAG},
     {"databases", "databases", BIT(LS), ARGUMENT_FLAG},
     {"head", "head", BIT(DUMP), ARGUMENT_FLAG},
+    {"archive", "archive", BIT(DUMP), ARGUMENT_TEXT},
     {"as", "as", BIT(DUMP), ARGUMENT_TEXT},
     {"rows", "rows", BIT(DUMP), ARGUMENT_COUNT},
     {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},

@@ -1,16 +1,15 @@
 /*
- * Writing content out of a snapshot to a descriptor: a file as it is, a directory as tar.
+ * Writing content out of a snapshot to a descriptor: a file as it is, a directory as an archive.
  */
 #include <string.h>
 
-#include "archive/tar.h"
 #include "base/file.h"
 #include "job/feed.h"
 
 /* Where the bytes go: one of the two is set. */
 struct dump_out {
     int fd;
-    struct tar_writer *tar;
+    struct tree_archive *archive;
 };
 
 struct dump {
@@ -21,7 +20,8 @@ struct dump {
 
 static bool put(const struct dump_out *out, struct slice bytes, struct err *e)
 {
-    return out->tar != NULL ? tar_writer_bytes(out->tar, bytes, e) : fd_write(out->fd, bytes, e);
+    return out->archive != NULL ? tree_archive_bytes(out->archive, bytes, e)
+                                : fd_write(out->fd, bytes, e);
 }
 
 static bool dump_file(struct dump *d, const struct entry *en, struct err *e)
@@ -47,21 +47,31 @@ static bool dump_entry(void *arg, const char *path, const struct entry *en, bool
     const char *name = strlen(path) <= d->skip ? "." : path + d->skip + 1;
 
     (void)descend;
-    if (!tar_writer_add(d->out.tar, name, en, e))
+    if (!tree_archive_add(d->out.archive, name, en, e))
         return false;
     return en->type != ENTRY_FILE || dump_file(d, en, e) || err_wrap(e, "%s", path);
 }
 
-static bool dump_tree(struct repo *r, const struct hash *tree, const char *path, struct dump *d,
-                      struct err *e)
+static bool check_entry(void *arg, const char *path, const struct entry *en, bool *descend,
+                        struct err *e)
 {
-    AUTO(tar_writer) struct tar_writer *tar = NULL;
+    (void)descend;
+    return tree_zip_check(path, en, arg, e);
+}
 
-    if (!tar_writer_open(d->out.fd, &tar, e))
+static bool dump_tree(struct repo *r, const struct hash *tree, const char *path,
+                      enum tree_format format, struct dump *d, struct err *e)
+{
+    AUTO(tree_archive) struct tree_archive *archive = NULL;
+    uint64_t held = 0;
+
+    if (format == TREE_ZIP && !browse_walk(r, tree, path, check_entry, &held, e))
         return false;
-    d->out.tar = tar;
+    if (!tree_archive_open(d->out.fd, format, &archive, e))
+        return false;
+    d->out.archive = archive;
     d->skip = browse_path_size(path);
-    return browse_walk(r, tree, path, dump_entry, d, e) && tar_writer_finish(tar, e);
+    return browse_walk(r, tree, path, dump_entry, d, e) && tree_archive_finish(archive, e);
 }
 
 static bool find(struct reader *rd, const struct hash *tree, const char *path, struct buf *keep,
@@ -84,7 +94,8 @@ bool dump_find(struct repo *r, const struct hash *tree, const char *path, struct
     return find(rd, tree, path, keep, out, e);
 }
 
-bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd, struct err *e)
+bool dump_run(struct repo *r, const struct hash *tree, const char *path, enum tree_format format,
+              int fd, struct err *e)
 {
     AUTO(reader) struct reader *rd = NULL;
     AUTO(buf) struct buf keep = {0};
@@ -98,6 +109,6 @@ bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,
     if (!find(rd, tree, path, &keep, &en, e))
         return false;
     if (en.type == ENTRY_DIRECTORY)
-        return dump_tree(r, tree, path, &d, e);
+        return dump_tree(r, tree, path, format, &d, e);
     return dump_file(&d, &en, e) || err_wrap(e, "%s", path);
 }

@@ -49,7 +49,7 @@ static bool add(struct gathering *g, const char *path, const char *name, const s
         return err_set(e, ERR_USAGE,
                        "%s: it is more than the application takes, 10,000 files of 100 MiB in all",
                        path);
-    if (!dump_run(g->repo, &g->snapshot->tree, path, g->fd, e))
+    if (!dump_run(g->repo, &g->snapshot->tree, path, TREE_TAR, g->fd, e))
         return false;
     if ((g->count & (g->count - 1)) == 0)
         g->parts = mem_resize(g->parts, g->count == 0 ? 1 : 2 * g->count, sizeof(*g->parts));

@@ -11,6 +11,7 @@
 #include "repo/repo.h"
 #include "source/source.h"
 
+#include "archive/tree_archive.h"
 #include "job/arrival.h"
 #include "job/catalog_rebuild.h"
 #include "job/cfms_export.h"
@@ -196,9 +197,10 @@ MUST_CHECK bool diff_run(struct repo *r, const struct diff_side *before,
 MUST_CHECK bool dump_find(struct repo *r, const struct hash *tree, const char *path,
                           struct buf *keep, struct entry *out, struct err *e);
 
-/* Write the content of a file, or a directory as a tar (pax) stream, to fd. */
-MUST_CHECK bool dump_run(struct repo *r, const struct hash *tree, const char *path, int fd,
-                         struct err *e);
+/* Write the content of a file, or a directory as an archive, to fd.  ERR_USAGE, with nothing
+ * written, when zip cannot hold all of it. */
+MUST_CHECK bool dump_run(struct repo *r, const struct hash *tree, const char *path,
+                         enum tree_format format, int fd, struct err *e);
 
 /* Forget (forget.c) */
 

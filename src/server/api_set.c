@@ -3,10 +3,8 @@
 #include <string.h>
 
 #include "server/api_private.h"
-#include "server/figures.h"
 
-#define RECENT      10 /* runs that are shown with a set */
-#define DRILLS_PAGE 20 /* looked at in one go for one that was decided */
+#define RECENT 10 /* runs that are shown with a set */
 
 /* Everything that a list of sets is made of. */
 struct sets {
@@ -15,15 +13,15 @@ struct sets {
     struct catalog_config_list configs;
     struct catalog_set_list known;
     struct catalog_schedule_list schedules;
-    struct catalog_tx *tx; /* borrowed */
+    struct catalog_drill_list drills;
 };
 
 static bool read_sets(struct catalog_tx *t, struct sets *s, struct err *e)
 {
-    s->tx = t;
     return catalog_config_list(t, &s->arena, &s->configs, e) &&
            catalog_set_list(t, &s->arena, &s->known, e) &&
-           catalog_schedule_list(t, &s->arena, &s->schedules, e);
+           catalog_schedule_list(t, &s->arena, &s->schedules, e) &&
+           catalog_drill_list(t, &s->arena, &s->drills, e);
 }
 
 static json_t *texts_json(const char *const *items, size_t count)
@@ -69,44 +67,18 @@ static int64_t next_of(const struct sets *s, const char *name)
     return 0;
 }
 
-/* Whether a drill came to an end of its own: nobody stopped it, nothing cut it off. */
-static bool is_decided(const struct catalog_run *run)
+/* The last drill of a set that came to an end of its own, or null. */
+static json_t *drill_json(const struct sets *s, const char *name)
 {
-    const enum catalog_run_state state = run->outcome.state;
+    for (size_t i = 0; i < s->drills.count; i++) {
+        const struct catalog_drill *d = &s->drills.items[i];
 
-    return state != RUN_INTERRUPTED && figures_state(state) != FIGURE_UNFINISHED;
-}
-
-/* The newest drill of a set that was decided, in *out; null when there is none. */
-static bool read_drill(struct sets *s, const char *name, json_t **out, struct err *e)
-{
-    struct catalog_page page = {.limit = DRILLS_PAGE};
-    struct catalog_run_filter f = CATALOG_RUNS_ALL;
-    struct catalog_run_list runs = {0};
-
-    f.set = name;
-    f.kind = RUN_DRILL;
-    f.is_ended = true;
-    do {
-        if (!catalog_run_list(s->tx, &f, &page, &s->arena, &runs, e))
-            return false;
-        for (size_t i = 0; i < runs.count; i++) {
-            const struct catalog_run *run = &runs.items[i];
-
-            if (!is_decided(run))
-                continue;
-            *out = json_pack("{s:s, s:s, s:o}", "run", run->id, "state",
-                             catalog_run_state_name(run->outcome.state), "ended_at",
-                             auth_time_json(run->ended_ns));
-            return true;
-        }
-        if (runs.count > 0) {
-            page.after_ns = runs.items[runs.count - 1].created_ns;
-            page.after_id = runs.items[runs.count - 1].id;
-        }
-    } while (runs.count == DRILLS_PAGE);
-    *out = json_null();
-    return true;
+        if (strcmp(d->set, name) == 0)
+            return json_pack("{s:s, s:s, s:o}", "run", d->run, "state",
+                             catalog_run_state_name(d->state), "ended_at",
+                             auth_time_json(d->ended_ns));
+    }
+    return json_null();
 }
 
 static json_t *set_json(const struct sets *s, const char *name)
@@ -119,29 +91,16 @@ static json_t *set_json(const struct sets *s, const char *name)
     if (k == NULL)
         k = &nothing;
     return json_pack(
-        "{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:o, s:o, s:s?}", "name", name,
-        "origin", origin, "state", state_of(k), "schedule", own != NULL ? own->schedule : NULL,
-        "time_zone", api_time_zone(s->service, &s->configs, name), "repositories",
+        "{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:s?, s:o, s:I, s:o, s:o, s:s?, s:o}", "name",
+        name, "origin", origin, "state", state_of(k), "schedule",
+        own != NULL ? own->schedule : NULL, "time_zone",
+        api_time_zone(s->service, &s->configs, name), "repositories",
         texts_json(own != NULL ? own->repositories : NULL, own != NULL ? own->repository_count : 0),
         "next_at", auth_time_json(next_of(s, name)), "last_success_at",
         auth_time_json(k->success_ns), "last_success_run", k->success_run, "last_failure_at",
         auth_time_json(k->failure_ns), "failures", (json_int_t)k->failures, "verified_at",
         auth_time_json(k->verified_ns), "proven_at", auth_time_json(k->proven_ns), "pause_reason",
-        k->pause_reason);
-}
-
-/* With its last drill. */
-static bool add_set(struct sets *s, const char *name, json_t *to, struct err *e)
-{
-    json_t *drill = NULL;
-    json_t *set;
-
-    if (!read_drill(s, name, &drill, e))
-        return false;
-    set = set_json(s, name);
-    (void)json_object_set_new(set, "last_drill", drill); /* cannot fail */
-    (void)json_array_append_new(to, set);                /* cannot fail */
-    return true;
+        k->pause_reason, "last_drill", drill_json(s, name));
 }
 
 static int by_name(const void *a, const void *b)
@@ -172,27 +131,26 @@ static const char **names_of(struct sets *s, size_t *count)
 }
 
 /* Those that who asks may see. */
-static bool list_sets(const struct request *r, struct sets *s, json_t *items, struct err *e)
+static json_t *list_json(const struct request *r, struct sets *s)
 {
+    json_t *items = json_array();
     size_t count = 0;
     const char **names = names_of(s, &count);
 
     for (size_t i = 0; i < count; i++)
-        if (principal_has_set(request_principal(r), names[i]) && !add_set(s, names[i], items, e))
-            return false;
-    return true;
+        if (principal_has_set(request_principal(r), names[i]))
+            (void)json_array_append_new(items, set_json(s, names[i])); /* cannot fail */
+    return items;
 }
 
 static void get_sets(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct sets s = {.service = auth_service(r)};
-    AUTO(json) json_t *items = json_array();
     struct err e = {0};
 
-    if (catalog_begin_read(s.service->catalog, &t, &e) && read_sets(t, &s, &e) &&
-        list_sets(r, &s, items, &e))
-        reply_json(r, 200, json_pack("{s:O}", "sets", items));
+    if (catalog_begin_read(s.service->catalog, &t, &e) && read_sets(t, &s, &e))
+        reply_json(r, 200, json_pack("{s:o}", "sets", list_json(r, &s)));
     else
         reply_err(r, &e);
     arena_done(&s.arena);
@@ -206,7 +164,6 @@ static bool read_one(struct catalog *c, struct sets *s, const char *name, json_t
     struct catalog_run_filter f = CATALOG_RUNS_ALL;
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
     struct catalog_run_list runs = {0};
-    AUTO(json) json_t *found = json_array();
     json_t *items;
 
     f.set = name;
@@ -216,12 +173,10 @@ static bool read_one(struct catalog *c, struct sets *s, const char *name, json_t
     if (service_find_set(s->service, name) == NULL && find_config(s, name) == NULL &&
         find_known(s, name) == NULL && runs.count == 0)
         return err_set(e, ERR_NOT_FOUND, "no such set");
-    if (!add_set(s, name, found, e))
-        return false;
     items = json_array();
     for (size_t i = 0; i < runs.count; i++)
         (void)json_array_append_new(items, api_run_json(&runs.items[i], false));
-    *out = json_incref(json_array_get(found, 0));
+    *out = set_json(s, name);
     (void)json_object_set_new(*out, "runs", items);
     return true;
 }

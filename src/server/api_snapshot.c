@@ -133,6 +133,19 @@ static void get_stats(struct request *r)
         look_answer(&l);
 }
 
+/* What a directory becomes. */
+static bool take_archive(struct looking *l)
+{
+    const char *archive = request_query(l->r, "archive");
+
+    l->is_zip = archive != NULL && strcmp(archive, "zip") == 0;
+    if (archive != NULL && !l->is_zip && strcmp(archive, "tar") != 0)
+        return look_refuse(l->r, "archive", "must be tar or zip");
+    if (l->is_zip)
+        (void)json_object_set_new(l->arguments, "archive", json_string(archive)); /* cannot fail */
+    return true;
+}
+
 static void download(struct request *r, bool is_linked)
 {
     AUTO(looking) struct looking l = look_new(r, "dump", "application/octet-stream");
@@ -140,8 +153,8 @@ static void download(struct request *r, bool is_linked)
     l.is_download = true;
     l.is_linked = is_linked;
     (void)json_object_set_new(l.arguments, "head", json_true()); /* cannot fail */
-    if (look_snapshot(&l) && look_path(&l, NULL) && look_text(&l, "repository") &&
-        look_record(&l, "restore.download"))
+    if (look_snapshot(&l) && look_path(&l, NULL) && (is_linked || take_archive(&l)) &&
+        look_text(&l, "repository") && look_record(&l, "restore.download"))
         look_answer(&l);
 }
 
@@ -242,7 +255,7 @@ const struct route api_snapshot_routes[] = {
     {METHOD_GET, SNAPSHOT "/stats", API_READ, ROUTE_NO_HEAD, .handler = get_stats,
      .summary = "How large a snapshot is when it is restored"},
     {METHOD_GET, SNAPSHOT "/content", API_RESTORE, ROUTE_NO_HEAD | ROUTE_STEP_UP,
-     .handler = get_content, .summary = "A file of a snapshot, or a directory as tar"},
+     .handler = get_content, .summary = "A file of a snapshot, or a directory as tar or zip"},
     {METHOD_POST, SNAPSHOT "/link", API_RESTORE, ROUTE_CSRF | ROUTE_STEP_UP, AUTH_BODY_MAX,
      AUTH_JSON, LINKS_MINUTE, .handler = post_link,
      .summary = "Make a link by which one of them is read without cookie or token"},

@@ -169,8 +169,12 @@ static bool check_client(struct looking *l, uint64_t size)
 static bool begin(struct looking *l, bool is_whole, struct err *e)
 {
     const json_t *stored = json_object_get(l->head, "size"); /* files have one */
-    const bool is_tar = l->is_download && stored == NULL && l->suffix == NULL;
-    const char *suffix = l->suffix != NULL ? l->suffix : is_tar ? ".tar" : "";
+    const bool is_archive = l->is_download && stored == NULL && l->suffix == NULL;
+    const char *form = l->is_zip ? "application/zip" : "application/x-tar";
+    const char *suffix = l->suffix != NULL ? l->suffix
+                         : !is_archive     ? ""
+                         : l->is_zip       ? ".zip"
+                                           : ".tar";
     AUTO(buf) struct buf name = {0};
     uint64_t size = UINT64_MAX;
 
@@ -181,7 +185,7 @@ static bool begin(struct looking *l, bool is_whole, struct err *e)
     if (!check_client(l, size))
         return err_set(e, ERR_CANCELLED, "the client cannot tell its end");
     l->has_begun = true;
-    reply_stream(l->r, size, is_tar ? "application/x-tar" : l->type,
+    reply_stream(l->r, size, is_archive ? form : l->type,
                  l->is_download ? download_name(l, suffix, &name) : NULL);
     return reply_stream_write(l->r, buf_slice(&l->held), e);
 }

@@ -21,6 +21,7 @@ struct looking {
     json_t *words;      /* of them */
     bool is_download;   /* begins with a line about what is written */
     const char *suffix; /* of a download that is made of what is stored: ".csv"; or NULL */
+    bool is_zip;        /* a directory is, instead of a tar */
     const char *action; /* of look_record() */
     bool is_linked;     /* asked for by a link */
     /* How much of a download is wanted, as far as what is held tells; NULL: all.  Type is NULL. */

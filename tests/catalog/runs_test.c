@@ -237,6 +237,55 @@ TEST(a_set_has_succeeded_with_what_its_rules_allow)
 }
 END
 
+static void drill_put(const struct world *w, const char *set, int64_t ended_ns,
+                      enum catalog_run_state state, char id[CATALOG_ID_SIZE])
+{
+    const struct catalog_run r = {.set = set,
+                                  .kind = RUN_DRILL,
+                                  .requested_by = "ann",
+                                  .created_ns = ended_ns - 1,
+                                  .ended_ns = state == RUN_RUNNING ? 0 : ended_ns,
+                                  .outcome.state = state};
+
+    run_put(w, &r, id);
+}
+
+TEST(of_each_set_the_newest_drill_that_nobody_stopped_is_listed)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    struct catalog_drill_list l = {0};
+    char shop[CATALOG_ID_SIZE], blog[CATALOG_ID_SIZE], other[CATALOG_ID_SIZE];
+    bool has_shop = false;
+    bool has_blog = false;
+
+    world_init(&w);
+    runs_fill(&w, 5);
+    drill_put(&w, "shop", 50, RUN_SUCCESS, other);
+    drill_put(&w, "shop", 60, RUN_FAILED, shop);
+    drill_put(&w, "shop", 70, RUN_CANCELLED, other);
+    drill_put(&w, "shop", 80, RUN_INTERRUPTED, other);
+    drill_put(&w, "shop", 85, RUN_SKIPPED, other);
+    drill_put(&w, "shop", 90, RUN_RUNNING, other);
+    drill_put(&w, "blog", 10, RUN_INCOMPLETE, blog);
+    drill_put(&w, "wiki", 10, RUN_CANCELLED, other);
+
+    AUTO(catalog_tx) struct catalog_tx *t = tx_read(&w);
+
+    CHECK_OK(catalog_drill_list(t, &a, &l, e));
+    ck_assert_uint_eq(l.count, 2);
+    for (size_t i = 0; i < l.count; i++) {
+        const struct catalog_drill *d = &l.items[i];
+
+        has_shop |= strcmp(d->set, "shop") == 0 && strcmp(d->run, shop) == 0 &&
+                    d->state == RUN_FAILED && d->ended_ns == 60;
+        has_blog |= strcmp(d->set, "blog") == 0 && strcmp(d->run, blog) == 0 &&
+                    d->state == RUN_INCOMPLETE && d->ended_ns == 10;
+    }
+    CHECK(has_shop && has_blog);
+}
+END
+
 TEST(a_run_without_a_job_ends_once)
 {
     AUTO(world) struct world w;
@@ -386,6 +435,7 @@ TESTS_BETWEEN("runs", world_begin, world_end,
               the_history_of_a_set_counts_what_has_ended,
               sums_of_runs_are_by_kind_variant_and_state,
               a_set_knows_its_last_success_and_how_often_it_failed_since,
-              a_set_has_succeeded_with_what_its_rules_allow, a_run_without_a_job_ends_once,
-              old_runs_go_but_for_those_that_something_names,
+              a_set_has_succeeded_with_what_its_rules_allow,
+              of_each_set_the_newest_drill_that_nobody_stopped_is_listed,
+              a_run_without_a_job_ends_once, old_runs_go_but_for_those_that_something_names,
               restore_points_are_listed_until_they_are_removed)

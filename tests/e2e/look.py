@@ -12,6 +12,7 @@ import tarfile
 import time
 import unittest
 import urllib.parse
+import zipfile
 
 WORK, PORT, PID = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 DATA = os.fsencode(WORK + "/data")
@@ -162,6 +163,17 @@ class Look(unittest.TestCase):
         answer = ask(f"shop/snapshots/latest/content?{path_of()}")
         self.assertEqual(hashlib.sha256(answer.read()).digest(), hashlib.sha256(wanted).digest())
         self.assertTrue(answer.headers["Content-Disposition"].startswith('attachment; filename="data.tar"'))
+
+    def test_directories_come_as_zip_when_that_is_asked_for(self):
+        answer = ask(f"shop/snapshots/latest/content?{path_of('a')}&archive=zip")
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "application/zip"))
+        self.assertTrue(answer.headers["Content-Disposition"].startswith('attachment; filename="a.zip"'))
+        with zipfile.ZipFile(io.BytesIO(answer.read())) as zip_file:
+            self.assertIsNone(zip_file.testzip())
+            self.assertEqual((zip_file.read("new"), zip_file.read("link"), zip_file.read("b/large")), (b"new\n", b"../one", b"z" * 300000))
+        self.assertEqual(ask(f"shop/snapshots/latest/content?{path_of('a')}&archive=rar").status, 400)
+        answer = ask(f"shop/snapshots/latest/content?{path_of('a/new')}&archive=zip")
+        self.assertEqual((answer.read(), answer.headers["Content-Type"]), (b"new\n", "application/octet-stream"))
 
     def test_a_large_file_takes_no_memory_of_the_service(self):
         answer = ask(f"shop/snapshots/latest/content?{path_of('big')}")

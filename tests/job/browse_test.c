@@ -348,7 +348,7 @@ static const char *dump_to_file(struct world *w, const struct scratch *out, cons
     const char *to = path_in(out->path, "dump");
     AUTO(fd) int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    CHECK_OK(dump_run(w->repo, &tree, path, fd, e));
+    CHECK_OK(dump_run(w->repo, &tree, path, TREE_TAR, fd, e));
     return to;
 }
 
@@ -421,8 +421,8 @@ TEST(what_has_no_content_cannot_be_dumped)
     const struct hash tree = tree_of(&w);
     AUTO(fd) int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-    CHECK_ERR(dump_run(w.repo, &tree, path_in(w.dir.path, "link"), fd, e), ERR_USAGE);
-    CHECK_ERR(dump_run(w.repo, &tree, "/no/such", fd, e), ERR_NOT_FOUND);
+    CHECK_ERR(dump_run(w.repo, &tree, path_in(w.dir.path, "link"), TREE_TAR, fd, e), ERR_USAGE);
+    CHECK_ERR(dump_run(w.repo, &tree, "/no/such", TREE_TAR, fd, e), ERR_NOT_FOUND);
 }
 END
 
@@ -443,8 +443,8 @@ TEST(a_full_disk_fails_a_dump)
     const struct hash tree = tree_of(&w);
     AUTO(fd) int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
-    CHECK_ERR(dump_run(w.repo, &tree, path_in(w.dir.path, "large"), fd, e), ERR_FATAL);
-    CHECK_ERR(dump_run(w.repo, &tree, w.dir.path, fd, e), ERR_FATAL);
+    CHECK_ERR(dump_run(w.repo, &tree, path_in(w.dir.path, "large"), TREE_TAR, fd, e), ERR_FATAL);
+    CHECK_ERR(dump_run(w.repo, &tree, w.dir.path, TREE_TAR, fd, e), ERR_FATAL);
 }
 END
 
@@ -470,7 +470,7 @@ TEST(damage_fails_a_dump_and_names_the_file)
         if (head.data[9] == CLASS_CONTENT)
             object_damage(w.store, key, 135);
     }
-    CHECK(!dump_run(w.repo, &tree, w.dir.path, fd, &why));
+    CHECK(!dump_run(w.repo, &tree, w.dir.path, TREE_TAR, fd, &why));
     ck_assert_int_eq(why.code, ERR_CORRUPT);
     ck_assert_ptr_nonnull(strstr(why.text, "/a/y"));
 }

@@ -245,7 +245,8 @@ class Sets(Case):
         self.assertIsNone(self.boss.get("/api/v1/sets/wiki").json()["last_drill"])
         self.add_run(5000, set_name="wiki", kind="drill", state="success", ended_ns=5000 * 10**9)
         failed = self.add_run(5001, set_name="wiki", kind="drill", state="failed", ended_ns=5001 * 10**9)
-        for i in range(45): # more than are looked at in one go
+        self.house.sql("INSERT OR IGNORE INTO sets (name, failures, updated_ns) VALUES ('wiki', 0, 1)")  # as whatever ends leaves it
+        for i in range(45):
             self.add_run(5002 + i, set_name="wiki", kind="drill", state="cancelled", ended_ns=1)
         self.add_run(5100, set_name="wiki", kind="drill", state="running")
         for shown in (self.boss.get("/api/v1/sets/wiki").json(), {s["name"]: s for s in self.boss.get("/api/v1/sets").json()["sets"]}["wiki"]):

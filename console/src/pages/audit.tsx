@@ -158,4 +158,4 @@ function Audit() {
     );
 }
 
-export const auditPage: PageRow = { path: '/audit', title: (t) => t.people.audit, view: Audit, isInMenu: true, isFor: isAdmin };
+export const auditPage: PageRow = { path: '/audit', title: (t) => t.people.audit, view: Audit, isInMenu: true, inMenu: (t) => t.people.auditInMenu, isFor: isAdmin };

@@ -12,6 +12,7 @@ import { texts } from '../texts';
 import type { Change, Page, Snapshot, StoredTable } from '../types';
 
 const SHOWN_MS = 300; // between two looks at what has come
+const CHOICES = 200; // snapshots that stand in a choice
 
 interface Found<T> {
     items: T[];
@@ -144,34 +145,49 @@ function Tables({ set, from, to }: { set: string; from: string; to: string }) {
     );
 }
 
-function DiffPage({ values, query }: PageProps) {
-    const set = values['set']!;
-    const t = texts.value;
-    const list = useRead((signal) => api<Page & { snapshots: Snapshot[] }>(path`/api/v1/sets/${set}/snapshots?limit=1000`, { signal }), [set]);
-    const all = list.value?.snapshots ?? [];
-    const to = query.get('to') ?? all[0]?.id;
-    const from = query.get('from') ?? all[all.findIndex((one) => one.id === to) + 1]?.id;
-    const choose = (name: string, value: string | undefined, onChange: (id: string) => void) => (
-        <label class="filter">{name}
-            <select value={value ?? ''} onChange={(event) => onChange(event.currentTarget.value)}>
-                {value !== undefined && !all.some((one) => one.id === value) && <option value={value}>{value.slice(0, 8)}</option>}
-                {all.map((one) => <option key={one.id} value={one.id}>{absoluteText(one.time)} · {one.short_id}</option>)}
+// A snapshot to be chosen among the newest; one that was chosen elsewhere stands there too.
+function Choice({ label, set, value, newest, choose }: { label: string; set: string; value: string | undefined; newest: Snapshot[]; choose: (id: string) => void }) {
+    const isOlder = value !== undefined && !newest.some((one) => one.id === value);
+    const older = useRead((signal) => (isOlder ? api<Snapshot>(path`/api/v1/sets/${set}/snapshots/${value}`, { signal }) : Promise.resolve(null)), [set, isOlder, value]);
+    const text = (one: Snapshot): string => `${absoluteText(one.time)} · ${one.short_id}`;
+    return (
+        <label class="filter">{label}
+            <select value={value ?? ''} onChange={(event) => choose(event.currentTarget.value)}>
+                {value === undefined && <option value="">–</option>}
+                {newest.map((one) => <option key={one.id} value={one.id}>{text(one)}</option>)}
+                {isOlder && <option value={value}>{older.value ? text(older.value) : value.slice(0, 8)}</option>}
             </select>
         </label>
     );
+}
+
+function DiffPage({ values, query }: PageProps) {
+    const set = values['set']!;
+    const t = texts.value;
+    const list = useRead((signal) => api<Page & { snapshots: Snapshot[] }>(path`/api/v1/sets/${set}/snapshots?limit=${CHOICES}`, { signal }), [set]);
+    const all = list.value?.snapshots ?? [];
+    const to = query.get('to') || all[0]?.id;
+    const at = all.findIndex((one) => one.id === to);
+    const from = query.get('from') || (at < 0 ? undefined : all[at + 1]?.id);
+    const show = (first: string | undefined, second: string | undefined): void => go(href`/snapshots/${set}/diff?from=${first ?? ''}&to=${second ?? ''}`);
     return (
         <>
             <p class="crumbs"><a href="#/snapshots">{t.snapshots.title}</a> / <a href={href`/snapshots/${set}`}><Name text={set} /></a></p>
             <h1>{t.look.compareTitle}</h1>
             <Trouble reading={list} />
-            {list.value === undefined ? !list.problem && <Waiting /> : all.length < 2 || from === undefined || to === undefined ? <p class="empty">{t.look.needsTwo}</p> : (
+            {list.value === undefined ? !list.problem && <Waiting /> : all.length < 2 ? <p class="empty">{t.look.needsTwo}</p> : (
                 <>
                     <div class="choices">
-                        {choose(t.look.from, from, (id) => go(href`/snapshots/${set}/diff?from=${id}&to=${to}`))}
-                        {choose(t.look.to, to, (id) => go(href`/snapshots/${set}/diff?from=${from}&to=${id}`))}
+                        <Choice label={t.look.from} set={set} value={from} newest={all} choose={(id) => show(id, to)} />
+                        <Choice label={t.look.to} set={set} value={to} newest={all} choose={(id) => show(from, id)} />
                     </div>
-                    <Tables key={`t${from}${to}`} set={set} from={from} to={to} />
-                    <Files key={`f${from}${to}`} set={set} from={from} to={to} />
+                    {list.value.next !== null && <p class="faint">{t.look.newestOnly(all.length)} <a href={href`/snapshots/${set}`}>{t.look.inList}</a></p>}
+                    {from === undefined || to === undefined ? <p class="empty">{t.look.chooseFrom}</p> : (
+                        <>
+                            <Tables key={`t${from}${to}`} set={set} from={from} to={to} />
+                            <Files key={`f${from}${to}`} set={set} from={from} to={to} />
+                        </>
+                    )}
                 </>
             )}
         </>

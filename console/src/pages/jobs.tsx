@@ -1,5 +1,5 @@
 // What runs, waits and ran; one job as it goes on, and one run as it ended.
-import { useMemo, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { api, path } from '../api';
 import { changes, progress } from '../events';
 import { durationText, numberText, secondsBetween, visibleText } from '../format';
@@ -7,24 +7,18 @@ import { CancelButton, CheckOfSet, OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
 import { At, Bytes, Name, Progress, State, When } from '../parts/figures';
 import { RunLog } from '../parts/log';
+import { MoreButton, pageQuery, usePaged } from '../parts/paged';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
-import { tellProblem } from '../parts/toast';
 import { href } from '../router';
 import { texts } from '../texts';
 import type { Job, Page, Run, RunKind } from '../types';
 
-const PAGE = 50;
-const MORE = 1000; // of later pages
 const KINDS: RunKind[] = ['backup', 'drill', 'restore', 'verify', 'check', 'copy', 'retention', 'prune', 'import', 'export', 'push'];
 
 // Runs beside which the orders for their set stand.
 const AGAIN: RunKind[] = ['backup', 'drill', 'verify', 'check'];
-
-interface Runs extends Page {
-    runs: Run[];
-}
 
 function UnderWay() {
     const t = texts.value;
@@ -52,14 +46,10 @@ function UnderWay() {
 function Jobs() {
     const t = texts.value;
     const [kind, setKind] = useState('');
-    const [more, setMore] = useState<Runs | null>(null);
-    const query = `/api/v1/runs?ended=1${kind === '' ? '' : `&kind=${kind}`}`;
-    const reading = useRead(async (signal) => {
-        setMore(null);
-        return api<Runs>(`${query}&limit=${PAGE}`, { signal });
-    }, [changes.value, kind]);
-    const runs = useMemo(() => [...(reading.value?.runs ?? []), ...(more?.runs ?? [])], [reading.value, more]);
-    const next = more ? more.next : reading.value?.next ?? null;
+    const list = usePaged<Run>(async (after, signal) => {
+        const { runs, next } = await api<Page & { runs: Run[] }>('/api/v1/runs' + pageQuery(after) + '&ended=1' + (kind === '' ? '' : path`&kind=${kind}`), { signal });
+        return { items: runs, next };
+    }, (run) => run.id, [kind]);
     const columns: Column<Run>[] = [
         { title: t.jobs.what, kind: 'main', cell: (run) => <a href={href`/runs/${run.id}`}>{t.kinds[run.kind]} <Name text={run.set} /></a> },
         { title: t.jobs.state, cell: (run) => <State state={run.state} /> },
@@ -82,15 +72,9 @@ function Jobs() {
                         </select>
                     </label>
                 </div>
-                <Trouble reading={reading} />
-                {reading.value === undefined ? !reading.problem && <Waiting /> : (
-                    <Table label={t.jobs.ran} columns={columns} rows={runs} rowKey={(run) => run.id} empty={t.jobs.none} />
-                )}
-                {next !== null && (
-                    <p><button type="button" onClick={() => {
-                        api<Runs>(query + path`&limit=${MORE}&after=${next}`).then((page) => setMore({ runs: [...(more?.runs ?? []), ...page.runs], next: page.next }), tellProblem);
-                    }}>{t.jobs.more}</button></p>
-                )}
+                <Trouble reading={list} />
+                {list.value ? <Table label={t.jobs.ran} columns={columns} rows={list.value} rowKey={(run) => run.id} empty={t.jobs.none} /> : !list.problem && <Waiting />}
+                <MoreButton list={list} />
             </section>
         </>
     );

@@ -1,20 +1,16 @@
 // Messages to people and programs: what waits, what was sent, what failed; and one to try a channel.
 import { useState } from 'preact/hooks';
 import { api, path } from '../api';
-import { changes } from '../events';
 import type { PageRow } from '../pages';
 import { Name, When } from '../parts/figures';
-import { Trouble, Waiting, useRead } from '../parts/read';
+import { MoreButton, pageQuery, usePaged } from '../parts/paged';
+import { Trouble, Waiting } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
 import { tell, tellProblem } from '../parts/toast';
 import { href } from '../router';
 import { texts } from '../texts';
 import type { Notification, Page } from '../types';
-
-interface Listed extends Page {
-    notifications: Notification[];
-}
 
 const STATES = ['waiting', 'sent', 'failed'] as const;
 const TONES = { waiting: 'busy', sent: 'good', failed: 'bad' };
@@ -49,14 +45,10 @@ function Try({ done }: { done: () => void }) {
 function Notifications() {
     const t = texts.value.settings.notices;
     const [state, setState] = useState('');
-    const [more, setMore] = useState<Listed | null>(null);
-    const query = `/api/v1/notifications?limit=100${state === '' ? '' : `&state=${state}`}`;
-    const reading = useRead(async (signal) => {
-        setMore(null);
-        return api<Listed>(query, { signal });
-    }, [changes.value, state]);
-    const rows = [...(reading.value?.notifications ?? []), ...(more?.notifications ?? [])];
-    const next = more ? more.next : reading.value?.next ?? null;
+    const list = usePaged<Notification>(async (after, signal) => {
+        const { notifications, next } = await api<Page & { notifications: Notification[] }>('/api/v1/notifications' + pageQuery(after) + (state === '' ? '' : path`&state=${state}`), { signal });
+        return { items: notifications, next };
+    }, (one) => one.id, [state]);
     const columns: Column<Notification>[] = [
         { title: t.to, kind: 'main', cell: (one) => <Name text={one.recipient ?? one.channel} /> },
         { title: t.state, cell: (one) => <span class={`chip ${TONES[one.state]}`}>{t.states[one.state]}</span> },
@@ -78,14 +70,10 @@ function Notifications() {
                     </select>
                 </label>
             </div>
-            <Trouble reading={reading} />
-            {reading.value ? <Table label={t.title} columns={columns} rows={rows} rowKey={(one) => one.id} empty={t.none} /> : !reading.problem && <Waiting />}
-            {next !== null && (
-                <p><button type="button" onClick={() => {
-                    api<Listed>(query + path`&after=${next}`).then((page) => setMore({ notifications: [...(more?.notifications ?? []), ...page.notifications], next: page.next }), tellProblem);
-                }}>{texts.value.jobs.more}</button></p>
-            )}
-            <Try done={reading.again} />
+            <Trouble reading={list} />
+            {list.value ? <Table label={t.title} columns={columns} rows={list.value} rowKey={(one) => one.id} empty={t.none} /> : !list.problem && <Waiting />}
+            <MoreButton list={list} />
+            <Try done={list.again} />
         </>
     );
 }

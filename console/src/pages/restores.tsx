@@ -8,6 +8,8 @@ import { Confirm } from '../parts/confirm';
 import { Dialog } from '../parts/dialog';
 import { At, Name, State, When } from '../parts/figures';
 import { UnderWay, isOpen, useJob } from '../parts/follow';
+import { MoreButton, pageQuery, usePaged } from '../parts/paged';
+import type { Part } from '../parts/paged';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import type { Reading } from '../parts/read';
 import { Table } from '../parts/table';
@@ -17,7 +19,7 @@ import { go, href } from '../router';
 import { texts } from '../texts';
 import type { BackupSet, JobSeen, Page, RestoreArguments, RestoreDetails, RestorePoint, Run, Snapshot } from '../types';
 
-const SHOWN = 25; // runs that are looked at
+const PAGE = 25; // restores that are asked for one by one
 
 type Restore = JobSeen<RestoreDetails, RestoreArguments>;
 type What = 'place' | 'folder' | 'undo' | 'discard' | 'plan' | 'other';
@@ -33,19 +35,50 @@ function whatOf(job: Restore): What {
     return told?.target !== undefined || said?.total_files !== undefined ? 'folder' : 'other';
 }
 
-// The newest restores with what they told; those that have ended do not change any more.
-function useRestores(set: string | null): Reading<Restore[]> {
+// Asks for restores with what they told; those that have ended do not change any more and are asked for once.
+function useReader(): (query: string, signal: AbortSignal) => Promise<Part<Restore>> {
     const known = useRef(new Map<string, Restore>());
-    return useRead(async (signal) => {
-        const some = set === null ? '' : path`&set=${set}`;
-        const { runs } = await api<Page & { runs: Run[] }>(`/api/v1/runs?kind=restore&limit=${SHOWN}${some}`, { signal });
+    return async (query, signal) => {
+        const { runs, next } = await api<Page & { runs: Run[] }>(`/api/v1/runs${query}`, { signal });
         const ids = runs.flatMap((run) => (run.job === null ? [] : [run.job]));
-        return Promise.all(ids.map(async (id) => {
+        const items = await Promise.all(ids.map(async (id) => {
             const job = known.current.get(id) ?? await api<Restore>(path`/api/v1/jobs/${id}`, { signal });
             if (!isOpen(job)) known.current.set(id, job);
             return job;
         }));
-    }, [set, changes.value]);
+        return { items, next };
+    };
+}
+
+async function* pagesOf(read: (query: string, signal: AbortSignal) => Promise<Part<Restore>>, query: string, signal: AbortSignal): AsyncGenerator<Restore[]> {
+    for (let after: string | null = ''; after !== null;) {
+        const part: Part<Restore> = await read(path`?kind=restore&limit=${PAGE}` + query + (after === '' ? '' : path`&after=${after}`), signal);
+        yield part.items;
+        after = part.next;
+    }
+}
+
+// All restores of the set of one, from that one on: what was done since stands among them.
+function useSince(job: Restore): Reading<Restore[]> {
+    const read = useReader();
+    return useRead(async (signal) => {
+        const all: Restore[] = [];
+        for await (const some of pagesOf(read, path`&set=${job.result.set}&from=${job.result.created_at}`, signal)) all.push(...some);
+        return all;
+    }, [job.id, changes.value]);
+}
+
+// The restore that an undo is about, which came before it; null: it is not known here.
+function useFormer(undo: Restore | null): Restore | null {
+    const read = useReader();
+    return useRead(async (signal) => {
+        if (undo === null) return null;
+        for await (const some of pagesOf(read, path`&set=${undo.result.set}&until=${undo.result.created_at}`, signal)) {
+            const former = some.find((one) => one.result.details?.restored && one.result.details.restore_id === undo.result.details?.restore_id);
+            if (former) return former;
+        }
+        return null;
+    }, [undo?.id]).value ?? null;
 }
 
 function undoOf(id: string | undefined, all: Restore[] | undefined): Restore | undefined {
@@ -59,7 +92,8 @@ function doneText(undo: Restore): string {
 
 function Restores() {
     const t = texts.value;
-    const list = useRestores(null);
+    const read = useReader();
+    const list = usePaged<Restore>((after, signal) => read(path`?kind=restore&limit=${PAGE}` + (after === null ? '' : path`&after=${after}`), signal), (job) => job.id, []);
     const rows = list.value?.filter((job) => whatOf(job) !== 'plan');
     const columns: Column<Restore>[] = [
         { title: t.restores.what, kind: 'main', cell: (job) => <a href={href`/restores/${job.id}`}>{t.restores.kinds[whatOf(job)]} <Name text={job.result.set} /></a> },
@@ -72,7 +106,8 @@ function Restores() {
         <>
             <div class="title"><h1>{t.restores.title}</h1><a class="button main" href="#/snapshots">{t.restores.choose}</a></div>
             <Trouble reading={list} />
-            {rows === undefined ? !list.problem && <Waiting /> : <Table label={t.restores.title} columns={columns} rows={rows} rowKey={(job) => job.id} empty={t.restores.none} />}
+            {rows === undefined ? !list.problem && <Waiting /> : <Table label={t.restores.title} columns={columns} rows={rows} rowKey={(job) => job.id} empty={list.isWhole ? t.restores.none : t.restores.noneNew} />}
+            <MoreButton list={list} />
             {isAdmin() && <Uploads />}
             <Points />
         </>
@@ -96,7 +131,10 @@ function Points() {
     const t = texts.value;
     const [asked, setAsked] = useState<RestorePoint | null>(null);
     const [isBusy, setBusy] = useState(false);
-    const list = useRead((signal) => api<Page & { restore_points: RestorePoint[] }>('/api/v1/restore-points?limit=200', { signal }), [changes.value]);
+    const list = usePaged<RestorePoint>(async (after, signal) => {
+        const { restore_points, next } = await api<Page & { restore_points: RestorePoint[] }>(`/api/v1/restore-points${pageQuery(after)}`, { signal });
+        return { items: restore_points, next };
+    }, (one) => one.id, []);
     const columns: Column<RestorePoint>[] = [
         { title: t.points.about, kind: 'main', cell: (one) => <span title={one.snapshot ?? ''}><Name text={one.description === '' ? (one.snapshot ?? one.id).slice(0, 8) : one.description} /></span> },
         { title: t.points.made, cell: (one) => <When time={one.created_at} /> },
@@ -121,7 +159,8 @@ function Points() {
             <h2>{t.points.title}</h2>
             <p class="faint">{t.points.why}</p>
             <Trouble reading={list} />
-            {list.value && <Table label={t.points.title} columns={isAdmin() ? columns : columns.slice(0, -1)} rows={list.value.restore_points} rowKey={(one) => one.id} empty={t.points.none} />}
+            {list.value && <Table label={t.points.title} columns={isAdmin() ? columns : columns.slice(0, -1)} rows={list.value} rowKey={(one) => one.id} empty={t.points.none} />}
+            <MoreButton list={list} />
             {asked && (
                 <Dialog title={t.points.dropTitle} onClose={() => setAsked(null)}>
                     <p><Name text={asked.description} /></p><p>{t.points.dropWhy}</p>
@@ -177,9 +216,10 @@ function Done({ job }: { job: Restore }) {
     const t = texts.value;
     const said = job.result.details ?? {};
     const what = whatOf(job);
-    const all = useRestores(job.result.set);
-    if (what === 'undo' || what === 'discard') {
-        const former = all.value?.find((one) => one.result.details?.restored && one.result.details.restore_id === said.restore_id);
+    const isBack = what === 'undo' || what === 'discard';
+    const former = useFormer(isBack ? job : null);
+    const all = useSince(former ?? job);
+    if (isBack) {
         const phases: Record<string, string> = t.restores.phases;
         return (
             <>
@@ -262,5 +302,5 @@ function RestoredPage({ values }: PageProps) {
     );
 }
 
-export const restoresPage: PageRow = { path: '/restores', title: (t) => t.restores.title, view: Restores, isInMenu: true };
+export const restoresPage: PageRow = { path: '/restores', title: (t) => t.restores.title, view: Restores, isInMenu: true, inMenu: (t) => t.restores.inMenu };
 export const restoredPage: PageRow = { path: '/restores/:job', title: (t) => t.restores.one, view: RestoredPage };

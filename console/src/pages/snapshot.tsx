@@ -94,6 +94,10 @@ function SnapshotPage({ values, query }: PageProps) {
                     )}
                     <button type="button" aria-label={`${word}: ${visibleText(entry.name)}`}
                         onClick={() => void download(contentOf(set, snapshot, entry.path), entry.path)}>{word}</button>
+                    {entry.type === 'dir' && (
+                        <button type="button" aria-label={`${t.snapshot.getZip}: ${visibleText(entry.name)}`} title={t.snapshot.zipWhy}
+                            onClick={() => void download(contentOf(set, snapshot, entry.path, 'zip'), entry.path)}>{t.snapshot.getZip}</button>
+                    )}
                     <a href={href`/restore/${set}/${snapshot}?path=${entry.path}`} aria-label={`${t.restore.this}: ${visibleText(entry.name)}`}>{t.restore.this}</a>
                 </span>
             );

@@ -1,22 +1,24 @@
 // Sets, and the snapshots of one: along time, filtered, with what drills said of them.
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, isAdmin, path } from '../api';
 import { changes } from '../events';
-import { absoluteText, bytesText, durationText, secondsBetween, visibleText } from '../format';
+import { absoluteText, bytesText, durationText, numberText, secondsBetween, visibleText } from '../format';
 import { CheckOfSet, OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
 import { Chart } from '../parts/chart';
 import { At, Bytes, Name, When } from '../parts/figures';
+import { MoreButton, usePaged } from '../parts/paged';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
-import { tellProblem } from '../parts/toast';
 import { href } from '../router';
-import { texts } from '../texts';
+import { language, texts } from '../texts';
 import type { BackupSet, Page, Run, Snapshot } from '../types';
 
 const PAGE = 200;
 const MORE = 1000; // of later pages
+const MARKS = 300; // places on the line of time
+const DENSE = 60; // marks that touch each other
 
 function Sets() {
     const t = texts.value;
@@ -37,24 +39,51 @@ function Sets() {
     );
 }
 
-interface Listed extends Page {
-    snapshots: Snapshot[];
+// With what a list of thousands would else work out again for each look at it.
+interface Listed extends Snapshot {
+    at: number; // its time in milliseconds
+    words: string; // what a filter looks through
 }
 
-// Where each snapshot lies between the first and the last, as marks on a line.
-function Timeline({ set, snapshots }: { set: string; snapshots: Snapshot[] }) {
+function listed(one: Snapshot): Listed {
+    return { ...one, at: Date.parse(one.time), words: [one.id, one.hostname, absoluteText(one.time), ...(one.tags ?? [])].join('\n').toLowerCase() };
+}
+
+interface Mark {
+    one: Listed; // the newest there, or one that is incomplete
+    count: number;
+    place: number; // 0 to 1
+}
+
+// At most so many marks, however many snapshots there are.
+function marksOf(snapshots: Listed[], first: number, last: number): Mark[] {
+    const marks = new Map<number, Mark>();
+    for (const one of snapshots) {
+        const place = (one.at - first) / (last - first);
+        const mark = marks.get(Math.round(place * MARKS));
+        if (mark === undefined) marks.set(Math.round(place * MARKS), { one, count: 1, place });
+        else {
+            mark.count++;
+            if (one.incomplete && !mark.one.incomplete) mark.one = one;
+        }
+    }
+    return [...marks.values()];
+}
+
+// Where snapshots, newest first, lie between the first and the last, as marks on a line.
+function Timeline({ set, snapshots }: { set: string; snapshots: Listed[] }) {
     const t = texts.value.snapshots;
-    const times = snapshots.map((one) => Date.parse(one.time));
-    const first = Math.min(...times);
-    const last = Math.max(...times);
-    if (snapshots.length < 2 || last === first) return null;
+    const first = snapshots.at(-1)?.at ?? 0;
+    const last = snapshots[0]?.at ?? 0;
+    const marks = useMemo(() => (last > first ? marksOf(snapshots, first, last) : []), [snapshots]);
+    if (marks.length === 0) return null;
     return (
         <div class="timeline">
             <p class="unseen">{t.timeline(snapshots.length, absoluteText(snapshots.at(-1)!.time), absoluteText(snapshots[0]!.time))}</p>
-            <div class="line" aria-hidden="true">
-                {snapshots.slice(0, 500).map((one, i) => (
-                    <a key={one.id} class={one.incomplete ? 'mark warn' : 'mark'} style={{ left: `${((times[i]! - first) / (last - first)) * 100}%` }}
-                        href={href`/snapshots/${set}/${one.id}`} title={`${one.short_id} · ${absoluteText(one.time)}`} tabIndex={-1} />
+            <div class={marks.length > DENSE ? 'line dense' : 'line'} aria-hidden="true">
+                {marks.map(({ one, count, place }) => (
+                    <a key={one.id} class={one.incomplete ? 'mark warn' : 'mark'} style={{ left: `${place * 100}%` }}
+                        href={href`/snapshots/${set}/${one.id}`} title={`${one.short_id} · ${absoluteText(one.time)}${count > 1 ? ` · ${t.andMore(count - 1)}` : ''}`} tabIndex={-1} />
                 ))}
             </div>
             <div class="ends" aria-hidden="true"><span>{absoluteText(snapshots.at(-1)!.time)}</span><span>{absoluteText(snapshots[0]!.time)}</span></div>
@@ -87,41 +116,35 @@ function SetPage({ values }: PageProps) {
     const set = values['set']!;
     const t = texts.value;
     const [filter, setFilter] = useState('');
-    const [more, setMore] = useState<Listed | null>(null);
-    const [isBusy, setBusy] = useState(false);
-    const list = useRead(async (signal) => {
-        setMore(null);
-        return api<Listed>(path`/api/v1/sets/${set}/snapshots?limit=${PAGE}`, { signal });
-    }, [changes.value]);
-    const drills = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1000&set=${set}`, { signal }), [changes.value]);
+    const [chosen, setChosen] = useState<Listed | null>(null);
+    const list = usePaged<Listed>(async (after, signal) => {
+        const page = path`/api/v1/sets/${set}/snapshots?limit=${after === null ? PAGE : MORE}` + (after === null ? '' : path`&after=${after}`);
+        const { snapshots, next } = await api<Page & { snapshots: Snapshot[] }>(page, { signal });
+        return { items: snapshots.map(listed), next };
+    }, (one) => one.id, [set, language.value]);
+    const drills = useRead((signal) => api<Page & { runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1000&set=${set}`, { signal }), [changes.value]);
     const backups = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=backup&ended=1&limit=100&set=${set}`, { signal }), [changes.value]);
     const whole = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${set}`, { signal }), [set]);
     const zone = whole.value?.time_zone;
-    const all = useMemo(() => [...(list.value?.snapshots ?? []), ...(more?.snapshots ?? [])], [list.value, more]);
-    const next = more ? more.next : list.value?.next ?? null;
+    const all = list.value ?? [];
     const word = filter.toLowerCase();
-    const rows = useMemo(() => word === '' ? all : all.filter((one) => [one.id, one.hostname, absoluteText(one.time), ...(one.tags ?? [])].some((text) => text.toLowerCase().includes(word))), [all, word]);
-    const verdicts = new Map((drills.value?.runs ?? []).filter((run) => run.snapshot !== null).reverse().map((run) => [run.snapshot, run]));
-    const columns: Column<Snapshot>[] = [
-        { title: t.snapshots.time, kind: 'main', cell: (one) => <a href={href`/snapshots/${set}/${one.id}`}><At time={one.time} zone={zone} /></a>, sort: (a, b) => Date.parse(a.time) - Date.parse(b.time) },
+    const rows = useMemo(() => word === '' ? all : all.filter((one) => one.words.includes(word)), [list.value, word]);
+    const verdictOf = useMemo(() => verdicts(drills.value), [drills.value]);
+    // What is filtered is all that there is.
+    useEffect(() => {
+        if (word !== '' && !list.isWhole && !list.isBusy && !list.problem) list.more();
+    });
+    const columns: Column<Listed>[] = [
+        { title: t.snapshots.time, kind: 'main', cell: (one) => <a href={href`/snapshots/${set}/${one.id}`}><At time={one.time} zone={zone} /></a>, sort: (a, b) => a.at - b.at },
         { title: t.snapshots.id, kind: 'wide', cell: (one) => <code>{one.short_id}</code> },
-        { title: t.snapshots.proof, cell: (one) => <Verdict snapshot={one} run={verdicts.get(one.id)} /> },
+        { title: t.snapshots.proof, cell: (one) => <Verdict snapshot={one} run={verdictOf(one)} /> },
         { title: t.overview.size, kind: 'number', cell: (one) => one.summary?.total_bytes_processed === undefined ? '–' : <Bytes n={one.summary.total_bytes_processed} />,
             sort: (a, b) => (a.summary?.total_bytes_processed ?? 0) - (b.summary?.total_bytes_processed ?? 0) },
         { title: t.snapshots.host, kind: 'wide', cell: (one) => <Name text={one.hostname} /> },
         { title: t.snapshots.tags, kind: 'wide', cell: (one) => (one.tags ?? []).map((tag) => <span key={tag} class="chip calm"><Name text={tag} /></span>) },
+        { title: t.look.compare, kind: 'wide', cell: (one) => <Choose one={one} chosen={chosen} choose={setChosen} set={set} /> },
     ];
 
-    async function readMore(): Promise<void> {
-        setBusy(true);
-        try {
-            const page = await api<Listed>(path`/api/v1/sets/${set}/snapshots?limit=${MORE}&after=${next!}`);
-            setMore({ snapshots: [...(more?.snapshots ?? []), ...page.snapshots], next: page.next });
-        } catch (error) {
-            tellProblem(error);
-        }
-        setBusy(false);
-    }
     return (
         <>
             <p class="crumbs"><a href="#/snapshots">{t.snapshots.title}</a></p>
@@ -139,8 +162,13 @@ function SetPage({ values }: PageProps) {
                 <>
                     <Timeline set={set} snapshots={all} />
                     <label class="filter">{t.snapshots.filter}<input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></label>
-                    <Table label={t.snapshots.of(visibleText(set))} columns={columns} rows={rows} rowKey={(one) => one.id} empty={word === '' ? t.snapshots.none : t.snapshots.noMatch} />
-                    {next !== null && <p><button type="button" disabled={isBusy} onClick={() => void readMore()}>{t.snapshots.more(all.length)}</button></p>}
+                    <p class="faint" role="status">
+                        {word !== '' && (list.isWhole ? t.snapshots.found : t.snapshots.foundSoFar)(numberText(rows.length), numberText(all.length))}
+                        {chosen !== null && <> {t.snapshots.chosen(absoluteText(chosen.time))}</>}
+                    </p>
+                    <Table label={t.snapshots.of(visibleText(set))} columns={columns} rows={rows} rowKey={(one) => one.id}
+                        empty={word === '' ? t.snapshots.none : list.isWhole ? t.snapshots.noMatch : texts.value.waiting} />
+                    <MoreButton list={list} text={t.snapshots.more(all.length)} />
                 </>
             )}
             <Trouble reading={backups} />
@@ -149,13 +177,30 @@ function SetPage({ values }: PageProps) {
     );
 }
 
-// What the newest drill of a snapshot said.
-export function Verdict({ snapshot, run }: { snapshot: Snapshot; run: Run | undefined }) {
+// Two of a list to be compared: the first that is chosen stays marked, and with it there all others lead to what differs.
+function Choose({ one, chosen, choose, set }: { one: Listed; chosen: Listed | null; choose: (one: Listed | null) => void; set: string }) {
+    const t = texts.value;
+    if (chosen === null || chosen.id === one.id)
+        return <button type="button" aria-pressed={chosen !== null} aria-label={`${t.look.compare}: ${absoluteText(one.time)}`} onClick={() => choose(chosen ? null : one)}>{t.look.compare}</button>;
+    const [from, to] = one.at < chosen.at ? [one, chosen] : [chosen, one];
+    return <a href={href`/snapshots/${set}/diff?from=${from.id}&to=${to.id}`} aria-label={t.snapshots.compareWith(absoluteText(one.time))}>{t.snapshots.withThis}</a>;
+}
+
+// The newest drill of each snapshot, of those that were read; null where that does not tell whether there was one.
+function verdicts(drills: (Page & { runs: Run[] }) | undefined): (one: Listed) => Run | undefined | null {
+    if (drills === undefined) return () => null;
+    const newest = new Map(drills.runs.filter((run) => run.snapshot !== null).reverse().map((run) => [run.snapshot, run]));
+    const since = drills.next === null ? 0 : Date.parse(drills.runs.at(-1)!.created_at);
+    return (one) => newest.get(one.id) ?? (one.at >= since ? undefined : null);
+}
+
+// What the newest drill of a snapshot said; null: that is not known.
+export function Verdict({ snapshot, run }: { snapshot: Snapshot; run: Run | undefined | null }) {
     const t = texts.value.snapshots;
     return (
         <>
             {snapshot.incomplete ? <span class="chip warn">{t.incomplete(snapshot.incomplete)}</span> : null}
-            {run === undefined ? <span class="faint">{t.notProven}</span>
+            {run === null ? <span class="faint">–</span> : run === undefined ? <span class="faint">{t.notProven}</span>
                 : <a href={href`/runs/${run.id}`}><span class={`chip ${run.state === 'success' ? 'good' : 'bad'}`}>{run.state === 'success' && run.verdict === 'proven' ? t.proven : run.state === 'success' ? run.verdict ?? texts.value.states.success : texts.value.states[run.state]}</span></a>}
         </>
     );

@@ -20,7 +20,9 @@ export async function download(address: string, name: string): Promise<void> {
     }
 }
 
-export const contentOf = (set: string, snapshot: string, file: string): string => path`/api/v1/sets/${set}/snapshots/${snapshot}/content?path=${file}`;
+// A folder is a tar unless a zip is wanted.
+export const contentOf = (set: string, snapshot: string, file: string, archive: 'tar' | 'zip' = 'tar'): string =>
+    path`/api/v1/sets/${set}/snapshots/${snapshot}/content?path=${file}` + (archive === 'zip' ? '&archive=zip' : '');
 
 // What a path may not have when it is asked for (docs/api.md): such things come with their directory only.
 export const isPlainPath = (path: string): boolean => !/[\u0000-\u001f\u007f]/.test(path);

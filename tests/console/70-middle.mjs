@@ -1,0 +1,158 @@
+// What goes wrong in the middle of work: a slow network, a restart of the service, a session that ends, no mouse.
+import assert from 'node:assert';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { PASSWORD, WORK, at, catalog, enter, expectRefusals, finish, newPage, startService, stopService, test } from './desk.mjs';
+
+mkdirSync(`${WORK}/little/sub`, { recursive: true });
+mkdirSync(`${WORK}/restored`);
+mkdirSync(`${WORK}/uploads`);
+writeFileSync(`${WORK}/little/one`, 'one');
+const config = readFileSync(`${WORK}/holdfast.yaml`, 'utf8');
+writeFileSync(`${WORK}/holdfast.yaml`, config
+    .replace('sets:\n', `sets:\n  history:\n    repositories: [main]\n    sources: [{files: {paths: [${WORK}/little]}}]\n`)
+    .replace('serve: {', `serve: {restore_targets: [${WORK}/restored], compat: {pos: {key_file: ${WORK}/key, upload_dir: ${WORK}/uploads, roots: [${WORK}/restored]}}, `));
+
+await startService();
+const page = await newPage({ acceptDownloads: true });
+const button = (name) => page.getByRole('button', { name, exact: true });
+const network = async (ms) => {
+    const wire = await page.context().newCDPSession(page);
+    await wire.send('Network.enable');
+    await wire.send('Network.emulateNetworkConditions', { offline: false, latency: ms, downloadThroughput: -1, uploadThroughput: -1 });
+};
+// As if the proof of the login were of now, however long the tests before took.
+const proveNow = () => catalog(`UPDATE sessions SET stepped_up_ns = ${Date.now()}000000`);
+
+let recovery;
+await test('the first login', async () => {
+    expectRefusals();
+    ({ recovery } = await enter(page));
+}, { isNeeded: true });
+
+await test('a backup over a slow network is seen to its end', async () => {
+    await at(page, '#/snapshots/history');
+    await network(2000);
+    await button('Back up now: history').click();
+    await page.locator('tbody tr').first().waitFor();
+    await network(0);
+}, { isNeeded: true });
+
+await test('a restore over a slow network is planned and ordered once', async () => {
+    const jobs = () => page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=restore&limit=100')).json()).runs.length);
+    await at(page, '#/restore/history/latest?path=/');
+    proveNow();
+    await page.getByRole('radio', { name: 'Into a new folder' }).check();
+    await page.getByLabel('Name of the new folder').fill('slowly');
+    const before = await jobs();
+    await network(2000);
+    await button('Show the plan').click();
+    await button('Show the plan').click({ force: true, timeout: 1000 }).catch(() => {});
+    await button('Restore into the folder').waitFor();
+    await button('Restore into the folder').click();
+    await button('Restore into the folder').click({ force: true, timeout: 1000 }).catch(() => {});
+    await page.getByText('were restored into').waitFor();
+    await network(0);
+    assert.equal(await jobs(), before + 2);
+    assert(readdirSync(`${WORK}/restored/slowly`).length > 0);
+});
+
+await test('a restart of the service in the middle of a backup ends in what came of it', async () => {
+    expectRefusals();
+    await at(page, '#/');
+    await page.getByRole('article', { name: 'wiki' }).getByRole('button', { name: 'Back up now' }).click();
+    await page.locator('.toast', { hasText: 'wiki' }).getByRole('link').click();
+    await page.getByRole('progressbar').waitFor();
+    await stopService();
+    await page.locator('.live.off').waitFor();
+    await startService();
+    await page.locator('.live:not(.off)').waitFor();
+    await page.getByRole('progressbar').waitFor(); // it goes on
+    await button('Stop').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
+    await page.locator('dl.facts').getByText('cancelled').waitFor();
+    await at(page, '#/');
+    await page.getByText('wiki has never been backed up').waitFor();
+});
+
+// Logs in again where a session was over.
+async function comeBack() {
+    await button('Log in').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('admin');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByLabel('Code').fill(recovery.pop());
+    await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+await test('a session that ends in the middle of a form saves nothing, and one is back at the form after the login', async () => {
+    expectRefusals();
+    await at(page, '#/new-set');
+    await page.getByLabel('Id').first().fill('halfway');
+    catalog('DELETE FROM sessions');
+    await button('Save').click();
+    await comeBack();
+    await page.getByRole('heading', { name: 'New set' }).waitFor();
+    assert.equal(await page.evaluate(async () => (await fetch('/api/v1/configs/halfway')).status), 404);
+    await at(page, '#/restore/history/latest?path=/');
+    await page.getByRole('radio', { name: 'Into a new folder' }).check();
+    await page.getByLabel('Name of the new folder').fill('never');
+    catalog('DELETE FROM sessions');
+    await button('Show the plan').click();
+    await comeBack();
+    await button('Show the plan').waitFor();
+    assert(!existsSync(`${WORK}/restored/never`));
+});
+
+await test('from the overview to a restore with the keyboard alone', async () => {
+    await at(page, '#/');
+    await page.getByRole('article', { name: 'history' }).waitFor();
+    const where = () => page.evaluate(() => { const at = document.activeElement; return (at.getAttribute('aria-label') ?? at.labels?.[0]?.innerText ?? at.innerText ?? '').trim(); });
+    const to = async (wanted, key = 'Tab') => {
+        for (let i = 0; i < 120; i++) {
+            await page.keyboard.press(key);
+            if (wanted.test(await where())) return;
+        }
+        assert.fail(`the keyboard does not come to ${wanted}, but to ${await where()}`);
+    };
+    await page.reload(); // the keyboard begins at the top
+    await page.getByRole('article', { name: 'history' }).waitFor();
+    proveNow();
+    await page.keyboard.press('Tab');
+    assert.match(await where(), /Skip/i);
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+    await to(/^Snapshots$/, 'Shift+Tab');
+    assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Snapshots' }).waitFor();
+    await page.getByRole('link', { name: 'history' }).waitFor();
+    await to(/^history$/);
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Filter').waitFor();
+    await to(/^Filter$/);
+    await page.keyboard.type('nothing like this');
+    await page.getByText('Nothing fits the filter').waitFor();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.press('Delete');
+    await page.locator('tbody tr').first().waitFor();
+    await to(/\d{4}, \d\d:\d\d:\d\d/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Restore', exact: true }).waitFor();
+    await to(/^Restore$/);
+    await page.keyboard.press('Enter');
+    await button('Show the plan').waitFor();
+    await to(/^Into its place/);
+    await page.keyboard.press('ArrowDown');
+    await to(/Name of the new folder/);
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('by-keys');
+    await to(/^Show the plan$/);
+    await page.keyboard.press('Enter');
+    await button('Restore into the folder').waitFor();
+    await to(/^Restore into the folder$/);
+    await page.keyboard.press('Enter');
+    await page.getByText('were restored into').waitFor();
+    assert(existsSync(`${WORK}/restored/by-keys`));
+});
+
+await finish();
