@@ -88,7 +88,7 @@ static void try_sources(struct trial *t)
         AUTO(buf) struct buf name = {0};
 
         buf_printf(&name, "%s/%s", m->ops->kind, m->name);
-        tell(t, "source", buf_string(&name), m->ops->prepare(m, &e) ? NULL : &e);
+        tell(t, "source", buf_string(&name), m->ops->prepare(m, &e) || member_err(&e) ? NULL : &e);
     }
 }
 

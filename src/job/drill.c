@@ -7,6 +7,7 @@
 #include "job/drill_private.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,8 +103,15 @@ bool drill_compared(struct drill_member *m, uint64_t differences, struct buf *te
                         differences == 1 ? "" : "s", buf_string(text));
 }
 
+bool drill_lacks_room(const struct err *why)
+{
+    return strstr(why->text, strerror(ENOSPC)) != NULL;
+}
+
 bool drill_judge(struct drill_member *m, const struct err *why, struct err *e)
 {
+    if (drill_lacks_room(why))
+        return drill_not_checked(m, "%s", why->text);
     if (why->code == ERR_CORRUPT || why->code == ERR_NOT_FOUND)
         return drill_failed(m, "%s", why->text);
     *e = *why;

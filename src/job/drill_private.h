@@ -17,7 +17,7 @@ struct drill {
 /*
  * Prove one thing: en is its entry at path.  Fills in what was counted and how it was checked, and
  * sets verdict and why (owned); the caller takes the time.  False only for ERR_CANCELLED and
- * failures of the repository other than damage, which is a verdict.
+ * failures of the repository other than damage, which is a verdict, as lack of room is.
  */
 typedef bool prove_fn(struct drill *d, const char *path, const struct entry *en,
                       struct drill_member *m, struct err *e);
@@ -53,7 +53,11 @@ bool drill_not_checked(struct drill_member *m, const char *fmt, ...) PRINTF_LIKE
 /* What a comparison with a manifest found: proven, or failed with the differences.  True. */
 bool drill_compared(struct drill_member *m, uint64_t differences, struct buf *text);
 
-/* A failure while reading: damage is a verdict (true), the rest goes back with *e (false). */
+/* Whether something failed because the scratch folder is full: nothing else is written to. */
+bool drill_lacks_room(const struct err *why);
+
+/* A failure while reading or copying: damage and a full scratch folder are verdicts (true), the
+ * rest goes back with *e (false). */
 bool drill_judge(struct drill_member *m, const struct err *why, struct err *e);
 
 #endif

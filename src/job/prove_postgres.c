@@ -20,6 +20,7 @@ struct postgres_proof {
     struct drill *drill;
     struct drill_member *member;
     struct stored_database stored;
+    struct postgres_cluster server;
 };
 
 /* Verdicts */
@@ -32,8 +33,17 @@ static bool lacks_role(const struct err *why)
     return role != NULL && strstr(role, "does not exist") != NULL;
 }
 
+/* Nor is what befalls the server that the drill made, or its folder; *why may get its last words.
+ * A disk that takes half a page is full, too. */
+static bool is_of_backup(struct postgres_proof *p, struct err *why)
+{
+    return why->code != ERR_TRANSIENT && !drill_lacks_room(why) &&
+           strstr(why->text, "could not extend file") == NULL &&
+           postgres_cluster_check(&p->server, why);
+}
+
 /* Something failed: whose fault it is decides the verdict. */
-static bool judge(struct postgres_proof *p, const struct err *why, bool is_fit, struct err *e)
+static bool judge(struct postgres_proof *p, struct err *why, bool is_fit, struct err *e)
 {
     if (cancel_is_requested())
         return cancel_err(e);
@@ -43,8 +53,8 @@ static bool judge(struct postgres_proof *p, const struct err *why, bool is_fit, 
         *e = p->stored.failure;
         return false;
     }
-    return is_fit ? drill_failed(p->member, "%s", why->text)
-                  : drill_not_checked(p->member, "%s", why->text);
+    return is_fit && is_of_backup(p, why) ? drill_failed(p->member, "%s", why->text)
+                                          : drill_not_checked(p->member, "%s", why->text);
 }
 
 static bool compare(struct postgres_proof *p, const struct postgres_restore_options *o,
@@ -63,11 +73,11 @@ static bool compare(struct postgres_proof *p, const struct postgres_restore_opti
 }
 
 /* Restore on the server, and compare. */
-static bool restore(struct postgres_proof *p, const char *dsn, const struct postgres_stored *stored,
+static bool restore(struct postgres_proof *p, const struct postgres_stored *stored,
                     const struct postgres_files *files, struct err *e)
 {
     const struct postgres_restore_options o = {
-        .dsn = dsn,
+        .dsn = p->server.dsn,
         .database = DATABASE,
         .scratch = p->drill->scratch,
         .with_globals = stored->has_globals,
@@ -99,7 +109,6 @@ static bool remove_cluster(const struct drill *d, struct err *e)
 
 static bool prove(struct postgres_proof *p, const struct postgres_files *files, struct err *e)
 {
-    AUTO(postgres_cluster) struct postgres_cluster c = POSTGRES_CLUSTER_NONE;
     struct postgres_stored stored = {0};
     struct err why = {0};
 
@@ -107,15 +116,15 @@ static bool prove(struct postgres_proof *p, const struct postgres_files *files, 
         return judge(p, &why, true, e);
     if (!open_passage(p->drill, e))
         return false;
-    return postgres_cluster_start(&c, p->drill->scratch, stored.major, &why)
-               ? restore(p, c.dsn, &stored, files, e)
+    return postgres_cluster_start(&p->server, p->drill->scratch, stored.major, &why)
+               ? restore(p, &stored, files, e)
                : judge(p, &why, false, e);
 }
 
 bool prove_postgres(struct drill *d, const char *path, const struct entry *en,
                     struct drill_member *m, struct err *e)
 {
-    struct postgres_proof p = {.drill = d, .member = m};
+    struct postgres_proof p = {.drill = d, .member = m, .server = POSTGRES_CLUSTER_NONE};
     struct err later = {0};
 
     m->check = mem_string("restored on a server of its own, rows of all tables hashed");
@@ -126,6 +135,7 @@ bool prove_postgres(struct drill *d, const char *path, const struct entry *en,
 
     const bool ok = prove(&p, &p.stored.files, e);
 
+    postgres_cluster_stop(&p.server);
     m->files = p.stored.opened;
     stored_database_done(&p.stored);
     return remove_cluster(d, ok ? e : &later) && ok;

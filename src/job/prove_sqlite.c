@@ -22,8 +22,10 @@ static bool copy_out(struct drill *d, const struct entry *en, struct drill_membe
         return false;
     do {
         buf_clear(&piece);
-        if (!feed_next(&f, &piece, why) || !fd_write(fd, buf_slice(&piece), why))
+        if (!feed_next(&f, &piece, why))
             return false;
+        if (!fd_write(fd, buf_slice(&piece), why))
+            return err_wrap(why, "%s", d->scratch);
         m->bytes += piece.size;
     } while (piece.size > 0);
     m->files++;
@@ -61,10 +63,11 @@ bool prove_sqlite(struct drill *d, const char *path, const struct entry *en, str
     m->check = mem_string("restored, SQLite's integrity check, rows of all tables hashed");
     if (en->type != ENTRY_FILE)
         return drill_failed(m, "it is no file");
-    if (!drill_read_manifest(d, path, &manifest, &why) || !copy_out(d, en, m, &why))
+    if (!drill_read_manifest(d, path, &manifest, &why))
         return drill_judge(m, &why, e);
 
-    const bool ok = compare(d, buf_slice(&manifest), m, e);
+    const bool ok =
+        copy_out(d, en, m, &why) ? compare(d, buf_slice(&manifest), m, e) : drill_judge(m, &why, e);
 
     return remove_copy(d, ok ? e : &why) && ok;
 }

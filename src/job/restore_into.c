@@ -235,6 +235,7 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
                                                  .password = o->server->password,
                                                  .database = beside != NULL ? beside : o->into,
                                                  .with_globals = o->server->with_globals,
+                                                 .without_rights = o->in_place,
                                                  .jobs = o->server->jobs};
 
     if (o->part != NULL)

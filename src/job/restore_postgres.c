@@ -97,12 +97,11 @@ static bool begin(struct restore_source *p, struct err *e)
 /* From here on the server's numbers tell what has which name.  Who may use the database does not
  * change with its content. */
 static bool fit_in(struct restore_source *p, const struct server *s, const char *staged,
-                   struct err *e)
+                   uint32_t old_number, struct err *e)
 {
-    uint32_t number = 0, old_number = 0;
+    uint32_t number = 0;
 
-    if (!postgres_number(&s->how, staged, &number, e) ||
-        !postgres_number(&s->how, p->source->postgres.database, &old_number, e))
+    if (!postgres_number(&s->how, staged, &number, e))
         return false;
     (void)json_object_set_new(p->note, "number", json_integer(number));
     (void)json_object_set_new(p->note, "old_number", json_integer(old_number));
@@ -114,11 +113,15 @@ static bool stage(struct restore_source *p, struct buf *what, struct err *e)
 {
     AUTO(server) struct server s = {0};
     AUTO(restore_into_result) struct restore_into_result made = {0};
+    uint32_t old_number = 0;
     const char *staged;
 
     if (!restore_source_note_text(p, "staged", &staged, e) || !server_open(p, staged, &s, e) ||
-        !restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e) ||
-        !fit_in(p, &s, staged, e))
+        !postgres_number(&s.how, p->source->postgres.database, &old_number, e))
+        return false;
+    s.how.without_rights = old_number != 0;
+    if (!restore_into_make(p->repo, p->snapshot, p->place, &s.how, p->report, &made, e) ||
+        !fit_in(p, &s, staged, old_number, e))
         return false;
     restore_put_rows(what, made.tables, made.rows);
     return true;

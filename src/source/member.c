@@ -16,6 +16,13 @@ void member_auto(struct member **m)
     member_free(*m);
 }
 
+bool member_err(struct err *e)
+{
+    if (e->code == ERR_CORRUPT)
+        e->code = ERR_FATAL;
+    return false;
+}
+
 bool member_is_manifest(struct slice name)
 {
     static const char suffix[] = MEMBER_MANIFEST;

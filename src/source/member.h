@@ -58,6 +58,9 @@ void member_auto(struct member **m);
 /* ERR_USAGE unless text can be the name of a file that a manifest stands beside. */
 #define MEMBER_MANIFEST ".manifest.json"
 #define MEMBER_NAME_MAX 200
+/* What is damaged in a source is not the repository, which further up ERR_CORRUPT stands for: it
+ * becomes ERR_FATAL.  Returns false. */
+bool member_err(struct err *e);
 /* Whether this is the name of a manifest that stands beside a member's entry. */
 bool member_is_manifest(struct slice name);
 MUST_CHECK bool member_check_name(const char *text, struct err *e);

@@ -18,6 +18,7 @@
 #define START_LIMIT_S 60
 #define STOP_LIMIT_MS 20000
 #define LOOK_MS       20
+#define END_MS        1000 /* from the crash of one of its processes to its own end */
 #define SAID_MAX      ((size_t)300)
 #define ARGUMENTS_MAX 48
 #define OPTION_MAX    24
@@ -166,6 +167,8 @@ static bool start_server(struct postgres_cluster *c, struct start *s, struct err
                                   "-c",
                                   "jit=off",
                                   "-c",
+                                  "restart_after_crash=off",
+                                  "-c",
                                   "log_min_messages=fatal",
                                   "-c",
                                   "logging_collector=off",
@@ -240,6 +243,20 @@ bool postgres_cluster_start(struct postgres_cluster *c, const char *folder, int 
     *c = made;
     made = POSTGRES_CLUSTER_NONE;
     return true;
+}
+
+bool postgres_cluster_check(struct postgres_cluster *c, struct err *e)
+{
+    AUTO(fd) int end = -1;
+
+    if (c->server.pid == 0)
+        return true;
+    if (!child_end_open(&c->server, &end, e))
+        return false;
+
+    struct pollfd p = {.fd = end, .events = POLLIN};
+
+    return poll(&p, 1, END_MS) <= 0 || tell_end(c, e);
 }
 
 void postgres_cluster_stop(struct postgres_cluster *c)

@@ -25,6 +25,9 @@ struct postgres_cluster {
  */
 MUST_CHECK bool postgres_cluster_start(struct postgres_cluster *c, const char *folder, int major,
                                        struct err *e);
+/* After a failure: whether the server goes on, which takes a second.  ERR_FATAL with its last words
+ * when it has ended.  POSTGRES_CLUSTER_NONE is well. */
+MUST_CHECK bool postgres_cluster_check(struct postgres_cluster *c, struct err *e);
 /* Also of POSTGRES_CLUSTER_NONE. */
 void postgres_cluster_stop(struct postgres_cluster *c);
 void postgres_cluster_auto(struct postgres_cluster *c);

@@ -39,4 +39,9 @@ MUST_CHECK bool postgres_definitions_before(const struct postgres_target *t, con
 MUST_CHECK bool postgres_definitions_after(const struct postgres_target *t, const char *program,
                                            struct postgres_link *l, struct err *e);
 
+/* Give the database the owner, the settings and the rights of the old one, which pg_restore
+ * (program) tells of pre-data.dump; its comment is noted in the target. */
+MUST_CHECK bool postgres_settings_restore(struct postgres_target *t, const char *program,
+                                          const struct postgres_definitions *before, struct err *e);
+
 #endif

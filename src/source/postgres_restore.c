@@ -86,7 +86,8 @@ bool postgres_database_make(struct postgres_target *t, struct err *e)
 
 bool postgres_database_complete(struct postgres_target *t, struct err *e)
 {
-    return database_mark(t, NULL, e);
+    return t->comment.size > 0 ? postgres_link_run(&t->link, buf_string(&t->comment), e)
+                               : database_mark(t, NULL, e);
 }
 
 /* Definitions */
@@ -96,8 +97,8 @@ static bool settings_restore(struct postgres_target *t, const char *program, str
 {
     AUTO(postgres_definitions) struct postgres_definitions before = POSTGRES_DEFINITIONS_NONE;
 
-    return (postgres_definitions_open(t, "pre-data.dump", &before, e) &&
-            postgres_settings_restore(t, program, before.path, e)) ||
+    return (postgres_definitions_read(t, "pre-data.dump", &t->link, &before, e) &&
+            postgres_settings_restore(t, program, &before, e)) ||
            err_wrap(e, "settings of the database");
 }
 

@@ -43,7 +43,8 @@ struct postgres_restore_options {
     const char *scratch;  /* folder for the definitions; NULL: $TMPDIR or /var/tmp */
     bool with_globals;    /* make the roles that are missing first, if the backup has them */
     bool without_owners;  /* everything belongs to the role that connects, and nobody has rights */
-    int jobs;             /* tables at a time; 0: processors, at most 8 */
+    bool without_rights; /* on the database itself, and its comment: postgres_copy_rights() comes */
+    int jobs;            /* tables at a time; 0: processors, at most 8 */
 };
 
 struct postgres_restore_report {
@@ -153,7 +154,7 @@ MUST_CHECK bool postgres_present(const struct postgres_restore_options *o, const
 MUST_CHECK bool postgres_number(const struct postgres_restore_options *o, const char *name,
                                 uint32_t *out, struct err *e);
 
-/* Give database `to` the rights on `from` and its comment, which are stored nowhere.  ERR_DENIED
+/* Give database `to`, which was made without rights, those on `from` and its comment.  ERR_DENIED
  * when the role may not. */
 MUST_CHECK bool postgres_copy_rights(const struct postgres_restore_options *o, const char *from,
                                      const char *to, struct err *e);

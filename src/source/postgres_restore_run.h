@@ -21,6 +21,7 @@ struct postgres_target {
     struct postgres_link link;       /* to the server */
     int password_fd;                 /* for programs; -1: there is no password */
     struct buf roles;                /* that were made: quoted names, each with a NUL behind it */
+    struct buf comment; /* the statement that gives the database its own; empty: it has none */
 };
 #define POSTGRES_TARGET_NONE ((struct postgres_target){.password_fd = -1})
 /* Connect to the server; no database of that name is needed. */
@@ -66,11 +67,6 @@ MUST_CHECK bool postgres_roles_make(struct postgres_target *t, struct err *e);
 /* Drop those that were made. */
 MUST_CHECK bool postgres_roles_drop(const struct postgres_target *t, struct postgres_link *l,
                                     struct err *e);
-
-/* Give the database the owner and the settings of the old one, which pg_restore (program) reads
- * from the definitions at path. */
-MUST_CHECK bool postgres_settings_restore(struct postgres_target *t, const char *program,
-                                          const char *path, struct err *e);
 
 /* Bring all rows and large objects. */
 MUST_CHECK bool postgres_load(struct postgres_target *t, struct err *e);

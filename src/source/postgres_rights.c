@@ -1,6 +1,6 @@
 /*
- * Rights on a database and its comment, which no backup stores: what takes the place of another
- * gets those of it.
+ * Rights on a database and its comment: what takes the place of another gets those of it, and not
+ * those of the backup.
  */
 #include <string.h>
 

@@ -1,11 +1,13 @@
 /*
- * What a database has itself: its owner and the settings of its sessions.  pg_restore tells of them
- * in statements that name the old database.
+ * What a database has itself: its owner, the settings of its sessions, the rights on it and its
+ * comment.  pg_restore tells of them in statements that name the old database.
  */
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
-#include "source/postgres_restore_run.h"
+#include "source/postgres_definitions.h"
 #include "source/postgres_script.h"
 #include "source/postgres_tool.h"
 
@@ -19,6 +21,20 @@ static bool script_add(void *arg, struct slice bytes, struct err *e)
         return err_set(e, ERR_CORRUPT, "its settings are longer than any can be");
     buf_append_slice(script, bytes);
     return true;
+}
+
+/* Rights are given in the owner's name, whoever gave them: "SET SESSION AUTHORIZATION" is not
+ * taken. In front of the name there are keywords only. */
+static const uint8_t *find_name_of_right(struct slice s)
+{
+    static const char *const beginnings[] = {"GRANT ", "REVOKE ", "COMMENT "};
+    static const char on[] = " ON DATABASE ";
+    const uint8_t *at = memmem(s.data, s.size, on, sizeof(on) - 1);
+
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (at != NULL && postgres_script_begins(s, beginnings[i]))
+            return at + sizeof(on) - 1;
+    return NULL;
 }
 
 /* Where the name of the old database begins in a statement that is wanted; NULL: it is not. */
@@ -35,7 +51,9 @@ static const uint8_t *find_name(const struct postgres_target *t, struct slice s)
 
         return t->o->without_owners && postgres_script_begins(rest, " OWNER ") ? NULL : name.data;
     }
-    if (!postgres_script_begins(s, role) || t->o->without_owners)
+    if (!postgres_script_begins(s, role))
+        return find_name_of_right(s);
+    if (t->o->without_owners)
         return NULL;
 
     const struct slice name = postgres_script_name(postgres_script_after(s, sizeof(role) - 1));
@@ -44,7 +62,7 @@ static const uint8_t *find_name(const struct postgres_target *t, struct slice s)
     return postgres_script_begins(rest, in) ? rest.data + sizeof(in) - 1 : NULL;
 }
 
-/* The same statement for the new database. */
+/* The same statement for the new database.  A comment waits until the database is complete. */
 static bool apply(struct postgres_target *t, struct slice s, struct err *e)
 {
     const uint8_t *at = find_name(t, s);
@@ -59,19 +77,46 @@ static bool apply(struct postgres_target *t, struct slice s, struct err *e)
     buf_append(&sql, s.data, before);
     postgres_name_quote(t->o->database, &sql);
     buf_append_slice(&sql, postgres_script_after(s, before + name.size));
-    return postgres_link_run(&t->link, buf_string(&sql), e);
+    if (!postgres_script_begins(s, "COMMENT "))
+        return postgres_link_run(&t->link, buf_string(&sql), e);
+    buf_clear(&t->comment);
+    buf_append_slice(&t->comment, buf_slice(&sql));
+    return true;
 }
 
-bool postgres_settings_restore(struct postgres_target *t, const char *program, const char *path,
-                               struct err *e)
+/* The entries of rights on the database and of its comment, as pg_restore takes them. */
+static void list_rights(const struct postgres_target *t, const struct postgres_archive *a,
+                        struct buf *list)
 {
+    for (size_t i = 0; i < a->count; i++) {
+        const struct postgres_archive_entry *entry = &a->entries[i];
+        const bool is_right = postgres_archive_is(entry->kind, "ACL") && !t->o->without_owners;
+
+        if (!t->o->without_rights && postgres_script_begins(entry->tag, "DATABASE ") &&
+            (is_right || postgres_archive_is(entry->kind, "COMMENT")))
+            buf_printf(list, "%" PRId64 ";\n", entry->id);
+    }
+}
+
+bool postgres_settings_restore(struct postgres_target *t, const char *program,
+                               const struct postgres_definitions *before, struct err *e)
+{
+    AUTO(buf) struct buf list = {0};
+    AUTO(buf) struct buf option = {0};
     AUTO(buf) struct buf script = {0};
-    /* With an empty list nothing else is left of the file. */
-    const char *const argv[] = {
-        program, "--create", "--use-list=/dev/null", "--no-tablespaces", "--file=-", path, NULL};
-    const struct postgres_tool tool = {.argv = (char *const *)(uintptr_t)argv, .password_fd = -1};
+    AUTO(fd) int fd = -1;
     struct slice rest = {0};
     struct slice statement = {0};
+
+    /* What the database has itself comes with --create, whatever the list says. */
+    list_rights(t, &before->archive, &list);
+    if (!postgres_definitions_list(t, buf_slice(&list), &fd, &option, e))
+        return false;
+
+    const char *const argv[] = {
+        program,      "--create", buf_string(&option), "--no-tablespaces", "--file=-",
+        before->path, NULL};
+    const struct postgres_tool tool = {.argv = (char *const *)(uintptr_t)argv, .password_fd = -1};
 
     if (!postgres_tool_run(&tool, script_add, &script, e))
         return false;

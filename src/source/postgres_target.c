@@ -45,6 +45,7 @@ void postgres_target_auto(struct postgres_target *t)
     postgres_address_done(&t->address);
     postgres_manifest_done(&t->manifest);
     buf_done(&t->roles);
+    buf_done(&t->comment);
     if (t->password_fd >= 0)
         (void)close(t->password_fd); /* nothing is written to it */
 }

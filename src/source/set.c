@@ -118,7 +118,7 @@ static bool is_there(const struct set *s, size_t source, struct buf *place, stru
     struct member *m = s->members[source - s->files_count];
 
     buf_printf(place, "/%s/%s", m->ops->kind, m->name);
-    return m->ops->prepare(m, why);
+    return m->ops->prepare(m, why) || member_err(why);
 }
 
 /* Ask each source; what they say first is what is told when none is there. */
@@ -240,7 +240,7 @@ static bool send_kind(struct set_run *r, const char *kind, struct err *e)
         if (failure.code == ERR_NONE || (s->may_be_incomplete && !cancel_is_requested()))
             continue;
         *e = failure;
-        return err_wrap(e, "%s/%s", kind, m->name);
+        return member_err(e) || err_wrap(e, "%s/%s", kind, m->name);
     }
     return true;
 }

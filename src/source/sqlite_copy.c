@@ -55,8 +55,10 @@ static bool copy_pages(sqlite3 *from, sqlite3 *to, bool is_held, struct err *e)
             return cancel_err(e);
         if (result == SQLITE_DONE)
             return true;
+        if (result != SQLITE_OK && sqlite_file_failure(to) != NULL)
+            return sqlite_db_err(e, to, result) || err_wrap(e, "its copy");
         if (result != SQLITE_OK)
-            return sqlite_db_err(e, sqlite_file_failure(to) != NULL ? to : from, result);
+            return sqlite_db_err(e, from, result);
         left = sqlite3_backup_remaining(b);
         if (!is_held && before >= 0 && left >= before && ++restarts == RESTARTS_MAX) {
             if (!hold(from, e))

@@ -20,9 +20,10 @@ KINDS = ("write", "fsync", "link", "remove")
 
 
 class World:
-    """A set of a file tree and a database, damaged since its backup."""
+    """A set of a file tree and a database, damaged since its backup; with a server of PostgreSQL, its database too."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, server=None):
+        self.server = server
         noise = rig.Noise(5)
         self.folder = folder
         self.files = f"{folder}/application/files"
@@ -35,6 +36,9 @@ class World:
         self.write("left.tmp", b"no backup has this")
         self.sql("create table t (a integer primary key, b text)",
                  *(f"insert into t values ({n}, 'row {n}')" for n in range(50)))
+        if server:
+            server.rows("create table t as select i as a, 'row ' || i as b from generate_series(1, 200) i; create index on t (a)")
+        third = f"- postgres: {{ name: shop, dsn: '{server.address}' }}" if server else ""
         self.program = rig.Program(f"{folder}/repository", f"{folder}/key").init()
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(f"""
@@ -46,6 +50,7 @@ sets:
     sources:
       - files: {{ paths: [{self.files}], exclude: ["*.tmp"] }}
       - sqlite: {{ path: {self.database} }}
+      {third}
     repositories: [main]
 """)
         os.chmod(self.config, 0o600)
@@ -55,6 +60,8 @@ sets:
         self.write("later", b"made since")
         shutil.rmtree(f"{self.files}/a/b")
         self.sql("delete from t where a > 5")
+        if server:
+            server.rows("delete from t where a > 5; create table later (a int)")
         self.damaged = self.state()
 
     def write(self, name, content):
@@ -72,10 +79,14 @@ sets:
         found = rig.tree_state(f"{self.folder}/application")
         with open(self.database, "rb") as f:
             found["app.db"] = ("database", f.read())
+        if self.server:
+            for (name,) in self.server.rows("select datname from pg_database"):
+                found["server " + name] = ("database", name)
+            found["shop"] = ("database", self.server.rows("select coalesce(to_regclass('later')::text, '-'), a, b from t order by a"))
         return found
 
     def is_sound(self):
-        """The rows count, not the bytes: a copy is not the same file."""
+        """Of SQLite the rows count, not the bytes: a copy is not the same file."""
         found = self.state()
         c = sqlite3.connect(self.database)
         rows = c.execute("select count(*) from t").fetchone()[0]

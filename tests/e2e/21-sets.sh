@@ -85,6 +85,15 @@ has err '/sqlite/missing.db'
 status 14 "$HOLDFAST" drill lax
 has out 'it is not in the backup'
 
+# What is damaged in a source is not the repository.
+printf 'sets:\n  odd:\n    sources: [{ sqlite: { path: %s/files/one } }]\n    repositories: [main]\n' "$PWD" | put_config odd.yaml
+for words in 'backup --set odd' 'config test'; do
+    # shellcheck disable=SC2086
+    status 1 "$HOLDFAST" $words -c odd.yaml
+    has err 'is not an SQLite database, or it is encrypted'
+    lacks err 'holdfast check'
+done
+
 # Mistakes are told with the line.
 # Who means a set names no snapshot of another.
 status 0 "$HOLDFAST" snapshots --set lax --json

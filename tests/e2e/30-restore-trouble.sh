@@ -198,6 +198,15 @@ status 0 in_place latest own
 [ "$(rights)" = "$given" ] || fail "rights became $(rights)"
 status 0 "$HOLDFAST" undo
 [ "$(rights)" = "$given" ] || fail "rights became $(rights)"
+# Other rights than those of the backup stay, and where no database is left those of the backup come.
+admin "revoke all on database shop from user1 cascade; grant all on database shop to public; comment on database shop is 'open'"
+[ "$(rights)" = 't|f|t|open' ] || fail "rights are $(rights)"
+status 0 in_place latest own
+[ "$(rights)" = 't|f|t|open' ] || fail "rights became $(rights)"
+status 0 "$HOLDFAST" undo --discard
+admin 'drop database shop'
+status 0 in_place latest own
+[ "$(rights)" = "$given" ] || fail "a database that was made anew has rights $(rights)"
 
 # Not even the folders are there: they are made, and go again.
 mkdir -p deep/er

@@ -13,6 +13,7 @@
 #include "job/feed.h"
 #include "job/scratch.h"
 #include "job/world.h"
+#include "repo/chunks.h"
 #include "source/made.h"
 
 static bool on_evidence(void *arg, const struct hash *snapshot, int64_t time_ns, struct slice json,
@@ -76,6 +77,30 @@ TEST(a_damaged_file_fails_the_drill_and_is_named)
     CHECK(d.verdict == VERDICT_FAILED && d.members[0].files == 2);
     ck_assert_ptr_nonnull(strstr(d.members[0].why, "/y: "));
     CHECK(memmem(d.evidence.data, d.evidence.size, "\"verdict\":\"failed\"", 18) != NULL);
+}
+END
+
+/* As a source would store it that loses the end of what it has announced. */
+TEST(a_file_that_was_shortened_fails_the_drill_and_is_named)
+{
+    AUTO(world) struct world w;
+    AUTO(drill_result) struct drill_result d = {0};
+    AUTO(snapshot) struct snapshot *s = snapshot_new();
+    AUTO(buf) struct buf page = {0};
+    struct entry en = {.type = ENTRY_FILE, .name = slice_string("f"), .size = 1001};
+
+    world_init(&w);
+    (void)chunks_store(w.repo, 0, 1, 1000, 1);
+    const struct hash id = chunk_number_id(w.repo, 0, 1000);
+
+    en.content = SLICE_OF(id.bytes, HASH_SIZE);
+    page_begin(&page, PAGE_ENTRIES);
+    entry_encode(&en, &page);
+    page_finish(&page, 1);
+    s->tree = chunk_store(w.repo, CHUNK_TREE, buf_slice(&page));
+    CHECK_OK(drill_run(w.repo, &(struct drill_options){.snapshot = s}, &d, e));
+    CHECK(d.verdict == VERDICT_FAILED && d.members[0].files == 1);
+    ck_assert_str_eq(d.members[0].why, "/f: its chunks do not add up to its size");
 }
 END
 
@@ -336,7 +361,9 @@ TEST(a_scratch_folder_that_cannot_be_made_is_an_error_before_anything_is_read)
 END
 
 TESTS("drill", a_sound_backup_is_proven_and_the_evidence_stored,
-      a_damaged_file_fails_the_drill_and_is_named, a_backup_that_lacks_something_is_never_proven,
+      a_damaged_file_fails_the_drill_and_is_named,
+      a_file_that_was_shortened_fails_the_drill_and_is_named,
+      a_backup_that_lacks_something_is_never_proven,
       each_source_of_a_set_has_a_verdict_of_its_own_also_one_that_was_left_out,
       a_sound_database_is_proven_with_its_rows_counted,
       one_changed_letter_in_a_database_fails_the_drill,

@@ -38,11 +38,13 @@ static void server_end(void)
     postgres_server_free(server);
 }
 
-/* A sink that changes one byte of the rows that pass through. */
+/* A sink that changes one byte of what passes through, or takes it away. */
 static const struct sink_ops *real;
 static struct sink *real_sink;
 static _Thread_local uint8_t *room;
 static const char *spoiled; /* where the byte is */
+static bool is_dropped;
+static _Thread_local size_t dropped; /* of the file that the lane is at */
 
 static bool spoil_open(struct sink *k, struct lane **out, struct err *e)
 {
@@ -57,11 +59,26 @@ static uint8_t *spoil_room(struct lane *n, size_t size)
 
 static bool spoil_write(struct lane *n, size_t size, struct err *e)
 {
-    uint8_t *at = memmem(room, size, spoiled, strlen(spoiled));
+    const size_t length = strlen(spoiled);
+    uint8_t *at = memmem(room, size, spoiled, length);
 
-    if (at != NULL)
+    if (at != NULL && is_dropped) {
+        memmove(at, at + length, (size_t)(room + size - at) - length);
+        size -= length;
+        dropped = length;
+    } else if (at != NULL) {
         *at = 'S';
+    }
     return real->write(n, size, e);
+}
+
+static bool spoil_end(struct lane *n, const struct entry *final, struct err *e)
+{
+    struct entry shorter = *final;
+
+    shorter.size -= dropped;
+    dropped = 0;
+    return real->end(n, &shorter, e);
 }
 
 static void spoil_rows(struct sink *k, uint64_t more)
@@ -84,6 +101,7 @@ static bool spoil_send(struct member *m, struct sink *k, struct sink_dir *dir,
     ops.lane_open = spoil_open;
     ops.room = spoil_room;
     ops.write = spoil_write;
+    ops.end = spoil_end;
     ops.rows = spoil_rows;
     return member_real->send(m, &spoiling, dir, l, failure, e);
 }
@@ -164,6 +182,20 @@ TEST(one_byte_of_one_row_that_changed_fails_the_drill)
     world_init(&w);
     back_up_database(&w, &o, "spoil me 77\n");
     check_drill(&w, VERDICT_FAILED, "table public.plain has other rows", &d);
+}
+END
+
+TEST(one_row_that_was_dropped_fails_the_drill)
+{
+    AUTO(world) struct world w;
+    AUTO(drill_result) struct drill_result d = {0};
+    struct postgres_options o = {.dsn = postgres_server_dsn(server)};
+
+    world_init(&w);
+    is_dropped = true;
+    back_up_database(&w, &o, "77\tspoil me 77\n");
+    is_dropped = false;
+    check_drill(&w, VERDICT_FAILED, "its file has 4999 rows, and the manifest tells of 5000", &d);
 }
 END
 
@@ -386,6 +418,7 @@ END
 TESTS_BETWEEN("prove_postgres", server_begin, server_end, a_sound_backup_of_a_database_is_proven,
               a_backup_with_roles_is_proven_with_their_rights,
               one_byte_of_one_row_that_changed_fails_the_drill,
+              one_row_that_was_dropped_fails_the_drill,
               a_manifest_or_definitions_that_changed_fail_the_drill,
               damage_of_the_repository_fails_the_drill,
               a_role_that_is_not_in_the_backup_leaves_it_unchecked,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -108,6 +109,58 @@ TEST(settings_and_owner_of_the_database_come_along)
 
     CHECK(strncmp(found, "setter 7 ", 9) == 0 && strstr(found, "{work_mem=5MB}") != NULL);
     CHECK(strstr(found, "search_path=\\\"a;b\\\", c\",default_transaction_read_only=on}") != NULL);
+}
+END
+
+/* What may be done with a database, its comment, and that of whom. */
+static char *rights_on(const char *database)
+{
+    return postgres_server_value(
+        server, database,
+        "SELECT coalesce(shobj_description(d.oid, 'pg_database'), 'none') || (SELECT"
+        " string_agg(' ' || coalesce(r.rolname, 'all') || ':' || privilege_type || is_grantable, ''"
+        " ORDER BY r.rolname, privilege_type) FROM"
+        " aclexplode(coalesce(datacl, acldefault('d', datdba))) LEFT JOIN pg_roles r"
+        " ON r.oid = grantee WHERE grantee <> datdba)"
+        " FROM pg_database d WHERE datname = current_database()");
+}
+
+TEST(rights_on_the_database_and_its_comment_come_along_unless_it_gets_others)
+{
+    static const char wanted[] = "it's \"; DROP ROLE guest;\" ON DATABASE x "
+                                 " g ON DATABASE \"x\":CONNECTtrue guest:CONNECTfalse"
+                                 " all:TEMPORARYfalse";
+    AUTO(backup) struct backup b;
+    struct stored s = {.backup = &b};
+    const struct postgres_files files = stored_files(&s);
+    struct postgres_restore_options to = restore_to("rights \"copy\"");
+    struct postgres_restore_report r;
+
+    database_new("rights on", "CREATE ROLE guest; CREATE ROLE \"g ON DATABASE \"\"x\"\"\";"
+                              "REVOKE CONNECT ON DATABASE \"rights on\" FROM PUBLIC;"
+                              "GRANT CONNECT ON DATABASE \"rights on\" TO"
+                              " \"g ON DATABASE \"\"x\"\"\" WITH GRANT OPTION;"
+                              "SET ROLE \"g ON DATABASE \"\"x\"\"\";"
+                              "GRANT CONNECT ON DATABASE \"rights on\" TO guest; RESET ROLE;"
+                              "COMMENT ON DATABASE \"rights on\" IS"
+                              " 'it''s \"; DROP ROLE guest;\" ON DATABASE x '");
+    const struct postgres_options o = options_of("rights on");
+
+    backup_take(&b, &o);
+    CHECK_OK(postgres_restore(&to, &files, &r, e));
+    AUTO(mem) char *found = rights_on(to.database);
+
+    ck_assert_str_eq(found, wanted);
+    to.database = "no rights";
+    to.without_rights = true;
+    CHECK_OK(postgres_restore(&to, &files, &r, e));
+    AUTO(mem) char *none = rights_on(to.database);
+
+    ck_assert_str_eq(none, "none all:CONNECTfalse all:TEMPORARYfalse");
+    CHECK_OK(postgres_copy_rights(&to, "rights on", to.database, e));
+    AUTO(mem) char *copied = rights_on(to.database);
+
+    ck_assert_str_eq(copied, wanted);
 }
 END
 
@@ -386,6 +439,64 @@ TEST(roles_that_are_missing_are_made_and_others_stay)
 }
 END
 
+TEST(hostile_names_of_roles_are_only_names)
+{
+    static const char *const more[] = {
+        "x\n\\! touch /tmp/holdfast-hostile\n", "a IN DATABASE b", "'; DROP TABLE t; --",
+        "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3"
+        "\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+        "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x"};
+    const size_t first = sizeof(hostile) / sizeof(hostile[0]);
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf make = {0};
+    AUTO(buf) struct buf drop = {0};
+    struct stored s = {.backup = &b};
+    const struct postgres_files files = stored_files(&s);
+    struct postgres_restore_options to = restore_to("owned copy");
+    struct postgres_restore_report r;
+
+    database_new("owned", "CREATE TABLE t (a int)");
+    AUTO(connection) PGconn *c = connect_to("owned");
+
+    for (size_t i = 0; i < first + sizeof(more) / sizeof(more[0]); i++) {
+        const char *name = i < first ? hostile[i] : more[i - first];
+        char *q = PQescapeIdentifier(c, name, strlen(name));
+
+        buf_printf(&make,
+                   "CREATE ROLE %s; CREATE TABLE t%zu (a int); ALTER TABLE t%zu OWNER TO %s;"
+                   "GRANT SELECT ON t TO %s; CREATE POLICY %s ON t TO %s USING (true);"
+                   "ALTER ROLE %s IN DATABASE owned SET work_mem = '5MB';"
+                   "GRANT CONNECT ON DATABASE owned TO %s;",
+                   q, i, i, q, q, q, q, q, q);
+        buf_printf(&drop, "DROP OWNED BY %s; DROP ROLE %s;", q, q);
+        PQfreemem(q);
+    }
+    ck_assert_str_eq(try_sql(c, buf_string(&make)), "00000");
+    struct postgres_options o = options_of("owned");
+
+    o.with_globals = true;
+    backup_take(&b, &o);
+    AUTO(buf) struct buf before = {0};
+    AUTO(buf) struct buf after = {0};
+
+    dump_of("owned", &before);
+    ck_assert_str_eq(try_sql(c, buf_string(&drop)), "00000");
+    to.with_globals = true;
+    CHECK_OK(postgres_restore(&to, &files, &r, e));
+    dump_of("owned copy", &after);
+    check_same_lines(buf_string(&before), buf_string(&after));
+    CHECK(access("/tmp/holdfast-hostile", F_OK) != 0);
+    AUTO(mem)
+    char *found = postgres_server_value(
+        server, "owned copy",
+        "SELECT (SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = d.oid) || ' ' ||"
+        " (SELECT count(*) FROM aclexplode(datacl) WHERE grantee NOT IN (0, datdba))"
+        " FROM pg_database d WHERE datname = current_database()");
+
+    ck_assert_str_eq(found, "14 14");
+}
+END
+
 TEST(roles_made_for_a_restore_that_fails_are_gone)
 {
     AUTO(backup) struct backup b;
@@ -561,7 +672,9 @@ END
 TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               every_kind_of_object_is_there_again_and_pg_dump_says_the_same,
               keys_of_tables_that_refer_to_each_other_come_back_with_many_jobs,
-              settings_and_owner_of_the_database_come_along, a_database_that_exists_is_not_touched,
+              settings_and_owner_of_the_database_come_along,
+              rights_on_the_database_and_its_comment_come_along_unless_it_gets_others,
+              a_database_that_exists_is_not_touched,
               stored_files_that_are_damaged_leave_no_database,
               an_extension_that_the_server_does_not_have_is_told_before_anything_is_made,
               rows_that_violate_a_key_leave_no_database, cancelled_before_the_data_nothing_is_left,
@@ -571,8 +684,8 @@ TESTS_BETWEEN("postgres_restore", server_begin, server_end,
               a_server_that_does_not_answer_is_told,
               hostile_names_of_databases_tables_and_columns_are_only_names,
               roles_that_are_missing_are_made_and_others_stay,
-              roles_made_for_a_restore_that_fails_are_gone, without_owners_no_role_is_needed,
-              other_encodings_and_parts_of_a_database_come_back,
+              hostile_names_of_roles_are_only_names, roles_made_for_a_restore_that_fails_are_gone,
+              without_owners_no_role_is_needed, other_encodings_and_parts_of_a_database_come_back,
               a_server_that_stops_in_the_middle_is_told_with_what_it_still_has,
               a_database_takes_the_place_of_another_and_gives_it_back,
               a_database_is_not_swapped_over_a_kept_one_but_where_none_is,
