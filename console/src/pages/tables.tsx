@@ -13,6 +13,7 @@ import { href } from '../router';
 import { texts } from '../texts';
 import type { Database, StoredTable } from '../types';
 import { tableName, useLines } from './diff';
+import { isBase, namedTable } from './restore_base';
 
 function TablesPage({ values }: PageProps) {
     const set = values['set']!;
@@ -37,6 +38,7 @@ function TablesPage({ values }: PageProps) {
             return (
                 <span class="buttons">
                     <button type="button" aria-label={`${t.look.preview}: ${visibleText(tableName(one))}`} onClick={() => setLooked(one)}>{t.look.preview}</button>
+                    {isBase(one.database) && <a href={href`/restore/${set}/${snapshot}?path=${one.database}&table=${namedTable(one)}`} aria-label={`${t.restore.this}: ${visibleText(tableName(one))}`}>{t.restore.this}</a>}
                     {['csv', 'json'].map((format) => (
                         <button key={format} type="button" aria-label={`${format.toUpperCase()}: ${visibleText(tableName(one))}`}
                             onClick={() => void download(`${address(one)}&format=${format}`, tableName(one))}>{format.toUpperCase()}</button>
