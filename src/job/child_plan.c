@@ -112,6 +112,7 @@ static const struct argument arguments[] = {
     {"head", "head", BIT(DUMP), ARGUMENT_FLAG},
     {"as", "as", BIT(DUMP), ARGUMENT_TEXT},
     {"rows", "rows", BIT(DUMP), ARGUMENT_COUNT},
+    {"table", "table", BIT(DUMP), ARGUMENT_TEXT},
     {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},
     {"ignore_case", "ignore-case", BIT(FIND), ARGUMENT_FLAG},
     {"in", "snapshot", BIT(FIND), ARGUMENT_TEXTS},

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -294,10 +293,10 @@ static void secret_buf_auto(struct buf *b)
 bool postgres_passfile_open(const char *password, int *fd, struct err *e)
 {
     AUTO(secret_buf) struct buf line = {0};
-    AUTO(fd) int file = memfd_create("holdfast", MFD_CLOEXEC);
+    AUTO(fd) int file = -1;
 
-    if (file < 0)
-        return err_sys(e, "make a file in memory");
+    if (!file_in_memory(&file, e))
+        return false;
     if (strpbrk(password, "\r\n") != NULL)
         return err_set(e, ERR_USAGE, "the password has more than one line");
     buf_reserve(&line, 2 * strlen(password) + sizeof("*:*:*:*:\n")); /* it must not move */

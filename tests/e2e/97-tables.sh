@@ -83,9 +83,29 @@ END
 status 0 "$HOLDFAST" dump latest "$(path many)" --as json --rows 3
 [ "$(wc -l <out)" = 3 ] || fail "more rows than were wanted"
 
+# Of SQLite: every value as a text
+"$PYTHON" - <<'END'
+import sqlite3
+with sqlite3.connect("app.db") as db:
+    db.execute('CREATE TABLE kinds (a, "b ""c")')
+    db.executemany("INSERT INTO kinds VALUES (?, ?)", [(1, None), (0.1, ""), (2.0, b"\x00\xff"), ("=x", '"q"\n,\\'), (-2**63, "süß")])
+END
+status 0 "$HOLDFAST" backup --set shop
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table kinds --as csv
+printf 'a,"b ""c"\n"1",\n"0.1",""\n"2.0","\\x00ff"\n"=x","""q""\n,\\"\n"-9223372036854775808","s\303\274\303\237"\n' | cmp - out || fail "the CSV is another: $(cat out)"
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table kinds --as json
+json out '[list(l.values()) for l in lines] == [["1", None], ["0.1", ""], ["2.0", "\\x00ff"], ["=x", "\"q\"\n,\\"], ["-9223372036854775808", "süß"]]'
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table 'odd "name' --as json --rows 3
+[ "$(wc -l <out)" = 3 ] || fail "more rows than were wanted"
+
 # What it is not made of
 status 2 "$HOLDFAST" dump latest /sqlite/app.db --as csv
-has err 'no rows of a PostgreSQL table'
+has err 'no rows of a table'
+status 2 "$HOLDFAST" dump latest /postgres/shop/data/public.odd.copy --table odd --as csv
+status 2 "$HOLDFAST" dump latest /sqlite/app.db --table odd
+status 2 "$HOLDFAST" dump latest /sqlite/app.db --table sqlite_schema --as csv
+has err 'it has no table sqlite_schema'
+status 2 "$HOLDFAST" dump latest /sqlite/app.db.manifest.json --table 'odd "name' --as csv
 status 2 "$HOLDFAST" dump latest /postgres/shop/manifest.json --as csv
 status 2 "$HOLDFAST" dump latest /postgres/shop/data --as json --head
 status 1 "$HOLDFAST" dump latest /postgres/nowhere/data/a.copy --as csv
@@ -193,3 +213,24 @@ status 0 "$HOLDFAST" dump latest /postgres/old/data/public.t.copy --as csv
 printf 'a\n"s\374\337"\n' | cmp - out || fail "the bytes were changed"
 status 2 "$HOLDFAST" dump latest /postgres/old/data/public.t.copy --as json
 has err 'LATIN1'
+
+# SQLite that is damaged, or too large to look into
+"$PYTHON" - <<'END'
+import sqlite3
+with sqlite3.connect("large.db") as db:
+    db.execute("CREATE TABLE t (a)")
+    db.execute("INSERT INTO t VALUES (zeroblob(140000000))")
+with sqlite3.connect("broken.db") as db:
+    db.execute("PRAGMA page_size = 1024")
+    db.execute("CREATE TABLE t (a)")
+    db.executemany("INSERT INTO t VALUES (?)", [("x" * 200,) for _ in range(100)])
+with open("broken.db", "r+b") as file:
+    file.seek(5 * 1024)
+    file.write(b"\xff" * 1024)
+END
+sed -i "s|sources: .*|sources: [{ sqlite: { path: $PWD/large.db } }, { sqlite: { path: $PWD/broken.db } }]|" holdfast.yaml
+printf '    on_error: incomplete\n' >>holdfast.yaml
+status 3 "$HOLDFAST" backup --set shop
+status 2 "$HOLDFAST" dump latest /sqlite/large.db --table t --as csv
+has err 'larger than 128 MiB'
+status 13 "$HOLDFAST" dump latest /sqlite/broken.db --table t --as csv
