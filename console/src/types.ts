@@ -146,6 +146,11 @@ export interface RestoreArguments {
     exclude?: string[];
     verify?: boolean;
     no_owner?: boolean;
+    into?: string; // a database that is made
+    tables?: string[];
+    schemas?: string[];
+    as?: string;
+    data_only?: boolean;
     restore?: string; // to be undone
     discard?: boolean;
 }
@@ -166,7 +171,19 @@ export interface PlannedSource {
     present_bytes: number;
 }
 
-// Of a plan, a restore into place, one into a folder, or an undo: what is there tells which.
+// What a table meets where it goes.
+export interface PlannedTable {
+    schema: string;
+    name: string;
+    to_schema: string;
+    to_name: string;
+    rows: number;
+    bytes: number;
+    is_there: boolean;
+    present_bytes: number;
+}
+
+// Of a plan, a restore into place, one into a folder or a database, or an undo: what is there tells which.
 export interface RestoreDetails {
     snapshot_id?: string;
     sources?: PlannedSource[];
@@ -177,6 +194,15 @@ export interface RestoreDetails {
     safety_snapshot_id?: string;
     restored?: string[];
     stays?: string[];
+    place?: string; // of a database
+    into?: string;
+    makes_database?: boolean;
+    way?: 'new' | 'replace' | 'add';
+    parts?: PlannedTable[];
+    tables?: number;
+    tables_without_rows?: number;
+    rows?: number;
+    bytes?: number;
     phase?: string;
     dry_run?: boolean;
     total_files?: number;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -406,6 +407,16 @@ bool file_unnamed(const char *folder, int *fd, struct err *e)
         return err_wrap(e, "%s", folder);
     *fd = d.fd;
     d.fd = -1;
+    return true;
+}
+
+bool file_in_memory(int *fd, struct err *e)
+{
+    const int made = memfd_create("holdfast", MFD_CLOEXEC);
+
+    if (made < 0)
+        return err_sys(e, "make a file in memory");
+    *fd = made;
     return true;
 }
 

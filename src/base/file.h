@@ -112,6 +112,9 @@ const char *file_scratch_folder(void);
  */
 MUST_CHECK bool file_unnamed(const char *folder, int *fd, struct err *e);
 
+/* One that is in memory only. */
+MUST_CHECK bool file_in_memory(int *fd, struct err *e);
+
 /*
  * For restoring below a target.  Every path is resolved with openat2(RESOLVE_BENEATH |
  * RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), so nothing outside root is ever reached;

@@ -11,7 +11,7 @@
 struct dump_args {
     struct common common;
     struct filter_args filter;
-    char *target;
+    char *target, *table;
     int archive, as, rows;
     bool head;
 };
@@ -27,8 +27,10 @@ static const struct option dump_options[] = {
     {"target", 't', OPTION_TEXT, offsetof(struct dump_args, target), "FILE",
      "Write to the new file FILE instead of standard output", NULL, "output"},
     {"as", 0, OPTION_CHOICE, offsetof(struct dump_args, as), "FORMAT",
-     "Write the rows of a PostgreSQL table as: stored (default), csv, json (a line for each)", NULL,
-     NULL, as_words},
+     "Write the rows of a table as: stored (default), csv, json (a line for each)", NULL, NULL,
+     as_words},
+    {"table", 'T', OPTION_TEXT, offsetof(struct dump_args, table), "TABLE",
+     "With --as csv or json: the table of the SQLite database PATH", NULL, NULL},
     {"rows", 0, OPTION_COUNT, offsetof(struct dump_args, rows), "N",
      "With --as csv or json: at most N rows; 0 (default): all", NULL, NULL},
     {"head", 0, OPTION_FLAG, offsetof(struct dump_args, head), NULL,
@@ -57,6 +59,7 @@ static bool write_content(const struct dump_args *args, struct session *s,
 {
     const struct tables_dump o = {
         .path = path,
+        .table = args->table,
         .form = args->as == AS_JSON ? COPY_ROWS_JSON : COPY_ROWS_CSV,
         .rows_max = args->rows > 0 ? (uint64_t)args->rows : 0,
         .fd = fd,
@@ -115,6 +118,8 @@ static bool run_dump(struct call *call, struct err *e)
     AUTO(buf) struct buf top = {0};
     AUTO(buf) struct buf path = {0};
 
+    if (args->table != NULL && args->as == AS_STORED)
+        return err_set(e, ERR_USAGE, "--table goes with --as csv or json");
     if (!session_open_indexed(call, &s, e) ||
         !session_resolve(call, &s, words[0], &args->filter, &snapshot, &sub, e))
         return false;
@@ -140,7 +145,8 @@ const struct command command_dump = {
                 "holdfast dump latest /var/www | tar xf - -C /tmp\n"
                 "holdfast dump latest /var/www --archive zip --target www.zip\n"
                 "holdfast dump latest /shop.sql --target shop.sql\n"
-                "holdfast dump latest /postgres/shop/data/public.orders.copy --as csv",
+                "holdfast dump latest /postgres/shop/data/public.orders.copy --as csv\n"
+                "holdfast dump latest /sqlite/app.db --table orders --as csv",
     .words = "SNAPSHOT[:DIR] PATH",
     .words_min = 2,
     .words_max = 2,

@@ -3,15 +3,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/password.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/desk.h"
-#include "cli/dsn.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/render.h"
-#include "cli/restore_part.h"
+#include "cli/restore_into_call.h"
 #include "cli/restore_set_call.h"
 #include "cli/session.h"
 
@@ -45,8 +43,8 @@ static const struct option restore_options[] = {
     {"in-place", 0, OPTION_FLAG, AT(in_place), NULL,
      "Back to where it was: the set that --set names, or with --dsn an existing DATABASE", NULL,
      NULL},
-    {"plan", 0, OPTION_FLAG, AT(plan), NULL, "With --in-place: show what would change, and end",
-     NULL, NULL},
+    {"plan", 0, OPTION_FLAG, AT(plan), NULL,
+     "With --in-place, or for PostgreSQL: show what would change, and end", NULL, NULL},
     {"apply", 0, OPTION_FLAG, AT(apply), NULL,
      "With --in-place: put outputs of commands in force again too", NULL, NULL},
     {"confirm-within", 0, OPTION_TEXT, AT(confirm_within), "TIME",
@@ -61,9 +59,9 @@ static const struct option restore_options[] = {
     {"yes", 'y', OPTION_FLAG, AT(yes), NULL, "With --in-place or --backup: do not ask", NULL, NULL},
     REMOTE_OPTIONS(restore_args, remote),
     {"table", 'T', OPTION_LIST, AT(part.tables), "SCHEMA.TABLE",
-     "With --into and --dsn: only this table, into DATABASE, which is there", NULL, NULL},
+     "Only this table of a PostgreSQL database", NULL, NULL},
     {"schema", 0, OPTION_LIST, AT(part.schemas), "SCHEMA",
-     "With --into and --dsn: only this schema, into DATABASE, which is there", NULL, NULL},
+     "Only this schema of a PostgreSQL database", NULL, NULL},
     {"as", 0, OPTION_TEXT, AT(part.as), "SCHEMA.TABLE",
      "With one --table: what the table is called from now on", NULL, NULL},
     {"data-only", 0, OPTION_FLAG, AT(part.data_only), NULL,
@@ -117,10 +115,16 @@ static bool make_patterns(const struct strings *patterns, const struct strings *
     return true;
 }
 
+/* Tables or schemas of a database. */
+static bool is_part(const struct restore_args *args)
+{
+    return part_args_are_given(&args->part);
+}
+
 /* A whole set, back to where it was. */
 static bool is_of_set(const struct restore_args *args)
 {
-    return args->in_place && args->into == NULL && args->target == NULL;
+    return args->in_place && args->into == NULL && args->target == NULL && !is_part(args);
 }
 
 /* Whether everything is taken, as it is. */
@@ -136,40 +140,47 @@ static bool is_free_of_choices(const struct restore_args *args)
 static bool is_free_of_into(const struct restore_args *args)
 {
     return args->dsn == NULL && args->dsn_password_file == NULL && !args->force && !args->globals &&
-           args->jobs == 0 && !args->with_sessions && !part_args_are_given(&args->part);
+           args->jobs == 0 && !args->with_sessions && !is_part(args);
+}
+
+/* Of a database or bundle. */
+static bool check_into(const struct restore_args *args, struct err *e)
+{
+    const bool has_part = is_part(args);
+
+    if (args->dsn == NULL && (args->dsn_password_file != NULL || args->globals || args->jobs != 0 ||
+                              (args->in_place && !has_part)))
+        return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
+    if (has_part && (args->globals || args->jobs != 0 || args->force))
+        return err_set(e, ERR_USAGE,
+                       "--table, --schema, --as and --data-only do not go with --globals, --jobs "
+                       "or --force");
+    if (has_part && args->dsn != NULL ? args->into == NULL : has_part && args->filter.set == NULL)
+        return err_set(e, ERR_USAGE,
+                       "--table, --schema, --as and --data-only go with --set, or with --into and "
+                       "--dsn");
+    if (args->jobs < 0 || args->jobs > POSTGRES_JOBS_MAX)
+        return err_set(e, ERR_USAGE, "--jobs is at most %d", POSTGRES_JOBS_MAX);
+    return is_free_of_choices(args) ||
+           err_set(e, ERR_USAGE, "--into takes a whole database: nothing is chosen from it");
 }
 
 static bool check_args(const struct restore_args *args, struct err *e)
 {
     const bool has_include = args->include.count + args->include_files.count > 0;
-    const bool has_part = part_args_are_given(&args->part);
 
-    if (args->target == NULL && args->into == NULL)
+    if (args->apply || args->yes || args->confirm_within != NULL || args->confirm_by_checks)
+        return err_set(e, ERR_USAGE,
+                       "--apply, --confirm-within, --confirm-by-checks, --yes go with --in-place "
+                       "of a set");
+    if (args->target == NULL && args->into == NULL && !is_part(args))
         return err_set(e, ERR_USAGE, "restore needs --target, --into or --in-place");
-    if (args->plan || args->apply || args->yes || args->confirm_within != NULL ||
-        args->confirm_by_checks)
-        return err_set(e, ERR_USAGE,
-                       "--plan, --apply, --confirm-within, --confirm-by-checks, --yes go with "
-                       "--in-place of a set");
-    if (args->into == NULL &&
-        (args->force || args->dsn != NULL || args->in_place || args->dsn_password_file != NULL ||
-         args->globals || args->jobs != 0 || args->with_sessions))
-        return err_set(
-            e, ERR_USAGE,
-            "--force, --dsn, --in-place, --globals, --jobs, --with-sessions go with --into");
-    if (args->dsn == NULL &&
-        (args->dsn_password_file != NULL || args->in_place || args->globals || args->jobs != 0))
-        return err_set(e, ERR_USAGE, "--in-place, --globals, --jobs go with --dsn");
-    if (has_part && (args->dsn == NULL || args->globals || args->jobs != 0 || args->force))
-        return err_set(e, ERR_USAGE,
-                       "--table, --schema, --as and --data-only go with --into and --dsn, not with"
-                       " --globals, --jobs or --force");
-    if (args->jobs < 0 || args->jobs > POSTGRES_JOBS_MAX)
-        return err_set(e, ERR_USAGE, "--jobs is at most %d", POSTGRES_JOBS_MAX);
-    if (args->into != NULL && !is_free_of_choices(args))
-        return err_set(e, ERR_USAGE, "--into takes a whole database: nothing is chosen from it");
     if (args->target == NULL)
-        return true;
+        return check_into(args, e);
+    if (args->plan || args->in_place || !is_free_of_into(args))
+        return err_set(e, ERR_USAGE,
+                       "--plan, --force, --dsn, --in-place, --globals, --jobs, --with-sessions, "
+                       "--table, --schema, --as, --data-only do not go with --target");
     if (args->delete_extra && path_is_root(args->target) && !has_include)
         return err_set(e, ERR_USAGE,
                        "--delete with --target / would remove whatever is not in the snapshot: say "
@@ -226,142 +237,24 @@ static void tell(struct call *call, const struct restore_args *args, const struc
                     plural(r->warnings));
 }
 
-/* The server that the options name; *password is to be released. */
-static bool find_server(struct call *call, struct restore_server *out, char **password,
-                        struct err *e)
-{
-    const struct restore_args *args = call->args;
-
-    call->stage = STAGE_SECRET;
-    if (dsn_shows_password(args->dsn))
-        return err_set(e, ERR_USAGE, DSN_PASSWORD_REFUSED);
-    if (args->dsn_password_file != NULL &&
-        !password_from_file(args->dsn_password_file, password, e))
-        return false;
-    *out = (struct restore_server){
-        .dsn = args->dsn, .password = *password, .jobs = args->jobs, .with_globals = args->globals};
-    return true;
-}
-
-/* False when it was about something else. */
-static bool tell_bundles(struct call *call, const struct restore_into_options *o,
-                         const struct restore_into_result *r)
-{
-    if (strncmp(o->place, "bundle", 6) != 0)
-        return false;
-    if (call->out->json) {
-        json_t *line = json_message("summary");
-
-        json_set_text(line, "place", o->place);
-        json_set_text(line, "into", o->into);
-        json_set_u64(line, "files", r->files);
-        json_set_u64(line, "bytes", r->bytes);
-        json_set_u64(line, "sessions_left_out", r->dropped);
-        output_json(call->out, line);
-    }
-    output_note(call->out, "Restored %llu bundle%s into %s", (unsigned long long)r->files,
-                plural(r->files), o->into);
-    if (r->dropped > 0)
-        output_note(call->out, "%llu session%s left out; --with-sessions brings them back",
-                    (unsigned long long)r->dropped, r->dropped == 1 ? " was" : "s were");
-    return true;
-}
-
-static bool tell_script(struct call *call, const struct restore_into_options *o,
-                        const struct restore_into_result *r)
-{
-    if (strncmp(o->place, "import/", 7) != 0)
-        return false;
-    if (call->out->json) {
-        json_t *line = json_message("summary");
-
-        json_set_text(line, "place", o->place);
-        json_set_text(line, "into", o->into);
-        json_set_u64(line, "statements", r->statements);
-        json_set_u64(line, "rows", r->rows);
-        output_json(call->out, line);
-    }
-    output_note(call->out,
-                "Loaded /%s into %s: %llu statement%s, %llu row%s; nothing says whether "
-                "that is all it should be",
-                o->place, o->into, (unsigned long long)r->statements, plural(r->statements),
-                (unsigned long long)r->rows, plural(r->rows));
-    return true;
-}
-
-static void tell_into(struct call *call, const struct restore_into_options *o,
-                      const struct restore_into_result *r)
-{
-    if (tell_bundles(call, o, r) || tell_script(call, o, r))
-        return;
-    if (call->out->json) {
-        json_t *line = json_message("summary");
-
-        json_set_text(line, "place", o->place);
-        json_set_text(line, "into", o->into);
-        json_set_u64(line, "tables", r->tables);
-        json_set_u64(line, "rows", r->rows);
-        if (r->kept != NULL)
-            json_set_text(line, "kept", r->kept);
-        output_json(call->out, line);
-    }
-    output_note(call->out, "%s /%s into %s%s", o->part == NULL ? "Restored" : "Restored a part of",
-                o->place, o->into,
-                o->part == NULL || o->part->way != POSTGRES_PART_ADD_ROWS
-                    ? ", the same as its manifest"
-                    : "");
-    if (o->server != NULL)
-        output_note(call->out, "%llu table%s, %llu row%s", (unsigned long long)r->tables,
-                    plural(r->tables), (unsigned long long)r->rows, plural(r->rows));
-    if (r->kept != NULL)
-        output_note(call->out, "The database that was there is kept as %s", r->kept);
-}
-
 static bool run_into(struct call *call, struct err *e)
 {
     const struct restore_args *args = call->args;
-    AUTO(session) struct session s = {0};
-    AUTO(snapshot) struct snapshot *snapshot = NULL;
-    AUTO(restore_into_result) struct restore_into_result result = {0};
-    AUTO(buf) struct buf path = {0};
-    AUTO(mem) char *sub = NULL;
-    AUTO(mem_secret) char *password = NULL;
-    struct restore_server server;
-    struct postgres_part part = {0};
-    struct progress_view view;
-    const bool has_server = args->dsn != NULL;
-    const bool has_part = part_args_are_given(&args->part);
+    const struct restore_into_args of = {.selector = args->common.words.items[0],
+                                         .filter = &args->filter,
+                                         .config = args->common.config,
+                                         .into = args->into,
+                                         .dsn = args->dsn,
+                                         .dsn_password_file = args->dsn_password_file,
+                                         .part = &args->part,
+                                         .jobs = args->jobs,
+                                         .force = args->force,
+                                         .in_place = args->in_place,
+                                         .with_globals = args->globals,
+                                         .with_sessions = args->with_sessions,
+                                         .plan_only = args->plan};
 
-    if ((has_part && !part_args_read(&args->part, args->in_place, &call->arena, &part, e)) ||
-        (has_server ? !find_server(call, &server, &password, e)
-                    : !path_absolute(args->into, &path, e)) ||
-        !progress_init(&view, call->out, PROGRESS_RESTORE, e) || !session_open(call, &s, e) ||
-        !session_resolve(call, &s, args->common.words.items[0], &args->filter, &snapshot, &sub, e))
-        return false;
-    if (sub == NULL)
-        return err_set(
-            e, ERR_USAGE,
-            "--into needs SNAPSHOT:/sqlite/NAME, :/postgres/NAME, :/import/NAME or :/bundle");
-
-    const struct report report = progress_report(&view);
-    const struct restore_into_options o = {.snapshot = snapshot,
-                                           .report = &report,
-                                           .place = sub,
-                                           .into = has_server ? args->into : buf_string(&path),
-                                           .force = args->force,
-                                           .with_sessions = args->with_sessions,
-                                           .in_place = args->in_place && !has_part,
-                                           .part = has_part ? &part : NULL,
-                                           .server = has_server ? &server : NULL};
-
-    if (!restore_into_run(s.repo, &o, &result, e)) {
-        if (has_part)
-            part_args_advise(&part, e);
-        return err_wrap(e, "restore into %s", args->into);
-    }
-    progress_end(&view);
-    tell_into(call, &o, &result);
-    return true;
+    return restore_into_call(call, &of, e);
 }
 
 static bool run_of_set(struct call *call, struct err *e)
@@ -444,9 +337,11 @@ static bool run_restore(struct call *call, struct err *e)
         return err_set(e, ERR_USAGE, "--environment goes with --backup");
     if (is_of_set(args))
         return run_of_set(call, e);
-    if (args->into != NULL)
-        return check_args(args, e) && run_into(call, e);
-    if (!check_args(args, e) || !make_patterns(&args->include, &args->include_files, &include, e) ||
+    if (!check_args(args, e))
+        return false;
+    if (args->target == NULL)
+        return run_into(call, e);
+    if (!make_patterns(&args->include, &args->include_files, &include, e) ||
         !make_patterns(&args->exclude, &args->exclude_files, &exclude, e) ||
         !progress_init(&view, call->out, PROGRESS_RESTORE, e) ||
         !session_open_indexed(call, &s, e) ||
@@ -494,8 +389,9 @@ const struct command command_restore = {
         "holdfast restore latest:/sqlite/app.db --set shop --into /var/lib/app/app.db\n"
         "holdfast restore latest:/bundle --set shop --into /srv/app/backups\n"
         "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --in-place\n"
-        "holdfast restore latest:/postgres/shop --into shop --dsn dbname=postgres --table "
-        "public.sale --as public.sale_before",
+        "holdfast restore latest:/postgres/shop --set shop --into shop_before\n"
+        "holdfast restore latest:/postgres/shop --set shop --table public.sale --as "
+        "public.sale_before",
     .words = "[SNAPSHOT[:DIR]]",
     .words_max = 1,
     .options = restore_options,

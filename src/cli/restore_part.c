@@ -109,7 +109,8 @@ void part_args_advise(const struct postgres_part *part, struct err *e)
 {
     const struct err why = *e;
 
-    if (why.code == ERR_EXISTS && part->table_count > 0 && part->as == NULL)
+    if (why.code == ERR_EXISTS && part->table_count > 0 && part->as == NULL &&
+        !part->makes_database)
         (void)err_set(e, why.code,
                       "%.380s; --in-place replaces its rows, --as gives what is restored another "
                       "name",

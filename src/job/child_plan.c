@@ -113,6 +113,7 @@ static const struct argument arguments[] = {
     {"archive", "archive", BIT(DUMP), ARGUMENT_TEXT},
     {"as", "as", BIT(DUMP), ARGUMENT_TEXT},
     {"rows", "rows", BIT(DUMP), ARGUMENT_COUNT},
+    {"table", "table", BIT(DUMP), ARGUMENT_TEXT},
     {"lines", "lines", BIT(FIND), ARGUMENT_FLAG},
     {"ignore_case", "ignore-case", BIT(FIND), ARGUMENT_FLAG},
     {"in", "snapshot", BIT(FIND), ARGUMENT_TEXTS},
@@ -248,6 +249,18 @@ static bool child_has(const struct child_job *j, const char *name)
 const char *child_text(const struct child_job *j, const char *name)
 {
     return json_string_value(json_object_get(j->arguments, name));
+}
+
+/* Of a restore: tables or schemas of a database. */
+static bool restores_part(const struct child_job *j)
+{
+    return child_has(j, "tables") || child_has(j, "schemas");
+}
+
+/* Of a restore: whole sources of the set, back into their places. */
+static bool restores_set(const struct child_job *j)
+{
+    return child_flag(j, "in_place") && child_text(j, "into") == NULL && !restores_part(j);
 }
 
 /* The one that the job names, or NULL. */
@@ -571,7 +584,7 @@ static void make_argv(struct child_plan *p, const struct child_job *j, const str
         add_repository(p, &t, repository);
     if ((CFMS & bit) != 0)
         add_cfms(p, &t, j, c);
-    if (j->verb == CHILD_RESTORE && child_flag(j, "in_place"))
+    if (j->verb == CHILD_RESTORE && restores_set(j))
         child_texts_add(&t, &p->arena, "--yes");
     if (j->verb == CHILD_BACKUP) {
         child_texts_add(&t, &p->arena, "--job=%s", j->id);
@@ -645,8 +658,8 @@ static bool choose_repository(const struct child_job *j, const struct config_set
                               const struct config_repository **r, struct err *e)
 {
     const bool is_by_rules = j->verb == CHILD_FORGET && !child_forgets_by_set(j);
-    const bool is_beside =
-        j->verb == CHILD_RESTORE && child_text(j, "into") == NULL && !child_flag(j, "in_place");
+    const bool is_beside = j->verb == CHILD_RESTORE && child_text(j, "into") == NULL &&
+                           !child_flag(j, "in_place") && !restores_part(j);
 
     const bool is_reading = child_verb_is_reading(j->verb);
 
@@ -719,9 +732,7 @@ struct child_promise child_plan_promise(const struct child_job *j)
     case CHILD_RESTORE:
         if (child_flag(j, "plan"))
             return (struct child_promise){"plan", NULL};
-        return (struct child_promise){
-            "summary",
-            child_flag(j, "in_place") && child_text(j, "into") == NULL ? "restore_id" : NULL};
+        return (struct child_promise){"summary", restores_set(j) ? "restore_id" : NULL};
     case CHILD_UNDO:
         return child_flag(j, "confirm") ? (struct child_promise){"", NULL}
                                         : (struct child_promise){"summary", "restore_id"};

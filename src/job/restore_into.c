@@ -220,6 +220,19 @@ static bool take_place(const struct postgres_restore_options *how, const char *d
                                         : err_wrap(e, "database %s is left over", how->database);
 }
 
+struct postgres_restore_options restore_into_how(const struct restore_into_options *o,
+                                                 const char *database)
+{
+    return (struct postgres_restore_options){.dsn = o->server->dsn,
+                                             .connect = o->server->connect,
+                                             .password = o->server->password,
+                                             .passfile = o->server->passfile,
+                                             .database = database,
+                                             .with_globals = o->server->with_globals,
+                                             .without_rights = o->in_place,
+                                             .jobs = o->server->jobs};
+}
+
 static bool into_server(struct repo *r, const struct restore_into_options *o,
                         struct restore_into_result *out, struct err *e)
 {
@@ -231,12 +244,8 @@ static bool into_server(struct repo *r, const struct restore_into_options *o,
     if (o->force)
         return err_set(e, ERR_USAGE, "--force is for SQLite databases");
 
-    const struct postgres_restore_options how = {.dsn = o->server->dsn,
-                                                 .password = o->server->password,
-                                                 .database = beside != NULL ? beside : o->into,
-                                                 .with_globals = o->server->with_globals,
-                                                 .without_rights = o->in_place,
-                                                 .jobs = o->server->jobs};
+    const struct postgres_restore_options how =
+        restore_into_how(o, beside != NULL ? beside : o->into);
 
     if (o->part != NULL)
         return bring_part(r, o, &how, out, e);

@@ -10,9 +10,6 @@
 #include "job/restore_source.h"
 #include "job/stored_database.h"
 
-/* Databases cannot be renamed by who is connected to them; every server has this one. */
-#define CONNECT_TO "postgres"
-
 /* How the server is reached. */
 struct server {
     char *password;
@@ -34,7 +31,7 @@ static bool server_open(struct restore_source *p, const char *database, struct s
     if (!config_secret_read(&c->secret, &out->password, e))
         return false;
     out->how = (struct postgres_restore_options){.dsn = c->dsn,
-                                                 .connect = CONNECT_TO,
+                                                 .connect = RESTORE_CONNECT_TO,
                                                  .password = out->password,
                                                  .passfile = c->secret.passfile,
                                                  .database = database,

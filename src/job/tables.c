@@ -129,27 +129,80 @@ struct rows_out {
     bool is_done;
 };
 
-static bool write_rows(const struct rows_out *w, const struct stored_table *t, struct err *e)
+/* Where rows come from, piece by piece; nothing at the end. */
+struct rows_in {
+    bool (*next)(void *arg, struct buf *out, struct err *e);
+    void *arg;
+    const char *const *columns;
+    size_t column_count;
+    const struct stored_table *table;
+};
+
+static bool write_rows(const struct tables_dump *o, const struct rows_in *in, struct err *e)
 {
-    struct copy_rows rows = {.form = w->o->form,
-                             .columns = t->columns,
-                             .column_count = t->column_count,
-                             .rows_max = w->o->rows_max};
-    AUTO(feed) struct feed f = {0};
+    struct copy_rows rows = {.form = o->form,
+                             .columns = in->columns,
+                             .column_count = in->column_count,
+                             .rows_max = o->rows_max};
     AUTO(buf) struct buf piece = {0};
     AUTO(buf) struct buf out = {0};
 
-    if (!feed_open(&f, w->reader, w->entry, e))
-        return false;
     copy_rows_head(&rows, &out);
     do {
         buf_clear(&piece);
-        if (!feed_next(&f, &piece, e) || !copy_rows_turn(&rows, buf_slice(&piece), &out, e) ||
-            !fd_write(w->o->fd, buf_slice(&out), e))
+        if (!in->next(in->arg, &piece, e) || !copy_rows_turn(&rows, buf_slice(&piece), &out, e) ||
+            !fd_write(o->fd, buf_slice(&out), e))
             return false;
         buf_clear(&out);
     } while (piece.size > 0 && !copy_rows_is_full(&rows));
-    return copy_rows_end(&rows, t->rows, e);
+    return copy_rows_end(&rows, in->table->has_rows ? in->table->rows : rows.rows, e);
+}
+
+static bool write_file(const struct rows_out *w, const struct stored_table *t, struct err *e)
+{
+    AUTO(feed) struct feed f = {0};
+    const struct rows_in in = {feed_next, &f, t->columns, t->column_count, t};
+
+    return feed_open(&f, w->reader, w->entry, e) && write_rows(w->o, &in, e);
+}
+
+/* SQLite: rows stand in the pages of the database, so all of it has to be there. */
+static bool write_pages(const struct rows_out *w, const struct stored_table *t, struct err *e)
+{
+    AUTO(sqlite_rows) struct sqlite_rows *rows = NULL;
+    AUTO(feed) struct feed f = {0};
+    AUTO(buf) struct buf piece = {0};
+    AUTO(fd) int fd = -1;
+
+    if (w->entry->size > TABLES_SQLITE_MAX)
+        return err_set(e, ERR_USAGE,
+                       "the database is larger than %llu MiB, which is too large to look into it "
+                       "here: bring it back, or download it",
+                       (unsigned long long)(TABLES_SQLITE_MAX >> 20));
+    if (!file_in_memory(&fd, e) || !feed_open(&f, w->reader, w->entry, e))
+        return false;
+    do {
+        buf_clear(&piece);
+        if (!feed_next(&f, &piece, e) || !fd_write(fd, buf_slice(&piece), e))
+            return false;
+    } while (piece.size > 0);
+    if (!sqlite_rows_open(fd, t->name, &rows, e))
+        return false;
+
+    struct rows_in in = {.next = sqlite_rows_next, .arg = rows, .table = t};
+
+    in.columns = sqlite_rows_columns(rows, &in.column_count);
+    return write_rows(w->o, &in, e);
+}
+
+static bool write_sqlite(void *arg, const struct stored_table *t, struct err *e)
+{
+    struct rows_out *w = arg;
+
+    if (strcmp(t->name, w->o->table) != 0 || strcmp(t->kind, "virtual") == 0 || w->is_done)
+        return true;
+    w->is_done = true;
+    return write_pages(w, t, e);
 }
 
 static bool write_table(void *arg, const struct stored_table *t, struct err *e)
@@ -162,12 +215,40 @@ static bool write_table(void *arg, const struct stored_table *t, struct err *e)
         return err_set(e, ERR_USAGE, "the database is in %s: only CSV can be made of it",
                        t->encoding);
     w->is_done = true;
-    return write_rows(w, t, e);
+    return write_file(w, t, e);
 }
 
 static bool is_no_table(const char *path, struct err *e)
 {
-    return err_set(e, ERR_USAGE, "%s: no rows of a PostgreSQL table", path);
+    return err_set(e, ERR_USAGE, "%s: no rows of a table", path);
+}
+
+static bool dump_sqlite(struct repo *r, const struct hash *tree, const struct tables_dump *o,
+                        struct err *e)
+{
+    AUTO(reader) struct reader *rd = NULL;
+    AUTO(buf) struct buf manifest = {0};
+    AUTO(buf) struct buf keep = {0};
+    struct entry en;
+    bool has_manifest = false;
+
+    if (strncmp(o->path, SQLITE_FOLDER "/", sizeof(SQLITE_FOLDER)) != 0 || is_manifest(o->path))
+        return is_no_table(o->path, e);
+    if (!repo_load_index(r, e))
+        return false;
+    rd = reader_new(r);
+    if (!tree_find(rd, tree, o->path, &keep, &en, e) ||
+        !get_manifest(rd, tree, o->path, false, &manifest, &has_manifest, e))
+        return false;
+    if (en.type != ENTRY_FILE || !has_manifest)
+        return is_no_table(o->path, e);
+
+    struct rows_out w = {.reader = rd, .o = o, .entry = &en};
+
+    if (!sqlite_tables_tell(buf_slice(&manifest), write_sqlite, &w, e))
+        return err_wrap(e, "%s", o->path);
+    return w.is_done ||
+           err_set(e, ERR_USAGE, "%s: it has no table %s with rows of its own", o->path, o->table);
 }
 
 bool tables_dump(struct repo *r, const struct hash *tree, const struct tables_dump *o,
@@ -183,6 +264,8 @@ bool tables_dump(struct repo *r, const struct hash *tree, const struct tables_du
     struct entry en;
     bool has_manifest = false;
 
+    if (o->table != NULL)
+        return dump_sqlite(r, tree, o, e);
     if (file == NULL)
         return is_no_table(o->path, e);
     buf_append(&database, o->path, (size_t)(file - o->path));

@@ -10,6 +10,8 @@
 #define PATH_TEXT  4096
 #define LOOK_BACK  1000 /* restores of a set that an undo may name */
 #define RESTORE_ID 64   /* digits of its name */
+#define NAME_TEXT  63   /* of anything in PostgreSQL */
+#define TABLE_TEXT 260  /* two of those, each in quotes with every character doubled */
 
 static const struct field word[] = {{"", FIELD_TEXT, 0, 1, PATH_TEXT}};
 static const char *const overwrite[] = {"always", "if-changed", "if-newer", "never", NULL};
@@ -19,7 +21,13 @@ static const char *const overwrite[] = {"always", "if-changed", "if-newer", "nev
 #define KEEP(name) {name, FIELD_INTEGER, 0, 0, 1000000}
 #define TEXT(name) {name, FIELD_TEXT, 0, 1, PATH_TEXT}
 #define LIST(name) {name, FIELD_LIST, 0, 0, 1000, word}
+#define SOME(name) {name, FIELD_LIST, 0, 1, 1000, word}
 #define FLAG(name) {name, FIELD_BOOL}
+#define SNAPSHOT {"snapshot", FIELD_TEXT, FIELD_REQUIRED, 1, PATH_TEXT}
+/* Of a restore of one database, or of tables. */
+#define DATABASE \
+    {"into", FIELD_TEXT, 0, 1, NAME_TEXT}, SOME("tables"), \
+    SOME("schemas"), {"as", FIELD_TEXT, 0, 1, TABLE_TEXT}, FLAG("data_only")
 /* clang-format on */
 
 static const struct field backup_fields[] = {
@@ -31,37 +39,27 @@ static const struct field copy_fields[] = {FLAG("dry_run"), LIST("snapshots"), {
 static const struct field prune_fields[] = {REPOSITORY,          FLAG("dry_run"),
                                             TEXT("max_unused"),  TEXT("max_repack_size"),
                                             FLAG("empty_trash"), {0}};
-static const struct field forget_fields[] = {REPOSITORY,
-                                             FLAG("dry_run"),
-                                             FLAG("prune"),
-                                             KEEP("keep_last"),
-                                             KEEP("keep_hourly"),
-                                             KEEP("keep_daily"),
-                                             KEEP("keep_weekly"),
-                                             KEEP("keep_monthly"),
-                                             KEEP("keep_yearly"),
-                                             TEXT("keep_within"),
-                                             TEXT("approve"),
-                                             LIST("keep_tags"),
-                                             LIST("snapshots"),
-                                             {"undo", FIELD_LIST, 0, 1, 1000, word},
-                                             {0}};
-static const struct field plan_fields[] = {
-    REPOSITORY, {"snapshot", FIELD_TEXT, FIELD_REQUIRED, 1, PATH_TEXT}, {0}};
-static const struct field restore_fields[] = {
-    REPOSITORY,
-    {"snapshot", FIELD_TEXT, FIELD_REQUIRED, 1, PATH_TEXT},
-    FLAG("in_place"),
-    TEXT("target"),
-    FLAG("dry_run"),
-    LIST("include"),
-    LIST("exclude"),
-    {"overwrite", FIELD_CHOICE, .words = overwrite},
-    FLAG("delete"),
-    FLAG("verify"),
-    FLAG("numeric_ids"),
-    FLAG("no_owner"),
-    {0}};
+static const struct field forget_fields[] = {
+    REPOSITORY,          FLAG("dry_run"),      FLAG("prune"),
+    KEEP("keep_last"),   KEEP("keep_hourly"),  KEEP("keep_daily"),
+    KEEP("keep_weekly"), KEEP("keep_monthly"), KEEP("keep_yearly"),
+    TEXT("keep_within"), TEXT("approve"),      LIST("keep_tags"),
+    LIST("snapshots"),   SOME("undo"),         {0}};
+static const struct field plan_fields[] = {REPOSITORY, SNAPSHOT, FLAG("in_place"), DATABASE, {0}};
+static const struct field restore_fields[] = {REPOSITORY,
+                                              SNAPSHOT,
+                                              FLAG("in_place"),
+                                              DATABASE,
+                                              TEXT("target"),
+                                              FLAG("dry_run"),
+                                              LIST("include"),
+                                              LIST("exclude"),
+                                              {"overwrite", FIELD_CHOICE, .words = overwrite},
+                                              FLAG("delete"),
+                                              FLAG("verify"),
+                                              FLAG("numeric_ids"),
+                                              FLAG("no_owner"),
+                                              {0}};
 static const struct field no_fields[] = {{0}};
 static const struct field repository_fields[] = {REPOSITORY, {0}};
 static const struct field parity_fields[] = {REPOSITORY, TEXT("percent"), TEXT("shards"), {0}};
@@ -202,13 +200,53 @@ static bool is_in(const char *path, const char *folder)
            strcmp(path, "..") != 0;
 }
 
+static bool is_given(const struct order *o, const char *name)
+{
+    const json_t *value = json_object_get(o->arguments, name);
+
+    return value != NULL && !json_is_false(value);
+}
+
+/* Tables and schemas go into the set's database, and with `into` into one that is made, as all of a
+ * database does: on the server of the set's source, which is what the snapshot's path has to name.
+ * What else can be said of a restore is about files. */
+static bool take_database(const struct order *o)
+{
+    static const char *const others[] = {"target",    "dry_run", "include", "exclude",
+                                         "overwrite", "delete",  "verify",  "numeric_ids",
+                                         "no_owner",  NULL};
+    const char *place = strchr(auth_text(o->arguments, "snapshot"), ':');
+    const bool has_part = is_given(o, "tables") || is_given(o, "schemas");
+
+    if (place == NULL || strncmp(place, ":/postgres/", strlen(":/postgres/")) != 0)
+        return refuse(o->r, "snapshot: into, tables and schemas need ID:/postgres/NAME");
+    for (size_t i = 0; others[i] != NULL; i++)
+        if (is_given(o, others[i]))
+            return refuse(o->r, "into, tables and schemas: nothing else is chosen");
+    if (is_given(o, "into") && auth_text(o->arguments, "into")[0] == '/')
+        return refuse(o->r, "into: is the name of a database, and no path");
+    if ((is_given(o, "as") || is_given(o, "data_only")) && !has_part)
+        return refuse(o->r, "tables: as and data_only need them");
+    return !is_given(o, "into") || (!is_given(o, "in_place") && !is_given(o, "data_only")) ||
+           refuse(o->r, "into: is a database to be made: in_place and data_only need one that is "
+                        "there");
+}
+
 /* Where a restore may go: back to where the set is, or into a folder that the owner of the machine
  * has named for it. */
 static bool take_target(const struct order *o)
 {
     const struct service *s = auth_service(o->r);
     const char *target = auth_text(o->arguments, "target");
+    static const char *const of_database[] = {"into", "tables", "schemas", "as", "data_only"};
 
+    for (size_t i = 0; i < sizeof(of_database) / sizeof(of_database[0]); i++)
+        if (is_given(o, of_database[i]))
+            return take_database(o);
+    if (o->kind->fields == plan_fields) {
+        (void)json_object_set_new(o->arguments, "in_place", json_true());
+        return true;
+    }
     if (json_is_true(json_object_get(o->arguments, "in_place")) == (target != NULL))
         return refuse(o->r, "target: either it or in_place is needed");
     for (size_t i = 0; target != NULL && i < s->restore_target_count; i++)
@@ -233,12 +271,10 @@ static bool read_arguments(struct order *o)
     if (body == NULL && o->kind->fields == tag_fields)
         return refuse(o->r, "snapshots: is missing");
     if (!check_texts(o->r, o->arguments) || !take_repository(o) ||
-        (o->kind->fields == restore_fields && !take_target(o)))
+        ((o->kind->fields == restore_fields || o->kind->fields == plan_fields) && !take_target(o)))
         return false;
-    if (o->kind->fields == plan_fields) {
-        (void)json_object_set_new(o->arguments, "in_place", json_true());
+    if (o->kind->fields == plan_fields)
         (void)json_object_set_new(o->arguments, "plan", json_true());
-    }
     if (o->kind->fields == restore_fields && auth_text(o->arguments, "target") != NULL)
         (void)json_object_set_new(o->arguments, "uploads", json_true());
     if (o->kind->command != NULL)
@@ -364,7 +400,7 @@ const struct route api_order_routes[] = {
     {METHOD_POST, "/api/v1/sets/{set}/forget", API_REMOVE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,
      AUTH_JSON, .handler = post_order, .summary = "Forget snapshots by the set's rules or others"},
     {METHOD_POST, "/api/v1/sets/{set}/restore/plan", API_RESTORE, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
-     .handler = post_order, .summary = "What a restore in place would change"},
+     .handler = post_order, .summary = "What a restore would change"},
     {METHOD_POST, "/api/v1/sets/{set}/restore", API_RESTORE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,
      AUTH_JSON, .handler = post_order, .summary = "Bring a snapshot back"},
     {METHOD_POST, "/api/v1/sets/{set}/undo", API_RESTORE, FLAGS | ROUTE_STEP_UP, AUTH_BODY_MAX,

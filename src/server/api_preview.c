@@ -129,8 +129,8 @@ static void get_rows(struct request *r)
     l.suffix = is_json ? ".jsonl" : ".csv";
     (void)json_object_set_new(l.arguments, "head", json_true());       /* cannot fail */
     (void)json_object_set_new(l.arguments, "as", json_string(format)); /* cannot fail */
-    if (look_snapshot(&l) && look_path(&l, NULL) && take_rows(&l) && look_text(&l, "repository") &&
-        look_record(&l, "restore.download"))
+    if (look_snapshot(&l) && look_path(&l, NULL) && take_rows(&l) && look_text(&l, "table") &&
+        look_text(&l, "repository") && look_record(&l, "restore.download"))
         look_answer(&l);
 }
 
@@ -138,6 +138,6 @@ const struct route api_preview_routes[] = {
     {METHOD_GET, API_SNAPSHOT "/preview", API_RESTORE, ROUTE_NO_HEAD | ROUTE_STEP_UP,
      .handler = get_preview, .summary = "A picture of a snapshot, or the beginning of a text"},
     {METHOD_GET, API_SNAPSHOT "/rows", API_RESTORE, ROUTE_NO_HEAD | ROUTE_STEP_UP,
-     .handler = get_rows, .summary = "Rows of a PostgreSQL table of a snapshot, as CSV or JSON"},
+     .handler = get_rows, .summary = "Rows of a table of a snapshot, as CSV or JSON"},
 };
 const size_t api_preview_route_count = sizeof(api_preview_routes) / sizeof(api_preview_routes[0]);

@@ -13,7 +13,7 @@
 
 #define TRANSACTION_TIMEOUT 170000 /* the first version that has it */
 
-static void part_auto(struct part *p)
+void part_auto(struct part *p)
 {
     postgres_definitions_auto(&p->before);
     postgres_definitions_auto(&p->after);
@@ -48,6 +48,9 @@ bool part_is_there(struct part *p, const char *schema, const char *name, bool *i
         .values = {schema, name},
         .count = 2};
 
+    *is_there = false;
+    if (p->is_empty)
+        return true;
     if (!postgres_link_query(&p->link, &q, &r, e))
         return false;
     *is_there = PQntuples(r) > 0;
@@ -252,18 +255,24 @@ static bool bring(struct part *p, struct err *e)
 
 static bool bring_beside(struct part *p, struct err *e)
 {
-    const struct postgres_table_name *as = p->what->as;
     struct part_aside aside = {0};
 
-    if (strcmp(p->tables.items[0]->kind, "partitioned") == 0)
-        return err_set(e, ERR_USAGE,
-                       "%s.%s is partitioned: only its partitions can have other names",
-                       p->tables.items[0]->schema, p->tables.items[0]->name);
-    return check_absent(p, as->schema, as->name, e) && part_move_aside(p, &aside, e) &&
-           bring(p, e) && part_move_back(p, &aside, e);
+    return part_move_aside(p, &aside, e) && bring(p, e) && part_move_back(p, &aside, e);
 }
 
-static bool restore_new(struct part *p, struct err *e)
+static bool prepare_beside(struct part *p, struct err *e)
+{
+    const struct postgres_table_name *as = p->what->as;
+    const struct postgres_table *t = p->tables.items[0];
+
+    if (strcmp(t->kind, "partitioned") == 0)
+        return err_set(e, ERR_USAGE,
+                       "%s.%s is partitioned: only its partitions can have other names", t->schema,
+                       t->name);
+    return check_absent(p, as->schema, as->name, e);
+}
+
+bool part_prepare(struct part *p, struct err *e)
 {
     if (!postgres_program_find(&p->target, &p->program, e) ||
         !postgres_definitions_read(&p->target, "pre-data.dump", &p->link, &p->before, e) ||
@@ -271,11 +280,33 @@ static bool restore_new(struct part *p, struct err *e)
         !part_choose(p, e))
         return false;
     if (p->what->as != NULL)
-        return bring_beside(p, e);
+        return prepare_beside(p, e);
     for (size_t i = 0; i < p->tables.count; i++)
         if (!check_absent(p, p->tables.items[i]->schema, p->tables.items[i]->name, e))
             return false;
-    return bring(p, e);
+    return true;
+}
+
+/* Of tables in a database that was made for them; a schema that is wanted as a whole comes with its
+ * definition. */
+static bool schemas_make(struct part *p, struct err *e)
+{
+    for (size_t i = 0; i < p->tables.count; i++) {
+        const char *schema = p->tables.items[i]->schema;
+        size_t k = 0;
+
+        while (k < p->what->schemas.count && strcmp(p->what->schemas.items[k], schema) != 0)
+            k++;
+        if (k == p->what->schemas.count && !postgres_schema_make(&p->link, schema, e))
+            return false;
+    }
+    return p->what->as == NULL || postgres_schema_make(&p->link, p->what->as->schema, e);
+}
+
+static bool restore_new(struct part *p, struct err *e)
+{
+    return part_prepare(p, e) && (!p->what->makes_database || schemas_make(p, e)) &&
+           (p->what->as != NULL ? bring_beside(p, e) : bring(p, e));
 }
 
 /* Tables that are there */
@@ -288,8 +319,7 @@ static bool add_rows(struct part *p, struct err *e)
     return part_advance_sequences(p, e);
 }
 
-/* Look the wanted tables up in the manifest. */
-static bool find_tables(struct part *p, struct err *e)
+bool part_find(struct part *p, struct err *e)
 {
     const bool is_new = p->what->way == POSTGRES_PART_NEW;
 
@@ -310,7 +340,7 @@ static bool find_tables(struct part *p, struct err *e)
         if (!part_tables_has(&p->tables, t))
             part_tables_add(&p->tables, t);
     }
-    return true;
+    return postgres_link_open(&p->link, p->is_empty ? &p->target.server : &p->target.address, e);
 }
 
 static bool restore(struct part *p, struct err *e)
@@ -321,9 +351,14 @@ static bool restore(struct part *p, struct err *e)
         [POSTGRES_PART_ADD_ROWS] = add_rows,
     };
 
-    return find_tables(p, e) && postgres_link_open(&p->link, &p->target.address, e) &&
-           postgres_link_run(&p->link, "BEGIN", e) && ways[p->what->way](p, e) &&
+    return part_find(p, e) && postgres_link_run(&p->link, "BEGIN", e) && ways[p->what->way](p, e) &&
            postgres_link_run(&p->link, "COMMIT", e);
+}
+
+static bool restore_into_made(struct part *p, struct err *e)
+{
+    return postgres_database_make(&p->target, e) && restore(p, e) &&
+           postgres_database_complete(&p->target, e);
 }
 
 static void count(struct part *p)
@@ -339,16 +374,14 @@ bool postgres_restore_part(const struct postgres_restore_options *o,
                            const struct postgres_files *files, const struct postgres_part *part,
                            struct postgres_restore_report *report, struct err *e)
 {
-    AUTO(part)
-    struct part p = {
-        .target = POSTGRES_TARGET_NONE, .what = part, .before = {.fd = -1}, .after = {.fd = -1}};
+    AUTO(part) struct part p = PART_NONE(part, files);
 
     *report = (struct postgres_restore_report){0};
-    p.target.files = files;
     p.target.report = report;
-    if (!postgres_file_manifest(files, &p.target.manifest, e) ||
-        !postgres_target_open(&p.target, o, e) || !restore(&p, e))
-        return err_wrap(e, "database %s", o->database);
+    if (!postgres_target_open(&p.target, o, e) ||
+        !postgres_file_manifest(files, &p.target.manifest, e) ||
+        !(part->makes_database ? restore_into_made(&p, e) : restore(&p, e)))
+        return postgres_database_give_up(&p.target, e);
     count(&p);
     return true;
 }

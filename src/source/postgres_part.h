@@ -1,7 +1,8 @@
 /*
  * What the pieces of restoring parts of a database share.  Private to src/source.
  *
- * postgres_part.c is the order of work, postgres_part_choose.c finds the definitions,
+ * postgres_part.c is the order of work, postgres_part_look.c what of it only looks,
+ * postgres_part_choose.c finds the definitions,
  * postgres_part_rows.c replaces and compares rows, postgres_part_rename.c gives a table another
  * name.
  */
@@ -23,9 +24,23 @@ struct part {
     const struct postgres_part *what;
     struct postgres_link link;                 /* to the database, in the transaction */
     struct part_tables tables;                 /* wanted */
+    bool is_empty;                             /* nothing is there: the database is not either */
     char *program;                             /* pg_restore */
     struct postgres_definitions before, after; /* the data */
 };
+
+void part_auto(struct part *p);
+#define PART_NONE(wanted, stored)                                    \
+    ((struct part){.target = {.password_fd = -1, .files = (stored)}, \
+                   .what = (wanted),                                 \
+                   .before = POSTGRES_DEFINITIONS_NONE,              \
+                   .after = POSTGRES_DEFINITIONS_NONE})
+
+/* Look the wanted tables up in the manifest, and connect to their database. */
+MUST_CHECK bool part_find(struct part *p, struct err *e);
+/* Read the definitions of what is to be new, choose among them, and see that none of it is there.
+ */
+MUST_CHECK bool part_prepare(struct part *p, struct err *e);
 
 /* Mark the definitions of the tables and schemas that are wanted; partitions of a table that is
  * wanted are added to the tables. */

@@ -102,6 +102,15 @@ static bool settings_restore(struct postgres_target *t, const char *program, str
            err_wrap(e, "settings of the database");
 }
 
+bool postgres_schema_make(struct postgres_link *l, const char *schema, struct err *e)
+{
+    AUTO(buf) struct buf sql = {0};
+
+    buf_printf(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+    postgres_name_quote(schema, &sql);
+    return postgres_link_run(l, buf_string(&sql), e) || err_wrap(e, "schema %s", schema);
+}
+
 /* pg_dump of single tables leaves out the schemas that they are in. */
 static bool schemas_make(struct postgres_target *t, struct postgres_link *l, struct err *e)
 {
@@ -109,14 +118,9 @@ static bool schemas_make(struct postgres_target *t, struct postgres_link *l, str
 
     if (m->selection[POSTGRES_TABLES].count == 0)
         return true;
-    for (size_t i = 0; i < m->table_count; i++) {
-        AUTO(buf) struct buf sql = {0};
-
-        buf_printf(&sql, "CREATE SCHEMA IF NOT EXISTS ");
-        postgres_name_quote(m->tables[i].schema, &sql);
-        if (!postgres_link_run(l, buf_string(&sql), e))
-            return err_wrap(e, "schema %s", m->tables[i].schema);
-    }
+    for (size_t i = 0; i < m->table_count; i++)
+        if (!postgres_schema_make(l, m->tables[i].schema, e))
+            return false;
     return true;
 }
 

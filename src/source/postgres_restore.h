@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/arena.h"
 #include "source/postgres.h"
 
 /* How the stored files are read; names are as in docs/sources/postgres.md ("manifest.json",
@@ -80,6 +81,7 @@ struct postgres_part {
     size_t table_count;
     struct postgres_texts schemas;        /* all that is in them; POSTGRES_PART_NEW only */
     const struct postgres_table_name *as; /* what the one table is called; or NULL.  The same */
+    bool makes_database;                  /* that is not there yet.  The same */
 };
 
 /*
@@ -96,6 +98,9 @@ struct postgres_part {
  * the table are checked in the end.  Sequences never go back.
  * POSTGRES_PART_ADD_ROWS: keys, triggers and row security apply as to any COPY.
  *
+ * makes_database: a database is made first, with nothing but these tables and the schemas that they
+ * are in, and dropped again whatever fails.  ERR_EXISTS when there is one of that name.
+ *
  * Except for the last, rows are hashed before the end and must be those of the manifest: else
  * ERR_CORRUPT.  ERR_NOT_FOUND when the backup, or for the latter two the database, has no such
  * table, ERR_USAGE when rows are wanted of which none are stored: those of a partitioned table are
@@ -105,6 +110,28 @@ MUST_CHECK bool postgres_restore_part(const struct postgres_restore_options *o,
                                       const struct postgres_files *files,
                                       const struct postgres_part *part,
                                       struct postgres_restore_report *report, struct err *e);
+
+/* A table that would be brought, and what stands where it goes. */
+struct postgres_part_table {
+    struct postgres_table_name stored, to;
+    uint64_t rows, bytes; /* stored */
+    bool is_there;
+    uint64_t present_bytes; /* of the rows that are there */
+};
+struct postgres_part_plan {
+    struct arena arena; /* owns the names */
+    struct postgres_part_table *tables;
+    size_t count;
+    uint64_t rows, bytes; /* of all */
+};
+void postgres_part_plan_auto(struct postgres_part_plan *p);
+
+/* Look what postgres_restore_part() would bring, and fail as it would as far as looking tells.
+ * Nothing is changed. */
+MUST_CHECK bool postgres_part_look(const struct postgres_restore_options *o,
+                                   const struct postgres_files *files,
+                                   const struct postgres_part *part, struct postgres_part_plan *out,
+                                   struct err *e);
 
 struct postgres_verify_report {
     uint64_t tables, rows, bytes; /* that were compared */

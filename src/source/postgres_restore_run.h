@@ -58,6 +58,8 @@ MUST_CHECK bool postgres_scratch_file(const struct postgres_target *t, int *fd,
  * says that it is incomplete; it is, until the latter is called. */
 MUST_CHECK bool postgres_database_make(struct postgres_target *t, struct err *e);
 MUST_CHECK bool postgres_database_complete(struct postgres_target *t, struct err *e);
+/* Unless it is there. */
+MUST_CHECK bool postgres_schema_make(struct postgres_link *l, const char *schema, struct err *e);
 /* Remove what was made after a failure, which *e is; says there if that cannot be done.  Returns
  * false. */
 bool postgres_database_give_up(const struct postgres_target *t, struct err *e);

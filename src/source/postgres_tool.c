@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -295,11 +294,11 @@ static void secret_buf_auto(struct buf *b)
  * modes as they are: then it has no name in scratch space. */
 static bool open_private(int *fd, struct err *e)
 {
-    AUTO(fd) int memory = memfd_create("holdfast", MFD_CLOEXEC);
+    AUTO(fd) int memory = -1;
     struct err ignored;
 
-    if (memory < 0)
-        return err_sys(e, "make a file in memory");
+    if (!file_in_memory(&memory, e))
+        return false;
     if (!fd_set_mode(memory, PASSFILE_MODE, &ignored))
         return file_unnamed(file_scratch_folder(), fd, e);
     *fd = memory;

@@ -71,6 +71,28 @@ MUST_CHECK bool sqlite_check(const char *path, struct slice manifest, struct sql
 /* Append the next piece of the copy to *out; nothing at its end. */
 typedef bool sqlite_feed_fn(void *arg, struct buf *out, struct err *e);
 
+/*
+ * Rows of one table of a copy, in the form in which COPY of PostgreSQL writes texts (copy_rows.h).
+ * Numbers are in digits, real ones as they read back; a blob, and a text that is not valid, is \x
+ * and the hexadecimal digits of its bytes.  Columns that are computed when they are read, and
+ * rowids without a column, are left out.
+ *
+ * fd is the file, ours alone, and stays the caller's; the database may be hostile: nothing in it is
+ * run.  table is named as the manifest does it.  ERR_NOT_FOUND when there is no such table, or it
+ * is a virtual one.
+ */
+struct sqlite_rows;
+MUST_CHECK bool sqlite_rows_open(int fd, const char *table, struct sqlite_rows **out,
+                                 struct err *e);
+void sqlite_rows_close(struct sqlite_rows *r); /* accepts NULL */
+void sqlite_rows_auto(struct sqlite_rows **r);
+
+/* Names of the columns, in UTF-8; live as long as the rows. */
+const char *const *sqlite_rows_columns(const struct sqlite_rows *r, size_t *count);
+
+/* Append the next piece, about 128 KiB; nothing at the end.  arg is the rows: a sqlite_feed_fn. */
+MUST_CHECK bool sqlite_rows_next(void *arg, struct buf *out, struct err *e);
+
 /* What a manifest says, for plans: tables of the application and their rows. */
 struct sqlite_stored {
     uint64_t tables, rows, bytes;

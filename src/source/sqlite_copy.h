@@ -56,6 +56,10 @@ MUST_CHECK bool sqlite_manifest_parse(struct slice text, struct sqlite_manifest 
 /* Append a line to the faults. */
 void sqlite_manifest_add_fault(struct sqlite_manifest *m, const char *text);
 
+/* Append "SELECT columns FROM table": the columns that are stored, in the order of the rows.
+ * ERR_CORRUPT when there is no such table. */
+MUST_CHECK bool sqlite_table_query(sqlite3 *db, const char *table, struct buf *out, struct err *e);
+
 /*
  * All tables of a database with their rows (sqlite_table.c).  A table that cannot be read becomes
  * a fault.  Without with_rows they are only listed.

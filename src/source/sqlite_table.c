@@ -29,7 +29,6 @@ enum {
 
 /* One table being read. */
 struct reading {
-    sqlite3 *db;
     sqlite3_stmt *rows;
     bool is_utf16;
     struct buf row;               /* what is not in the stream yet */
@@ -53,19 +52,18 @@ static void append_quoted(struct buf *out, const char *name)
     buf_append(out, "\"", 1);
 }
 
-/* "SELECT columns FROM table", with the columns that are stored. */
-static bool reading_query(struct reading *r, const char *table, struct buf *out, struct err *e)
+bool sqlite_table_query(sqlite3 *db, const char *table, struct buf *out, struct err *e)
 {
     AUTO(sqlite_statement) sqlite3_stmt *columns = NULL;
     bool more = true;
     size_t count = 0;
 
-    if (!sqlite_db_prepare(r->db, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden IN (0, 3)",
+    if (!sqlite_db_prepare(db, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden IN (0, 3)",
                            table, &columns, e))
         return false;
     buf_printf(out, "SELECT ");
     for (;; count++) {
-        if (!sqlite_db_step(r->db, columns, &more, e))
+        if (!sqlite_db_step(db, columns, &more, e))
             return false;
         if (!more)
             break;
@@ -145,12 +143,12 @@ static void reading_add_row(struct reading *r)
 static bool read_rows(sqlite3 *db, const char *name, bool is_utf16, struct sqlite_table *t,
                       struct err *e)
 {
-    AUTO(reading) struct reading r = {.db = db, .is_utf16 = is_utf16};
+    AUTO(reading) struct reading r = {.is_utf16 = is_utf16};
     AUTO(buf) struct buf query = {0};
     uint64_t rows = 0;
     bool more = true;
 
-    if (!reading_query(&r, name, &query, e) ||
+    if (!sqlite_table_query(db, name, &query, e) ||
         !sqlite_db_prepare(db, buf_string(&query), NULL, &r.rows, e))
         return false;
     for (;; rows++) {

@@ -207,6 +207,83 @@ await test('one source comes back alone', async () => {
     assert.equal(state(), '100 | 3 | broken | 4');
 });
 
+const chooseTable = async (how) => {
+    await at(page, `#/restore/app/latest?path=${encodeURIComponent('/postgres/shop')}&table=public.sale`);
+    await page.getByLabel('Table or schema').waitFor();
+    await page.getByRole('combobox', { name: 'How', exact: true }).selectOption(how);
+    await button('Show the plan').click();
+};
+
+await test('a table comes back beside the present one, from the list of tables', async () => {
+    await at(page, '#/snapshots/app/latest/tables');
+    await page.getByRole('link', { name: 'Restore: public.sale' }).click();
+    await page.getByLabel('Table or schema').waitFor();
+    assert.equal(await page.getByLabel('Its new name').inputValue(), 'public.sale_before');
+    await examine(page, 'restore-tables');
+    await button('Show the plan').click();
+    await page.getByText('is not there, and is made').waitFor();
+    await page.getByText('500 rows').first().waitFor();
+    await page.reload();
+    await page.getByText('is not there, and is made').waitFor();
+    assert.equal(sql("SELECT to_regclass('sale_before') IS NULL"), 't');
+    await examine(page, 'restore-tables-plan');
+    assert(await button('Restore it').isDisabled());
+    await page.getByLabel('To confirm').fill('app');
+    await button('Restore it').click();
+    await page.getByText('1 table with 500 rows: restored into database shop').waitFor();
+    await page.getByText('compared with the snapshot').waitFor();
+    await page.reload();
+    await page.getByText('restored into database shop').waitFor();
+    await examine(page, 'restore-tables-done');
+    assert.equal(sql('SELECT count(*) FROM sale_before'), '500');
+    assert.equal(state(), '100 | 3 | broken | 4');
+    await chooseTable('beside');
+    await page.getByText('There is no plan, and nothing was changed.').waitFor();
+    await page.getByText('there is a table public.sale_before already').waitFor();
+    sql('DROP TABLE sale_before');
+});
+
+await test('rows of a table are replaced, which cannot be undone and says so', async () => {
+    await chooseTable('replace');
+    await page.getByText('its rows that are there').waitFor();
+    await page.getByText('This cannot be undone').waitFor();
+    assert.equal(state(), '100 | 3 | broken | 4');
+    await page.getByLabel('To confirm').fill('app');
+    await button('Restore it').click();
+    await page.getByText('restored into database shop').waitFor();
+    assert.equal(state(), '500 | 3 | broken | 4');
+    assert.equal(await button('Undo the restore').count(), 0);
+    await chooseTable('add');
+    await page.getByText('is added to its rows').waitFor();
+    await page.getByLabel('To confirm').fill('app');
+    await button('Restore it').click(); // their keys are there
+    await page.getByText('The restore did not succeed.').waitFor();
+    await page.getByText('what was there before is there').waitFor();
+    assert.equal(state(), '500 | 3 | broken | 4');
+    sql('DELETE FROM sale WHERE id > 100');
+});
+
+await test('a database goes into a new one, and into none that is there', async () => {
+    const choose = async (name) => {
+        await at(page, `#/restore/app/latest?path=${encodeURIComponent('/postgres/shop')}`);
+        await page.getByRole('radio', { name: 'Into a new database' }).check();
+        await page.getByLabel('Name of the new database').fill(name);
+        await button('Show the plan').click();
+    };
+    await choose('postgres');
+    await page.getByText('There is no plan, and nothing was changed.').waitFor();
+    await page.getByText('there is a database postgres already').waitFor();
+    await choose('shop look');
+    await page.getByText('Nothing that is in use is touched.').waitFor();
+    assert.equal(await page.getByLabel('To confirm').count(), 0);
+    await examine(page, 'restore-database-plan');
+    await button('Restore it').click();
+    await page.getByText('restored into database shop look').waitFor();
+    assert.equal(sql('SELECT count(*) FROM sale', 'shop look'), '500');
+    assert.equal(state(), '100 | 3 | broken | 4');
+    sql('DROP DATABASE "shop look"');
+});
+
 await test('a restart of the service in the middle ends in what came of it', async () => {
     expectRefusals();
     writeFileSync(`${WORK}/slow`, '');

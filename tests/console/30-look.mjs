@@ -224,7 +224,7 @@ await test('tables of a snapshot are listed with their rows, shown and downloade
     await page.getByRole('link', { name: 'Tables' }).click();
     const row = page.getByRole('row', { name: /^public\.orders / });
     await row.getByText('700').waitFor();
-    await page.getByRole('row', { name: /sqlite\/app.db 1,000/ }).getByText('with its database only').waitFor();
+    await page.getByRole('row', { name: /sqlite\/app.db 1,000/ }).waitFor();
     await page.getByText(`public.${HOSTILE}`, { exact: true }).waitFor();
     await examine(page, 'tables');
     await row.getByRole('button', { name: 'Preview' }).click();
@@ -247,6 +247,13 @@ await test('tables of a snapshot are listed with their rows, shown and downloade
     await page.getByRole('button', { name: 'JSON: public.orders' }).click();
     const lines = readFileSync(await (await other).path(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
     assert.deepEqual([lines.length, lines[1]], [700, { id: '2', [HOSTILE]: '<b>2', note: null }]);
+    const third = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'CSV: orders', exact: true }).click();
+    const lite = readFileSync(await (await third).path(), 'utf8').split('\n');
+    assert.deepEqual([lite.length, ...lite.slice(0, 2), lite[1000]], [1002, 'id,name', '"1","order 0"', '"1000","order 999"']);
+    await page.getByRole('row', { name: /sqlite\/app.db 1,000/ }).getByRole('button', { name: 'Preview' }).click();
+    await page.getByRole('dialog').getByText('The first 100 of 1000 rows').waitFor();
+    await closeLook();
     assert.equal(await page.evaluate(() => window.hit), undefined);
 });
 

@@ -83,13 +83,126 @@ END
 status 0 "$HOLDFAST" dump latest "$(path many)" --as json --rows 3
 [ "$(wc -l <out)" = 3 ] || fail "more rows than were wanted"
 
+# Of SQLite: every value as a text
+"$PYTHON" - <<'END'
+import sqlite3
+with sqlite3.connect("app.db") as db:
+    db.execute('CREATE TABLE kinds (a, "b ""c")')
+    db.executemany("INSERT INTO kinds VALUES (?, ?)", [(1, None), (0.1, ""), (2.0, b"\x00\xff"), ("=x", '"q"\n,\\'), (-2**63, "süß")])
+END
+status 0 "$HOLDFAST" backup --set shop
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table kinds --as csv
+printf 'a,"b ""c"\n"1",\n"0.1",""\n"2.0","\\x00ff"\n"=x","""q""\n,\\"\n"-9223372036854775808","s\303\274\303\237"\n' | cmp - out || fail "the CSV is another: $(cat out)"
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table kinds --as json
+json out '[list(l.values()) for l in lines] == [["1", None], ["0.1", ""], ["2.0", "\\x00ff"], ["=x", "\"q\"\n,\\"], ["-9223372036854775808", "süß"]]'
+status 0 "$HOLDFAST" dump latest /sqlite/app.db --table 'odd "name' --as json --rows 3
+[ "$(wc -l <out)" = 3 ] || fail "more rows than were wanted"
+
 # What it is not made of
 status 2 "$HOLDFAST" dump latest /sqlite/app.db --as csv
-has err 'no rows of a PostgreSQL table'
+has err 'no rows of a table'
+status 2 "$HOLDFAST" dump latest /postgres/shop/data/public.odd.copy --table odd --as csv
+status 2 "$HOLDFAST" dump latest /sqlite/app.db --table odd
+status 2 "$HOLDFAST" dump latest /sqlite/app.db --table sqlite_schema --as csv
+has err 'it has no table sqlite_schema'
+status 2 "$HOLDFAST" dump latest /sqlite/app.db.manifest.json --table 'odd "name' --as csv
 status 2 "$HOLDFAST" dump latest /postgres/shop/manifest.json --as csv
 status 2 "$HOLDFAST" dump latest /postgres/shop/data --as json --head
 status 1 "$HOLDFAST" dump latest /postgres/nowhere/data/a.copy --as csv
 status 2 "$HOLDFAST" dump latest "$(path odd)" --as xml
+
+# Back where the configuration says that the database is
+psql -c "create type mood as enum ('good'); create table moody (m mood); create schema stock; create table stock.item (id serial primary key, n text);
+    insert into stock.item (n) select i from generate_series(1, 30) i; create schema \"s.p\"; create table \"s.p\".\"t\"\"x\" (a int); insert into \"s.p\".\"t\"\"x\" values (1)"
+status 0 "$HOLDFAST" backup --set shop
+ask() { "$bin/psql" -Xqt -A -h "$server" -U postgres -d "$1" -c "$2"; }
+is() { [ "$(ask "$1" "$2")" = "$3" ] || fail "$1: $2 is not $3 but $(ask "$1" "$2")"; }
+bring() { "$HOLDFAST" restore latest:/postgres/shop --set shop "$@"; }
+before="$(ask postgres 'select count(*) from pg_database')"
+
+# beside the present one
+status 0 bring --table public.many --as public.many_before --plan --json
+json out '[(l["place"], l["into"], l["makes_database"], l["way"], l["tables"], l["rows"]) for l in lines] == [("postgres/shop", "shop", False, "new", 1, 200000)]'
+json out '[(p["to_name"], p["is_there"], p["rows"]) for p in lines[0]["parts"]] == [("many_before", False, 200000)]'
+is shop "select to_regclass('public.many_before') is null" t
+status 0 bring --table public.many --as public.many_before
+is shop 'select count(*) from many_before' 200000
+for plan in '' --plan; do
+    # shellcheck disable=SC2086 # nothing, or one word
+    status 1 bring --table public.many --as public.many_before $plan
+    has err 'there is a table public.many_before already'
+done
+
+# its rows, and those of one with an odd name
+psql -c 'delete from many where i > 5; delete from "s.p"."t""x"'
+status 0 bring --table public.many --table '"s.p"."t""x"' --in-place --plan
+has out 'takes the place of'
+has out 'Database shop stays, and gets: 2 tables, 200001 rows'
+is shop 'select count(*) from many' 5
+status 0 bring --table public.many --table '"s.p"."t""x"' --in-place
+is shop 'select count(*) from many' 200000
+is shop 'select count(*) from "s.p"."t""x"' 1
+status 0 bring --table public.odd --data-only --plan
+has out 'is added to'
+status 1 bring --table public.odd --data-only # the key is there
+is shop 'select count(*) from odd' 6
+for plan in '' --plan; do
+    # shellcheck disable=SC2086
+    status 1 bring --table public.nothing $plan
+    has err 'the backup has no table public.nothing'
+done
+psql -c 'drop table odd'
+for plan in --plan ''; do
+    # shellcheck disable=SC2086
+    status 1 bring --table public.odd --in-place $plan
+done
+status 0 bring --table public.odd
+is shop 'select count(*) from odd' 6
+
+# into one that is made: everything, a table, a schema
+status 0 bring --into shop_look --plan --json
+json out '[(l["into"], l["makes_database"], l["way"], l["tables"], l["parts"]) for l in lines] == [("shop_look", True, "new", 10, [])]'
+is postgres 'select count(*) from pg_database' "$before"
+status 0 bring --into shop_look
+is shop_look 'select count(*) from many' 200000
+is shop_look "select count(*) from pg_class where relname = 'many_before'" 0
+status 0 bring --into one_table --table stock.item --as kept.item_2 --plan
+has out 'Database one_table is made: 1 table, 30 rows'
+status 0 bring --into one_table --table stock.item --as kept.item_2
+is one_table 'select count(*), max(id) from kept.item_2' '30|30'
+is one_table "select string_agg(relname, ' ') from pg_class c where relkind = 'r' and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)" item_2
+is one_table "select shobj_description(oid, 'pg_database') is null from pg_database where datname = 'one_table'" t
+status 0 bring --into one_schema --schema stock
+is one_schema 'select nextval('"'stock.item_id_seq'"')' 31
+is postgres 'select count(*) from pg_database' "$((before + 3))"
+
+# What is there already is nobody's but its owner's, and what fails leaves nothing
+ask one_table 'drop table kept.item_2' # which is no database of the set
+for name in one_table postgres shop; do
+    for plan in '' --plan; do
+        # shellcheck disable=SC2086
+        status 1 bring --into $name --table stock.item $plan
+        has err "$name"
+        # shellcheck disable=SC2086
+        status 1 bring --into $name $plan
+    done
+done
+is one_table "select to_regclass('stock.item') is null and to_regclass('kept.item_2') is null" t
+is postgres "select to_regclass('stock.item') is null" t
+status 1 bring --into no_mood --table public.moody
+has err 'public.mood'
+status 2 bring --into more --table stock.item --in-place
+status 2 bring --into more --table stock.item --data-only
+status 2 bring --in-place --table stock.item --jobs 2
+status 2 bring --into more --in-place
+status 2 bring --into more --yes
+status 2 "$HOLDFAST" restore latest --set shop --table stock.item
+status 2 "$HOLDFAST" restore latest:/postgres/shop --table stock.item
+status 2 "$HOLDFAST" restore latest:/postgres/shop --table stock.item --dsn dbname=postgres
+status 2 "$HOLDFAST" restore latest:/sqlite/app.db --set shop --into "$PWD/back.db" --plan
+[ ! -e back.db ] || fail "a plan made a file"
+status 1 "$HOLDFAST" restore latest:/postgres/other --set shop --into more
+is postgres 'select count(*) from pg_database' "$((before + 3))"
 
 # A database in another encoding is CSV as it is, and no JSON
 "$bin/createdb" -h "$server" -U postgres --encoding LATIN1 --locale C --template template0 old
@@ -100,3 +213,24 @@ status 0 "$HOLDFAST" dump latest /postgres/old/data/public.t.copy --as csv
 printf 'a\n"s\374\337"\n' | cmp - out || fail "the bytes were changed"
 status 2 "$HOLDFAST" dump latest /postgres/old/data/public.t.copy --as json
 has err 'LATIN1'
+
+# SQLite that is damaged, or too large to look into
+"$PYTHON" - <<'END'
+import sqlite3
+with sqlite3.connect("large.db") as db:
+    db.execute("CREATE TABLE t (a)")
+    db.execute("INSERT INTO t VALUES (zeroblob(140000000))")
+with sqlite3.connect("broken.db") as db:
+    db.execute("PRAGMA page_size = 1024")
+    db.execute("CREATE TABLE t (a)")
+    db.executemany("INSERT INTO t VALUES (?)", [("x" * 200,) for _ in range(100)])
+with open("broken.db", "r+b") as file:
+    file.seek(5 * 1024)
+    file.write(b"\xff" * 1024)
+END
+sed -i "s|sources: .*|sources: [{ sqlite: { path: $PWD/large.db } }, { sqlite: { path: $PWD/broken.db } }]|" holdfast.yaml
+printf '    on_error: incomplete\n' >>holdfast.yaml
+status 3 "$HOLDFAST" backup --set shop
+status 2 "$HOLDFAST" dump latest /sqlite/large.db --table t --as csv
+has err 'larger than 128 MiB'
+status 13 "$HOLDFAST" dump latest /sqlite/broken.db --table t --as csv

@@ -237,6 +237,32 @@ TEST(no_value_of_a_job_can_be_an_option)
 }
 END
 
+TEST(a_restore_of_tables_is_not_one_of_the_set_and_needs_no_repository)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(child_plan) struct child_plan q = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_RESTORE, "shop",
+                  "{\"snapshot\":\"ab12:/postgres/a\",\"tables\":[\"--yes\",\"a.b\"],"
+                  "\"in_place\":true,\"plan\":true}",
+                  &p, e));
+    join(p.argv, &all);
+    CHECK(ends_with(&all, "|--set=shop|--table=--yes|--table=a.b|--in-place|--plan|--"
+                          "|ab12:/postgres/a|"));
+    CHECK(strstr(buf_string(&all), "--repo=") == NULL);
+    CHECK(strstr(buf_string(&all), "|--yes|") == NULL);
+    buf_clear(&all);
+    CHECK_OK(plan(&w, CHILD_RESTORE, "shop",
+                  "{\"snapshot\":\"ab12:/postgres/a\",\"schemas\":[\"s\"],\"into\":\"--dsn\"}", &q,
+                  e));
+    join(q.argv, &all);
+    CHECK(ends_with(&all, "|--set=shop|--schema=s|--into=--dsn|--|ab12:/postgres/a|"));
+}
+END
+
 TEST(a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on)
 {
     AUTO(world) struct world w;
@@ -710,6 +736,8 @@ TEST(success_is_status_0_and_the_id_of_a_snapshot)
                 false) == CHILD_SUCCEEDED);
     CHECK(judge(CHILD_RESTORE, "{\"in_place\":true}", "{\"status\":0}", GOOD, false) ==
           CHILD_FAILED);
+    CHECK(judge(CHILD_RESTORE, "{\"in_place\":true,\"tables\":[\"a.b\"]}", "{\"status\":0}",
+                "{\"message_type\":\"summary\",\"into\":\"shop\"}", false) == CHILD_SUCCEEDED);
 }
 END
 
@@ -785,6 +813,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       lines_come_out_of_pieces_of_any_size, a_line_without_end_is_not_kept,
       a_job_is_read_as_it_was_written, a_job_that_makes_no_sense_is_refused,
       no_value_of_a_job_can_be_an_option,
+      a_restore_of_tables_is_not_one_of_the_set_and_needs_no_repository,
       a_backup_is_told_its_job_and_looks_for_a_former_snapshot_from_the_second_attempt_on,
       fields_that_are_unknown_or_of_another_type_are_refused,
       what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it,

@@ -38,6 +38,8 @@ class Looking(Case):
                 ("/snapshots/latest/tables", "ls", {"words": ["latest"], "databases": True, "uploads": True}),
                 ("/snapshots/latest/rows?path=/postgres/a/data/b.copy&format=csv", "dump",
                  {"words": ["latest", "/postgres/a/data/b.copy"], "head": True, "as": "csv", "uploads": True}),
+                ("/snapshots/latest/rows?path=/sqlite/a.db&format=csv&table=odd%20%22t%5C%5C", "dump",
+                 {"words": ["latest", "/sqlite/a.db"], "head": True, "as": "csv", "table": 'odd "t\\\\', "uploads": True}),
                 ("/snapshots/latest/rows?path=/t&format=json&rows=9", "dump",
                  {"words": ["latest", "/t"], "head": True, "as": "json", "rows": 9, "uploads": True}),
                 ("/files?pattern=-rf*", "find", {"words": ["-rf*"], "lines": True}),
@@ -62,7 +64,8 @@ class Looking(Case):
                        "/snapshots/latest/content?path=", "/snapshots/latest/content?path=/%7f", "/files", "/files?pattern=",
                        "/files?pattern=" + 9 * "a*", "/files?pattern=" + 1001 * "a", "/files?pattern=a%00", "/files?pattern=a&snapshot=x",
                        "/snapshots/latest/rows?path=/a", "/snapshots/latest/rows?path=/a&format=xml", "/snapshots/latest/rows?format=csv",
-                       "/snapshots/latest/rows?path=/a&format=csv&rows=0", "/snapshots/latest/rows?path=/a&format=csv&rows=-1",
+                       "/snapshots/latest/rows?path=/a&format=csv&rows=0", "/snapshots/latest/rows?path=/a&format=csv&table=",
+                       "/snapshots/latest/rows?path=/a&format=csv&table=a%0ab", "/snapshots/latest/rows?path=/a&format=csv&rows=-1",
                        "/snapshots/latest/preview", "/snapshots/latest/preview?path=a", "/snapshots/latest/preview?path=/a/../b",
                        "/diff?from=latest", "/diff?to=latest", "/diff?from=latest&to=/etc"):
             answer = self.boss.get(AT + target)

@@ -81,8 +81,37 @@ class Orders(Case):
         self.assertEqual(self.order("restore", {"snapshot": "latest"}).status, 400)
         self.assertEqual(self.order("restore", {"snapshot": "latest", "in_place": True, "target": "/srv/restores/a"}).status, 400)
 
+    def test_tables_go_where_their_set_is_or_into_a_database_that_is_made(self):
+        base = {"snapshot": "ab12:/postgres/shop"}
+        for verb, more in (("restore/plan", {"plan": True}), ("restore", {})):
+            for body in ({"into": "shop_before"}, {"into": "a", "tables": ["public.sale"], "as": "public.x"},
+                         {"into": "a", "schemas": ["stock"]}, {"tables": ["public.sale"], "as": "public.sale_before"},
+                         {"tables": ["public.sale"], "in_place": True}, {"tables": ["public.sale"], "data_only": True},
+                         {"schemas": ["stock"]}, {"tables": ["a.b"], "in_place": False}):
+                self.setUp()
+                made = self.order(verb, {**base, **body})
+                self.assertEqual(made.status, 202, (verb, body, made.body))
+                self.assertEqual(self.job(made.json()["job"])["arguments"], {**base, **body, **more})
+            self.setUp()
+            for body in ({"into": "a", "in_place": True}, {"into": "a", "tables": ["a.b"], "in_place": True},
+                         {"into": "a", "tables": ["a.b"], "data_only": True}, {"into": "/etc/a"}, {"into": ""}, {"into": "a" * 64},
+                         {"into": "a\nb"}, {"tables": []}, {"schemas": []}, {"tables": "a.b"}, {"tables": [1]}, {"tables": ["a\x00b"]},
+                         {"as": "a.b"}, {"data_only": True}, {"as": "a.b", "into": "a"}, {"into": "a", "dsn": "dbname=b"},
+                         {"into": "a", "target": "/srv/restores/a"}, {"tables": ["a.b"], "target": "/srv/restores/a"},
+                         {"into": "a", "include": ["x"]}, {"tables": ["a.b"], "dry_run": True}, {"into": "a", "force": True},
+                         {"into": "a", "no_owner": True}, {"tables": ["a.b"], "globals": True}, {"into": "a", "jobs": 2}):
+                self.assertEqual(self.order(verb, {**base, **body}).status, 400, (verb, body))
+            for snapshot in ("latest", "latest:/sqlite/app.db", "latest:/bundle", "latest:/", "latest:/files/postgres/shop",
+                             "latest/postgres/shop", "latest:/import/x:/postgres/shop"):
+                for body in ({"into": "a"}, {"tables": ["a.b"]}, {"schemas": ["a"], "into": "a"}):
+                    self.assertEqual(self.order(verb, {"snapshot": snapshot, **body}).status, 400, (verb, snapshot, body))
+        self.assertEqual(self.boss.get("/api/v1/jobs").json()["jobs"], [])
+        self.order("restore", {**base, "into": "a"})
+        self.assertEqual(self.order("restore", {**base, "tables": ["a.b"]}).status, 409)
+        self.assertIn("ab12:/postgres/shop", self.audit()[4])
+
     def test_arguments_that_name_machines_and_credentials_are_not_taken(self):
-        for name in ("dsn", "dsn_password_file", "into", "apply", "plan"):
+        for name in ("dsn", "dsn_password_file", "globals", "apply", "plan"):
             answer = self.order("restore", {"snapshot": "latest", "in_place": True, name: "x"})
             self.assertEqual((answer.status, answer.json()["detail"]), (400, name + ": is not known here"))
 

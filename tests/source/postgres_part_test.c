@@ -466,6 +466,128 @@ TEST(cancelled_in_the_rows_nothing_has_changed)
 }
 END
 
+/* One that is made for the table. */
+
+static bool restore_made(struct stored *s, const char *database, struct err *e)
+{
+    const struct postgres_files files = stored_files(s);
+    const struct postgres_restore_options to = restore_to(database);
+    const struct postgres_table_name name = {"s", "a"};
+    const struct postgres_part part = {.tables = &name, .table_count = 1, .makes_database = true};
+    struct postgres_restore_report r;
+
+    return postgres_restore_part(&to, &files, &part, &r, e);
+}
+
+static bool look_made(struct stored *s, const char *database, struct err *e)
+{
+    const struct postgres_files files = stored_files(s);
+    const struct postgres_restore_options to = restore_to(database);
+    const struct postgres_table_name name = {"s", "a"};
+    const struct postgres_part part = {.tables = &name, .table_count = 1, .makes_database = true};
+    AUTO(postgres_part_plan) struct postgres_part_plan plan = {0};
+
+    if (!postgres_part_look(&to, &files, &part, &plan, e))
+        return false;
+    ck_assert_uint_eq(plan.count, 1);
+    ck_assert_uint_eq(plan.rows, 9);
+    CHECK(!plan.tables[0].is_there);
+    return true;
+}
+
+static void cancel_at_made_rows(void *arg, const char *name)
+{
+    (void)arg;
+    if (strcmp(name, "data/s.a.copy") == 0)
+        cancel_request();
+}
+
+#define MADE_LEFT "SELECT count(*) FROM pg_database WHERE datname = 'part made'"
+
+TEST(a_database_made_for_a_table_has_it_whole_or_is_not_there)
+{
+    AUTO(backup) struct backup b;
+    struct stored s = {.backup = &b};
+
+    take(&b, "part from",
+         "CREATE SCHEMA s; CREATE TABLE s.a AS SELECT i FROM generate_series(1, 9) i;"
+         "CREATE TABLE s.c (i int)");
+    CHECK_OK(look_made(&s, "part made", e));
+    check_value("postgres", MADE_LEFT, "0");
+    s.changed = "data/s.a.copy";
+    for (int i = 0; i < 3; i++) {
+        s.bytes = slice_string((const char *[]){"", "7\n", "1\n2\n"}[i]);
+        CHECK_ERR(restore_made(&s, "part made", e), ERR_CORRUPT);
+        check_value("postgres", MADE_LEFT, "0");
+    }
+    for (int i = 0; i < 2; i++) {
+        s.changed = (const char *[]){"pre-data.dump", "post-data.dump"}[i];
+        s.bytes = slice_string("PGDMP");
+        CHECK_ERR(look_made(&s, "part made", e), ERR_CORRUPT);
+        CHECK_ERR(restore_made(&s, "part made", e), ERR_CORRUPT);
+        check_value("postgres", MADE_LEFT, "0");
+    }
+    s.changed = NULL;
+    CHECK_OK(restore_made(&s, "part made", e));
+    check_value("part made", "SELECT count(*) FROM s.a", "9");
+    check_value("part made", "SELECT to_regclass('s.c') IS NULL", "t");
+    postgres_server_sql(server, "part made", "DELETE FROM s.a");
+    CHECK_ERR(restore_made(&s, "part made", e), ERR_EXISTS);
+    CHECK_ERR(look_made(&s, "part made", e), ERR_EXISTS);
+    check_value("part made", "SELECT count(*) FROM s.a", "0");
+    s.on_read = cancel_at_made_rows;
+    CHECK_ERR(restore_made(&s, "part other", e), ERR_CANCELLED);
+    check_value("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'part other'", "0");
+}
+END
+
+static bool look(const struct backup *b, const struct postgres_part *part,
+                 struct postgres_part_plan *out, struct err *e)
+{
+    struct stored s = {.backup = b};
+    const struct postgres_files files = stored_files(&s);
+    const struct postgres_restore_options to = restore_to("part look");
+
+    return postgres_part_look(&to, &files, part, out, e);
+}
+
+TEST(a_look_says_what_is_there_fails_as_the_restore_would_and_changes_nothing)
+{
+    AUTO(backup) struct backup b;
+    AUTO(buf) struct buf before = {0};
+    AUTO(postgres_part_plan) struct postgres_part_plan plan = {0};
+    AUTO(postgres_part_plan) struct postgres_part_plan all = {0};
+    const struct postgres_table_name name = {"s", "t a"}, as = {"s", "new"}, taken = {"s", "user"};
+    struct postgres_part part = {.tables = &name, .table_count = 1};
+    const struct postgres_part schema = {.schemas = {(const char *[]){"s"}, 1}};
+
+    take(&b, "part look", rich);
+    dump_of("part look", &before);
+    CHECK_ERR(look(&b, &part, &plan, e), ERR_EXISTS);
+    CHECK_ERR(look(&b, &schema, &plan, e), ERR_EXISTS);
+    part.as = &taken;
+    CHECK_ERR(look(&b, &part, &plan, e), ERR_EXISTS);
+    part.as = &as;
+    CHECK_OK(look(&b, &part, &plan, e));
+    ck_assert_str_eq(plan.tables[0].to.name, "new");
+    ck_assert_uint_eq(plan.rows, 500);
+    part.as = NULL;
+    for (int way = POSTGRES_PART_REPLACE_ROWS; way <= POSTGRES_PART_ADD_ROWS; way++) {
+        AUTO(postgres_part_plan) struct postgres_part_plan rows = {0};
+
+        part.way = (enum postgres_part_way)way;
+        CHECK_OK(look(&b, &part, &rows, e));
+        CHECK(rows.tables[0].is_there && rows.tables[0].present_bytes > 0);
+    }
+    check_same_dump("part look", &before);
+    postgres_server_sql(server, "part look", "DROP SCHEMA s CASCADE");
+    CHECK_ERR(look(&b, &part, &plan, e), ERR_NOT_FOUND);
+    CHECK_OK(look(&b, &schema, &all, e));
+    ck_assert_uint_eq(all.count, 4);
+    check_value("part look", "SELECT count(*) FROM pg_namespace WHERE nspname = 's'", "0");
+}
+END
+
 TEST(who_may_not_change_a_table_is_told_and_nothing_has_changed)
 {
     AUTO(backup) struct backup b;
@@ -503,4 +625,6 @@ TESTS_BETWEEN("postgres_part", server_begin, server_end,
               only_what_is_wanted_is_read_and_damage_changes_nothing,
               a_dump_with_any_byte_changed_is_read_or_refused,
               cancelled_in_the_rows_nothing_has_changed,
+              a_database_made_for_a_table_has_it_whole_or_is_not_there,
+              a_look_says_what_is_there_fails_as_the_restore_would_and_changes_nothing,
               who_may_not_change_a_table_is_told_and_nothing_has_changed)

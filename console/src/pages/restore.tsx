@@ -11,11 +11,12 @@ import { Trouble, Waiting, useRead } from '../parts/read';
 import { go, href } from '../router';
 import { texts } from '../texts';
 import type { BackupSet, JobSeen, Limits, PlannedSource, RestoreArguments, RestoreDetails, Run, Snapshot } from '../types';
+import { BasePlan, ChooseDatabase, ChooseTables, isBase } from './restore_base';
 import { Verdict } from './snapshots';
 
 const PLACE = /^\/(?:files|(?:sqlite|postgres|command|bundle)\/[^/]+)$/; // what the plan looks for among the set's sources
 
-type Way = 'place' | 'folder' | 'download';
+type Way = 'place' | 'database' | 'tables' | 'folder' | 'download';
 
 // The words of a file's name as those of a new folder.
 function folderFor(set: string, at: string): string {
@@ -37,12 +38,13 @@ interface Chosen {
     snapshot: Snapshot;
     at: string;
     limits: Limits;
+    table: string | null;
 }
 
-function Choose({ set, snapshot, at, limits }: Chosen) {
+function Choose({ set, snapshot, at, limits, table }: Chosen) {
     const t = texts.value.restore;
     const isPlace = at === '/' || PLACE.test(at);
-    const [wish, setWay] = useState<Way>('place');
+    const [wish, setWay] = useState<Way>(table !== null && isBase(at) ? 'tables' : 'place');
     const way = wish === 'place' && !isPlace ? 'folder' : wish;
     const [parent, setParent] = useState(limits.restore_targets[0] ?? '');
     const [folder, setFolder] = useState(folderFor(set.name, at));
@@ -73,11 +75,12 @@ function Choose({ set, snapshot, at, limits }: Chosen) {
             <h2 id="where">{t.where}</h2>
             <div class="choices" role="radiogroup" aria-labelledby="where">
                 {isPlace && <Choice name="way" value="place" chosen={way} set={setWay} title={t.inPlace}>{t.inPlaceHelp}</Choice>}
+                {isBase(at) && <Choice name="way" value="tables" chosen={way} set={setWay} title={texts.value.base.title}>{texts.value.base.help}</Choice>}
+                {isBase(at) && <Choice name="way" value="database" chosen={way} set={setWay} title={texts.value.base.database}>{texts.value.base.databaseHelp}</Choice>}
                 <Choice name="way" value="folder" chosen={way} set={setWay} title={t.folder}>{t.folderHelp}</Choice>
                 {at !== '/' && <Choice name="way" value="download" chosen={way} set={setWay} title={t.download}>{t.downloadHelp}</Choice>}
             </div>
             {!isPlace && <p class="faint">{t.notPlace}</p>}
-            {at.startsWith('/postgres/') && <p class="faint">{t.table} <code>holdfast restore {snapshot.short_id}:{visibleText(at)} --into … --dsn … --table … --as …</code></p>}
             {set.repositories.length > 1 && way !== 'download' && (
                 <label>{t.repository}
                     <select value={repository} onChange={(event) => setRepository(event.currentTarget.value)}>
@@ -89,7 +92,9 @@ function Choose({ set, snapshot, at, limits }: Chosen) {
                 <div class="buttons"><button type="button" class="main" onClick={() => void download(contentOf(set.name, snapshot.id, at), at)}>{t.download}</button></div>
             ) : way === 'place' ? (
                 <Confirm key="place" to={path`/api/v1/sets/${set.name}/restore/plan`} body={what} word={null} label={t.showPlan} onGiven={given} />
-            ) : limits.restore_targets.length === 0 ? <p class="trouble">{t.noTargets}</p> : (
+            ) : way === 'database' ? <ChooseDatabase set={set.name} at={at} what={what} onGiven={given} />
+            : way === 'tables' ? <ChooseTables set={set.name} at={at} what={what} onGiven={given} snapshot={snapshot.id} wanted={table} />
+            : limits.restore_targets.length === 0 ? <p class="trouble">{t.noTargets}</p> : (
                 <>
                     <div class="two">
                         <label>{t.parent}
@@ -176,23 +181,27 @@ function Planned({ set, snapshot, at, job }: { set: string; snapshot: Snapshot; 
         return <><div class="trouble" role="alert"><p><b>{t.planFailed}</b> <Name text={job.result.error ?? texts.value.states[job.state]} /></p></div>{back}</>;
     const { plan: _plan, dry_run: _dry, ...body } = told as RestoreArguments & { uploads?: boolean };
     delete body.uploads; // the service says it by itself
-    const isEmpty = plan.sources?.every((one) => one.why_not !== null) ?? plan.files_restored === 0;
+    const isIntoBase = plan.way !== undefined;
+    const isInPlace = !isIntoBase && told!.target === undefined;
+    const isInUse = isInPlace || (isIntoBase && !plan.makes_database); // the name has to be typed
+    const isEmpty = isIntoBase ? plan.tables === 0 && !plan.makes_database : plan.sources?.every((one) => one.why_not !== null) ?? plan.files_restored === 0;
     return (
         <section class="card">
             <h2>{t.planTitle}</h2>
             <dl>
                 <dt>{t.what}</dt><dd>{told!.snapshot === snapshot.id ? t.all : <Name text={told!.snapshot!.slice(snapshot.id.length + 1)} />}</dd>
-                <dt>{t.where}</dt><dd>{told!.target === undefined ? t.inPlace : <Name text={told!.target} />}</dd>
+                <dt>{t.where}</dt><dd>{isInPlace ? t.inPlace : isIntoBase ? <>{plan.makes_database ? texts.value.base.intoNew : texts.value.base.intoOwn} <Name text={plan.into!} /></> : <Name text={told!.target!} />}</dd>
                 {told!.exclude && <><dt>{t.exclude}</dt><dd>{told!.exclude.map((one) => <code key={one} class="chip calm">{visibleText(one)}</code>)}</dd></>}
                 {plan.total_files !== undefined && <><dt>{t.written}</dt><dd>{t.wouldWrite(numberText(plan.files_restored ?? 0), bytesText(plan.bytes_restored ?? 0))}</dd></>}
                 {!!plan.files_skipped && <><dt>{t.skipped}</dt><dd>{numberText(plan.files_skipped)}</dd></>}
                 {plan.total_files !== undefined && <><dt>{t.verifyShort}</dt><dd>{told!.verify ? t.willVerify : t.willNotVerify}</dd></>}
             </dl>
-            {told!.target === undefined && <PlaceSteps plan={plan} />}
+            {isInPlace && <PlaceSteps plan={plan} />}
+            {isIntoBase && <BasePlan plan={plan} />}
             {back}
             {isEmpty ? <p class="trouble" role="alert">{t.nothing}</p> : (
-                <Confirm to={path`/api/v1/sets/${set}/restore`} body={body} word={told!.target === undefined ? set : null} isDanger={told!.target === undefined}
-                    label={told!.target === undefined ? t.goPlace : t.goFolder} onGiven={(id) => go(href`/restores/${id}`)} />
+                <Confirm to={path`/api/v1/sets/${set}/restore`} body={body} word={isInUse ? set : null} isDanger={isInUse}
+                    label={isInPlace ? t.goPlace : isIntoBase ? texts.value.base.go : t.goFolder} onGiven={(id) => go(href`/restores/${id}`)} />
             )}
         </section>
     );
@@ -229,7 +238,7 @@ function RestorePage({ values, query }: PageProps) {
                         <Trouble reading={plan} />
                         {snapshot && plan.value && limits.value && <Planned set={name} snapshot={snapshot} at={at} job={plan.value} />}
                     </>
-                ) : snapshot && set.value && limits.value && <Choose key={at} set={set.value} snapshot={snapshot} at={at} limits={limits.value} />}
+                ) : snapshot && set.value && limits.value && <Choose key={at} set={set.value} snapshot={snapshot} at={at} limits={limits.value} table={query.get('table')} />}
             {(head.value === undefined && !head.problem) && <Waiting />}
         </>
     );

@@ -22,15 +22,16 @@ import type { BackupSet, JobSeen, Page, RestoreArguments, RestoreDetails, Restor
 const PAGE = 25; // restores that are asked for one by one
 
 type Restore = JobSeen<RestoreDetails, RestoreArguments>;
-type What = 'place' | 'folder' | 'undo' | 'discard' | 'plan' | 'other';
+type What = 'place' | 'folder' | 'base' | 'undo' | 'discard' | 'plan' | 'other';
 
 // The order tells, which only administrators see; else what came of it.
 function whatOf(job: Restore): What {
     const told = job.arguments;
     const said = job.result.details;
-    if (told?.plan || told?.dry_run || said?.sources || said?.dry_run) return 'plan';
+    if (told?.plan || told?.dry_run || said?.sources || said?.way || said?.dry_run) return 'plan';
     if (told?.discard || said?.phase === 'discarded') return 'discard';
     if (told?.restore || said?.phase) return 'undo';
+    if (told?.into !== undefined || told?.tables || told?.schemas || said?.into !== undefined) return 'base';
     if (told?.in_place || said?.restored) return 'place';
     return told?.target !== undefined || said?.total_files !== undefined ? 'folder' : 'other';
 }
@@ -240,6 +241,14 @@ function Done({ job }: { job: Restore }) {
             </>
         );
     }
+    if (what === 'base') {
+        return (
+            <>
+                <p class="verdict good">{texts.value.base.done(t.restore.tables(said.tables ?? 0, numberText(said.tables ?? 0), numberText(said.rows ?? 0)))} <Name text={said.into ?? ''} /></p>
+                <p class="faint">{job.arguments?.data_only ? texts.value.base.notCompared : texts.value.base.compared}</p>
+            </>
+        );
+    }
     if (what !== 'place') return <p><State state={job.state} /></p>;
     if (all.value === undefined && !all.problem) return <Waiting />;
     const isUndone = all.value?.some((one) => one.state === 'success' && one.result.details?.restore_id === said.restore_id && one.result.details?.phase === 'undone');
@@ -293,8 +302,9 @@ function RestoredPage({ values }: PageProps) {
                 <>
                     <div class="verdict bad" role="alert"><p>{t.restores.ended[what]} <State state={job.state} /></p>{job.result.error !== null && <p class="said"><Name text={job.result.error} /></p>}</div>
                     {what === 'place' && <p class="note"><b>{stateAfter(job)}</b></p>}
+                    {what === 'base' && <p class="note"><b>{texts.value.base.allOrNothing}</b></p>}
                     {what === 'place' && <MadeMeanwhile job={job} />}
-                    {isAdmin() && (what === 'place' || what === 'folder') && job.arguments?.snapshot !== undefined && <p><a class="button" href={againAt(job.result.set, job.arguments.snapshot)}>{t.restores.again}</a></p>}
+                    {isAdmin() && (what === 'place' || what === 'folder' || what === 'base') && job.arguments?.snapshot !== undefined && <p><a class="button" href={againAt(job.result.set, job.arguments.snapshot)}>{t.restores.again}</a></p>}
                 </>
             )}
             {job && <p class="faint">{t.restores.ordered} <At time={job.result.created_at} />, <Name text={job.requested_by} /> · <a href={href`/jobs/${job.id}`}>{t.restores.all}</a></p>}

@@ -13,6 +13,7 @@ import { href } from '../router';
 import { texts } from '../texts';
 import type { Database, StoredTable } from '../types';
 import { tableName, useLines } from './diff';
+import { isBase, namedTable } from './restore_base';
 
 function TablesPage({ values }: PageProps) {
     const set = values['set']!;
@@ -25,7 +26,10 @@ function TablesPage({ values }: PageProps) {
     const torn = found.items.filter((one): one is Database => one.struct_type === 'database' && !one.has_manifest);
     const word = filter.toLowerCase();
     const rows = useMemo(() => tables.filter((one) => `${one.database} ${tableName(one)}`.toLowerCase().includes(word)), [tables, word]);
-    const address = (table: StoredTable): string => path`/api/v1/sets/${set}/snapshots/${snapshot}/rows?path=${table.path!}`;
+    // Those of PostgreSQL have a file each; SQLite's are in the database.
+    const hasRows = (table: StoredTable): boolean => table.path !== undefined || (table.database.startsWith('/sqlite/') && table.kind !== 'virtual');
+    const address = (table: StoredTable): string => table.path !== undefined ? path`/api/v1/sets/${set}/snapshots/${snapshot}/rows?path=${table.path}`
+        : path`/api/v1/sets/${set}/snapshots/${snapshot}/rows?path=${table.database}&table=${table.name}`;
     const columns: Column<StoredTable>[] = [
         { title: t.look.table, kind: 'main', cell: (one) => <Name text={tableName(one)} />, sort: (a, b) => (tableName(a) < tableName(b) ? -1 : 1) },
         { title: t.look.database, kind: 'wide', cell: (one) => <Name text={one.database} />, sort: (a, b) => (a.database < b.database ? -1 : 1) },
@@ -33,10 +37,11 @@ function TablesPage({ values }: PageProps) {
         { title: t.overview.size, kind: 'wide', cell: (one) => one.bytes === undefined ? '–' : <Bytes n={one.bytes} />, sort: (a, b) => (a.bytes ?? -1) - (b.bytes ?? -1) },
         { title: t.snapshot.get, cell: (one) => {
             if (!isAdmin()) return '';
-            if (one.path === undefined) return <span class="faint" title={t.look.noFileWhy}>{t.look.noFile}</span>;
+            if (!hasRows(one)) return <span class="faint" title={t.look.noFileWhy}>{t.look.noFile}</span>;
             return (
                 <span class="buttons">
                     <button type="button" aria-label={`${t.look.preview}: ${visibleText(tableName(one))}`} onClick={() => setLooked(one)}>{t.look.preview}</button>
+                    {isBase(one.database) && <a href={href`/restore/${set}/${snapshot}?path=${one.database}&table=${namedTable(one)}`} aria-label={`${t.restore.this}: ${visibleText(tableName(one))}`}>{t.restore.this}</a>}
                     {['csv', 'json'].map((format) => (
                         <button key={format} type="button" aria-label={`${format.toUpperCase()}: ${visibleText(tableName(one))}`}
                             onClick={() => void download(`${address(one)}&format=${format}`, tableName(one))}>{format.toUpperCase()}</button>
