@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """An application for tests, with a supervisor that starts and stops it as a system's does.
 
-application.py supervise FOLDER TREE DATABASE...  the supervisor; it listens in FOLDER and notes there in log what it did
+application.py supervise FOLDER TREE DATABASE...  the supervisor; it listens in FOLDER, notes there in log what it did, and runs its program
+                                                  "before" ahead of each start
 application.py stop|start|up FOLDER               tell it, and wait; up: status 1 unless the application runs
 application.py run TREE DATABASE...               the application
 
@@ -10,6 +11,7 @@ the tree, in place, when it is ended.  Files in FOLDER change what stop and star
 it did), WORD.waits (until the file is gone; WORD.waiting is there then).
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -38,7 +40,8 @@ def run(tree, *databases):
 
 
 class Supervisor:
-    def __init__(self, what):
+    def __init__(self, folder, what):
+        self.before = os.path.join(folder, "before")
         self.what = what
         self.child = None
 
@@ -48,6 +51,8 @@ class Supervisor:
     def start(self):
         if not self.up():
             return ""
+        if os.path.exists(self.before) and subprocess.call([self.before], stdin=subprocess.DEVNULL) != 0:
+            return "what runs before it failed"
         self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), "run", *self.what], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.child.stdout.readline() == "ready\n":
@@ -65,7 +70,7 @@ def supervise(folder, *what):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.path.join(folder, "socket"))
     listener.listen()
-    supervisor = Supervisor(what)
+    supervisor = Supervisor(folder, what)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         while True:
@@ -86,7 +91,8 @@ def tell(word, folder):
         return os.path.exists(os.path.join(folder, f"{word}.{knob}"))
 
     if is_set("waits"):
-        open(os.path.join(folder, f"{word}.waiting"), "w", encoding="ascii").close()
+        with contextlib.suppress(OSError):  # a job may not write there
+            open(os.path.join(folder, f"{word}.waiting"), "w", encoding="ascii").close()
     while is_set("waits"):
         time.sleep(0.05)
     if is_set("hangs"):
