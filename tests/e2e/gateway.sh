@@ -28,8 +28,8 @@ printf '#!/bin/sh\nexec "%s" "%s/application.py" "$1" "%s/service"\n' "$PYTHON" 
 printf '#!/bin/sh\ncd "%s/links"\ncase $2 in show) [ -e "$4" ] ;; delete) rm "$4" && echo "link $4" >>../links.log ;; esac\n' "$here" >bin/ip
 printf '#!/bin/sh\ncd "%s/links"\n[ "$2" != site_00000001 ] || { echo "not a WireGuard interface" >&2; exit 1; }\nrm "$2" && echo "down $2" >>../links.log\n' \
     "$here" >bin/wg-quick
-cat >service/before <<END
-#!/bin/sh
+printf '#!/bin/sh\n' >service/before
+cat >>service/before <<END
 "$PYTHON" -c 'import sqlite3; [print(*row) for row in sqlite3.connect("$here/gw/instance/configs.db").execute("select name from clients where status = \\"active\\"")]' |
     while read -r name; do : >"$here/links/\$name"; done
 END
