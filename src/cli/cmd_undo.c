@@ -68,20 +68,6 @@ static bool open_repository(void *arg, const char *set_name, const char *id, str
     return true;
 }
 
-/* For whoever has to bring it to an end when this process cannot. */
-static void on_stand(void *arg, const char *id)
-{
-    const struct opening *o = arg;
-    json_t *line;
-
-    if (!o->call->out->json)
-        return;
-    line = json_message("restore_state");
-    json_set_text(line, "restore_id", id);
-    json_set_text(line, "phase", "undoing");
-    output_json_now(o->call->out, line);
-}
-
 /* Where restores are listed. */
 struct rows {
     struct call *call;
@@ -215,7 +201,6 @@ static bool undo(struct call *call, const struct config *c, struct restore_undo_
         return false;
     o.config = opening.config;
     o.open_repo = open_repository;
-    o.stand = on_stand;
     o.arg = &opening;
     if (!restore_undo(&o, found, &phase, e))
         return false;

@@ -136,8 +136,6 @@ struct restore_undo_options {
     const char *id;  /* or its beginning; NULL: the latest that was not undone or discarded */
     const char *set; /* whose restores are meant; NULL: of all */
     bool discard;    /* remove what is kept instead */
-    /* Told which restore it is before anything is stopped or goes back; may be NULL. */
-    void (*stand)(void *arg, const char *id);
     /* Called when the repository is needed that has this snapshot of the set: outputs of commands
      * are read from the safety snapshot.  *out is borrowed. */
     bool (*open_repo)(void *arg, const char *set, const char *snapshot, struct repo **out,

@@ -362,8 +362,6 @@ bool restore_undo(const struct restore_undo_options *o, char *id, enum restore_p
     if (!restore_folder_lock(o->config->state, &folder, e) || !find(o, folder, &j, e) ||
         !config_find_set(o->config, j.record.set, &set, e))
         return false;
-    if (o->stand != NULL && !o->discard)
-        o->stand(o->arg, j.record.id);
     if (!(o->discard ? discard(&j, o, set, e) : undo(&j, o, set, e)))
         return err_wrap(e, "restore %s", j.record.id);
     memcpy(id, j.record.id, RESTORE_ID_MAX);
