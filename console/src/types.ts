@@ -189,6 +189,8 @@ export interface RestoreDetails {
     sources?: PlannedSource[];
     imported?: boolean;
     authenticated?: boolean;
+    stop?: string[];
+    start?: string[];
     health_checks?: number;
     restore_id?: string;
     safety_snapshot_id?: string;

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/call.h"
 #include "cli/commands.h"
@@ -90,6 +91,15 @@ static void try_sources(struct trial *t)
         buf_printf(&name, "%s/%s", m->ops->kind, m->name);
         tell(t, "source", buf_string(&name), m->ops->prepare(m, &e) || member_err(&e) ? NULL : &e);
     }
+}
+
+/* Programs of a restore, which are looked for and not run. */
+static void try_programs(struct trial *t, const char *what, const struct programs *p)
+{
+    struct err e;
+
+    for (size_t i = 0; i < p->count; i++)
+        tell(t, what, p->items[i].items[0], program_check(p->items[i].items[0], &e) ? NULL : &e);
 }
 
 /* Repositories */
@@ -213,6 +223,8 @@ static void try_set(struct trial *t, const struct config *c)
     struct err e;
 
     try_sources(t);
+    try_programs(t, "stop", &t->set->restore.stop);
+    try_programs(t, "start", &t->set->restore.start);
     warn(t, c);
     for (size_t i = 0; i < t->set->repository_count; i++) {
         const struct config_repository *r = t->set->repositories[i];

@@ -33,6 +33,16 @@ static json_t *source_json(const struct source_plan *p)
     return j;
 }
 
+/* Names of programs: their arguments may be secrets. */
+static json_t *programs_json(const struct programs *p)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < p->count; i++)
+        (void)json_array_append_new(names, json_from_text(p->items[i].items[0]));
+    return names;
+}
+
 static void plan_json(struct call *call, const struct restore_set_options *o,
                       const struct restore_set_plan *plan)
 {
@@ -47,7 +57,9 @@ static void plan_json(struct call *call, const struct restore_set_options *o,
     json_set(line, "authenticated",
              json_boolean(!snapshot_has_tag(o->snapshot, SNAPSHOT_UNAUTHENTICATED)));
     json_set(line, "sources", sources);
-    json_set_u64(line, "health_checks", o->set->health_check_count);
+    json_set(line, "stop", programs_json(&o->set->restore.stop));
+    json_set(line, "start", programs_json(&o->set->restore.start));
+    json_set_u64(line, "health_checks", o->set->health_checks.count);
     output_json_now(call->out, line);
 }
 
@@ -87,7 +99,19 @@ static void put_present(const struct source_plan *p, struct buf *out)
         buf_printf(out, "what is there is kept");
 }
 
-static void plan_lines(struct call *call, const struct restore_set_plan *plan)
+/* "stop: systemctl, wg-quick" */
+static void switch_line(struct call *call, const char *word, const struct programs *p)
+{
+    AUTO(buf) struct buf names = {0};
+
+    for (size_t i = 0; i < p->count; i++)
+        buf_printf(&names, "%s%s", i > 0 ? ", " : "", p->items[i].items[0]);
+    if (p->count > 0)
+        output_line(call->out, "%s: %s", word, buf_string(&names));
+}
+
+static void plan_lines(struct call *call, const struct restore_set_options *o,
+                       const struct restore_set_plan *plan)
 {
     AUTO(table) struct table t;
     AUTO(buf) struct buf text = {0};
@@ -107,6 +131,8 @@ static void plan_lines(struct call *call, const struct restore_set_plan *plan)
     }
     table_print(&t, &text);
     output_raw(call->out, buf_slice(&text));
+    switch_line(call, "stop", &o->set->restore.stop);
+    switch_line(call, "start", &o->set->restore.start);
 }
 
 static void tell_plan(struct call *call, const struct restore_set_options *o,
@@ -115,7 +141,7 @@ static void tell_plan(struct call *call, const struct restore_set_options *o,
     if (call->out->json)
         plan_json(call, o, plan);
     else
-        plan_lines(call, plan);
+        plan_lines(call, o, plan);
 }
 
 /* The run */
@@ -135,8 +161,11 @@ static void on_step(void *arg, const char *sentence)
 }
 
 /* For programs: people have read what happens. */
-static void on_stand(void *arg, const char *id, bool is_waiting)
+static void on_stand(void *arg, const char *id, enum restore_stand now)
 {
+    static const char *const phases[] = {[RESTORE_STAND_STOPPING] = "stopping",
+                                         [RESTORE_STAND_SWAPPING] = "swapping",
+                                         [RESTORE_STAND_UNCONFIRMED] = "unconfirmed"};
     struct call *call = arg;
     json_t *line;
 
@@ -144,7 +173,7 @@ static void on_stand(void *arg, const char *id, bool is_waiting)
         return;
     line = json_message("restore_state");
     json_set_text(line, "restore_id", id);
-    json_set_text(line, "phase", is_waiting ? "unconfirmed" : "swapping");
+    json_set_text(line, "phase", phases[now]);
     output_json_now(call->out, line);
 }
 
@@ -229,7 +258,7 @@ static void tell_result(struct call *call, const struct restore_set_options *o,
             json_set_hash(line, "safety_snapshot_id", &r->safety);
         json_set(line, "restored", places_json(&r->plan, true));
         json_set(line, "stays", places_json(&r->plan, false));
-        json_set_u64(line, "health_checks", o->set->health_check_count);
+        json_set_u64(line, "health_checks", o->set->health_checks.count);
         output_json(call->out, line);
     }
     put_restored(o, &r->plan, &text);

@@ -110,7 +110,7 @@ json_t *service_set_describe(const struct roster_view *v, const char *name)
         s->version == 0 ? "file" : "api", "sources", sources_json(s->set), "repositories",
         repositories_json(s->set, shown), "required_repositories", s->set->required_repositories,
         "on_error", s->set->on_error == ON_ERROR_FAIL ? "fail" : "incomplete", "schedule",
-        schedule_json(&s->set->schedule), "health_checks", (json_int_t)s->set->health_check_count);
+        schedule_json(&s->set->schedule), "health_checks", (json_int_t)s->set->health_checks.count);
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
         json_t *value = json_object_get(set, same[i]);
 

@@ -313,15 +313,33 @@ static void add_source(struct places *s, const struct config_source *from, enum 
     }
 }
 
+static void add_programs(struct places *s, const struct programs *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        add_program(s, p->items[i].items);
+    s->has_network = s->has_network || p->count > 0;
+}
+
+/* What stops and starts an application, with all that a supervisor's client looks at. */
+static void add_switches(struct places *s, const struct config_restore *r)
+{
+    add_programs(s, &r->stop);
+    add_programs(s, &r->start);
+    if (r->timeout_ms == 0)
+        return;
+    add(s, &s->readable, "/");
+    add(s, &s->writable, "/run");
+}
+
 static void add_set(struct places *s, const struct config_set *set, const struct verb_row *row)
 {
     for (size_t i = 0; i < set->source_count; i++)
         add_source(s, &set->sources[i], row->touch);
     for (size_t i = 0; i < set->repository_count; i++)
         add_repository(s, set->repositories[i], row);
-    for (size_t i = 0; i < set->health_check_count && row->touch == TOUCH_WRITE; i++) {
-        add_program(s, set->health_checks[i].items);
-        s->has_network = true;
+    if (row->touch == TOUCH_WRITE) {
+        add_programs(s, &set->health_checks);
+        add_switches(s, &set->restore);
     }
 }
 

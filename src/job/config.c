@@ -57,10 +57,20 @@ static const struct field notify_fields[] = {
     {0},
 };
 
+#undef AT
+#define AT(member) offsetof(struct config_restore, member)
+
+static const struct field restore_fields[] = {
+    {"stop", FIELD_PROGRAMS, AT(stop)},
+    {"start", FIELD_PROGRAMS, AT(start)},
+    {"timeout", FIELD_TIMEOUT, AT(timeout_ms)},
+    {0},
+};
+
 /* A set and those of its keys that need more than a row. */
 struct set_reading {
     struct config_set set;
-    const struct node *sources, *retention, *schedule, *check, *notify, *health_checks;
+    const struct node *sources, *retention, *schedule, *check, *notify, *restore;
     struct texts repositories;
 };
 
@@ -83,7 +93,8 @@ static const struct field set_fields[] = {
     {"tags", FIELD_TEXTS, AT(set.tags)},
     {"hosts", FIELD_TEXTS, AT(set.hosts)},
     {"backup_config", FIELD_TEXT, AT(set.backup_config)},
-    {"health_checks", FIELD_NODE, AT(health_checks)},
+    {"health_checks", FIELD_PROGRAMS, AT(set.health_checks)},
+    {"restore", FIELD_NODE, AT(restore)},
     {0},
 };
 
@@ -255,17 +266,18 @@ static bool read_notify(const struct config_reader *r, const struct node *n,
                          check_notices(r, node_find(n, "on_failure"), e));
 }
 
-static bool read_health_checks(const struct config_reader *r, const struct node *list,
-                               struct config_set *out, struct err *e)
+static bool read_restore(const struct config_reader *r, const struct node *n,
+                         struct config_restore *out, struct err *e)
 {
-    if (list == NULL)
+    struct config_restore one = {.timeout_ms = COMMAND_TIMEOUT_MS};
+
+    if (n == NULL)
         return true;
-    if (!config_expect(r, list, NODE_SEQUENCE, e))
+    if (!fields_read(r, n, "restore", restore_fields, &one, e))
         return false;
-    out->health_checks = arena_take(r->arena, list->count * sizeof(*out->health_checks));
-    for (const struct node *n = list->first; n != NULL; n = n->next)
-        if (!argv_read(r, n, "a health check", &out->health_checks[out->health_check_count++], e))
-            return false;
+    if (one.stop.count + one.start.count == 0)
+        return CONFIG_FAIL(r, n->key_line, e, "restore names no program to stop or start");
+    *out = one;
     return true;
 }
 
@@ -281,7 +293,7 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
         !retention_read(r, g.retention, &g.set.retention, &g.set.limits, e) ||
         !schedule_read(r, g.schedule, &g.set.schedule, e) ||
         !check_read(r, g.check, &g.set.check, e) || !read_notify(r, g.notify, &g.set.notify, e) ||
-        !read_health_checks(r, g.health_checks, &g.set, e) ||
+        !read_restore(r, g.restore, &g.set.restore, e) ||
         !drill_time_check(r, node_find(n, "drill"), e) || !tags_check(r, node_find(n, "tags"), e) ||
         !backup_config_check(r, n, e))
         return false;
@@ -456,12 +468,8 @@ static json_t *set_show(const struct config_set *s)
     if (json_object_size(notify) > 0)
         config_show(o, "notify", json_incref(notify));
     json_decref(notify);
-    list = json_array();
-    for (size_t i = 0; i < s->health_check_count; i++)
-        json_array_append_new(list, texts_show(&s->health_checks[i]));
-    if (s->health_check_count > 0)
-        config_show(o, "health_checks", json_incref(list));
-    json_decref(list);
+    if (s->restore.timeout_ms != 0)
+        config_show(o, "restore", fields_show(restore_fields, &s->restore));
     return o;
 }
 

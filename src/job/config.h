@@ -22,6 +22,12 @@ struct texts {
     size_t count;
 };
 
+/* A list of programs, each an argument vector. */
+struct programs {
+    struct texts *items;
+    size_t count;
+};
+
 /* Where a secret is; at most one member is set. */
 struct config_secret {
     char *password_file;
@@ -130,6 +136,12 @@ struct config_check {
     char *subset;   /* else what check_subset_parse() takes, chosen at random; or NULL: no data */
 };
 
+/* What is run around each restore in place of a set, and its undo. */
+struct config_restore {
+    struct programs stop, start; /* the application */
+    int64_t timeout_ms;          /* of each program; 0: there are none */
+};
+
 struct config_set {
     const char *name;
     struct config_source *sources;
@@ -147,8 +159,8 @@ struct config_set {
     struct texts tags;   /* that its snapshots get */
     struct texts hosts;  /* where its sources are; none: wherever this configuration is */
     char *backup_config; /* JSON of the POS service (codec/pos_config.h) that it was made from */
-    struct texts *health_checks; /* argument vectors */
-    size_t health_check_count;
+    struct programs health_checks;
+    struct config_restore restore;
 };
 
 /* Either both files or self_signed: the service makes its own in the state folder. */

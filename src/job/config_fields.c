@@ -119,8 +119,9 @@ static bool read_texts(const struct config_reader *r, const struct node *n, text
     return true;
 }
 
-bool argv_read(const struct config_reader *r, const struct node *n, const char *what,
-               struct texts *out, struct err *e)
+/* An argument vector; what names it in sentences. */
+static bool read_argv(const struct config_reader *r, const struct node *n, const char *what,
+                      struct texts *out, struct err *e)
 {
     struct texts t = {0};
 
@@ -132,6 +133,23 @@ bool argv_read(const struct config_reader *r, const struct node *n, const char *
     if (t.count == 0 || t.items[0][0] == '\0')
         return CONFIG_FAIL(r, n->line, e, "%s names no program", what);
     *out = t;
+    return true;
+}
+
+static bool read_programs(const struct config_reader *r, const struct node *list,
+                          struct programs *out, struct err *e)
+{
+    struct programs p = {0};
+    AUTO(buf) struct buf what = {0};
+
+    if (!config_expect(r, list, NODE_SEQUENCE, e))
+        return false;
+    buf_printf(&what, "an item of %s", list->key);
+    p.items = arena_take(r->arena, list->count * sizeof(*p.items));
+    for (const struct node *n = list->first; n != NULL; n = n->next)
+        if (!read_argv(r, n, buf_string(&what), &p.items[p.count++], e))
+            return false;
+    *out = p;
     return true;
 }
 
@@ -213,7 +231,9 @@ static bool read_field(const struct config_reader *r, const struct node *n, cons
     case FIELD_PATHS:
         return read_texts(r, n, read_path, at, e);
     case FIELD_ARGV:
-        return argv_read(r, n, n->key, at, e);
+        return read_argv(r, n, n->key, at, e);
+    case FIELD_PROGRAMS:
+        return read_programs(r, n, at, e);
     case FIELD_FLAG:
         return read_flag(r, n, at, e);
     case FIELD_NUMBER:
@@ -298,6 +318,16 @@ static json_t *show_notices(const struct texts *t)
     return list;
 }
 
+/* NULL: there are none. */
+static json_t *show_programs(const struct programs *p)
+{
+    json_t *list = p->count == 0 ? NULL : json_array();
+
+    for (size_t i = 0; i < p->count; i++)
+        json_array_append_new(list, texts_show(&p->items[i]));
+    return list;
+}
+
 static json_t *show_timeout(int64_t ms)
 {
     if (ms % 3600000 == 0)
@@ -337,6 +367,8 @@ static json_t *show_field(const struct field *f, const void *at)
     case FIELD_PATHS:
     case FIELD_ARGV:
         return ((const struct texts *)at)->count == 0 ? NULL : texts_show(at);
+    case FIELD_PROGRAMS:
+        return show_programs(at);
     case FIELD_FLAG:
         return json_boolean(*(const bool *)at);
     case FIELD_KEEP:

@@ -16,6 +16,7 @@ enum field_kind {
     FIELD_NOTICES,  /* the same: places that notice_check() takes, shown without their paths */
     FIELD_PATHS,    /* struct texts, each as FIELD_PATH */
     FIELD_ARGV,     /* struct texts, at least one and the first not empty */
+    FIELD_PROGRAMS, /* struct programs, each as FIELD_ARGV */
     FIELD_FLAG,     /* bool */
     FIELD_NUMBER,   /* int, from 0 to FIELD_NUMBER_MAX */
     FIELD_KEEP,     /* int: the same, or "unlimited", which is -1; 0 is not shown */
@@ -71,10 +72,6 @@ MUST_CHECK bool fields_read(const struct config_reader *r, const struct node *n,
 
 /* The structure as an object with the keys of the table; empty lists and NULL are left out. */
 json_t *fields_show(const struct field *table, const void *from);
-
-/* An argument vector; what names it in sentences. */
-MUST_CHECK bool argv_read(const struct config_reader *r, const struct node *n, const char *what,
-                          struct texts *out, struct err *e);
 
 json_t *texts_show(const struct texts *t);
 

@@ -335,7 +335,7 @@ static bool read_gateway(const struct config_reader *r, const struct node *n,
         return false;
     if (!config_find_set(r->config, out->set, &set, e))
         return config_place(r, node_find(n, "set")->line, "gateway", e);
-    return out->confirm != GATEWAY_CONFIRM_HEALTH_CHECKS || set->health_check_count > 0 ||
+    return out->confirm != GATEWAY_CONFIRM_HEALTH_CHECKS || set->health_checks.count > 0 ||
            CONFIG_FAIL(r, node_find(n, "confirm")->line, e,
                        "set %s has no health_checks that could confirm anything", out->set);
 }

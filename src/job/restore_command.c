@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "job/feed.h"
 #include "job/open_set.h"
+#include "job/restore_app.h"
 #include "job/restore_source.h"
 
 /* The stored output, open for reading. */
@@ -107,9 +108,9 @@ static enum command_answer answer(void *arg)
     const struct restore_set_options *o = p->options;
 
     if (o->confirms_by_checks)
-        return restore_check_health(o, &a->why) ? COMMAND_KEEP : COMMAND_GO_BACK;
+        return restore_app_check(o, &a->why) ? COMMAND_KEEP : COMMAND_GO_BACK;
     if (!a->has_begun && o->stand != NULL)
-        o->stand(o->tell_arg, p->id, true);
+        o->stand(o->tell_arg, p->id, RESTORE_STAND_UNCONFIRMED);
     a->has_begun = true;
     if (restore_is_confirmed(o->config->state, p->id))
         return COMMAND_KEEP;

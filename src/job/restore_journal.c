@@ -114,6 +114,12 @@ void restore_journal_set_why(struct restore_journal *j, const char *why)
     (void)json_object_set_new(j->document, "why", json_string(buf_string(&text)));
 }
 
+void restore_journal_set_stopped(struct restore_journal *j, bool is_stopped)
+{
+    j->record.is_stopped = is_stopped;
+    (void)json_object_set_new(j->document, "stopped", json_boolean(is_stopped));
+}
+
 bool restore_journal_enter(struct restore_journal *j, enum restore_phase p, struct err *e)
 {
     AUTO(buf) struct buf name = {0};
@@ -170,6 +176,7 @@ static bool take_record(const json_t *document, struct restore_record *r)
     r->safety = json_string_value(json_object_get(document, "safety"));
     r->why = json_string_value(json_object_get(document, "why"));
     r->moves = json_integer_value(json_object_get(document, "moves"));
+    r->is_stopped = json_is_true(json_object_get(document, "stopped"));
     return json_integer_value(json_object_get(document, "format")) == FORMAT && r->set != NULL &&
            r->snapshot != NULL && json_is_array(json_object_get(document, "sources")) &&
            take_phase(json_string_value(json_object_get(document, "phase")), &r->phase) &&

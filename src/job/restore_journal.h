@@ -5,9 +5,10 @@
  *
  *   {"format": 1, "id": "<16 hex>", "set": "shop", "phase": "staging", "snapshot": "<id>",
  *    "safety": "<id>" or null, "started": "2026-...Z", "changed": "2026-...Z", "why": null,
- *    "moves": 1, "sources": [{"place": "files", ...}]}
+ *    "moves": 1, "stopped": false, "sources": [{"place": "files", ...}]}
  *
- * moves counts how often what is in use began to change places; journals of before lack it.
+ * moves counts how often what is in use began to change places; stopped says whether the
+ * application may have been stopped and not started again.  Journals of before lack them.
  *
  * What a source keeps is its own (restore_source.h).  The folder is locked (flock) by the one
  * process that restores or undoes.
@@ -37,6 +38,7 @@ void restore_journal_new(struct restore_journal *j, int folder_fd, const char *s
 json_t *restore_journal_sources(const struct restore_journal *j);
 void restore_journal_set_safety(struct restore_journal *j, const struct hash *snapshot);
 void restore_journal_set_why(struct restore_journal *j, const char *why);
+void restore_journal_set_stopped(struct restore_journal *j, bool is_stopped);
 
 /* Write it down, durably, with this phase. */
 MUST_CHECK bool restore_journal_enter(struct restore_journal *j, enum restore_phase p,

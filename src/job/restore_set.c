@@ -4,7 +4,6 @@
  */
 #include "job/restore_set.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "base/mem.h"
 #include "job/drill_private.h"
 #include "job/open_set.h"
+#include "job/restore_app.h"
 #include "job/restore_source.h"
 
 void restore_set_plan_done(struct restore_set_plan *p)
@@ -53,20 +53,6 @@ static void set_restore_auto(struct set_restore *s)
     restore_set_plan_done(&s->plan);
     snapshot_free(s->safety);
     restore_journal_auto(&s->journal);
-}
-
-__attribute__((format(printf, 2, 3))) static void tell(const struct restore_set_options *o,
-                                                       const char *fmt, ...)
-{
-    char text[sizeof(((struct err *)NULL)->text)];
-    va_list args;
-
-    if (o->tell == NULL)
-        return;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut to the length of any sentence */
-    va_end(args);
-    o->tell(o->tell_arg, text);
 }
 
 /* Plan */
@@ -149,8 +135,8 @@ static void tell_incomplete(const struct set_restore *s)
     const struct snapshot *from = s->o->snapshot;
 
     for (size_t i = 0; i < from->incomplete_count; i++)
-        tell(s->o, "The snapshot is incomplete: %s: %s", from->incomplete[i].path,
-             from->incomplete[i].error);
+        restore_tell(s->o, "The snapshot is incomplete: %s: %s", from->incomplete[i].path,
+                     from->incomplete[i].error);
 }
 
 /* Whose word all of this is. */
@@ -159,10 +145,11 @@ static void tell_origin(const struct set_restore *s)
     const struct snapshot *from = s->o->snapshot;
 
     if (snapshot_has_tag(from, SNAPSHOT_UNAUTHENTICATED))
-        tell(s->o, "The snapshot was imported and is not authenticated: anybody can have made or "
-                   "changed what is in it");
+        restore_tell(s->o,
+                     "The snapshot was imported and is not authenticated: anybody can have made or "
+                     "changed what is in it");
     else if (snapshot_is_import(from))
-        tell(s->o, "The snapshot was imported: it is what another program has kept");
+        restore_tell(s->o, "The snapshot was imported: it is what another program has kept");
 }
 
 bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
@@ -184,7 +171,7 @@ bool restore_set_plan(struct repo *r, const struct restore_set_options *o,
 static void tell_lack(void *arg, const char *during, const char *path, const struct err *why)
 {
     (void)during;
-    tell(arg, "In the safety snapshot %s is missing or not whole: %s", path, why->text);
+    restore_tell(arg, "In the safety snapshot %s is missing or not whole: %s", path, why->text);
 }
 
 static bool has_present_state(const struct set_restore *s)
@@ -226,7 +213,7 @@ static bool take_safety(struct set_restore *s, struct err *e)
     char id[65];
 
     if (!has_present_state(s)) {
-        tell(s->o, "Nothing of the set is there: no safety snapshot is needed");
+        restore_tell(s->o, "Nothing of the set is there: no safety snapshot is needed");
         return true;
     }
     if (!open_set_new(s->o->set, NULL, &set, e))
@@ -237,7 +224,7 @@ static bool take_safety(struct set_restore *s, struct err *e)
         if (!made.is_source_failure || e->code == ERR_CANCELLED)
             return false;
         /* The reason for the restore may be just that; the exchange keeps it as it is. */
-        tell(s->o, "There is no safety snapshot: %.400s", e->text);
+        restore_tell(s->o, "There is no safety snapshot: %.400s", e->text);
         return repo_load_index(s->repo, e); /* a backup drops it */
     }
     if (!snapshot_load(s->repo, &made.snapshot, &s->safety, e) || !read_back(s, e))
@@ -245,7 +232,7 @@ static bool take_safety(struct set_restore *s, struct err *e)
     s->result->has_safety = true;
     s->result->safety = made.snapshot;
     snapshot_id_text(&made.snapshot, id);
-    tell(s->o, "The present state is snapshot %.8s, read back", id);
+    restore_tell(s->o, "The present state is snapshot %.8s, read back", id);
     return true;
 }
 
@@ -268,7 +255,9 @@ static bool begin(struct set_restore *s, struct err *e)
         if (!p->ops->begin(p, e))
             return err_wrap(e, "%s", p->place);
     }
-    if (!restore_journal_enter(j, RESTORE_STAGING, e))
+    /* Better now than after all is prepared; what uses them may be what will be stopped. */
+    if ((!restore_app_is_switched(s->o->set) && !restore_sources_check_idle(&s->sources, e)) ||
+        !restore_journal_enter(j, RESTORE_STAGING, e))
         return false;
     (void)snprintf(s->result->id, sizeof(s->result->id), "%s", j->record.id); /* as long */
     return true;
@@ -282,58 +271,68 @@ static bool stage_one(struct set_restore *s, struct restore_source *p, struct er
         return cancel_err(e);
     if (!p->ops->stage(p, &what, e))
         return err_wrap(e, "%s", p->place);
-    tell(s->o, "Prepared %s: %s", p->place, buf_string(&what));
+    restore_tell(s->o, "Prepared %s: %s", p->place, buf_string(&what));
     return true;
 }
 
-/* Trees last: a new tree takes along what was prepared for a database that lies in it. */
-static bool stage_all(struct set_restore *s, struct err *e)
+static bool stage_kind(struct set_restore *s, bool is_tree, struct err *e)
 {
-    for (int is_tree = 0; is_tree <= 1; is_tree++)
-        for (size_t i = 0; i < s->sources.count; i++)
-            if ((s->sources.items[i].source->kind == SOURCE_FILES) == (is_tree == 1) &&
-                !stage_one(s, &s->sources.items[i], e))
-                return false;
-    return !cancel_is_requested() || cancel_err(e);
+    for (size_t i = 0; i < s->sources.count; i++)
+        if ((s->sources.items[i].source->kind == SOURCE_FILES) == is_tree &&
+            !stage_one(s, &s->sources.items[i], e))
+            return false;
+    return true;
 }
 
-static bool swap_all(struct set_restore *s, struct err *e)
+static void stand(const struct set_restore *s, enum restore_stand now)
+{
+    if (s->o->stand != NULL)
+        s->o->stand(s->o->tell_arg, s->journal.record.id, now);
+}
+
+/* That it may be stopped is written down before it is. */
+static bool stop_app(struct set_restore *s, struct err *e)
+{
+    if (!restore_app_is_switched(s->o->set))
+        return true;
+    stand(s, RESTORE_STAND_STOPPING);
+    restore_journal_set_stopped(&s->journal, true);
+    return restore_journal_enter(&s->journal, RESTORE_STAGING, e) &&
+           restore_app_stop(s->o, false, e) && restore_sources_check_idle(&s->sources, e);
+}
+
+/*
+ * Trees last: a new tree takes along what was prepared for a database that lies in it.  It shares
+ * files with the present one, into which nobody may write any more: so the application is stopped
+ * before, and goes on while databases are prepared, which takes longer.
+ */
+static bool stage_all(struct set_restore *s, struct err *e)
+{
+    return stage_kind(s, false, e) && stop_app(s, e) && stage_kind(s, true, e) &&
+           (!cancel_is_requested() || cancel_err(e));
+}
+
+static bool swap_kind(struct set_restore *s, bool is_command, struct err *e)
 {
     for (size_t i = 0; i < s->sources.count; i++) {
         struct restore_source *p = &s->sources.items[i];
 
+        if ((p->source->kind == SOURCE_COMMAND) != is_command)
+            continue;
         if (!p->ops->forward(p, e))
             return err_wrap(e, "%s", p->place);
-        tell(s->o, "%s is in place", p->place);
+        restore_tell(s->o, "%s is in place", p->place);
     }
     return true;
 }
 
-/* They get no input and say by their exit status how it is. */
-static bool no_input(void *arg, void *to, size_t room, size_t *got, struct err *e)
+/* Commands when the application runs: its start may change what they set, and who confirms that
+ * may need it. */
+static bool swap_all(struct set_restore *s, struct err *e)
 {
-    (void)arg, (void)to, (void)room, (void)e;
-    *got = 0;
-    return true;
-}
-
-bool restore_check_health(const struct restore_set_options *how, struct err *e)
-{
-    const struct config_set *set = how->set;
-    const struct command_feed feed = {no_input, NULL};
-
-    for (size_t i = 0; i < set->health_check_count; i++) {
-        const char *const *argv = (const char *const *)set->health_checks[i].items;
-        const struct command_options o = {.name = argv[0], .argv = argv, .check = argv};
-        AUTO(command_report) struct command_report report = {0};
-
-        if (!command_check_state(&o, &feed, &report, e)) {
-            e->code = e->code == ERR_CANCELLED ? ERR_CANCELLED : ERR_FATAL;
-            return err_wrap(e, "health check");
-        }
-        tell(how, "Health check %s passed", argv[0]);
-    }
-    return true;
+    stand(s, RESTORE_STAND_SWAPPING);
+    return restore_journal_enter(&s->journal, RESTORE_SWAPPING, e) && swap_kind(s, false, e) &&
+           restore_app_start(s->o, false, e) && swap_kind(s, true, e) && restore_app_check(s->o, e);
 }
 
 /* Nothing of what was prepared is left; that all is back is written down first: restore_undo.c. */
@@ -346,22 +345,42 @@ static bool leave_nothing(struct set_restore *s, bool is_swapped, struct err *e)
     return err_wrap(e, "the state before is in place, but what was prepared is not removed");
 }
 
+/* Back to the state before, with the application as it was; *late as of restore_sources_back(). */
+static bool go_back(struct set_restore *s, bool is_swapped, struct err *late, struct err *e)
+{
+    struct err ignored = {0};
+
+    if (!is_swapped) {
+        if (s->journal.record.is_stopped)
+            (void)!restore_app_start(s->o, true, late);
+        return true;
+    }
+    /* So that the reason is known when this process ends on the way, which does not depend on it.
+     */
+    (void)!restore_journal_enter(&s->journal, RESTORE_SWAPPING, &ignored);
+    return restore_sources_back(&s->sources, s->o, false, late, e);
+}
+
 /* After a failure: nothing is left but the state before, and *e says so, or what is left to do. */
 static bool give_up(struct set_restore *s, bool is_swapped, struct err *e)
 {
-    struct err later = {0};
+    const bool was_stopped = s->journal.record.is_stopped;
+    const char *state = is_swapped ? "the state before is back" : "nothing was changed";
+    struct err later = {0}, late = {0};
     const struct err why = *e;
 
     restore_journal_set_why(&s->journal, why.text);
-
-    /* So that the reason is known when this process ends on the way, which does not depend on it.
-     */
-    if (is_swapped)
-        (void)!restore_journal_enter(&s->journal, RESTORE_SWAPPING, &later);
-    s->result->is_back = !is_swapped || restore_sources_back(&s->sources, &later);
+    s->result->is_back = go_back(s, is_swapped, &late, &later);
+    if (late.code != ERR_NONE)
+        (void)err_set(e, why.code, "%.230s; %s, but %.200s", why.text, state, late.text);
+    else
+        (void)err_set(e, why.code, "%.400s; %s%s", why.text, state,
+                      was_stopped ? ", and start has run" : "");
+    if (late.code != ERR_NONE)
+        restore_journal_set_why(&s->journal, e->text);
+    restore_journal_set_stopped(&s->journal, was_stopped && !s->result->is_back);
     if (s->result->is_back && leave_nothing(s, is_swapped, &later))
-        return err_set(e, why.code, "%.400s; %s", why.text,
-                       is_swapped ? "the state before is back" : "nothing was changed");
+        return false;
     return err_set(e, why.code,
                    "%.230s; going back failed too: %.190s; \"holdfast undo %s\" goes on with it",
                    why.text, later.text, s->journal.record.id);
@@ -396,7 +415,7 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
         .repo = r, .o = o, .report = report, .journal = RESTORE_JOURNAL_NONE, .result = out};
 
     *out = (struct restore_set_result){.is_back = true};
-    if (o->confirms_by_checks && o->set->health_check_count == 0)
+    if (o->confirms_by_checks && o->set->health_checks.count == 0)
         return err_set(e, ERR_USAGE, "set %s has no health checks that could confirm anything",
                        o->set->name);
     if (!enter_folder(&s, e) || !plan_all(&s, e))
@@ -410,11 +429,9 @@ bool restore_set_run(struct repo *r, const struct restore_set_options *o,
     if (!stage_all(&s, e))
         return give_up(&s, false, e);
     out->is_back = false;
-    if (o->stand != NULL)
-        o->stand(o->tell_arg, out->id, false);
-    if (!restore_journal_enter(&s.journal, RESTORE_SWAPPING, e) || !swap_all(&s, e) ||
-        !restore_check_health(o, e))
+    if (!swap_all(&s, e))
         return give_up(&s, true, e);
+    restore_journal_set_stopped(&s.journal, false);
     if (!restore_journal_enter(&s.journal, RESTORE_DONE, e))
         return give_up(&s, true, e);
     out->plan = s.plan;

@@ -38,6 +38,13 @@ void restore_set_plan_auto(struct restore_set_plan *p);
 
 struct report;
 
+/* Where a restore stands that others may have to take back, or can confirm. */
+enum restore_stand {
+    RESTORE_STAND_STOPPING,    /* the application is being stopped, and may stay so */
+    RESTORE_STAND_SWAPPING,    /* what is in use may be changing */
+    RESTORE_STAND_UNCONFIRMED, /* what it applied waits to be confirmed */
+};
+
 struct restore_set_options {
     const struct config *config; /* its state folder holds the journal */
     const struct config_set *set;
@@ -51,9 +58,8 @@ struct restore_set_options {
     /* The set's health checks answer instead: passing keeps what was applied, and failing does
      * not. ERR_USAGE when the set has none. */
     bool confirms_by_checks;
-    /* Where a restore stands, so that others can confirm it or take it back: it may be changing
-     * what is in use from now on; or what it applied waits to be confirmed.  May be NULL. */
-    void (*stand)(void *arg, const char *id, bool is_waiting);
+    /* Told where the restore stands from now on; may be NULL. */
+    void (*stand)(void *arg, const char *id, enum restore_stand now);
     /* What was just done, one sentence; may be NULL. */
     void (*tell)(void *arg, const char *sentence);
     void *tell_arg;
@@ -83,8 +89,10 @@ void restore_set_result_auto(struct restore_set_result *r);
 /*
  * Restore.  True: everything is in place, compared with its manifests, and the set's health checks
  * passed.  False: see is_back; when it is not set, the journal stays and says what is left to do.
- * The sources must be idle: sessions of PostgreSQL databases are ended, an SQLite database that
- * somebody has open fails with ERR_TRANSIENT, files written to meanwhile go with the old state.
+ * The sources must be idle, unless the configuration says how the application is stopped and
+ * started (it is before trees are prepared, and before outputs of commands are applied): sessions
+ * of PostgreSQL databases are ended, an SQLite database that somebody has open fails with
+ * ERR_TRANSIENT, files written to meanwhile go with the old state.
  * ERR_TRANSIENT also when another restore or undo is under way.  *out is set in any case.
  */
 MUST_CHECK bool restore_set_run(struct repo *r, const struct restore_set_options *o,
@@ -114,6 +122,9 @@ struct restore_record {
     const char *why;      /* it failed, or NULL */
     int64_t started_ns, changed_ns;
     int64_t moves; /* how often what is in use began to change places */
+    /* The application may have been stopped, and its start did not come to an end.  Of use while
+     * staging and when done; while swapping and undoing it may be so anyway. */
+    bool is_stopped;
 };
 /* Each restore known in the state folder, the latest first. */
 typedef bool restore_record_fn(void *arg, const struct restore_record *r, struct err *e);
@@ -143,6 +154,8 @@ MUST_CHECK bool restore_undo_find(const struct restore_undo_options *o, const ch
 /*
  * Put the state before a restore in place again, or with discard remove what a restore or an undo
  * kept of the other state.  A restore or an undo that was interrupted is finished first: backwards.
+ * The application is stopped before and started after, as in a restore; when that fails although
+ * all is back, ERR_FATAL says both, and there is nothing more to undo.
  * ERR_NOT_FOUND when there is no such restore, ERR_USAGE when it is not in place, or discarded.
  * *id (with room for RESTORE_ID_MAX bytes) and *phase say which it was and how it stands now.
  */

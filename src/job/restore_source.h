@@ -42,6 +42,9 @@ struct restore_source_ops {
     MUST_CHECK bool (*back)(struct restore_source *p, struct err *e);
     /* Remove what is beside the place, whichever state it is; goes on too. */
     MUST_CHECK bool (*discard)(struct restore_source *p, struct err *e);
+    /* ERR_TRANSIENT while somebody uses what stands in its place, begin() having run.  NULL: that
+     * is in nobody's way, or cannot be told. */
+    MUST_CHECK bool (*check_idle)(struct restore_source *p, struct err *e);
 };
 
 extern const struct restore_source_ops restore_files_ops, restore_sqlite_ops, restore_postgres_ops,
@@ -88,8 +91,18 @@ MUST_CHECK bool restore_sources_read(const struct restore_journal *j, const stru
 /* Whether all of them can go back; the first that cannot fails it. */
 MUST_CHECK bool restore_sources_check_back(struct restore_sources *p, struct err *e);
 
-/* All of them back, the last first; goes on after a failure and returns the first. */
-MUST_CHECK bool restore_sources_back(struct restore_sources *p, struct err *e);
+/* Whether nobody uses what would go. */
+MUST_CHECK bool restore_sources_check_idle(struct restore_sources *p, struct err *e);
+
+/*
+ * All of them back, the last first, while the application is stopped, which it is already with
+ * is_stopped.  It is started before outputs of commands go back, which its start may change, and
+ * only when all else is back.  Goes on after a failure and returns the first.  True: *late is what
+ * the application's stop or start failed for (ERR_NONE: both are well).
+ */
+MUST_CHECK bool restore_sources_back(struct restore_sources *p, const struct restore_set_options *o,
+                                     bool is_stopped, struct err *late, struct err *e);
+/* Remove what is beside; goes on after a failure and returns the first. */
 MUST_CHECK bool restore_sources_discard(struct restore_sources *p, struct err *e);
 
 /*
@@ -99,9 +112,6 @@ MUST_CHECK bool restore_sources_discard(struct restore_sources *p, struct err *e
  */
 MUST_CHECK bool restore_settle(const struct restore_undo_options *o, int folder_fd,
                                const struct config_set *set, struct err *e);
-
-/* The health checks of the set; the first that fails fails it. */
-MUST_CHECK bool restore_check_health(const struct restore_set_options *o, struct err *e);
 
 /* Whether restore_confirm() was called for it. */
 bool restore_is_confirmed(const char *state, const char *id);

@@ -61,13 +61,21 @@ static bool begin(struct restore_source *p, struct err *e)
         return false;
     if (path + there != strrchr(path, '/'))
         buf_printf(&staged, "%s%s", path, buf_string(&suffix));
-    else if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e) ||
-             !sqlite_check_idle(path, e)) /* better now than after all is prepared */
+    else if (!sqlite_staged_path(path, buf_string(&suffix), &staged, e))
         return false;
     restore_source_note_set(p, "path", path);
     restore_source_note_set(p, "staged", buf_string(&staged));
     (void)json_object_set_new(p->note, "there", json_integer((json_int_t)there));
     return true;
+}
+
+static bool check_idle(struct restore_source *p, struct err *e)
+{
+    const char *path = p->source->sqlite.path;
+    size_t there = 0;
+
+    return find_there(path, &there, e) &&
+           (path + there != strrchr(path, '/') || sqlite_check_idle(path, e));
 }
 
 /* Make the folder of the database, if need be. */
@@ -211,5 +219,5 @@ static bool discard(struct restore_source *p, struct err *e)
     return true;
 }
 
-const struct restore_source_ops restore_sqlite_ops = {plan,       begin, stage,  forward,
-                                                      check_back, back,  discard};
+const struct restore_source_ops restore_sqlite_ops = {plan,       begin, stage,   forward,
+                                                      check_back, back,  discard, check_idle};

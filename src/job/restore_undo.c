@@ -11,105 +11,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/restore_app.h"
 #include "job/restore_source.h"
-
-void restore_sources_auto(struct restore_sources *p)
-{
-    for (size_t i = 0; i < p->count; i++)
-        mem_free(p->items[i].place);
-    mem_free(p->items);
-    *p = (struct restore_sources){0};
-}
-
-struct restore_source *restore_sources_add(struct restore_sources *p, const struct config_source *s)
-{
-    p->items = mem_resize(p->items, p->count + 1, sizeof(*p->items));
-    p->items[p->count] = (struct restore_source){
-        .ops = restore_source_ops_of(s->kind), .source = s, .place = restore_source_place(s)};
-    return &p->items[p->count++];
-}
-
-void restore_sources_drop_last(struct restore_sources *p)
-{
-    mem_free(p->items[--p->count].place);
-}
-
-static const struct config_source *find_config(const struct config_set *set, const char *place)
-{
-    for (size_t i = 0; i < set->source_count; i++) {
-        AUTO(mem) char *own = restore_source_place(&set->sources[i]);
-
-        if (strcmp(own, place) == 0)
-            return &set->sources[i];
-    }
-    return NULL;
-}
-
-bool restore_sources_read(const struct restore_journal *j, const struct config_set *set,
-                          struct restore_sources *out, struct err *e)
-{
-    AUTO(restore_sources) struct restore_sources sources = {0};
-    json_t *notes = restore_journal_sources(j);
-
-    for (size_t i = 0; i < json_array_size(notes); i++) {
-        json_t *note = json_array_get(notes, i);
-        const char *place = json_string_value(json_object_get(note, "place"));
-        const struct config_source *source = place == NULL ? NULL : find_config(set, place);
-        struct restore_source *p;
-
-        if (source == NULL)
-            return err_set(e, ERR_NOT_FOUND,
-                           "restore %s is of %s, which set %s does not have any more", j->record.id,
-                           place == NULL ? "nothing" : place, set->name);
-        p = restore_sources_add(&sources, source);
-        p->id = j->record.id;
-        p->note = note;
-    }
-    *out = sources;
-    sources = (struct restore_sources){0};
-    return true;
-}
-
-bool restore_sources_check_back(struct restore_sources *p, struct err *e)
-{
-    for (size_t i = 0; i < p->count; i++)
-        if (!p->items[i].ops->check_back(&p->items[i], e))
-            return err_wrap(e, "%s", p->items[i].place);
-    return true;
-}
-
-/* In reverse order; the first failure counts, and the others are still tried. */
-static bool each_source(struct restore_sources *p, bool is_back, struct err *e)
-{
-    struct err first = {0};
-
-    for (size_t i = p->count; i-- > 0;) {
-        struct restore_source *one = &p->items[i];
-        struct err why = {0};
-
-        if ((is_back ? one->ops->back : one->ops->discard)(one, &why))
-            continue;
-        (void)err_wrap(&why, "%s", one->place);
-        if (first.code == ERR_NONE)
-            first = why;
-    }
-    if (first.code == ERR_NONE)
-        return true;
-    *e = first;
-    return false;
-}
-
-bool restore_sources_back(struct restore_sources *p, struct err *e)
-{
-    return each_source(p, true, e);
-}
-
-bool restore_sources_discard(struct restore_sources *p, struct err *e)
-{
-    return each_source(p, false, e);
-}
-
-/* The way back in another process */
 
 /* A restore that was read from its journal. */
 struct past {
@@ -167,6 +70,20 @@ static bool past_open(struct past *p, const struct restore_undo_options *o,
     return true;
 }
 
+/* The application runs again, or *late says what failed. */
+static void note_start(struct restore_journal *j, const struct err *late)
+{
+    restore_journal_set_stopped(j, false);
+    if (late->code != ERR_NONE)
+        restore_journal_set_why(j, late->text);
+}
+
+/* All is in its place; whether the application is well too. */
+static bool is_well(const char *state, const struct err *late, struct err *e)
+{
+    return late->code == ERR_NONE || err_set(e, late->code, "%s, but %.400s", state, late->text);
+}
+
 /*
  * Take back what did not come to its end.  Once all is back that is written down before anything is
  * removed: what was removed cannot be told from what somebody else took away.
@@ -174,16 +91,47 @@ static bool past_open(struct past *p, const struct restore_undo_options *o,
 static bool finish_back(struct restore_journal *j, const struct restore_undo_options *o,
                         const struct config_set *set, struct err *e)
 {
+    const bool is_staging = j->record.phase == RESTORE_STAGING;
     AUTO(past) struct past p = {.journal = j};
+    struct err late = {0}, ignored = {0};
 
     if (j->record.why == NULL)
         restore_journal_set_why(j, "interrupted");
-    if (!past_open(&p, o, set, j->record.phase != RESTORE_STAGING, e))
+    if (!past_open(&p, o, set, !is_staging, e))
         return false;
-    if (j->record.phase != RESTORE_STAGING &&
-        (!restore_sources_back(&p.sources, e) || !restore_journal_enter(j, RESTORE_STAGING, e)))
+    if (is_staging && j->record.is_stopped) {
+        /* What the other process has begun to stop may still be on its way down. */
+        (void)!restore_app_stop(&p.options, true, &ignored);
+        (void)!restore_app_start(&p.options, true, &late);
+    }
+    if (!is_staging && !restore_sources_back(&p.sources, &p.options, false, &late, e))
         return false;
-    return restore_sources_discard(&p.sources, e) && restore_journal_enter(j, RESTORE_FAILED, e);
+    note_start(j, &late);
+    return (is_staging || restore_journal_enter(j, RESTORE_STAGING, e)) &&
+           restore_sources_discard(&p.sources, e) && restore_journal_enter(j, RESTORE_FAILED, e) &&
+           is_well("the state before is in place", &late, e);
+}
+
+/* Stop the application and look whether all can go back; if not, all is as it was. */
+static bool begin_undo(struct past *p, struct err *e)
+{
+    struct restore_journal *j = p->journal;
+    struct err late = {0}, ignored = {0};
+
+    if (!restore_app_is_switched(p->options.set))
+        return restore_sources_check_back(&p->sources, e) &&
+               restore_journal_enter(j, RESTORE_UNDOING, e);
+    restore_journal_set_stopped(j, true);
+    if (!restore_journal_enter(j, RESTORE_DONE, e))
+        return false;
+    if (restore_app_stop(&p->options, true, e) && restore_sources_check_back(&p->sources, e) &&
+        restore_journal_enter(j, RESTORE_UNDOING, e))
+        return true;
+    (void)!restore_app_start(&p->options, true, &late);
+    restore_journal_set_stopped(j, false);
+    (void)!restore_journal_enter(j, RESTORE_DONE, &ignored); /* else start is run once more */
+    return err_set(e, e->code, "%.230s; nothing was changed%s%.200s", e->text,
+                   late.code == ERR_NONE ? ", and start has run" : ", but ", late.text);
 }
 
 /* Take back what is in place, or is on its way back: all of it or, when that can be seen before,
@@ -191,14 +139,16 @@ static bool finish_back(struct restore_journal *j, const struct restore_undo_opt
 static bool finish_undo(struct restore_journal *j, const struct restore_undo_options *o,
                         const struct config_set *set, struct err *e)
 {
+    const bool is_begun = j->record.phase == RESTORE_UNDOING;
     AUTO(past) struct past p = {.journal = j};
+    struct err late = {0};
 
-    if (!past_open(&p, o, set, true, e))
+    if (!past_open(&p, o, set, true, e) || (!is_begun && !begin_undo(&p, e)) ||
+        !restore_sources_back(&p.sources, &p.options, !is_begun, &late, e))
         return false;
-    if (j->record.phase == RESTORE_DONE && (!restore_sources_check_back(&p.sources, e) ||
-                                            !restore_journal_enter(j, RESTORE_UNDOING, e)))
-        return false;
-    return restore_sources_back(&p.sources, e) && restore_journal_enter(j, RESTORE_UNDONE, e);
+    note_start(j, &late);
+    return restore_journal_enter(j, RESTORE_UNDONE, e) &&
+           is_well("the state before is in place", &late, e);
 }
 
 static bool finish_discard(struct restore_journal *j, const struct restore_undo_options *o,
@@ -208,6 +158,21 @@ static bool finish_discard(struct restore_journal *j, const struct restore_undo_
 
     return past_open(&p, o, set, false, e) && restore_sources_discard(&p.sources, e) &&
            restore_journal_enter(j, RESTORE_DISCARDED, e);
+}
+
+/* An undo was interrupted before anything went back. */
+static bool finish_start(struct restore_journal *j, const struct restore_undo_options *o,
+                         const struct config_set *set, struct err *e)
+{
+    AUTO(past) struct past p = {.journal = j};
+    struct err late = {0};
+
+    if (!past_open(&p, o, set, false, e))
+        return false;
+    (void)!restore_app_start(&p.options, true, &late);
+    note_start(j, &late);
+    return restore_journal_enter(j, j->record.phase, e) &&
+           is_well("what it restored is in place", &late, e);
 }
 
 static bool is_settled(enum restore_phase p)
@@ -221,11 +186,12 @@ static bool settle(struct restore_journal *j, const struct restore_undo_options 
 {
     const enum restore_phase phase = j->record.phase;
 
-    if (is_settled(phase))
+    if (is_settled(phase) && !j->record.is_stopped)
         return true;
-    return (phase == RESTORE_DISCARDING ? finish_discard(j, o, set, e)
-            : phase == RESTORE_UNDOING  ? finish_undo(j, o, set, e)
-                                        : finish_back(j, o, set, e)) ||
+    return (is_settled(phase)             ? finish_start(j, o, set, e)
+            : phase == RESTORE_DISCARDING ? finish_discard(j, o, set, e)
+            : phase == RESTORE_UNDOING    ? finish_undo(j, o, set, e)
+                                          : finish_back(j, o, set, e)) ||
            err_wrap(e, "restore %s, which was interrupted", j->record.id);
 }
 
@@ -364,7 +330,8 @@ static bool discard(struct restore_journal *j, const struct restore_undo_options
     if (phase != RESTORE_DONE && phase != RESTORE_UNDONE && phase != RESTORE_DISCARDING)
         return err_set(e, ERR_USAGE, "restore %s is %s: nothing is kept of it", j->record.id,
                        restore_phase_text(phase));
-    return restore_journal_enter(j, RESTORE_DISCARDING, e) && finish_discard(j, o, set, e);
+    return (phase == RESTORE_DISCARDING || settle(j, o, set, e)) &&
+           restore_journal_enter(j, RESTORE_DISCARDING, e) && finish_discard(j, o, set, e);
 }
 
 bool restore_undo_find(const struct restore_undo_options *o, const char *state, char *id,

@@ -89,6 +89,13 @@ MUST_CHECK bool command_check_state(const struct command_options *o,
                                     const struct command_feed *feed, struct command_report *report,
                                     struct err *e);
 
+/*
+ * Run argv of a command that gets no input and whose output is of no interest: exit status 0 within
+ * its time is success.  With goes_on it is not ended when somebody asked us to stop.  ERR_CANCELLED
+ * when it was; else e names the command, the program and its last line of standard error.
+ */
+MUST_CHECK bool command_call(const struct command_options *o, bool goes_on, struct err *e);
+
 enum command_answer { COMMAND_UNDECIDED, COMMAND_KEEP, COMMAND_GO_BACK };
 typedef enum command_answer command_answer_fn(void *arg);
 

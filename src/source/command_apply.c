@@ -1,4 +1,5 @@
-/* The way of a command's output back: a check, and applying it until it is confirmed. */
+/* Programs that are called, and the way of a command's output back: a check, and applying it until
+ * it is confirmed. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -26,6 +27,26 @@ void command_report_done(struct command_report *r)
 void command_report_auto(struct command_report *r)
 {
     command_report_done(r);
+}
+
+/* A run whose failure is ours. */
+static bool run_well(const struct command_run *what, struct err *e)
+{
+    AUTO(mem) struct command_outcome *run = mem_new(sizeof(*run));
+
+    if (!command_run(what, run, e))
+        return false;
+    if (run->failure.code == ERR_NONE)
+        return true;
+    *e = run->failure;
+    return false;
+}
+
+bool command_call(const struct command_options *o, bool goes_on, struct err *e)
+{
+    const struct command_run what = {.options = o, .argv = o->argv, .is_not_cancelled = goes_on};
+
+    return run_well(&what, e);
 }
 
 bool command_check_state(const struct command_options *o, const struct command_feed *feed,
@@ -74,7 +95,6 @@ static bool check_state(const struct command_options *o, struct slice state, str
 static bool apply_state(const struct command_options *o, struct slice state, bool is_way_back,
                         struct err *e)
 {
-    AUTO(mem) struct command_outcome *run = mem_new(sizeof(*run));
     const struct command_feed feed = {read_slice, &state};
     const struct command_run what = {
         .options = o,
@@ -83,12 +103,7 @@ static bool apply_state(const struct command_options *o, struct slice state, boo
         .is_not_cancelled = is_way_back,
     };
 
-    if (!command_run(&what, run, e))
-        return false;
-    if (run->failure.code == ERR_NONE)
-        return true;
-    *e = run->failure;
-    return false;
+    return run_well(&what, e);
 }
 
 static bool gather(void *arg, struct slice bytes, struct err *e)
@@ -101,15 +116,9 @@ static bool gather(void *arg, struct slice bytes, struct err *e)
 /* The present state is what the backup would hold of it. */
 static bool save_state(const struct command_options *o, struct buf *out, struct err *e)
 {
-    AUTO(mem) struct command_outcome *run = mem_new(sizeof(*run));
     const struct command_run what = {.options = o, .argv = o->argv, .output = gather, .arg = out};
 
-    if (!command_run(&what, run, e))
-        return false;
-    if (run->failure.code == ERR_NONE)
-        return true;
-    *e = run->failure;
-    return false;
+    return run_well(&what, e);
 }
 
 static bool read_feed(const struct command_options *o, const struct command_feed *feed,

@@ -39,13 +39,14 @@ writeFileSync(`${WORK}/site/gone`, 'it was here');
 writeFileSync(`${WORK}/site/${NASTY}/a\u202egpj.exe`, 'odd');
 writeFileSync(`${WORK}/site/${NASTY}/some.log`, 'left out');
 writeFileSync(`${WORK}/health`, `#!/bin/sh\n[ ! -e ${WORK}/slow ] || sleep 15\n[ ! -e ${WORK}/sick ] || { echo 'not well' >&2; exit 1; }\n`, { mode: 0o755 });
+writeFileSync(`${WORK}/switch`, '#!/bin/sh\n', { mode: 0o755 });
 const { PORT } = process.env;
 const sources = `[{postgres: {name: shop, dsn: "host=${server} user=postgres dbname=shop"}}, {sqlite: {path: ${WORK}/books.db}}, {files: {paths: [${WORK}/site]}}]`;
 writeFileSync(`${WORK}/holdfast.yaml`, `state: ${WORK}/state
 repositories:
   main: {url: ${WORK}/repo, key_file: ${WORK}/key}
 sets:
-  app: {repositories: [main], sources: ${sources}, health_checks: [[${WORK}/health]]}
+  app: {repositories: [main], sources: ${sources}, health_checks: [[${WORK}/health]], restore: {stop: [[${WORK}/switch]], start: [[${WORK}/switch]]}}
 serve: {listen: ["127.0.0.1:${PORT}"], restore_targets: [${WORK}/restored], import_max: 1M}
 `, { mode: 0o600 });
 
@@ -115,6 +116,9 @@ await test('a plan says what would be written, replaced and removed, and changes
     await page.getByText('1 table with 3 rows').waitFor();
     await page.getByText('1 new, 1 replaced, 2 unchanged').waitFor();
     await page.getByText('2 removed').waitFor();
+    await page.getByText(`The application is stopped: ${WORK}/switch`).waitFor();
+    await page.getByText(`The application is started again: ${WORK}/switch`).waitFor();
+    assert.equal(await page.getByText('Stop the application first').count(), 0);
     await page.getByText('The health check has to pass').waitFor();
     await page.reload();
     await page.getByText('2 removed').waitFor();

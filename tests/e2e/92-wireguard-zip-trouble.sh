@@ -115,14 +115,14 @@ is_before 'rules that nobody confirmed stayed'
 if [ "$GATEWAY_FIREWALL" = kernel ]; then
     cp -a gw/main main.kept
     mount -t tmpfs -o size=2m,mode=755 tmpfs gw/main
-    at_end() { umount gw/main; }
+    at_end() { umount gw/main; end_application; }
     cp -a main.kept/. gw/main
     in_place "$large" 60s >out 2>err && fail 'a full disk was not noticed'
     has err 'No space left on device'
     has err 'nothing was changed'
     is_before 'a full disk changed something'
     umount gw/main
-    at_end() { :; }
+    at_end() { end_application; }
 fi
 
 # Killed while the new rules are in force and everything has changed places.

@@ -134,6 +134,22 @@ until_true 60 is_back
 is_quiet() { ! ls state/jobs/* >/dev/null 2>&1; }
 until_true 60 is_quiet
 is_changed 'what was killed is not as it was before'
+until_true 60 bin/systemctl up
+
+# Killed while the application is being stopped: it is started again, and nothing was changed.
+: >service/stop.waits
+curl -sS -m 280 -o killed -w '%{http_code}' -H "Authorization: Bearer $boss" -F backup_file=@good.zip "http://127.0.0.1:$port/system/restore" >code &
+sending=$!
+is_stopping() { grep -q '"stopped": *true' state/restores/*.json; }
+until_true 60 is_stopping
+kill -9 "$(job_pid)"
+rm service/stop.waits
+wait "$sending"
+[ "$(cat code)" = 500 ] || fail "a restore that was killed was no failure: $(cat code killed)"
+is_going() { ! is_stopping && is_quiet && bin/systemctl up; }
+until_true 60 is_going
+is_changed 'what was killed while it stopped the application changed something'
+: >service/log
 
 # A browser's form, with a field that its page has; success is told with what the file says of itself.
 "$PYTHON" - "$port" "$boss" <<'END' >out || fail "no success"
@@ -153,6 +169,7 @@ json out 'lines[0]["backup_info"]["version"] == "1.0" and lines[0]["backup_info"
 json out 'lines[0]["backup_info"]["contents"] == {"databases": ["configs.db", "wireguard.db"], "iptables_rules": True, "configs": [f"site_0000000{i}.conf" for i in range(3)]}'
 is_restored
 rules | cmp - rules.then || fail 'other rules'
+[ "$(tr '\n' ' ' <service/log)" = 'stop start ' ] && bin/systemctl up || fail "the application was told $(cat service/log)"
 # shellcheck disable=SC2034 # answers() sends it
 token=$boss
 answers 200 GET "$port" /system/backup-status

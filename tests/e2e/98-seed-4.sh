@@ -14,6 +14,7 @@ fi
 gateway() { "$PYTHON" "$cases/gateway.py" "$@"; }
 port=$(free_ports 1)
 { sed_profile; printf 'serve:\n  listen: ["127.0.0.1:%s"]\n  compat: { gateway: { set: wireguard } }\n' "$port"; } >holdfast.yaml
+lead_firewall holdfast.yaml
 status 0 "$HOLDFAST" init -r repo --key-file key
 add_token() { # NAME ROLE: a token, in the file NAME
     status 0 "$HOLDFAST" token add "$1" --role "$2" --verb '*' --set '*'
@@ -21,6 +22,19 @@ add_token() { # NAME ROLE: a token, in the file NAME
 }
 add_token boss admin
 add_token clerk manager
+sql gw/instance/configs.db "update clients set status = 'active' where id < '00000002'"
+bin/systemctl stop
+bin/systemctl start
+links() { ls links | tr '\n' ' '; }
+[ "$(links)" = 'site_00000000 site_00000001 ' ] || fail "the case itself has the interfaces $(links)"
+# stopped_and_started WHAT LOG: since the last time, each once, and what was taken down meanwhile.
+stopped_and_started() {
+    [ "$(tr '\n' ' ' <service/log)" = 'stop start ' ] || fail "$1: $(cat service/log)"
+    [ "$(sort links.log | tr '\n' ' ')" = "$2" ] || fail "$1: taken down: $(cat links.log)"
+    bin/systemctl up || fail "$1: the application does not run"
+    : >service/log
+    : >links.log
+}
 iptables-save >rules.txt
 echo 'pending' >gw/instance/pending.conf # "What is not included": outside of what the set names
 start_service serve
@@ -104,8 +118,16 @@ state >before
 # "Restore System" with its warning: a plan first, which changes nothing.
 status 0 "$HOLDFAST" restore "$snapshot" --set wireguard --in-place --plan
 has out 'wireguard.db'
+has out 'stop: '
 state >now
 cmp before now || fail "a plan changed something"
+# "Running app keeps open handles": without steps 2 and 3 nothing is replaced.
+sed '/^    restore:/,/timeout: 2m/d' holdfast.yaml >running.yaml
+chmod 600 running.yaml
+status 11 "$HOLDFAST" restore "$snapshot" -c running.yaml --set wireguard --in-place --yes
+has err 'another process has'
+state >now
+cmp before now || fail "a database in use was replaced"
 
 # "Error Handling & Rollback": a step that fails, here the health checks and then nobody who confirms the rules, and all is as it was.
 { sed_profile; echo '      - ["false"]'; } >sick.yaml
@@ -119,19 +141,30 @@ cmp before now || fail "a failed restore left something"
 status 130 in_place "$snapshot" 1s
 state >now
 cmp before now || fail "rules that nobody confirmed stayed"
+bin/systemctl up || fail "the application does not run any more"
+: >service/log
+rm -f links/*
+: >links/site_00000000
+: >links.log
 
-# Steps 1 to 9: a backup of what was there, databases, configurations, rules, and a look at what came of it.
+# Steps 1 to 9: a backup of what was there, the application and its interfaces down, databases, configurations, both up again, rules, and a
+# look at what came of it.  Who confirms does so while they are up.
 "$HOLDFAST" snapshots --set wireguard --tag safety --json >safe
 confirm >confirmed 2>&1 &
 status 0 in_place "$snapshot" 60s
 wait
 content >now
 diff sound now || fail "it is not what the file holds"
+stopped_and_started 'a restore' 'down site_00000000 '
+[ "$(links)" = 'site_00000000 site_00000001 ' ] || fail "interfaces are up: $(links)"
 "$HOLDFAST" snapshots --set wireguard --tag safety --json >safer
 [ "$(json_get safer 'len(lines[0])')" -gt "$(json_get safe 'len(lines[0])')" ] || fail "nothing was kept of the state before"
 status 0 "$HOLDFAST" undo
 state >now
 cmp before now || fail "the way back leads elsewhere"
+# One that wg-quick does not know is removed.
+stopped_and_started 'an undo' 'down site_00000000 link site_00000001 '
+[ "$(links)" = '' ] || fail "interfaces of no client are up: $(links)"
 
 # "POST /system/restore": the form of the page does the same, and the rules stay once the administrator has said that he still gets in.
 start_service serve
@@ -145,6 +178,8 @@ json out 'lines[0] == {"status": "success", "message": "System restored successf
 # The zip file has no modes, and that of a file which is gone is known to nobody: it gets what its folder lets others see.
 content | sed 's/\(site_00000001.conf f\) 640$/\1 644/' >now
 diff sound now || fail "the form brought back something else"
+stopped_and_started 'a form' ''
+[ "$(links)" = 'site_00000000 site_00000001 ' ] || fail "interfaces are up: $(links)"
 stop_service
 status 0 "$HOLDFAST" undo --set wireguard
 state >now

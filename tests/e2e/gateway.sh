@@ -13,31 +13,55 @@ fi
 
 here=$PWD
 echo "firewall: $GATEWAY_FIREWALL"
+mkdir bin
 if [ "$GATEWAY_FIREWALL" = file ]; then
-    mkdir bin
-    printf '#!/bin/sh\ncat "%s/rules.now"\n' "$here" >bin/iptables-save
-    printf '#!/bin/sh\nrules=$(cat)\ncase $rules in *no_such_chain*) echo "line 5 failed" >&2; exit 1 ;; esac\n[ "${1-}" = --test ] || echo "$rules" >"%s/rules.now"\n' \
+    printf '#!/bin/sh\ncat "%s/gw/firewall"\n' "$here" >bin/iptables-save
+    printf '#!/bin/sh\nrules=$(cat)\ncase $rules in *no_such_chain*) echo "line 5 failed" >&2; exit 1 ;; esac\n[ "${1-}" = --test ] || echo "$rules" >"%s/gw/firewall"\n' \
         "$here" >bin/iptables-restore
-    chmod +x bin/*
-    : >rules.now
+    mkdir gw # where jobs may write, too
+    : >gw/firewall
     PATH=$here/bin:$PATH
 fi
+# Its application has both databases open, and its service brings up what configs.db calls active; links are files here.
+mkdir service links
+printf '#!/bin/sh\nexec "%s" "%s/application.py" "$1" "%s/service"\n' "$PYTHON" "$cases" "$here" >bin/systemctl
+printf '#!/bin/sh\ncd "%s/links"\ncase $2 in show) [ -e "$4" ] ;; delete) rm "$4" && echo "link $4" >>../links.log ;; esac\n' "$here" >bin/ip
+printf '#!/bin/sh\ncd "%s/links"\n[ "$2" != site_00000001 ] || { echo "not a WireGuard interface" >&2; exit 1; }\nrm "$2" && echo "down $2" >>../links.log\n' \
+    "$here" >bin/wg-quick
+printf '#!/bin/sh\n' >service/before
+cat >>service/before <<END
+"$PYTHON" -c 'import sqlite3; [print(*row) for row in sqlite3.connect("$here/gw/instance/configs.db").execute("select name from clients where status = \\"active\\"")]' |
+    while read -r name; do : >"$here/links/\$name"; done
+END
+chmod +x bin/* service/before
 
 # The profile, with its paths led here.
 "$PYTHON" "$cases/gateway.py" make "$here/gw"
 sed_profile() {
     sed -e "s#/var/lib/wireguard-gateway#$here/gw/main#g" -e "s#/opt/wireguard-gateway/instance#$here/gw/instance#g" \
         -e "s#/etc/wireguard#$here/gw/etc#g" -e "s#/var/lib/holdfast#$here/state#" -e "s#/srv/holdfast#$here/repo#" \
-        -e "s#/etc/holdfast/main.key#$here/key#" "$cases/../../deploy/profiles/wireguard-gateway.yaml"
+        -e "s#/etc/holdfast/main.key#$here/key#" -e "s#\[systemctl#[$here/bin/systemctl#" -e "s#ip link#sh $here/bin/ip link#g" \
+        -e "s#wg-quick down#sh $here/bin/wg-quick down#" "$cases/../../deploy/profiles/wireguard-gateway.yaml"
 }
 sed_profile >holdfast.yaml
 chmod 600 holdfast.yaml
+# No child of the case, which waits for all of those.
+(
+    "$PYTHON" "$cases/application.py" supervise "$here/service" "$here/gw/instance/configs" \
+        "$here/gw/main/wireguard.db" "$here/gw/instance/configs.db" >service/out 2>&1 &
+    echo $! >service/pid
+)
+end_application() { kill "$(cat "$here/service/pid")"; }
+at_end() { end_application; }
+until_true 20 test -S service/socket
+bin/systemctl start wireguard-gateway
 sql() { "$PYTHON" -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' "$@"; }
 # What the firewall does; a table without rules is none.
 rules() { iptables-save | sed -n '/^[*]/h; /^-A\|DROP\| - /{G; s/\n/ /p}'; }
 # Every byte, and who may read it, but for what is kept beside.
 state() {
-    (cd gw && find . ! -path '*holdfast-*' -printf '%p %y %m\n' | sort && find . -type f ! -path '*holdfast-*' -exec sha256sum {} + | sort)
+    (cd gw && find . ! -path '*holdfast-*' ! -name firewall -printf '%p %y %m\n' | sort &&
+        find . -type f ! -path '*holdfast-*' ! -name firewall -exec sha256sum {} + | sort)
     rules
 }
 dump() { "$PYTHON" -c 'import sqlite3, sys; [print(line) for db in sys.argv[1:] for line in sqlite3.connect(db).iterdump()]' "$@"; }
@@ -75,13 +99,14 @@ COMMIT
 COMMIT
 END
 
+# Jobs have a PATH of their own, and start what the configuration names; a shell among them reads what it likes.
+lead_firewall() { # FILE
+    [ "$GATEWAY_FIREWALL" = kernel ] || sed -i -e "s#(iptables-save)#(sh $here/bin/iptables-save)#" -e "s#\[iptables-restore#[$here/bin/iptables-restore#" "$1"
+}
 # A service of this gateway can be asked on a port, which the rules let in, and has no work of its own.
 open_service() {
-    if [ "$GATEWAY_FIREWALL" = kernel ]; then
-        ip link set lo up
-    else # jobs have a PATH of their own
-        sed -i "s#iptables-save\|iptables-restore#$here/bin/&#g" holdfast.yaml
-    fi
+    [ "$GATEWAY_FIREWALL" = file ] || ip link set lo up
+    lead_firewall holdfast.yaml
     sed -i '/schedule:\|retention:/d' holdfast.yaml
     iptables-save | sed 's/^-A INPUT -p udp/-A INPUT -i lo -j ACCEPT\n&/' | iptables-restore
     port=$(free_ports 1)

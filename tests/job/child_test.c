@@ -690,6 +690,21 @@ TEST(restore_sets_owners_of_what_it_restores)
 }
 END
 
+#define SWITCHED FILES_SOURCE "]\n    restore: {stop: [[/bin/true]]}\n    tags: [a"
+
+TEST(what_stops_and_starts_an_application_is_for_restores_and_undos_only)
+{
+    check_acts(SWITCHED, CHILD_RESTORE, "{\"snapshot\":\"latest\",\"in_place\":true}",
+               ALWAYS INSIDE OWNERS CLIENT "list_outside read_outside read_shadow exec_shell "
+                                           "raw_socket environment_of_peer");
+    check_acts(SWITCHED, CHILD_UNDO, "{}",
+               ALWAYS INSIDE OWNERS CLIENT "list_outside read_outside read_shadow exec_shell "
+                                           "raw_socket environment_of_peer");
+    check_acts(SWITCHED, CHILD_BACKUP, "{}", ALWAYS INSIDE "list_outside environment_of_peer");
+    check_acts(SWITCHED, CHILD_PRUNE, MAIN, ALWAYS INSIDE);
+}
+END
+
 /* Outcomes */
 
 #define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -833,6 +848,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       backup_of_files_starts_nothing_and_lists_the_way_to_them,
       backup_of_a_command_reads_everything_and_writes_what_it_did,
       drill_has_programs_but_no_network, restore_sets_owners_of_what_it_restores,
+      what_stops_and_starts_an_application_is_for_restores_and_undos_only,
       success_is_status_0_and_the_id_of_a_snapshot, each_status_has_its_state,
       the_sentence_of_a_failure_is_the_last_exit_error, a_set_has_one_writer,
       waiting_in_a_loop_is_no_movement)

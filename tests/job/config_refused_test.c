@@ -127,8 +127,15 @@ TEST(a_rule_time_notice_or_check_of_a_set_that_makes_no_sense_is_refused)
         {"    notify:\n      on_success: [\"mailto:a@b\\n.c\"]", "10: on_success: it is neither"},
         {"    notify: {on_error: []}", "9: unknown key \"on_error\"; there are on_success, "},
         {"    health_checks: curl", "9: health_checks must be a list, not a text"},
-        {"    health_checks: [curl]", "9: a health check must be a list such as"},
-        {"    health_checks: [[]]", "9: a health check names no program"});
+        {"    health_checks: [curl]", "9: an item of health_checks must be a list such as"},
+        {"    health_checks: [[]]", "9: an item of health_checks names no program"},
+        {"    restore: {}", "9: restore names no program to stop or start"},
+        {"    restore: {timeout: 5s}", "9: restore names no program to stop or start"},
+        {"    restore: [a]", "9: restore must be a mapping"},
+        {"    restore: {stop: [systemctl, stop]}", "9: an item of stop must be a list such as"},
+        {"    restore: {start: [[]]}", "9: an item of start names no program"},
+        {"    restore: {start: [[a]], timeout: soon}", "9: timeout: "},
+        {"    restore: {begin: [[a]]}", "9: unknown key \"begin\"; there are stop, start, "});
 }
 END
 

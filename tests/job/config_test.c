@@ -137,6 +137,8 @@ TEST(a_set_has_rules_times_notices_and_checks)
                  "    notify: {on_success: [], on_failure: ['mailto:o@example.org', "
                  "'https://h/x']}\n"
                  "    health_checks: [[curl, -f, http://localhost/], [true]]\n"
+                 "    restore: {stop: [[systemctl, stop, a], [wg-quick, down, wg0]], "
+                 "start: [[systemctl, start, a]], timeout: 2m}\n"
                  "catalog: postgresql://h/catalog\n");
     const struct config_set *s = &c->sets[0];
 
@@ -153,9 +155,12 @@ TEST(a_set_has_rules_times_notices_and_checks)
     CHECK(!s->check.reads_all);
     check_texts(&s->notify.on_success, "");
     check_texts(&s->notify.on_failure, "mailto:o@example.org|https://h/x|");
-    CHECK(s->health_check_count == 2);
-    check_texts(&s->health_checks[0], "curl|-f|http://localhost/|");
-    check_texts(&s->health_checks[1], "true|");
+    CHECK(s->health_checks.count == 2);
+    check_texts(&s->health_checks.items[0], "curl|-f|http://localhost/|");
+    check_texts(&s->health_checks.items[1], "true|");
+    CHECK(s->restore.stop.count == 2 && s->restore.start.count == 1);
+    check_texts(&s->restore.stop.items[1], "wg-quick|down|wg0|");
+    CHECK(s->restore.timeout_ms == 120000);
     ck_assert_str_eq(c->catalog, "postgresql://h/catalog");
 }
 END
@@ -168,7 +173,8 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     ck_assert_str_eq(s->sources[0].name, "app.db");
     CHECK(s->repository_count == 1 && s->repositories[0] == &c->repositories[0]);
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
-    CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_check_count == 0);
+    CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_checks.count == 0);
+    CHECK(s->restore.stop.count == 0 && s->restore.timeout_ms == 0);
     CHECK(s->check.cron == NULL);
     CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
 }
@@ -393,7 +399,7 @@ TEST(what_is_shown_is_a_configuration_that_shows_the_same)
         "    - command: {name: c, argv: [c, 5], timeout: 90s, max_output: 1M}\n"
         "    retention: {daily: unlimited, within: 1y2m}\n    on_error: incomplete\n"
         "    schedule: '@daily'\n    notify: {on_failure: ['mailto:a@b']}\n"
-        "    health_checks: [[a, 'b c']]\n");
+        "    health_checks: [[a, 'b c']]\n    restore: {start: [[a, b], [c]]}\n");
     json_t *shown = config_json(c, NULL);
     char *text = json_dumps(shown, 0);
     AUTO(config) struct config *again = load(text);
@@ -403,6 +409,8 @@ TEST(what_is_shown_is_a_configuration_that_shows_the_same)
     CHECK(again->sets[0].source_count == 4 && again->sets[0].retention.within.months == 2);
     CHECK(again->sets[0].sources[3].command.timeout_ms == 90000);
     CHECK(strstr(text, "\"timeout\": \"90s\"") != NULL);
+    CHECK(strstr(text, "\"restore\": {\"start\": [[\"a\", \"b\"], [\"c\"]], "
+                       "\"timeout\": \"60s\"}") != NULL);
     json_decref(shown);
     json_decref(same);
     mem_free(text);

@@ -160,11 +160,13 @@ function PlaceSteps({ plan }: { plan: RestoreDetails }) {
             <ol class="steps">
                 <li>{t.stepSafety}</li>
                 <li>{t.stepStage}</li>
+                {!!plan.stop?.length && <li>{t.stepStop}: <Name text={plan.stop.join(', ')} /></li>}
                 <li>{t.stepSwap}</li>
+                {!!plan.start?.length && <li>{t.stepStart}: <Name text={plan.start.join(', ')} /></li>}
                 <li>{plan.health_checks ? t.stepHealth(plan.health_checks) : t.stepNoHealth}</li>
                 <li>{t.stepUndo}</li>
             </ol>
-            <p class="note warn">{t.idle}</p>
+            {!plan.stop?.length && <p class="note warn">{t.idle}</p>}
         </>
     );
 }

@@ -273,8 +273,8 @@ function Done({ job }: { job: Restore }) {
 function stateAfter(job: Restore): string {
     const t = texts.value.restores;
     const said = job.result.error ?? '';
-    if (said.endsWith('; the state before is back')) return t.isBefore;
-    if (said.endsWith('; nothing was changed')) return t.isUntouched;
+    if (/; the state before is back(, and start has run)?$/.test(said)) return t.isBefore;
+    if (/; nothing was changed(, and start has run)?$/.test(said)) return t.isUntouched;
     return job.state === 'failed' ? t.sentence : t.stopped;
 }
 
