@@ -65,7 +65,7 @@ static const struct option restore_options[] = {
     {"as", 0, OPTION_TEXT, AT(part.as), "SCHEMA.TABLE",
      "With one --table: what the table is called from now on", NULL, NULL},
     {"data-only", 0, OPTION_FLAG, AT(part.data_only), NULL,
-     "With --table: add its rows to those of the table that is there", NULL, NULL},
+     "Add the rows of --table, of --schema or of all tables to those that are there", NULL, NULL},
     {"globals", 0, OPTION_FLAG, AT(globals), NULL,
      "With --into and --dsn: make the roles that are missing first", NULL, NULL},
     {"jobs", 'j', OPTION_COUNT, AT(jobs), "N", "With --into and --dsn: fill N tables at a time",

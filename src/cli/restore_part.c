@@ -65,12 +65,8 @@ static bool schema_read(const char *text, struct arena *arena, const char **out,
 
 static bool check(const struct part_args *a, bool in_place, struct err *e)
 {
-    if (a->tables.count + a->schemas.count == 0)
-        return err_set(e, ERR_USAGE, "--as and --data-only go with --table");
     if (a->data_only && in_place)
         return err_set(e, ERR_USAGE, "--data-only adds rows, and --in-place replaces them");
-    if (a->schemas.count > 0 && (a->data_only || in_place || a->as != NULL))
-        return err_set(e, ERR_USAGE, "--data-only, --in-place and --as go with --table");
     if (a->as != NULL && (a->tables.count != 1 || a->data_only || in_place))
         return err_set(e, ERR_USAGE, "--as gives one new table a name");
     return true;

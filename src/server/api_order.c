@@ -225,8 +225,8 @@ static bool take_database(const struct order *o)
             return refuse(o->r, "into, tables and schemas: nothing else is chosen");
     if (is_given(o, "into") && auth_text(o->arguments, "into")[0] == '/')
         return refuse(o->r, "into: is the name of a database, and no path");
-    if ((is_given(o, "as") || is_given(o, "data_only")) && !has_part)
-        return refuse(o->r, "tables: as and data_only need them");
+    if (is_given(o, "as") && !has_part)
+        return refuse(o->r, "tables: as needs one");
     return !is_given(o, "into") || (!is_given(o, "in_place") && !is_given(o, "data_only")) ||
            refuse(o->r, "into: is a database to be made: in_place and data_only need one that is "
                         "there");

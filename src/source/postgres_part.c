@@ -311,12 +311,29 @@ static bool restore_new(struct part *p, struct err *e)
 
 /* Tables that are there */
 
-static bool add_rows(struct part *p, struct err *e)
+/* Those with stored rows that are wanted with their schema, or with the whole database. */
+static bool find_with_schemas(struct part *p, struct err *e)
 {
-    for (size_t i = 0; i < p->tables.count; i++)
-        if (!postgres_rows_load(&p->target, &p->link, p->tables.items[i], e))
-            return false;
-    return part_advance_sequences(p, e);
+    const struct postgres_manifest *m = &p->target.manifest;
+    const struct postgres_texts *schemas = &p->what->schemas;
+    const bool is_whole = p->what->table_count + schemas->count == 0;
+
+    for (size_t k = 0; k < schemas->count || (is_whole && k == 0); k++) {
+        const size_t before = p->tables.count;
+
+        for (size_t i = 0; i < m->table_count; i++) {
+            const struct postgres_table *t = &m->tables[i];
+
+            if (t->file != NULL && t->extension == NULL && !part_tables_has(&p->tables, t) &&
+                (is_whole || strcmp(t->schema, schemas->items[k]) == 0))
+                part_tables_add(&p->tables, t);
+        }
+        if (p->tables.count == before)
+            return err_set(e, ERR_NOT_FOUND, "the backup has no rows of tables in %s%s",
+                           is_whole ? "the database" : "schema ",
+                           is_whole ? "" : schemas->items[k]);
+    }
+    return true;
 }
 
 bool part_find(struct part *p, struct err *e)
@@ -340,6 +357,8 @@ bool part_find(struct part *p, struct err *e)
         if (!part_tables_has(&p->tables, t))
             part_tables_add(&p->tables, t);
     }
+    if (!is_new && !find_with_schemas(p, e))
+        return false;
     return postgres_link_open(&p->link, p->is_empty ? &p->target.server : &p->target.address, e);
 }
 
@@ -348,7 +367,7 @@ static bool restore(struct part *p, struct err *e)
     static bool (*const ways[])(struct part *, struct err *) = {
         [POSTGRES_PART_NEW] = restore_new,
         [POSTGRES_PART_REPLACE_ROWS] = part_replace_rows,
-        [POSTGRES_PART_ADD_ROWS] = add_rows,
+        [POSTGRES_PART_ADD_ROWS] = part_add_rows,
     };
 
     return part_find(p, e) && postgres_link_run(&p->link, "BEGIN", e) && ways[p->what->way](p, e) &&

@@ -48,6 +48,9 @@ MUST_CHECK bool part_choose(struct part *p, struct err *e);
 
 /* The rows of the tables, which are there, give way to the stored ones. */
 MUST_CHECK bool part_replace_rows(struct part *p, struct err *e);
+/* The stored rows come to those that the tables have; foreign keys of other tables to them are
+ * checked when all are there. */
+MUST_CHECK bool part_add_rows(struct part *p, struct err *e);
 /* ERR_CORRUPT unless a table, of this name now, has the stored rows and no others. */
 MUST_CHECK bool part_compare(struct part *p, const struct postgres_table *t, struct err *e);
 /* No sequence of the tables is behind where it was. */

@@ -1,5 +1,5 @@
 /*
- * Rows of tables that are there: replaced, and compared with the manifest.
+ * Rows of tables that are there: replaced, added to, and compared with the manifest.
  *
  * While rows are replaced no trigger of the table fires and no other table refers to it.  What was
  * taken away for that comes back in the end by statements that are collected before, and then the
@@ -101,6 +101,26 @@ bool part_replace_rows(struct part *p, struct err *e)
             !part_compare(p, p->tables.items[i], e))
             return false;
     if (!postgres_link_run(&p->link, buf_string(&later), e))
+        return err_wrap(e, "foreign keys");
+    return part_advance_sequences(p, e);
+}
+
+/* Tables may refer to each other, and no order of them need be right. */
+bool part_add_rows(struct part *p, struct err *e)
+{
+    AUTO(buf) struct buf later = {0};
+
+    for (size_t i = 0; i < p->tables.count && p->tables.count > 1; i++) {
+        AUTO(buf) struct buf table = {0};
+
+        postgres_table_quote(p->tables.items[i]->schema, p->tables.items[i]->name, &table);
+        if (!put_away(&p->link, find_keys, buf_string(&table), &later, e))
+            return false;
+    }
+    for (size_t i = 0; i < p->tables.count; i++)
+        if (!postgres_rows_load(&p->target, &p->link, p->tables.items[i], e))
+            return false;
+    if (later.size > 0 && !postgres_link_run(&p->link, buf_string(&later), e))
         return err_wrap(e, "foreign keys");
     return part_advance_sequences(p, e);
 }

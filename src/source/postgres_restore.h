@@ -79,7 +79,9 @@ struct postgres_part {
     enum postgres_part_way way;
     const struct postgres_table_name *tables;
     size_t table_count;
-    struct postgres_texts schemas;        /* all that is in them; POSTGRES_PART_NEW only */
+    struct postgres_texts schemas;        /* all that is in them; of tables that are there, those
+                                           * of which the backup has rows and that belong to no
+                                           * extension.  Neither these nor tables: of all */
     const struct postgres_table_name *as; /* what the one table is called; or NULL.  The same */
     bool makes_database;                  /* that is not there yet.  The same */
 };

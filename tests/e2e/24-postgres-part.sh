@@ -71,6 +71,25 @@ psql -c 'delete from sale'
 bring 0 --table public.sale --data-only
 [ "$(count sale)" = 5000 ] || fail "rows were not added"
 
+
+# Of whole schemas, and of all tables, whatever refers to what.
+psql -c "update stock.item set name = 'wrong' where id % 2 = 0"
+psql -c "select setval('sale_id_seq', 5000); select setval('stock.item_id_seq', 2000)" >/dev/null
+bring 0 --schema stock --schema public --in-place
+same_again
+psql -c 'delete from sale; delete from stock.item'
+bring 1 --schema public --data-only # their items are not there
+has err 'sale_item_fkey'
+[ "$(count '"-t"')" = 1 ] || fail "a restore that failed added rows"
+bring 1 --data-only # rows of other tables are there
+psql -c 'delete from "-t"; delete from "a.b"."c""d
+$(touch /tmp/x)"'
+bring 0 --data-only --plan
+[ "$(count sale)" = 0 ] || fail "a plan added rows"
+bring 0 --data-only --json
+json out 'lines[-1]["tables"] == 4 and lines[-1]["rows"] == 7011'
+same_again
+
 # Beside the present one.
 bring 0 --table stock.item --as stock.item_before
 [ "$(count stock.item_before)" = 2000 ] || fail "the table beside has other rows"
@@ -97,7 +116,9 @@ same_again
 
 # What does not go together, and nothing that was left.
 bring 2 --table public.sale --data-only --in-place
-bring 2 --schema stock --in-place
+bring 2 --schema stock --as stock.x
+bring 1 --schema nowhere --in-place
+has err 'no rows of tables in schema nowhere'
 bring 2 --as public.x
 bring 2 --table public.sale --jobs 2
 status 2 "$HOLDFAST" restore latest:/postgres/shop --into shop --table public.sale

@@ -87,7 +87,8 @@ class Orders(Case):
             for body in ({"into": "shop_before"}, {"into": "a", "tables": ["public.sale"], "as": "public.x"},
                          {"into": "a", "schemas": ["stock"]}, {"tables": ["public.sale"], "as": "public.sale_before"},
                          {"tables": ["public.sale"], "in_place": True}, {"tables": ["public.sale"], "data_only": True},
-                         {"schemas": ["stock"]}, {"tables": ["a.b"], "in_place": False}):
+                         {"schemas": ["stock"]}, {"tables": ["a.b"], "in_place": False}, {"data_only": True},
+                         {"schemas": ["stock"], "in_place": True}, {"schemas": ["stock"], "data_only": True}):
                 self.setUp()
                 made = self.order(verb, {**base, **body})
                 self.assertEqual(made.status, 202, (verb, body, made.body))
@@ -96,7 +97,7 @@ class Orders(Case):
             for body in ({"into": "a", "in_place": True}, {"into": "a", "tables": ["a.b"], "in_place": True},
                          {"into": "a", "tables": ["a.b"], "data_only": True}, {"into": "/etc/a"}, {"into": ""}, {"into": "a" * 64},
                          {"into": "a\nb"}, {"tables": []}, {"schemas": []}, {"tables": "a.b"}, {"tables": [1]}, {"tables": ["a\x00b"]},
-                         {"as": "a.b"}, {"data_only": True}, {"as": "a.b", "into": "a"}, {"into": "a", "dsn": "dbname=b"},
+                         {"as": "a.b"}, {"as": "a.b", "into": "a"}, {"into": "a", "dsn": "dbname=b"},
                          {"into": "a", "target": "/srv/restores/a"}, {"tables": ["a.b"], "target": "/srv/restores/a"},
                          {"into": "a", "include": ["x"]}, {"tables": ["a.b"], "dry_run": True}, {"into": "a", "force": True},
                          {"into": "a", "no_owner": True}, {"tables": ["a.b"], "globals": True}, {"into": "a", "jobs": 2}):
