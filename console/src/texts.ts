@@ -508,6 +508,8 @@ export const en = {
             type: 'What is backed up',
             types: { full: 'database and files', database: 'database', files: 'files' },
             enabled: 'Run by schedule',
+            timezone: 'Time zone',
+            timezoneHelp: 'Such as Europe/Berlin. Without one it is that of the host.',
             daily: 'Days',
             weekly: 'Weeks',
             monthly: 'Months',

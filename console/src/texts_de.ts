@@ -508,6 +508,8 @@ export const de: Texts = {
             type: 'Was gesichert wird',
             types: { full: 'Datenbank und Dateien', database: 'Datenbank', files: 'Dateien' },
             enabled: 'Nach Plan ausführen',
+            timezone: 'Zeitzone',
+            timezoneHelp: 'Etwa Europe/Berlin. Ohne sie ist es die des Rechners.',
             daily: 'Tage',
             weekly: 'Wochen',
             monthly: 'Monate',

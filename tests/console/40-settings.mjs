@@ -148,6 +148,15 @@ await test('plain choices and the expression are one', async () => {
     await page.locator('.runs li').first().waitFor();
     await page.getByLabel('How often').selectOption('monthly');
     assert.equal(await page.getByLabel('Day of the month').inputValue(), '1');
+    await page.getByLabel('Time zone').fill('Europe/Nowhere');
+    await page.locator('.wrong').first().waitFor();
+    await page.getByLabel('Time zone').fill('Asia/Kolkata');
+    await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
+    await page.waitForFunction(() => /06:30.*\+05:30/.test(document.querySelector('.runs li')?.textContent ?? ''));
+    assert.equal(JSON.parse(await textBox.inputValue()).timezone, 'Asia/Kolkata');
+    await page.getByLabel('Time zone').fill('');
+    await page.getByText('Next runs, times of the host').waitFor();
+    assert(!('timezone' in JSON.parse(await textBox.inputValue())));
     await examine(page, 'settings-edit');
     await picture('settings-edit');
 });

@@ -5,7 +5,7 @@ import { changes } from '../events';
 import { visibleText } from '../format';
 import { pathOf } from '../json_text';
 import type { PageProps, PageRow } from '../pages';
-import { ConfigForm } from '../parts/config_form';
+import { ConfigForm, zoneOf } from '../parts/config_form';
 import type { Fault } from '../parts/config_form';
 import { Dialog } from '../parts/dialog';
 import { Name } from '../parts/figures';
@@ -82,7 +82,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
     const [isBusy, setBusy] = useState(false);
     const [simulates, setSimulates] = useState(false);
     const { json: text, broken } = both;
-    const value = both.value as { id?: unknown; schedule?: unknown; retention?: unknown } | undefined;
+    const value = both.value as { id?: unknown; schedule?: unknown; timezone?: unknown; retention?: unknown } | undefined;
     const wrong = broken ?? (fault && { line: both.lineAt(pathOf(fault.path)), sentence: fault.sentence });
 
     // What was found wrong was said of another text.
@@ -165,7 +165,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
                 </section>
             </div>
             {simulates && typeof value?.schedule === 'string' && typeof value.retention === 'object' && value.retention !== null
-                ? <Simulator set={set} rules={value.retention as Rules} schedule={{ cron: value.schedule, timezone: 'local', jitter_s: 0, run_missed: 'once' }} />
+                ? <Simulator set={set} rules={value.retention as Rules} schedule={{ cron: value.schedule, timezone: zoneOf(value.timezone), jitter_s: 0, run_missed: 'once' }} />
                 : <p><button type="button" onClick={() => setSimulates(true)}>{t.simulation.show}</button></p>}
             {theirs && (
                 <Dialog title={t.conflict.title} onClose={() => setTheirs(null)}>

@@ -254,7 +254,18 @@ function Wrong({ path }: { path: string }) {
     return fault?.path === path ? <p class="wrong">{fault.sentence}</p> : null;
 }
 
+// The zone of a schedule, in the words of the API.
+export function zoneOf(timezone: unknown): string {
+    return typeof timezone === 'string' && timezone !== '' ? timezone : 'local';
+}
+
 function Schedule() {
+    const t = texts.value.settings.form;
     const { value, wrong, put } = useField(['schedule']);
-    return <Cron value={typeof value === 'string' ? value : ''} onChange={put} zone="local" wrong={wrong} />;
+    return (
+        <>
+            <Cron value={typeof value === 'string' ? value : ''} onChange={put} zone={zoneOf(useField(['timezone']).value)} wrong={wrong} />
+            <Text path={['timezone']} label={t.timezone} help={t.timezoneHelp} isOptional />
+        </>
+    );
 }

@@ -94,17 +94,17 @@ const PAUSE_MS = 300; // after a key, before the service is asked
 
 export function NextRuns({ cron, zone }: { cron: string; zone: string }) {
     const t = texts.value.settings.cron;
-    const [asked, setAsked] = useState(cron);
+    const [asked, setAsked] = useState({ cron, zone });
     useEffect(() => {
-        const timer = setTimeout(() => setAsked(cron), PAUSE_MS);
+        const timer = setTimeout(() => setAsked({ cron, zone }), PAUSE_MS);
         return () => clearTimeout(timer);
-    }, [cron]);
-    const reading = useRead((signal) => api<{ next: NextRun[] }>(path`/api/v1/schedules/next?cron=${asked}&timezone=${zone}`, { signal }), [asked, zone]);
+    }, [cron, zone]);
+    const reading = useRead((signal) => api<{ next: NextRun[] }>(path`/api/v1/schedules/next?cron=${asked.cron}&timezone=${asked.zone}`, { signal }), [asked]);
     if (reading.problem) return <p class="wrong" role="status">{problemText(reading.problem)}</p>;
     if (reading.value === undefined) return <Waiting />;
     return (
         <div aria-live="polite">
-            <p><b>{zone === 'local' ? t.nextLocal : t.next(zone)}</b></p>
+            <p><b>{asked.zone === 'local' ? t.nextLocal : t.next(asked.zone)}</b></p>
             <ol class="runs">
                 {reading.value.next.map((run) => (
                     <li key={run.at}>
