@@ -272,8 +272,20 @@ status 0 "$HOLDFAST" undo
 [ "$(cat lone.db lone.db-wal)" = "$(printf 'this is no database\nand this no log')" ] || fail 'undo brought something else'
 
 # What is said of one database does not make a restore of the whole set of it.
-for words in '--table public.t' '--schema public' '--as public.u' --data-only '--dsn dbname=shop' --globals '--jobs 2' --force --with-sessions; do
+for words in '--dsn dbname=shop' --globals '--jobs 2' --force --with-sessions; do
     # shellcheck disable=SC2086
     status 2 "$HOLDFAST" restore latest --set app --in-place --yes $words
     has err 'without --into'
+done
+for words in '--table public.t' '--schema public'; do
+    # shellcheck disable=SC2086
+    status 2 "$HOLDFAST" restore latest --set app --in-place --yes $words
+    has err '--yes go with --in-place of a set'
+    # shellcheck disable=SC2086
+    status 2 "$HOLDFAST" restore latest --set app --in-place $words
+    has err 'need SNAPSHOT:/postgres/NAME'
+done
+for words in '--as public.u' --data-only; do
+    # shellcheck disable=SC2086
+    status 2 "$HOLDFAST" restore latest --set app --in-place $words
 done
