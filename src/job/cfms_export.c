@@ -10,7 +10,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { FILE_NAME_MAX = CFMS_NAME_MAX + 16 /* with its ending and NUL */ };
+enum {
+    FILE_NAME_MAX = CFMS_NAME_MAX + 16, /* with its ending and NUL */
+    NAME_SECONDS_MAX = 60,              /* that a name may lie ahead */
+};
 
 /* An archive and its key on their way. */
 struct parcel {
@@ -27,21 +30,6 @@ static void parcel_auto(struct parcel *p)
     fd_auto(&p->key_fd);
 }
 
-static bool choose_name(const struct cfms_export_options *o, char out[CFMS_NAME_MAX + 1],
-                        struct err *e)
-{
-    if (o->name == NULL) {
-        (void)snprintf(out, CFMS_NAME_MAX + 1, "backup_%lld",
-                       (long long)(clock_now_ns() / NS_PER_S)); /* has room */
-        return true;
-    }
-    if (!cfms_name_is(o->name))
-        return err_set(e, ERR_USAGE, "a backup's name is %s, at most %d", CFMS_NAME_CHARS,
-                       CFMS_NAME_MAX);
-    memcpy(out, o->name, strlen(o->name) + 1);
-    return true;
-}
-
 static bool check_free(int dirfd, const char *name, struct err *e)
 {
     if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -49,21 +37,47 @@ static bool check_free(int dirfd, const char *name, struct err *e)
     return errno == ENOENT || err_sys(e, "look for %s", name);
 }
 
+static bool take_name(struct parcel *p, const char *name, struct err *e)
+{
+    (void)snprintf(p->archive_name, FILE_NAME_MAX, "%s.cfms.enc", name); /* both have room */
+    (void)snprintf(p->key_name, FILE_NAME_MAX, "%s.key", name);
+    return check_free(p->output_fd, p->archive_name, e) && check_free(p->key_fd, p->key_name, e);
+}
+
+/* The name that is asked for, or that of this second or the next free one. */
+static bool choose_name(const struct cfms_export_options *o, struct parcel *p,
+                        char out[CFMS_NAME_MAX + 1], struct err *e)
+{
+    const int64_t now_s = clock_now_ns() / NS_PER_S;
+
+    if (o->name != NULL) {
+        if (!cfms_name_is(o->name))
+            return err_set(e, ERR_USAGE, "a backup's name is %s, at most %d", CFMS_NAME_CHARS,
+                           CFMS_NAME_MAX);
+        memcpy(out, o->name, strlen(o->name) + 1);
+        return take_name(p, out, e);
+    }
+    for (int64_t s = now_s; s < now_s + NAME_SECONDS_MAX; s++) {
+        (void)snprintf(out, CFMS_NAME_MAX + 1, "backup_%lld", (long long)s); /* has room */
+        if (take_name(p, out, e))
+            return true;
+        if (e->code != ERR_EXISTS)
+            return false;
+    }
+    return false;
+}
+
 static bool open_parcel(const struct cfms_export_options *o, struct cfms_export_result *r,
                         struct parcel *p, struct err *e)
 {
     struct stat output, key;
 
-    if (!choose_name(o, r->name, e))
-        return false;
-    (void)snprintf(p->archive_name, FILE_NAME_MAX, "%s.cfms.enc", r->name); /* both have room */
-    (void)snprintf(p->key_name, FILE_NAME_MAX, "%s.key", r->name);
     if (!dir_open(o->output_dir, &p->output_fd, e) || !dir_open(o->key_dir, &p->key_fd, e))
         return false;
     if (fstat(p->output_fd, &output) < 0 || fstat(p->key_fd, &key) < 0)
         return err_sys(e, "look at the folders");
     r->is_key_beside = output.st_dev == key.st_dev && output.st_ino == key.st_ino;
-    return check_free(p->output_fd, p->archive_name, e) && check_free(p->key_fd, p->key_name, e) &&
+    return choose_name(o, p, r->name, e) &&
            file_draft_open(p->output_fd, ".holdfast-new-archive", &p->archive, e) &&
            file_draft_open(p->key_fd, ".holdfast-new-key", &p->key, e);
 }

@@ -12,7 +12,7 @@ struct cfms_export_options {
     struct cfms_place place;
     const char *output_dir; /* of the archive; it is there */
     const char *key_dir;    /* of the key; it is there */
-    const char *name;       /* NULL: "backup_" and the seconds since 1970 */
+    const char *name; /* NULL: "backup_" and the first second since 1970 from now on that is free */
     cfms_missing_fn *missing;
     void *arg;
 };

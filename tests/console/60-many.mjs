@@ -191,6 +191,9 @@ await test('all restores are listed, and what was done since', async () => {
     await at(page, `#/restores/${of(0, 3)}`);
     await page.getByRole('link', { name: 'The restore that it was about' }).click();
     await page.waitForURL(new RegExp(of(60, 1)));
+    await page.getByText('and that was undone').waitFor();
+    await at(page, '#/');
+    await page.waitForLoadState();
     catalog('DELETE FROM jobs WHERE requested_by = \'ann\'');
     catalog('DELETE FROM runs WHERE requested_by = \'ann\'');
 });

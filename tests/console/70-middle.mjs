@@ -1,11 +1,13 @@
 // What goes wrong in the middle of work: a slow network, a restart of the service, a session that ends, no mouse.
 import assert from 'node:assert';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { PASSWORD, WORK, at, catalog, enter, expectRefusals, finish, newPage, startService, stopService, test } from './desk.mjs';
 
 mkdirSync(`${WORK}/little/sub`, { recursive: true });
-mkdirSync(`${WORK}/restored`);
-mkdirSync(`${WORK}/uploads`);
+for (const folder of ['restored', 'uploads']) { // of this case alone
+    rmSync(`${WORK}/${folder}`, { recursive: true, force: true });
+    mkdirSync(`${WORK}/${folder}`);
+}
 writeFileSync(`${WORK}/little/one`, 'one');
 const config = readFileSync(`${WORK}/holdfast.yaml`, 'utf8');
 writeFileSync(`${WORK}/holdfast.yaml`, config

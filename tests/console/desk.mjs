@@ -73,7 +73,7 @@ export async function newPage(options = {}) {
     page.on('dialog', (dialog) => { faults.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
     page.on('console', (message) => {
         const isRefusal = /Failed to load resource|net::ERR/.test(message.text());
-        if (message.type() === 'error' && !(isRefusal && expectsRefusals)) faults.push(`console: ${message.text()}`);
+        if (message.type() === 'error' && !(isRefusal && expectsRefusals)) faults.push(`console: ${message.text()} ${message.location().url}`);
     });
     page.on('request', (request) => { if (!request.url().startsWith(origin)) faults.push(`outside: ${request.url()}`); });
     await context.exposeFunction('violated', (text) => faults.push(`policy: ${text}`));
@@ -142,7 +142,7 @@ export async function test(name, run, { isNeeded = false } = {}) {
     faults.length = 0;
     try {
         await run();
-        assert.deepEqual(faults, [], 'what no page may do');
+        assert.deepEqual(faults, [], `what no page may do: ${faults.join('; ')}`);
         passed++;
         console.log(`ok: ${name}`);
     } catch (error) {

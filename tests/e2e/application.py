@@ -75,8 +75,10 @@ def supervise(folder, *what):
     try:
         while True:
             connection, _ = listener.accept()
-            with connection:
+            with connection, contextlib.suppress(ConnectionError):  # who asked may have been killed
                 word = connection.recv(16).decode()
+                if word not in ("stop", "start", "up"):
+                    continue
                 answer = getattr(supervisor, word)()
                 if word != "up":
                     with open(os.path.join(folder, "log"), "a", encoding="ascii") as log:

@@ -2,6 +2,7 @@
  * Stores that are far away: several packs under way at once, and metadata that is kept near by.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -141,7 +142,7 @@ TEST(packs_of_backups_and_copies_are_smaller_where_several_travel_at_once)
 }
 
 struct count {
-    int packs, index;
+    atomic_int packs, index;
 };
 
 static void count_hook(void *arg, enum hook_op op, const char *key)
@@ -150,8 +151,8 @@ static void count_hook(void *arg, enum hook_op op, const char *key)
 
     if (op != HOOK_GET)
         return;
-    c->packs += strncmp(key, "packs/", 6) == 0 ? 1 : 0;
-    c->index += strncmp(key, "index/", 6) == 0 ? 1 : 0;
+    atomic_fetch_add(&c->packs, strncmp(key, "packs/", 6) == 0 ? 1 : 0);
+    atomic_fetch_add(&c->index, strncmp(key, "index/", 6) == 0 ? 1 : 0);
 }
 
 TEST(trees_and_the_index_are_fetched_once_and_never_again)

@@ -125,7 +125,7 @@ TEST(bundles_that_vanish_while_they_are_read_fail_the_member)
     recorder_init(&r);
     pair_init(&p);
     p.is_unreadable = true;
-    CHECK_ERR(back_up(&p, &r, e), ERR_CORRUPT);
+    CHECK_ERR(back_up(&p, &r, e), ERR_FATAL); /* not of the repository */
     CHECK(recorder_remark(&r, "/bundle/backup.manifest.json") != NULL);
 }
 END
