@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -116,6 +117,18 @@ static bool output_ignore(void *arg, struct slice bytes, struct err *e)
     (void)bytes;
     (void)e;
     return true;
+}
+
+/* The server would only say that it could make no socket. */
+static bool check_socket(const struct start *s, struct err *e)
+{
+    const size_t size = s->folder.size + sizeof("/.s.PGSQL.5432");
+    const size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+
+    return size <= room || err_set(e, ERR_USAGE,
+                                   "the path of its socket has %zu bytes, and %zu are possible: "
+                                   "choose a scratch folder with a shorter path",
+                                   size - 1, room - 1);
 }
 
 static bool make_cluster(struct start *s, struct err *e)
@@ -234,7 +247,7 @@ bool postgres_cluster_start(struct postgres_cluster *c, const char *folder, int 
     AUTO(buf) struct buf dsn = {0};
 
     if (!find_programs(&s, major, e) || !find_user(&s, e) || !make_folder(&s, folder, e) ||
-        !make_cluster(&s, e) || !start_server(&made, &s, e))
+        !check_socket(&s, e) || !make_cluster(&s, e) || !start_server(&made, &s, e))
         return err_wrap(e, "start a PostgreSQL server");
     buf_printf(&dsn, "port=5432 user=postgres dbname=postgres host='%s'", buf_string(&s.folder));
     made.dsn = mem_string(buf_string(&dsn));

@@ -28,10 +28,10 @@ sets:
       - postgres: { name: shop, dsn: "$dsn" }
     repositories: [main]
 YAML
-mkdir scratch
-mount -t tmpfs -o size=2m,mode=755 tmpfs scratch
-at_end() { umount "$PWD/scratch"; }
-status 1 env TMPDIR="$PWD/scratch" "$HOLDFAST" backup --set shop
+scratch=$(mktemp -d /tmp/holdfast-scratch.XXXXXX) # the path of a server's socket has at most 107 bytes
+mount -t tmpfs -o size=2m,mode=755 tmpfs "$scratch"
+at_end() { umount "$scratch" && rmdir "$scratch"; }
+status 1 env TMPDIR="$scratch" "$HOLDFAST" backup --set shop
 has err 'its copy: write at byte'
 has err 'No space left on device'
 status 0 "$HOLDFAST" snapshots --json
@@ -40,16 +40,23 @@ status 0 "$HOLDFAST" backup --set shop
 
 # drill SIZE: with so much room; the verdicts are in verdicts, and nothing is left.
 drill() {
-    mount -o "remount,size=$1" scratch
+    mount -o "remount,size=$1" "$scratch"
     got=0
-    "$HOLDFAST" drill shop --scratch "$PWD/scratch" --json >out 2>err || got=$?
+    "$HOLDFAST" drill shop --scratch "$scratch" --json >out 2>err || got=$?
     json_get out '" ".join(m["verdict"] for m in lines[0]["members"])' >verdicts
-    [ -z "$(ls -A scratch)" ] || fail "left in $1: $(ls -A scratch)"
+    [ -z "$(ls -A "$scratch")" ] || fail "left in $1: $(ls -A "$scratch")"
     case "$got $(cat verdicts)" in
     '0 proven proven proven' | '3 not checked'*) ;;
     *) fail "a drill in $1: status $got" ;;
     esac
 }
+# A server cannot have a socket of any length.
+deep=$PWD/$(printf '%0100d' 0)
+mkdir "$deep"
+status 3 "$HOLDFAST" drill shop --scratch "$deep" --json
+json out 'lines[0]["members"][0]["why"].endswith("choose a scratch folder with a shorter path")'
+json out '[m["verdict"] for m in lines[0]["members"]] == ["not checked", "proven", "proven"]'
+
 drill 2m
 [ "$(cat verdicts)" = 'not checked not checked proven' ] || fail "$(cat verdicts)"
 json out 'lines[0]["members"][1]["why"].endswith("No space left on device")'
