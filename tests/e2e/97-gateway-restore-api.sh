@@ -152,6 +152,7 @@ is_changed 'what was killed while it stopped the application changed something'
 : >service/log
 
 # A browser's form, with a field that its page has; success is told with what the file says of itself.
+until_true 60 has_room
 "$PYTHON" - "$port" "$boss" <<'END' >out || fail "no success"
 import http.client, sys
 edge = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
