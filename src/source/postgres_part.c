@@ -311,29 +311,35 @@ static bool restore_new(struct part *p, struct err *e)
 
 /* Tables that are there */
 
-/* Those with stored rows that are wanted with their schema, or with the whole database. */
-static bool find_with_schemas(struct part *p, struct err *e)
+/* Tables with stored rows, of a schema or (NULL) of all. */
+static bool find_stored(struct part *p, const char *schema, struct err *e)
 {
     const struct postgres_manifest *m = &p->target.manifest;
-    const struct postgres_texts *schemas = &p->what->schemas;
-    const bool is_whole = p->what->table_count + schemas->count == 0;
+    bool has_any = false;
 
-    for (size_t k = 0; k < schemas->count || (is_whole && k == 0); k++) {
-        const size_t before = p->tables.count;
+    for (size_t i = 0; i < m->table_count; i++) {
+        const struct postgres_table *t = &m->tables[i];
 
-        for (size_t i = 0; i < m->table_count; i++) {
-            const struct postgres_table *t = &m->tables[i];
-
-            if (t->file != NULL && t->extension == NULL && !part_tables_has(&p->tables, t) &&
-                (is_whole || strcmp(t->schema, schemas->items[k]) == 0))
-                part_tables_add(&p->tables, t);
-        }
-        if (p->tables.count == before)
-            return err_set(e, ERR_NOT_FOUND, "the backup has no rows of tables in %s%s",
-                           is_whole ? "the database" : "schema ",
-                           is_whole ? "" : schemas->items[k]);
+        if (t->file == NULL || t->extension != NULL ||
+            (schema != NULL && strcmp(t->schema, schema) != 0))
+            continue;
+        has_any = true;
+        if (!part_tables_has(&p->tables, t))
+            part_tables_add(&p->tables, t);
     }
-    return true;
+    return has_any ||
+           err_set(e, ERR_NOT_FOUND, "the backup has no rows of tables in %s%s",
+                   schema == NULL ? "the database" : "schema ", schema == NULL ? "" : schema);
+}
+
+static bool find_with_schemas(struct part *p, struct err *e)
+{
+    const struct postgres_texts *schemas = &p->what->schemas;
+
+    for (size_t i = 0; i < schemas->count; i++)
+        if (!find_stored(p, schemas->items[i], e))
+            return false;
+    return p->what->table_count + schemas->count > 0 || find_stored(p, NULL, e);
 }
 
 bool part_find(struct part *p, struct err *e)

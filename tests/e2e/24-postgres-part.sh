@@ -77,6 +77,7 @@ psql -c "update stock.item set name = 'wrong' where id % 2 = 0"
 psql -c "select setval('sale_id_seq', 5000); select setval('stock.item_id_seq', 2000)" >/dev/null
 bring 0 --schema stock --schema public --in-place
 same_again
+bring 0 --table stock.item --schema stock --in-place # a schema of which all is named already
 psql -c 'delete from sale; delete from stock.item'
 bring 1 --schema public --data-only # their items are not there
 has err 'sale_item_fkey'
