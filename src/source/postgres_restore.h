@@ -98,8 +98,8 @@ struct postgres_part {
  * does, and statistics are left out.
  * POSTGRES_PART_REPLACE_ROWS: definitions stay as they are, triggers do not fire, foreign keys to
  * the table are checked in the end.  Sequences never go back.
- * POSTGRES_PART_ADD_ROWS: keys, triggers and row security apply as to any COPY; with several tables,
- * which are locked for that, foreign keys to them are checked in the end.
+ * POSTGRES_PART_ADD_ROWS: keys, triggers and row security apply as to any COPY; with several
+ * tables, which are locked for that, foreign keys to them are checked in the end.
  *
  * makes_database: a database is made first, with nothing but these tables and the schemas that they
  * are in, and dropped again whatever fails.  ERR_EXISTS when there is one of that name.
