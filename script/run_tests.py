@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 """Run the stages of script/test.
 
-"all" is what every change has to pass, within an hour of two cores: sweeps that do the same with
-each call failing in turn take a sample, which differs from commit to commit, and what THOROUGH and
-TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
+"all" is what every change has to pass, within half an hour of two cores: sweeps that do the same
+with each call failing in turn take a sample, and so do programs that another build runs, too
+(SAMPLE_PROGRAMS); it differs from commit to commit.  What THOROUGH and TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
 
 A stage names the build it needs and yields cases; a case is one program.  All builds come
-first, since each keeps every core busy; then the cases of all stages run together, more of them
+first, since they keep every core busy; then the cases of all stages run together, more of them
 while those under way wait than while they compute.  A program may hold many tests: the numbers
 that Check and unittest print are added up, any other program counts as one.
 """
 
+import concurrent.futures
 import glob
 import json
 import os
@@ -45,7 +46,7 @@ SANITIZER_ENV = {
 
 
 # The amounts of "all"; a stage that is named, and "thorough", take what stands where they are read.
-SAMPLE = {"FUZZ_SECONDS": "5", "SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
+SAMPLE = {"FUZZ_SECONDS": "2", "SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
 # Of so many cases of a sweep one is taken (tests/support/test.h): sanitizers look at the same calls as
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
@@ -64,6 +65,11 @@ TSAN_WITHOUT = {
     "job/dispatch": "an_end_is_recorded_when_no_more_messages_may_wait_and_their_loss_is_told",
     "job/simulation": "too_much_work_is_cut_and_said",
 }
+
+# Of the programs of these folders "all" takes one of so many, which ones the commit decides.  All of them are
+# in asan; tsan's are those around the engine.
+SAMPLE_PROGRAMS = {"unit": (3, ("archive/", "catalog/", "codec/", "notify/", "repo/", "source/")),
+                   "tsan": (3, ("catalog/", "server/"))}
 
 running = set()  # process groups of the cases under way, ended when the user interrupts
 
@@ -355,19 +361,20 @@ def run_and_add(case, totals):
 
 
 def build(types, totals):
-    """Build each type; returns those that can be used."""
-    good = set()
-    for kind in types:
+    """Build each type; returns those that can be used.  Two at a time: each begins and ends with one process."""
+    def build_one(kind):
         started = time.monotonic()
         done = subprocess.run(["script/build", kind], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         seconds = time.monotonic() - started
         if done.returncode == 0:
-            good.add(kind)
             print(f"built {kind} {seconds:.1f} s", flush=True)
-        else:
-            totals.add(f"build {kind}", 0, 1, Outcome(done.returncode, done.stdout, seconds))
-    return good
+            return kind
+        totals.add(f"build {kind}", 0, 1, Outcome(done.returncode, done.stdout, seconds))
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return set(pool.map(build_one, types)) - {None}
 
 
 def with_gateway(cases, gateway, totals):
@@ -446,11 +453,14 @@ def run_all(cases, totals):
 def sample(stage, cases):
     """What "all" takes of a stage's cases; which sample it is the commit decides."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    first = int(head.stdout[:7] or "0", 16)
     every = SAMPLE_EVERY.get(stage, 1)
-    for case in cases:
-        if case.name.startswith(THOROUGH):
+    programs, folders = SAMPLE_PROGRAMS.get(stage, (1, ()))
+    for number, case in enumerate(cases, first):
+        is_sampled = case.name.removeprefix(stage + ": ").startswith(folders)
+        if case.name.startswith(THOROUGH) or (is_sampled and number % programs != 0):
             continue
-        case.env.update(TEST_EVERY=str(every), TEST_FIRST=str(int(head.stdout[:7] or "0", 16)))
+        case.env.update(TEST_EVERY=str(every), TEST_FIRST=str(first))
         if stage == "tsan" and (without := TSAN_WITHOUT.get(case.name.removeprefix("tsan: "))):
             case.env["TEST_WITHOUT"] = without
         yield case
