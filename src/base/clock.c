@@ -28,6 +28,11 @@ int64_t clock_monotonic_ns(void)
     return read_clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_ns(void)
+{
+    return read_clock_ns(CLOCK_BOOTTIME);
+}
+
 void clock_set_for_tests(int64_t now_ns)
 {
     atomic_store(&test_offset_ns, now_ns == 0 ? 0 : now_ns - read_clock_ns(CLOCK_REALTIME));

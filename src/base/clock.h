@@ -18,6 +18,9 @@ int64_t clock_now_ns(void);
 /* Nanoseconds since some moment in the past; never goes back. */
 int64_t clock_monotonic_ns(void);
 
+/* The same, and the time for which the machine sleeps counts. */
+int64_t clock_boot_ns(void);
+
 /* Let clock_now_ns() start at this time and go on from there; 0 returns to the real one. */
 void clock_set_for_tests(int64_t now_ns);
 

@@ -30,6 +30,7 @@ extern const struct command command_init, command_backup, command_create, comman
     command_token_add, command_token_list, command_token_revoke, command_audit_list,
     command_audit_verify, command_catalog_rebuild, command_catalog_status, command_routes,
     command_cfms_export, command_cfms_import, command_school_erp_create, command_school_erp_list,
-    command_school_erp_restore, command_school_erp_delete, command_school_erp_undelete;
+    command_school_erp_restore, command_school_erp_delete, command_school_erp_undelete,
+    command_agent, command_agent_status, command_agent_forget, command_agent_stop;
 
 #endif

@@ -29,6 +29,8 @@ void set_common(struct call *call, const struct config_repository *r, struct com
     out->password_file = keep(call, r->secret.password_file);
     out->password_command = NULL;
     out->password_argv = command->count == 0 ? NULL : keep_all(call, command);
+    if (out->agent == NULL)
+        out->agent = keep(call, r->agent);
     out->configured_options = (const char *const *)keep_all(call, &r->options);
 }
 

@@ -12,6 +12,8 @@ bool from_open(struct call *call, const struct from_args *from, struct session *
                                  .key_file = from->key_file,
                                  .password_file = from->password_file,
                                  .password_command = from->password_command,
+                                 .agent = call->common->agent,
+                                 .no_agent = call->common->no_agent,
                                  .store_options = call->common->store_options,
                                  .limit_upload = call->common->limit_upload,
                                  .limit_download = call->common->limit_download,

@@ -69,7 +69,8 @@ struct common {
     const char *const *configured_options; /* the same of a configuration, ends with NULL, or
                                               NULL; no option */
     int limit_upload, limit_download;      /* KiB a second; 0: no limit */
-    bool no_cache, json, quiet, verbose, help, version;
+    char *agent;                           /* socket of the key agent, or NULL */
+    bool no_agent, no_cache, json, quiet, verbose, help, version;
     struct strings words; /* arguments that are no options */
 };
 

@@ -6,6 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool state_folder(struct buf *out)
+{
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+
+    if (state != NULL && state[0] == '/')
+        buf_printf(out, "%s/holdfast", state);
+    else if (home != NULL && home[0] == '/')
+        buf_printf(out, "%s/.local/state/holdfast", home);
+    return out->size > 0;
+}
+
 /* Append the components of path to the absolute path in *out. */
 static void append_components(const char *path, struct buf *out)
 {

@@ -17,6 +17,10 @@ MUST_CHECK bool path_absolute(const char *path, struct buf *out, struct err *e);
 /* The same without looking at the file system: base is absolute.  Appends. */
 void path_join(const char *base, const char *path, struct buf *out);
 
+/* Append $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast, where programs of a user keep what is
+ * theirs; false when nobody says where that is. */
+bool state_folder(struct buf *out);
+
 /* Sort; drop doubles and what lies inside another path.  All are absolute. */
 void paths_prune(struct strings *paths);
 

@@ -3,13 +3,13 @@
  */
 #include "cli/school_call.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/password.h"
 #include "cli/dsn.h"
+#include "cli/paths.h"
 #include "cli/render.h"
 #include "cli/secret.h"
 
@@ -48,20 +48,11 @@ static bool find_database(const struct school_args *args, struct school_call *n,
     return true;
 }
 
-/* $XDG_STATE_HOME/holdfast/school-erp.key, as the folder of a user's programs that keep something
- * has it; false when nobody says where that is. */
 static bool signer_place(struct buf *out)
 {
-    const char *state = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
-
-    if (state != NULL && state[0] == '/')
-        buf_printf(out, "%s", state);
-    else if (home != NULL && home[0] == '/')
-        buf_printf(out, "%s/.local/state", home);
-    else
+    if (!state_folder(out))
         return false;
-    buf_printf(out, "/holdfast/school-erp.key");
+    buf_printf(out, "/school-erp.key");
     return true;
 }
 

@@ -21,7 +21,7 @@ void secret_auto(struct secret *s)
 
 struct unlock secret_unlock(const struct secret *s)
 {
-    return (struct unlock){s->kind, SLICE_OF(s->bytes, s->size)};
+    return (struct unlock){.kind = s->kind, .secret = SLICE_OF(s->bytes, s->size)};
 }
 
 char *secret_take_variable(const char *name)

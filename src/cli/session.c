@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/agent.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -111,6 +112,11 @@ bool session_open(struct call *call, struct session *out, struct err *e)
 
     if (!session_place(call, &url, e) || !session_store_options(call, &options, e))
         return false;
+
+    const struct common *c = call->common; /* by now that of a configuration, if one is meant */
+
+    if (c->agent != NULL && !agent_path_check(c->agent, e))
+        return err_wrap(e, "key agent");
     /* Before the password: nobody should type one for a repository that is not there. */
     call->stage = STAGE_STORE;
     if (!store_open(url, &options, &s.store, e))
@@ -120,8 +126,9 @@ bool session_open(struct call *call, struct session *out, struct err *e)
         return false;
     call->stage = STAGE_UNLOCK;
 
-    const struct unlock unlock = secret_unlock(&secret);
+    struct unlock unlock = secret_unlock(&secret);
 
+    unlock.agent = c->no_agent ? NULL : c->agent;
     if (!repo_open(s.store, &unlock, &s.repo, e))
         return err_wrap(e, "open repository %s", session_shown(url));
     tell_mended(call, s.repo);

@@ -43,6 +43,7 @@ static const struct field repository_fields[] = {
     {"password_file", FIELD_PATH, AT(repository.secret.password_file)},
     {"password_command", FIELD_ARGV, AT(repository.secret.password_command)},
     {"key_file", FIELD_PATH, AT(repository.secret.key_file)},
+    {"agent", FIELD_PATH, AT(repository.agent)},
     {"options", FIELD_NODE, AT(options)},
     {"retention", FIELD_NODE, AT(retention)},
     {0},

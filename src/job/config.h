@@ -40,6 +40,7 @@ struct config_repository {
     const char *name;
     char *url;
     struct config_secret secret;    /* one member is set */
+    char *agent;                    /* socket of the key agent, or NULL */
     struct texts options;           /* of its store, as store_option_set() takes them */
     struct retention retention;     /* instead of that of the sets; empty: as these say */
     struct retention_limits limits; /* of that retention */

@@ -148,6 +148,11 @@ static void attempt_refuse(struct attempt *a, const struct err *why)
         a->refusal = *why;
 }
 
+static void note_open(struct repo *r, const struct slot *s)
+{
+    hex_encode(SLICE_OF(s->id, sizeof(s->id)), r->slot);
+}
+
 /* Try a slot that was read.  False only when there is no use in trying others. */
 static bool slot_try_open(struct repo *r, const char *key, const struct slot *s,
                           const struct unlock *with, struct attempt *a, bool *is_open,
@@ -158,7 +163,7 @@ static bool slot_try_open(struct repo *r, const char *key, const struct slot *s,
     if (s->kind != with->kind)
         return true;
     if (slot_open(s, with, r->keys->master, &why)) {
-        hex_encode(SLICE_OF(s->id, sizeof(s->id)), r->slot);
+        note_open(r, s);
         *is_open = true;
         return true;
     }
@@ -250,21 +255,46 @@ static bool attempt_failed(const struct attempt *a, enum unlock_kind kind, size_
     return err_set(e, ERR_DENIED, "%s", wrong);
 }
 
+/*
+ * By what the agent keeps, and before anything is derived: the slot that it knows may stand behind
+ * others.  What goes wrong here is found again, and told, by those who do without.  False when the
+ * agent is of no use.
+ */
+static bool try_recall(struct repo *r, const struct key_list *names, const struct unlock *with,
+                       bool *is_open)
+{
+    struct err ignored;
+
+    if (with->agent == NULL || with->kind != UNLOCK_PASSPHRASE)
+        return true;
+    for (size_t i = 0; i < names->count && i < KEY_SLOT_MAX && !*is_open; i++) {
+        struct slot s = {0};
+
+        if (!slot_read(r, names->items[i], &s, &ignored))
+            continue;
+        if (!slot_recall(&s, with, r->keys->master, is_open, &ignored))
+            return false;
+        if (*is_open)
+            note_open(r, &s);
+    }
+    return true;
+}
+
 bool keys_unlock(struct repo *r, const struct unlock *with, struct err *e)
 {
     AUTO(key_list) struct key_list names = {0};
+    struct unlock w = *with;
     struct attempt a = {0};
     bool is_open = false;
 
     if (!keys_names(r, &names, e))
         return false;
-    for (size_t i = 0; i < names.count && a.tried < KEY_SLOT_MAX; i++) {
-        if (!slot_try(r, names.items[i], with, &a, &is_open, e))
+    if (!try_recall(r, &names, with, &is_open))
+        w.agent = NULL; /* one that did not answer is not waited for again */
+    for (size_t i = 0; i < names.count && a.tried < KEY_SLOT_MAX && !is_open; i++)
+        if (!slot_try(r, names.items[i], &w, &a, &is_open, e))
             return false;
-        if (is_open)
-            return true;
-    }
-    if (!try_lost(r, with, &a, &is_open, e))
+    if (!is_open && !try_lost(r, &w, &a, &is_open, e))
         return false;
     return is_open || attempt_failed(&a, with->kind, names.count, e);
 }

@@ -38,6 +38,8 @@ enum unlock_kind {
 struct unlock {
     enum unlock_kind kind;
     struct slice secret;
+    const char *agent; /* socket of the key agent that is asked before a passphrase is derived
+                          from, and told afterwards (agent/agent.h); NULL: none */
 };
 
 #define KEY_SLOT_MAX    16

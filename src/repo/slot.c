@@ -14,15 +14,21 @@
  *
  * What stands before the wrapped key is its associated data.  The Argon2id fields are zero in
  * slots for key files.
+ *
+ * A key agent keeps what Argon2id gave for a slot, sealed.  Its name there and the key that seals
+ * it follow from the passphrase and all bytes of the slot, by a small Argon2id: whoever reads the
+ * memory of the agent can try passphrases faster than with the slot, but not as fast as a hash is.
  */
 #include "repo/slot.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "codec/hash.h"
 #include "codec/random.h"
 
 enum {
@@ -36,6 +42,10 @@ enum {
     MEMORY_KIB_MIN = 64 << 10,
     MEMORY_KIB_MAX = 1 << 20,
     PASSES_MAX = 10,
+
+    /* docs/decisions/0073: some milliseconds. */
+    AGENT_MEMORY_KIB = 8 << 10,
+    AGENT_PASSES = 1,
 };
 
 static const char magic[] = "HFKEYSLT";
@@ -171,6 +181,12 @@ static void derive(const struct slot *s, const uint8_t ikm[SEAL_KEY_SIZE], const
          SEAL_KEY_SIZE);
 }
 
+static void secret_expand(const struct slot *s, struct slot_secret *secret)
+{
+    derive(s, secret->ikm, "holdfast slot kek", secret->kek);
+    derive(s, secret->ikm, "holdfast slot commitment", secret->commitment);
+}
+
 static bool secret_derive(const struct slot *s, const struct unlock *with, struct slot_secret *out,
                           struct err *e)
 {
@@ -181,8 +197,7 @@ static bool secret_derive(const struct slot *s, const struct unlock *with, struc
     } else if (!argon2id(with->secret, s->salt, s->memory_kib, s->passes, out->ikm, e)) {
         return false;
     }
-    derive(s, out->ikm, "holdfast slot kek", out->kek);
-    derive(s, out->ikm, "holdfast slot commitment", out->commitment);
+    secret_expand(s, out);
     return true;
 }
 
@@ -191,18 +206,104 @@ static struct slice slot_ad(const struct slot *s)
     return SLICE_OF(s->bytes, WRAPPED_AT);
 }
 
+/* How an agent knows a slot and a passphrase. */
+struct slot_memory {
+    uint8_t name[AGENT_NAME_SIZE];
+    uint8_t key[SEAL_KEY_SIZE]; /* seals what it keeps, which for one slot is always the same */
+};
+static_assert(sizeof(struct slot_memory) == 64, "as much as one derivation yields");
+static_assert(AGENT_SEALED_SIZE == SEAL_KEY_SIZE + SEAL_TAG_SIZE, "it keeps a wrapped key");
+
+static void slot_memory_auto(struct slot_memory *m)
+{
+    mem_wipe(m, sizeof(*m));
+}
+
+static bool memory_derive(const struct slot *s, struct slice passphrase, struct slot_memory *out,
+                          struct err *e)
+{
+    uint8_t bytes[sizeof(*out)];
+    uint8_t ikm[SEAL_KEY_SIZE];
+    struct hash sum;
+
+    sha256(SLICE_OF(s->bytes, SLOT_SIZE), &sum);
+    if (!argon2id(passphrase, sum.bytes, AGENT_MEMORY_KIB, AGENT_PASSES, ikm, e))
+        return false;
+    hkdf(SLICE_OF(ikm, sizeof(ikm)), SLICE_OF(sum.bytes, sizeof(sum.bytes)),
+         slice_string("holdfast agent"), bytes, sizeof(bytes));
+    memcpy(out, bytes, sizeof(bytes));
+    mem_wipe(ikm, sizeof(ikm));
+    mem_wipe(bytes, sizeof(bytes));
+    return true;
+}
+
+/* Whether somebody keeps, or should, what this slot's passphrase yields. */
+static bool is_for_agent(const struct slot *s, const struct unlock *with)
+{
+    return s->kind == UNLOCK_PASSPHRASE && with->kind == s->kind && with->agent != NULL;
+}
+
+/* The agent is asked to; when it does not, the next run derives it again. */
+static void slot_remember(const struct slot *s, const struct unlock *with,
+                          const struct slot_secret *secret)
+{
+    AUTO(slot_memory) struct slot_memory memory = {0};
+    struct agent_key key = {0};
+    struct err ignored;
+
+    if (!is_for_agent(s, with) || !memory_derive(s, with->secret, &memory, &ignored))
+        return;
+    memcpy(key.repository, s->repository, sizeof(key.repository));
+    memcpy(key.slot, s->id, sizeof(key.slot));
+    memcpy(key.name, memory.name, sizeof(key.name));
+    key_wrap(memory.key, SLICE_OF(s->bytes, SLOT_SIZE), secret->ikm, key.sealed);
+    (void)!agent_put(with->agent, &key, &ignored);
+    mem_wipe(&key, sizeof(key));
+}
+
+/* With what the slot's secret yields, if it is that. */
+static bool slot_unwrap(const struct slot *s, const struct slot_secret *secret,
+                        uint8_t master[SEAL_KEY_SIZE], struct err *e)
+{
+    struct err why = {0};
+
+    if (!equal_ct(secret->commitment, s->commitment, sizeof(s->commitment)))
+        return err_set(e, ERR_DENIED, "it is for another secret");
+    if (!key_unwrap(secret->kek, slot_ad(s), s->wrapped, master, &why))
+        return err_set(e, ERR_CORRUPT, "it was changed after it was made");
+    return true;
+}
+
 bool slot_open(const struct slot *s, const struct unlock *with, uint8_t master[SEAL_KEY_SIZE],
                struct err *e)
 {
     AUTO(slot_secret) struct slot_secret secret = {0};
-    struct err why = {0};
 
-    if (!secret_derive(s, with, &secret, e))
+    if (!secret_derive(s, with, &secret, e) || !slot_unwrap(s, &secret, master, e))
         return false;
-    if (!equal_ct(secret.commitment, s->commitment, sizeof(s->commitment)))
-        return err_set(e, ERR_DENIED, "it is for another secret");
-    if (!key_unwrap(secret.kek, slot_ad(s), s->wrapped, master, &why))
-        return err_set(e, ERR_CORRUPT, "it was changed after it was made");
+    slot_remember(s, with, &secret);
+    return true;
+}
+
+bool slot_recall(const struct slot *s, const struct unlock *with, uint8_t master[SEAL_KEY_SIZE],
+                 bool *is_open, struct err *e)
+{
+    AUTO(slot_memory) struct slot_memory memory = {0};
+    AUTO(slot_secret) struct slot_secret secret = {0};
+    uint8_t sealed[AGENT_SEALED_SIZE];
+    bool is_found = false;
+    struct err why;
+
+    if (!is_for_agent(s, with))
+        return true;
+    if (!memory_derive(s, with->secret, &memory, e) ||
+        !agent_get(with->agent, memory.name, sealed, &is_found, e))
+        return false;
+    if (!is_found ||
+        !key_unwrap(memory.key, SLICE_OF(s->bytes, SLOT_SIZE), sealed, secret.ikm, &why))
+        return true;
+    secret_expand(s, &secret);
+    *is_open = slot_unwrap(s, &secret, master, &why);
     return true;
 }
 

@@ -37,10 +37,19 @@ MUST_CHECK bool slot_seal(const struct repo *r, const struct unlock *with, const
 
 /*
  * Unwrap the master key.  with is of the slot's kind.  ERR_DENIED for another secret,
- * ERR_CORRUPT when the secret is the right one and the slot was changed.
+ * ERR_CORRUPT when the secret is the right one and the slot was changed.  The agent, where there is
+ * one, is told of a passphrase that is right.
  */
 MUST_CHECK bool slot_open(const struct slot *s, const struct unlock *with,
                           uint8_t master[SEAL_KEY_SIZE], struct err *e);
+
+/*
+ * The same without the slow derivation, by what the agent keeps for exactly this slot and this
+ * passphrase; *is_open stays false when it keeps nothing, or nothing that is right.  Fails when
+ * there is no use in asking it about another slot.
+ */
+MUST_CHECK bool slot_recall(const struct slot *s, const struct unlock *with,
+                            uint8_t master[SEAL_KEY_SIZE], bool *is_open, struct err *e);
 
 /* The key that opens r, written to the store in a new slot. */
 MUST_CHECK bool keys_put(struct repo *r, const struct unlock *with, const char *label,
