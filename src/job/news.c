@@ -223,7 +223,7 @@ bool news_look(struct news *n, struct err *e)
 
 bool news_wait(struct news *n, struct err *e)
 {
-    const int64_t until_ns = clock_monotonic_ns() + NEWS_PAUSE_MS * 1000000;
+    const int64_t until_ns = clock_monotonic_ns() + (int64_t)NEWS_PAUSE_MS * 1000000;
 
     if (!catalog_job_hear(n->catalog, NEWS_POLL_MS, &n->seen, e))
         return false;
