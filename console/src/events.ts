@@ -14,7 +14,7 @@ export const isLive = signal(false);
 
 const WAIT_MIN_MS = 1000;
 const WAIT_MAX_MS = 30000;
-const LOOK_MS = 60000; // for jobs that other machines do, whose news do not come here
+const LOOK_MS = 60000; // for what news did not come of
 const ACTIVE_MS = 300000; // whoever is away longer is not kept logged in by our looks
 
 let source: EventSource | null = null;

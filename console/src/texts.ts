@@ -510,6 +510,7 @@ export const en = {
             enabled: 'Run by schedule',
             timezone: 'Time zone',
             timezoneHelp: 'Such as Europe/Berlin. Without one it is that of the host.',
+            unproven: 'No drill or check proves the snapshots of this set: any sound one fills a place.',
             daily: 'Days',
             weekly: 'Weeks',
             monthly: 'Months',

@@ -510,6 +510,7 @@ export const de: Texts = {
             enabled: 'Nach Plan ausführen',
             timezone: 'Zeitzone',
             timezoneHelp: 'Etwa Europe/Berlin. Ohne sie ist es die des Rechners.',
+            unproven: 'Keine Probe oder Prüfung belegt die Schnappschüsse dieses Sets: jeder heile füllt einen Platz.',
             daily: 'Tage',
             weekly: 'Wochen',
             monthly: 'Monate',

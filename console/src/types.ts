@@ -264,7 +264,7 @@ export interface Settings {
     name: string;
     origin: 'file' | 'api';
     sources: { kind: string; name: string }[];
-    repositories: { name: string; retention: Rules | null }[];
+    repositories: { name: string; retention: Rules | null; places: string | null }[];
     required_repositories: number;
     on_error: 'fail' | 'incomplete';
     schedule: { cron: string; timezone: string; jitter_s: number; run_missed: 'once' | 'skip' | 'all' } | null;
@@ -299,6 +299,7 @@ export interface Simulation {
     until: Time;
     truncated: boolean;
     sentence: string | null;
+    places: string | null;
     snapshots: Simulated[];
 }
 

@@ -39,7 +39,8 @@ void db_init(struct db *d, const struct db_ops *ops, enum db_kind kind)
     (void)pthread_mutex_init(&d->lock, NULL);
     db_cond_init(&d->freed);
     db_cond_init(&d->woken);
-    d->wake_count = 1; /* so that 0 has seen nothing */
+    for (int i = 0; i < DB_BELLS; i++)
+        d->rung[i] = 1; /* so that 0 has seen nothing */
 }
 
 void db_done(struct db *d)
@@ -202,9 +203,10 @@ bool db_commit(struct db_tx **t, struct err *e)
 
     if (!ok)
         d->ops->rollback(own->link);
-    if (ok && own->is_waking) {
+    if (ok && (own->rings[DB_BELL_QUEUE] || own->rings[DB_BELL_NEWS])) {
         (void)pthread_mutex_lock(&d->lock);
-        d->wake_count++;
+        for (int i = 0; i < DB_BELLS; i++)
+            d->rung[i] += own->rings[i];
         (void)pthread_cond_broadcast(&d->woken);
         (void)pthread_mutex_unlock(&d->lock);
     }
@@ -314,13 +316,13 @@ const char *db_keep_text(const struct db_result *r, size_t row, size_t column, s
 
 /* Waking */
 
-bool db_wake(struct db_tx *t, struct err *e)
+bool db_wake(struct db_tx *t, enum db_bell bell, struct err *e)
 {
-    t->is_waking = true;
-    return t->db->ops->wake(t->link, e) || tx_failed(t);
+    t->rings[bell] = true;
+    return t->db->ops->wake(t->link, bell, e) || tx_failed(t);
 }
 
-bool db_wait(struct db *d, int timeout_ms, uint64_t *seen, struct err *e)
+bool db_wait(struct db *d, enum db_bell bell, int timeout_ms, uint64_t *seen, struct err *e)
 {
-    return d->ops->wait(d, timeout_ms, seen, e);
+    return d->ops->wait(d, bell, timeout_ms, seen, e);
 }

@@ -26,6 +26,13 @@ enum db_mode {
     DB_WRITE, /* SQLite: one at a time; PostgreSQL: READ COMMITTED */
 };
 
+/* What a transaction may ring when it is committed, for those who wait for it. */
+enum db_bell {
+    DB_BELL_QUEUE, /* something is to be done */
+    DB_BELL_NEWS,  /* something is under way, or has ended */
+    DB_BELLS,
+};
+
 /* How long db_begin() waits for a connection and, with SQLite, for the other writers. */
 #define DB_WAIT_MS 10000
 
@@ -60,7 +67,7 @@ struct db_tx {
     int64_t now_ns;  /* when it began, by the clock of the database */
     bool is_failed;  /* a statement failed */
     bool may_repeat; /* it failed because of others or of the connection: the work is not done */
-    bool is_waking;  /* db_wait() ends elsewhere when this is committed */
+    bool rings[DB_BELLS]; /* db_wait() ends elsewhere when this is committed */
 };
 
 MUST_CHECK bool db_begin(struct db *d, enum db_mode mode, struct db_tx **out, struct err *e);
@@ -139,13 +146,15 @@ const char *db_get_text(const struct db_result *r, size_t row, size_t column);
 /* A copy in an arena; null stays NULL. */
 const char *db_keep_text(const struct db_result *r, size_t row, size_t column, struct arena *to);
 
-/* Wake those who wait in db_wait(), here and in other processes, when t is committed. */
-MUST_CHECK bool db_wake(struct db_tx *t, struct err *e);
+/* Wake those who wait in db_wait() for this, here and in other processes, when t is committed. News
+ * in SQLite stay in the process. */
+MUST_CHECK bool db_wake(struct db_tx *t, enum db_bell bell, struct err *e);
 /*
  * Wait until somebody called db_wake() and committed, or the time is over, or
  * cancel_is_requested().  May return early.  *seen is 0 at first and then what the last wait made
  * of it, so that nothing between two waits is missed.
  */
-MUST_CHECK bool db_wait(struct db *d, int timeout_ms, uint64_t *seen, struct err *e);
+MUST_CHECK bool db_wait(struct db *d, enum db_bell bell, int timeout_ms, uint64_t *seen,
+                        struct err *e);
 
 #endif

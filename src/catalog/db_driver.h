@@ -41,9 +41,9 @@ struct db_ops {
     /* Sets is_broken when it does not work. */
     void (*rollback)(struct db_link *l);
     /* Tell other processes in the transaction, or after it. */
-    bool (*wake)(struct db_link *l, struct err *e);
-    /* Wait for other processes, or for d->wake_count to leave *seen. */
-    bool (*wait)(struct db *d, int timeout_ms, uint64_t *seen, struct err *e);
+    bool (*wake)(struct db_link *l, enum db_bell bell, struct err *e);
+    /* Wait for other processes, or for d->rung[bell] to leave *seen. */
+    bool (*wait)(struct db *d, enum db_bell bell, int timeout_ms, uint64_t *seen, struct err *e);
     void (*close)(struct db *d);
 };
 
@@ -60,7 +60,7 @@ struct db {
     pthread_cond_t freed;    /* a connection was given back */
     struct db_pool pools[2]; /* by mode; a driver with limit 0 for writing has one for all */
     pthread_cond_t woken;
-    uint64_t wake_count; /* commits here that woke somebody */
+    uint64_t rung[DB_BELLS]; /* commits here that woke somebody */
 };
 
 /* The common part of a driver's object. */

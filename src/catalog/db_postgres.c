@@ -409,13 +409,20 @@ static bool postgres_run(struct db_link *l, const char *sql, const struct db_val
 
 /* Waking: NOTIFY, and one connection of the process that listens */
 
-static bool postgres_wake(struct db_link *l, struct err *e)
+static const struct {
+    const char *channel, *notify;
+} bells[] = {
+    [DB_BELL_QUEUE] = {"holdfast", "NOTIFY holdfast"},
+    [DB_BELL_NEWS] = {"holdfast_news", "NOTIFY holdfast_news"},
+};
+
+static bool postgres_wake(struct db_link *l, enum db_bell bell, struct err *e)
 {
-    return postgres_script(l, "NOTIFY holdfast", e);
+    return postgres_script(l, bells[bell].notify, e);
 }
 
 /* The listening connection, made when there is none.  Notices may have been lost before. */
-static bool listen(struct postgres_base *b, PGconn **conn, bool *is_woken, struct err *e)
+static bool listen(struct postgres_base *b, PGconn **conn, bool *rung, struct err *e)
 {
     AUTO(conn) PGconn *made = NULL;
     AUTO(result) PGresult *r = NULL;
@@ -424,24 +431,26 @@ static bool listen(struct postgres_base *b, PGconn **conn, bool *is_woken, struc
         return true;
     if (!connect_to(b, &made, e))
         return false;
-    r = PQexec(made, "LISTEN holdfast");
+    r = PQexec(made, "LISTEN holdfast; LISTEN holdfast_news");
     if (PQresultStatus(r) != PGRES_COMMAND_OK)
         return connect_err(made, e);
     *conn = TAKE(made);
-    *is_woken = true;
+    for (int i = 0; i < DB_BELLS; i++)
+        rung[i] = true;
     return true;
 }
 
 /* Wait for notices for some time; *conn becomes NULL when it broke. */
-static bool hear(struct postgres_base *b, PGconn **conn, int timeout_ms, bool *is_woken,
-                 struct err *e)
+static bool hear(struct postgres_base *b, PGconn **conn, int timeout_ms, bool *rung, struct err *e)
 {
-    if (!listen(b, conn, is_woken, e))
+    const bool is_new = *conn == NULL;
+
+    if (!listen(b, conn, rung, e))
         return false;
 
     struct pollfd p = {.fd = PQsocket(*conn), .events = POLLIN};
 
-    if (*is_woken || poll(&p, 1, timeout_ms) <= 0)
+    if (is_new || poll(&p, 1, timeout_ms) <= 0)
         return true;
     if (PQconsumeInput(*conn) != 1) {
         PQfinish(*conn);
@@ -449,7 +458,8 @@ static bool hear(struct postgres_base *b, PGconn **conn, int timeout_ms, bool *i
         return true; /* the next look makes another, or says why it cannot */
     }
     for (PGnotify *n = PQnotifies(*conn); n != NULL; n = PQnotifies(*conn)) {
-        *is_woken = true;
+        for (int i = 0; i < DB_BELLS; i++)
+            rung[i] = rung[i] || strcmp(n->relname, bells[i].channel) == 0;
         PQfreemem(n);
     }
     return true;
@@ -459,7 +469,7 @@ static bool hear(struct postgres_base *b, PGconn **conn, int timeout_ms, bool *i
 static bool look(struct postgres_base *b, int timeout_ms, struct err *e)
 {
     struct db *d = &b->db;
-    bool is_woken = false;
+    bool rung[DB_BELLS] = {false};
 
     if (b->is_listening) {
         (void)db_cond_wait(&d->woken, &d->lock, clock_monotonic_ns() + timeout_ms * NS_PER_MS);
@@ -470,30 +480,31 @@ static bool look(struct postgres_base *b, int timeout_ms, struct err *e)
     PGconn *conn = b->listener;
 
     (void)pthread_mutex_unlock(&d->lock);
-    const bool ok = hear(b, &conn, timeout_ms, &is_woken, e);
+    const bool ok = hear(b, &conn, timeout_ms, rung, e);
     (void)pthread_mutex_lock(&d->lock);
     b->listener = conn;
     b->is_listening = false;
-    if (is_woken)
-        d->wake_count++;
+    for (int i = 0; i < DB_BELLS; i++)
+        d->rung[i] += rung[i];
     (void)pthread_cond_broadcast(&d->woken); /* another may listen */
     return ok;
 }
 
-static bool postgres_wait(struct db *d, int timeout_ms, uint64_t *seen, struct err *e)
+static bool postgres_wait(struct db *d, enum db_bell bell, int timeout_ms, uint64_t *seen,
+                          struct err *e)
 {
     const int64_t until = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
     bool ok = true;
 
     (void)pthread_mutex_lock(&d->lock);
-    while (ok && d->wake_count == *seen && !cancel_is_requested()) {
+    while (ok && d->rung[bell] == *seen && !cancel_is_requested()) {
         const int64_t left_ms = (until - clock_monotonic_ns()) / NS_PER_MS;
 
         if (left_ms <= 0)
             break;
         ok = look(base_of(d), left_ms < LOOK_STEP_MS ? (int)left_ms : LOOK_STEP_MS, e);
     }
-    *seen = d->wake_count;
+    *seen = d->rung[bell];
     (void)pthread_mutex_unlock(&d->lock);
     return ok;
 }

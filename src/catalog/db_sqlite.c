@@ -383,10 +383,11 @@ static bool sqlite_run(struct db_link *l, const char *sql, const struct db_value
 /* Waking: a number in the database that those who wait look at, at once when it was this process
  * that changed it. */
 
-static bool sqlite_wake(struct db_link *l, struct err *e)
+static bool sqlite_wake(struct db_link *l, enum db_bell bell, struct err *e)
 {
     struct db_result r = {0};
-    const bool ok = sqlite_run(l, "UPDATE wakes SET count = count + 1", DB_NO_VALUES, &r, e);
+    const bool ok = bell == DB_BELL_NEWS ||
+                    sqlite_run(l, "UPDATE wakes SET count = count + 1", DB_NO_VALUES, &r, e);
 
     db_result_done(&r);
     return ok;
@@ -405,15 +406,33 @@ static bool read_wakes(struct db *d, uint64_t *out, struct err *e)
     return true;
 }
 
-static bool sqlite_wait(struct db *d, int timeout_ms, uint64_t *seen, struct err *e)
+/* What only this process rings. */
+static void wait_here(struct db *d, enum db_bell bell, int64_t until_ns, uint64_t *seen)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    while (d->rung[bell] == *seen && !cancel_is_requested() && clock_monotonic_ns() < until_ns) {
+        const int64_t look = clock_monotonic_ns() + LOOK_STEP_MS * NS_PER_MS;
+
+        (void)db_cond_wait(&d->woken, &d->lock, look < until_ns ? look : until_ns);
+    }
+    *seen = d->rung[bell];
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static bool sqlite_wait(struct db *d, enum db_bell bell, int timeout_ms, uint64_t *seen,
+                        struct err *e)
 {
     const int64_t until = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
 
+    if (bell == DB_BELL_NEWS) {
+        wait_here(d, bell, until, seen);
+        return true;
+    }
     for (;;) {
         uint64_t found = 0;
 
         (void)pthread_mutex_lock(&d->lock);
-        const uint64_t here = d->wake_count;
+        const uint64_t here = d->rung[bell];
         (void)pthread_mutex_unlock(&d->lock);
 
         if (!read_wakes(d, &found, e))
@@ -427,7 +446,7 @@ static bool sqlite_wait(struct db *d, int timeout_ms, uint64_t *seen, struct err
             return true;
         }
         (void)pthread_mutex_lock(&d->lock);
-        while (d->wake_count == here &&
+        while (d->rung[bell] == here &&
                db_cond_wait(&d->woken, &d->lock, look < until ? look : until))
             continue;
         (void)pthread_mutex_unlock(&d->lock);

@@ -119,7 +119,7 @@ bool catalog_job_enqueue(struct catalog_tx *t, const struct catalog_job_request 
     };
 
     if (!check_room(t, e) || !catalog_run_add(t, &run, ids.run, e) || !insert_job(t, q, &ids, e) ||
-        !db_wake(t->db, e))
+        !db_wake(t->db, DB_BELL_QUEUE, e))
         return false;
     *out = ids;
     return true;
@@ -145,7 +145,7 @@ bool catalog_job_requeue(struct catalog_tx *t, const struct job_row *j, int64_t 
                      DB_VALUES(db_text(j->id), db_text(run), db_number(not_before_ns),
                                db_number(j->attempts), db_number(j->interruptions)),
                      e) &&
-           db_wake(t->db, e);
+           db_wake(t->db, DB_BELL_QUEUE, e) && db_wake(t->db, DB_BELL_NEWS, e);
 }
 
 bool catalog_job_done(struct catalog_tx *t, const char *id, struct err *e)
@@ -155,7 +155,7 @@ bool catalog_job_done(struct catalog_tx *t, const char *id, struct err *e)
                      "UPDATE jobs SET state = 'done', ended_ns = $2, holder = NULL,"
                      " lease_ns = NULL, fence = fence + 1 WHERE id = $1",
                      DB_VALUES(db_text(id), db_number(t->db->now_ns)), e) &&
-           db_wake(t->db, e);
+           db_wake(t->db, DB_BELL_QUEUE, e) && db_wake(t->db, DB_BELL_NEWS, e);
 }
 
 /* What an offer is about */
@@ -295,7 +295,8 @@ static bool claim_work(struct catalog_tx *t, void *arg, struct err *e)
     return db_change(t->db, "run",
                      "UPDATE runs SET state = 'running', started_ns = $2 WHERE id = $1"
                      " AND state = 'queued'",
-                     DB_VALUES(db_text(c->out->run), db_number(now)), e);
+                     DB_VALUES(db_text(c->out->run), db_number(now)), e) &&
+           db_wake(t->db, DB_BELL_NEWS, e);
 }
 
 #define WORK(offered) \

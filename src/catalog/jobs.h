@@ -173,4 +173,28 @@ MUST_CHECK bool catalog_job_forget(struct catalog_tx *t, int64_t before_ns, int6
  */
 MUST_CHECK bool catalog_job_wait(struct catalog *c, int timeout_ms, uint64_t *seen, struct err *e);
 
+/*
+ * Wait until some process took a job, told of its progress or its log, gave it back or ended it;
+ * the rest as with catalog_job_wait().  In an SQLite catalog only what this process does is heard,
+ * and behind some poolers of connections nothing: who needs all looks now and then.
+ */
+MUST_CHECK bool catalog_job_hear(struct catalog *c, int timeout_ms, uint64_t *seen, struct err *e);
+
+/* How a job is now. */
+struct catalog_job_news {
+    const char *id, *run;
+    bool is_done;         /* else it is under way */
+    const char *progress; /* JSON, of the run; or NULL */
+    int64_t log_size;     /* characters of its log; 0: none, or nobody asked */
+};
+struct catalog_job_news_list {
+    struct catalog_job_news *items;
+    size_t count;
+};
+#define CATALOG_NEWS_MAX 1000
+/* All jobs under way, and those that were done since a time; CATALOG_NEWS_MAX at most, those under
+ * way first.  with_logs costs a look at each log. */
+MUST_CHECK bool catalog_job_news(struct catalog_tx *t, int64_t since_ns, bool with_logs,
+                                 struct arena *a, struct catalog_job_news_list *out, struct err *e);
+
 #endif

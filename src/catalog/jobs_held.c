@@ -94,8 +94,9 @@ static bool extend_work(struct catalog_tx *t, void *arg, struct err *e)
         return stale_err(x->hold, e);
     *x->is_cancelled = db_get_number(&r, 0, 1) != 0;
     return x->progress == NULL ||
-           db_change(t->db, "run", "UPDATE runs SET progress = $2 WHERE id = $1",
-                     DB_VALUES(db_text(db_get_text(&r, 0, 0)), db_text(x->progress)), e);
+           (db_change(t->db, "run", "UPDATE runs SET progress = $2 WHERE id = $1",
+                      DB_VALUES(db_text(db_get_text(&r, 0, 0)), db_text(x->progress)), e) &&
+            db_wake(t->db, DB_BELL_NEWS, e));
 }
 
 bool catalog_job_extend(struct catalog *c, const struct catalog_job_hold *h, int lease_ms,
@@ -120,7 +121,8 @@ bool catalog_job_log(struct catalog_tx *t, const struct catalog_job_hold *h, con
     return db_change(t->db, "log",
                      "INSERT INTO run_logs (run_id, log) VALUES ($1, $2)"
                      " ON CONFLICT (run_id) DO UPDATE SET log = excluded.log",
-                     DB_VALUES(db_text(j.run), db_text(log)), e);
+                     DB_VALUES(db_text(j.run), db_text(log)), e) &&
+           db_wake(t->db, DB_BELL_NEWS, e);
 }
 
 /* How long to wait before the attempt that follows this one. */
@@ -182,7 +184,7 @@ static bool release_work(struct catalog_tx *t, void *arg, struct err *e)
                      " lease_ns = NULL WHERE id = $1",
                      DB_VALUES(db_text(j.id), db_number(t->db->now_ns + x->pause_ms * NS_PER_MS)),
                      e) &&
-           db_wake(t->db, e);
+           db_wake(t->db, DB_BELL_QUEUE, e) && db_wake(t->db, DB_BELL_NEWS, e);
 }
 
 bool catalog_job_release(struct catalog *c, const struct catalog_job_hold *h, int pause_ms,
@@ -318,5 +320,40 @@ bool catalog_job_wait(struct catalog *c, int timeout_ms, uint64_t *seen, struct 
 {
     int due_ms = 0;
 
-    return next_due(c, timeout_ms, &due_ms, e) && db_wait(c->db, due_ms, seen, e);
+    return next_due(c, timeout_ms, &due_ms, e) && db_wait(c->db, DB_BELL_QUEUE, due_ms, seen, e);
+}
+
+/* News */
+
+bool catalog_job_hear(struct catalog *c, int timeout_ms, uint64_t *seen, struct err *e)
+{
+    return db_wait(c->db, DB_BELL_NEWS, timeout_ms, seen, e);
+}
+
+bool catalog_job_news(struct catalog_tx *t, int64_t since_ns, bool with_logs, struct arena *a,
+                      struct catalog_job_news_list *out, struct err *e)
+{
+    AUTO(db_result) struct db_result r = {0};
+
+    if (!db_run(t->db,
+                "SELECT j.id, j.run_id, j.state, r.progress,"
+                " CASE WHEN $2 = 1 THEN length(l.log) ELSE NULL END"
+                " FROM jobs j JOIN runs r ON r.id = j.run_id"
+                " LEFT JOIN run_logs l ON l.run_id = j.run_id"
+                " WHERE j.state = 'running' OR (j.state = 'done' AND j.ended_ns >= $1)"
+                " ORDER BY j.state DESC, j.created_ns DESC, j.id LIMIT $3",
+                DB_VALUES(db_number(since_ns), db_number(with_logs), db_number(CATALOG_NEWS_MAX)),
+                &r, e))
+        return false;
+    out->count = r.rows;
+    out->items = arena_take(a, r.rows * sizeof(out->items[0]));
+    for (size_t i = 0; i < r.rows; i++)
+        out->items[i] = (struct catalog_job_news){
+            .id = db_keep_text(&r, i, 0, a),
+            .run = db_keep_text(&r, i, 1, a),
+            .is_done = strcmp(db_get_text(&r, i, 2), "done") == 0,
+            .progress = db_keep_text(&r, i, 3, a),
+            .log_size = db_get_number(&r, i, 4),
+        };
+    return true;
 }

@@ -61,7 +61,7 @@ bool catalog_outbox_add(struct catalog_tx *t, const struct catalog_message *m, b
                 &r, e))
         return false;
     *is_new = r.changed == 1;
-    return !*is_new || db_wake(t->db, e);
+    return !*is_new || db_wake(t->db, DB_BELL_QUEUE, e);
 }
 
 #define COLUMNS                                                                                    \

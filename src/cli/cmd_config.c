@@ -90,6 +90,42 @@ static void show_origins(struct call *call, const struct config *c, const struct
     table_auto(&o.table);
 }
 
+/* What fills places of rules that do not say it: [{"set", "repository", "places"}], of one set or
+ * of all. */
+static json_t *places_json(const struct config *c, const struct config_set *only)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < c->set_count; i++) {
+        const struct config_set *set = &c->sets[i];
+
+        for (size_t k = 0; k < set->repository_count && (only == NULL || only == set); k++) {
+            const char *places = config_set_places(set, set->repositories[k]);
+
+            if (places != NULL)
+                (void)json_array_append_new(
+                    list, json_pack("{s:s, s:s, s:s}", "set", set->name, "repository",
+                                    set->repositories[k]->name, "places", places));
+        }
+    }
+    return list;
+}
+
+/* before: "# " where it stands in YAML. */
+static void tell_places(struct call *call, const json_t *list, const char *before)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        output_note(call->out, "%s%s in %s: %s", before,
+                    json_string_value(json_object_get(one, "set")),
+                    json_string_value(json_object_get(one, "repository")),
+                    json_string_value(json_object_get(one, "places")));
+    }
+}
+
 static bool run_config_show(struct call *call, struct err *e)
 {
     const struct config_args *args = call->args;
@@ -108,10 +144,12 @@ static bool run_config_show(struct call *call, struct err *e)
     }
 
     AUTO(json) json_t *all = config_json(c, set);
+    AUTO(json) json_t *places = places_json(c, set);
     AUTO(buf) struct buf text = {0};
 
     yaml_format(all, &text);
     output_raw(call->out, buf_slice(&text));
+    tell_places(call, places, "# ");
     return true;
 }
 
@@ -119,9 +157,11 @@ static bool run_config_validate(struct call *call, struct err *e)
 {
     AUTO(config) struct config *c = NULL;
     const struct config_set *set = NULL;
+    AUTO(json) json_t *places = NULL;
 
     if (!load(call, &c, &set, e))
         return false;
+    places = places_json(c, set);
     if (call->out->json) {
         json_t *line = json_message("config_valid");
         json_t *names = json_array();
@@ -131,6 +171,7 @@ static bool run_config_validate(struct call *call, struct err *e)
                 json_array_append_new(names, json_from_text(c->sets[i].name));
         json_set_text(line, "path", c->path);
         json_set(line, "sets", names);
+        json_set(line, "places", json_incref(places));
         output_json(call->out, line);
     }
     if (set != NULL)
@@ -138,6 +179,7 @@ static bool run_config_validate(struct call *call, struct err *e)
     else
         output_note(call->out, "%s: %zu set%s, all well", c->path, c->set_count,
                     plural(c->set_count));
+    tell_places(call, places, "");
     return true;
 }
 

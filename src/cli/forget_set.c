@@ -1,5 +1,6 @@
 #include "cli/forget_set.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
@@ -176,6 +177,9 @@ void forget_tell(struct call *call, const json_t *plan, bool is_brief)
     desk_text(plan, "sentence", text, sizeof(text));
     if (text[0] != '\0')
         output_note(call->out, "%s", text);
+    desk_text(plan, "places", text, sizeof(text));
+    if (text[0] != '\0' && !is_brief)
+        output_note(call->out, "%c%s", toupper((unsigned char)text[0]), text + 1);
     output_note(call->out, "%" PRIu64 " snapshot%s %s, %" PRIu64 " kept, %" PRIu64 " waiting",
                 removed, plural(removed),
                 what_of(retention_action_text(RETENTION_REMOVE), is_dry_run),

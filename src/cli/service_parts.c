@@ -39,6 +39,7 @@ struct service_parts {
     struct roster *roster;
     struct timetable *timetable;
     struct dispatch *dispatch;
+    struct news *news; /* or NULL: nobody wants any, or there are none */
     dispatch_told_fn *told;
     void *told_arg;
     void (*hung_up)(void *arg);
@@ -57,6 +58,7 @@ void service_close(struct service_parts *p)
     if (p == NULL)
         return;
     dispatch_close(p->dispatch);
+    news_free(p->news);
     timetable_close(p->timetable);
     roster_close(p->roster);
     mail_settings_auto(&p->mail);
@@ -236,6 +238,8 @@ static void on_told(void *arg, const char *topic, const char *event, const json_
                     json_string_value(json_object_get(data, "set")), state,
                     error != NULL ? ": " : "", error != NULL ? error : "");
     (void)!output_flush(p->call->out, &ignored); /* told again at the end */
+    if (p->news != NULL)
+        news_leave(p->news, topic);
     if (p->told != NULL)
         p->told(p->told_arg, topic, event, data);
 }
@@ -398,6 +402,23 @@ static void *messages_main(void *arg)
     return NULL;
 }
 
+/* What other hosts do, for those who listen here. */
+static void *news_main(void *arg)
+{
+    struct service_parts *p = arg;
+    _Atomic int64_t at_ns = 0;
+
+    while (!cancel_is_requested()) {
+        struct err e = {0};
+
+        if (news_look(p->news, &e) && news_wait(p->news, &e))
+            continue;
+        on_failure(p, &e);
+        pause_for(RETRY_MS, &at_ns);
+    }
+    return NULL;
+}
+
 /* What the supervisor shows: jobs, and the failure that was told last if it was lately. */
 static void status_text(struct service_parts *p, struct buf *out)
 {
@@ -426,12 +447,16 @@ void service_run(struct service_parts *p)
 {
     const int64_t beat_ms = p->supervisor.watchdog_ns / 1000000 / 4;
     const int step_ms = beat_ms == 0 || beat_ms > STEP_MS ? STEP_MS : (int)beat_ms;
-    pthread_t schedules, messages;
+    pthread_t schedules, messages, news;
     struct err e = {0};
 
     atomic_store(&p->schedules_at_ns, clock_monotonic_ns());
     thread_start(&schedules, schedules_main, p, "schedules");
     thread_start(&messages, messages_main, p, "messages");
+    if (p->told != NULL && catalog_is_shared(p->catalog)) {
+        p->news = news_new(p->catalog, p->told, p->told_arg);
+        thread_start(&news, news_main, p, "news");
+    }
     if (!supervisor_ready(&p->supervisor, &e))
         on_failure(p, &e);
     while (!cancel_is_requested()) {
@@ -445,4 +470,6 @@ void service_run(struct service_parts *p)
         on_failure(p, &e);
     thread_join(schedules);
     thread_join(messages);
+    if (p->news != NULL)
+        thread_join(news);
 }

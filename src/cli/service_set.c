@@ -67,7 +67,8 @@ static json_t *sources_json(const struct config_set *set)
     return list;
 }
 
-/* With the rules of those that have their own; shown: the configuration with all defaults. */
+/* With the rules of those that have their own, and what fills places of the rules that hold there;
+ * shown: the configuration with all defaults. */
 static json_t *repositories_json(const struct config_set *set, const json_t *shown)
 {
     json_t *list = json_array();
@@ -76,8 +77,9 @@ static json_t *repositories_json(const struct config_set *set, const json_t *sho
         const char *name = set->repositories[i]->name;
         json_t *one = json_object_get(json_object_get(shown, "repositories"), name);
 
-        (void)json_array_append_new(list, json_pack("{s:s, s:O?}", "name", name, "retention",
-                                                    json_object_get(one, "retention")));
+        (void)json_array_append_new(list, json_pack("{s:s, s:O?, s:s?}", "name", name, "retention",
+                                                    json_object_get(one, "retention"), "places",
+                                                    config_set_places(set, set->repositories[i])));
     }
     return list;
 }

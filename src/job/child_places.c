@@ -28,7 +28,13 @@ struct verb_row {
     bool has_server;  /* may start a PostgreSQL server of its own */
     bool sets_owners;
     bool has_parser; /* starts this very program once more, to read what others chose */
+    bool is_part;    /* of a database on a server: no other source is its business */
 };
+
+/* A restore of tables or schemas reads the repository, and what it changes is on a server: neither
+ * the places of the set nor its programs, and no owners of files. */
+static const struct verb_row part_row = {
+    .touch = TOUCH_NOTHING, .has_scratch = true, .is_part = true};
 
 /* Most verbs that only look have none: nothing of the set is theirs but the repository. */
 static const struct verb_row rows[CHILD_VERBS] = {
@@ -334,7 +340,8 @@ static void add_switches(struct places *s, const struct config_restore *r)
 static void add_set(struct places *s, const struct config_set *set, const struct verb_row *row)
 {
     for (size_t i = 0; i < set->source_count; i++)
-        add_source(s, &set->sources[i], row->touch);
+        if (!row->is_part || set->sources[i].kind == SOURCE_POSTGRES)
+            add_source(s, &set->sources[i], row->touch);
     for (size_t i = 0; i < set->repository_count; i++)
         add_repository(s, set->repositories[i], row);
     if (row->touch == TOUCH_WRITE) {
@@ -512,7 +519,8 @@ void child_plan_places(const struct child_job *j, const struct config *c,
                        const struct config_repository *repository, struct child_plan *p)
 {
     AUTO(places) struct places s = {.arena = &p->arena};
-    struct verb_row row = rows[j->verb];
+    const bool is_part = child_restores_part(j) || child_flag(j, "data_only");
+    struct verb_row row = is_part ? part_row : rows[j->verb];
 
     if (j->verb == CHILD_CHECK)
         row.is_writer = child_flag(j, "repair");

@@ -251,16 +251,15 @@ const char *child_text(const struct child_job *j, const char *name)
     return json_string_value(json_object_get(j->arguments, name));
 }
 
-/* Of a restore: tables or schemas of a database. */
-static bool restores_part(const struct child_job *j)
+bool child_restores_part(const struct child_job *j)
 {
-    return child_has(j, "tables") || child_has(j, "schemas");
+    return j->verb == CHILD_RESTORE && (child_has(j, "tables") || child_has(j, "schemas"));
 }
 
 /* Of a restore: whole sources of the set, back into their places. */
 static bool restores_set(const struct child_job *j)
 {
-    return child_flag(j, "in_place") && child_text(j, "into") == NULL && !restores_part(j);
+    return child_flag(j, "in_place") && child_text(j, "into") == NULL && !child_restores_part(j);
 }
 
 /* The one that the job names, or NULL. */
@@ -659,7 +658,7 @@ static bool choose_repository(const struct child_job *j, const struct config_set
 {
     const bool is_by_rules = j->verb == CHILD_FORGET && !child_forgets_by_set(j);
     const bool is_beside = j->verb == CHILD_RESTORE && child_text(j, "into") == NULL &&
-                           !child_flag(j, "in_place") && !restores_part(j);
+                           !child_flag(j, "in_place") && !child_restores_part(j);
 
     const bool is_reading = child_verb_is_reading(j->verb);
 

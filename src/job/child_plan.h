@@ -59,6 +59,9 @@ struct child_promise child_plan_promise(const struct child_job *j);
  * standard output: no files, sockets or programs, 256 MiB, 30 s. */
 extern const struct sandbox_profile child_parser_profile;
 
+/* Whether a job is a restore of tables or schemas of a database. */
+bool child_restores_part(const struct child_job *j);
+
 /* Whether a job of CHILD_FORGET goes by the rules of its set: it names no others. */
 bool child_forgets_by_set(const struct child_job *j);
 

@@ -313,6 +313,18 @@ MUST_CHECK bool config_find_set(const struct config *c, const char *name,
 /* Whether a host does the jobs of a set. */
 bool config_set_is_here(const struct config_set *set, const char *host);
 
+/*
+ * Whether anything verifies or proves a set's snapshots in one of its repositories: a check that
+ * reads all data does in each, a drill in the first, where it looks, unless the set has a source
+ * that no drill can prove.
+ */
+struct retention_looks config_set_looks(const struct config_set *set,
+                                        const struct config_repository *in);
+
+/* What fills places of the rules that hold there (retention_places()); NULL: there are no rules, or
+ * they say it. */
+const char *config_set_places(const struct config_set *set, const struct config_repository *in);
+
 /* "files", "postgres", "sqlite", "command", "bundle". */
 const char *config_kind_name(enum config_source_kind kind);
 

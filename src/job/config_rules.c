@@ -16,7 +16,7 @@ struct retention_reading {
 };
 
 /* In the order of enum retention_only. */
-static const char *const only_words[] = {"any", "verified", "proven", NULL};
+static const char *const only_words[] = {"any", "verified", "proven", "auto", NULL};
 
 #define AT(member) offsetof(struct retention_reading, member)
 
@@ -57,6 +57,34 @@ bool retention_read(const struct config_reader *r, const struct node *n, struct 
     *rules = g.rules;
     *limits = g.limits;
     return true;
+}
+
+/* Without a check of its own the output of a command is never proven. */
+static bool is_provable(const struct config_set *set)
+{
+    for (size_t i = 0; i < set->source_count; i++)
+        if (set->sources[i].kind == SOURCE_COMMAND && set->sources[i].command.check.count == 0)
+            return false;
+    return true;
+}
+
+struct retention_looks config_set_looks(const struct config_set *set,
+                                        const struct config_repository *in)
+{
+    const bool is_read = set->check.cron != NULL && set->check.reads_all;
+    const bool is_drilled = set->drill != NULL && in == set->repositories[0] && is_provable(set);
+
+    return (struct retention_looks){.at_backups = is_read || is_drilled, .at_uploads = is_read};
+}
+
+const char *config_set_places(const struct config_set *set, const struct config_repository *in)
+{
+    const bool has_own = !retention_is_empty(&in->retention);
+    const struct retention_looks looks = config_set_looks(set, in);
+
+    if (!has_own && retention_is_empty(&set->retention))
+        return NULL;
+    return retention_places(has_own ? &in->limits : &set->limits, &looks);
 }
 
 json_t *retention_show(const struct retention *rules, const struct retention_limits *limits)

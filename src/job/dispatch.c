@@ -25,6 +25,9 @@
 /* Children are looked at so often. */
 #define LOOK_MS 500
 
+/* Where others listen too, what a job says is written down so often. */
+#define NEWS_MS 500
+
 /* Jobs that have to wait for others here are tried again so often. */
 #define WAIT_MS 5000
 
@@ -602,12 +605,14 @@ static bool keep_log(struct dispatch *d, struct held *h, struct err *e)
 
 static bool beat(struct dispatch *d, struct err *e)
 {
+    const bool is_shared = catalog_is_shared(d->options.catalog);
     bool ok = true;
 
     for (size_t i = 0; i < d->count && ok; i++) {
         struct held *h = &d->held[i];
 
-        if (h->is_adopted || h->is_urgent || is_older(h, DISPATCH_BEAT_MS))
+        if (h->is_adopted || h->is_urgent || is_older(h, DISPATCH_BEAT_MS) ||
+            (is_shared && h->progress != NULL && is_older(h, NEWS_MS)))
             ok = extend(d, h, e);
         if (ok && clock_monotonic_ns() - h->logged_ns >= LOG_NS)
             ok = keep_log(d, h, e);

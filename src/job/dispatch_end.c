@@ -332,8 +332,8 @@ struct ending {
     size_t lost;                /* messages */
 };
 
-static json_t *make_event(const struct catalog_job *j, const struct catalog_outcome *c,
-                          bool is_queued_again)
+json_t *dispatch_event(const struct catalog_job *j, const struct catalog_outcome *c,
+                       bool is_queued_again)
 {
     return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s*, s:s*, s:b}", "job", j->id, "run", j->run,
                      "set", j->set, "kind", catalog_run_kind_name(j->kind), "state",
@@ -404,7 +404,7 @@ static bool write_ending(struct catalog_tx *t, void *arg, struct err *e)
             .config = j.config == NULL ? NULL : arena_string(&g->arena, slice_string(j.config)),
             .set = set};
     json_decref(g->event);
-    g->event = make_event(&j, &end.outcome, is_queued_again);
+    g->event = dispatch_event(&j, &end.outcome, is_queued_again);
     return true;
 }
 

@@ -22,6 +22,7 @@
 #include "job/export_pos.h"
 #include "job/gateway_export.h"
 #include "job/import.h"
+#include "job/news.h"
 #include "job/object_file.h"
 #include "job/open_set.h"
 #include "job/pos_first.h"

@@ -13,6 +13,7 @@
 struct choice {
     const struct retention_item *item;
     bool is_kept;
+    bool is_kept_by_rule;
     bool fills; /* it counts for rules */
     struct buf reason;
 };
@@ -20,6 +21,7 @@ struct choice {
 /* The snapshots of one writer, newest first. */
 struct group {
     const struct retention_case *c;
+    enum retention_only only; /* what fills its places */
     struct choice *choices;
     size_t count;
 };
@@ -50,6 +52,19 @@ const char *retention_state_text(enum retention_state s)
     static const char *const texts[] = {"ready", "limited", "paused", "refused"};
 
     return texts[s];
+}
+
+const char *retention_places(const struct retention_limits *limits,
+                             const struct retention_looks *looks)
+{
+    if (limits->only != ONLY_AUTO)
+        return NULL;
+    if (!looks->at_backups && !looks->at_uploads)
+        return "nothing proves the snapshots of this set: any sound one fills a place";
+    if (!looks->at_uploads)
+        return "only verified and proven snapshots fill places; no drill looks at uploads: any "
+               "sound one of these does";
+    return "only verified and proven snapshots fill places";
 }
 
 static const char *writer_of(const struct retention_item *i)
@@ -92,10 +107,9 @@ static bool is_exempt(const struct group *g, const struct retention_item *i)
 /* What fills places at the least. */
 static enum trust least_trust(const struct group *g, const struct retention_item *i)
 {
-    if (g->c->limits.only == ONLY_ANY)
+    if (g->only == ONLY_ANY)
         return TRUST_NONE;
-    return g->c->limits.only == ONLY_PROVEN && i->kind != RETENTION_UPLOAD ? TRUST_PROVEN
-                                                                           : TRUST_VERIFIED;
+    return g->only == ONLY_PROVEN && i->kind != RETENTION_UPLOAD ? TRUST_PROVEN : TRUST_VERIFIED;
 }
 
 static bool counts(const struct group *g, const struct retention_item *i)
@@ -125,16 +139,20 @@ static void apply_rules(struct group *g)
         filling[n++] = c;
     }
     retention_apply_at(&g->c->rules, list, n, g->c->now_ns + RETENTION_SKEW_NS, reasons);
-    for (size_t i = 0; i < n; i++)
-        if (reasons[i].is_kept)
+    for (size_t i = 0; i < n; i++) {
+        if (!reasons[i].is_kept)
+            continue;
+        if (!filling[i]->is_kept_by_rule)
             keep(filling[i], reasons[i].text);
+        filling[i]->is_kept_by_rule = true;
+    }
 }
 
 /* What came after the newest that counts may count one day; the rules say nothing about it. */
 static void keep_newer(struct group *g)
 {
     for (size_t i = 0; i < g->count && !g->choices[i].fills; i++)
-        if (!is_exempt(g, g->choices[i].item))
+        if (!g->choices[i].is_kept && !is_exempt(g, g->choices[i].item))
             keep(&g->choices[i], "newer than the last one that counts");
 }
 
@@ -220,13 +238,40 @@ static void say_why_not(const struct group *g, struct choice *c)
         buf_printf(&c->reason, "no rule keeps it");
 }
 
+/*
+ * Let only what was verified fill places, in addition to what stays without that: nothing goes
+ * because something looks at snapshots.  By the verified ones alone a drill a week would leave one
+ * snapshot a week of daily ones.
+ */
+static void judge_verified(struct group *g)
+{
+    g->only = ONLY_VERIFIED;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->choices[i].is_kept_by_rule && !counts(g, g->choices[i].item))
+            buf_printf(&g->choices[i].reason, ", takes no place: not verified");
+    apply_rules(g);
+    keep_newer(g);
+}
+
+/* All of a writer are of one kind. */
+static bool are_looked_at(const struct group *g)
+{
+    return g->choices[0].item->kind == RETENTION_UPLOAD ? g->c->looks.at_uploads
+                                                        : g->c->looks.at_backups;
+}
+
 static void judge(struct group *g)
 {
+    const bool is_auto = g->c->limits.only == ONLY_AUTO;
+
+    g->only = is_auto ? ONLY_ANY : (enum retention_only)g->c->limits.only;
     apply_rules(g);
     keep_newer(g);
     keep_marked(g);
     keep_last_good(g);
     keep_least(g);
+    if (is_auto && are_looked_at(g))
+        judge_verified(g);
     for (size_t i = 0; i < g->count; i++)
         if (!g->choices[i].is_kept)
             say_why_not(g, &g->choices[i]);
@@ -380,6 +425,7 @@ struct retention_plan *retention_plan_new(const struct retention_case *c)
     const bool is_empty = retention_is_empty(&c->rules);
     const bool stopped = is_stopped(c, p);
 
+    p->places = retention_places(&c->limits, &c->looks);
     p->decisions = mem_array(c->count, sizeof(*p->decisions));
     for (size_t i = 0; i < c->count; i++)
         choices[i].item = &c->items[i];
@@ -390,7 +436,7 @@ struct retention_plan *retention_plan_new(const struct retention_case *c)
             if (strcmp(writer_of(choices[first].item), writer_of(choices[end].item)) != 0)
                 break;
 
-        struct group g = {c, choices + first, end - first};
+        struct group g = {.c = c, .choices = choices + first, .count = end - first};
 
         for (size_t i = 0; is_empty && i < g.count; i++)
             keep(&g.choices[i], "no rule is given");
@@ -457,6 +503,8 @@ json_t *retention_plan_json(const struct retention_plan *p)
     set_member(o, "state", json_string(retention_state_text(p->state)));
     if (p->sentence != NULL)
         set_member(o, "sentence", json_string(p->sentence));
+    if (p->places != NULL)
+        set_member(o, "places", json_string(p->places));
     set_member(o, "keep", json_integer((json_int_t)p->kept));
     set_member(o, "remove", json_integer((json_int_t)p->removed));
     set_member(o, "hold", json_integer((json_int_t)p->held));

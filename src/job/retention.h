@@ -32,6 +32,15 @@ enum retention_only {
     ONLY_ANY, /* all but failed and incomplete ones */
     ONLY_VERIFIED,
     ONLY_PROVEN,
+    ONLY_AUTO, /* verified and proven ones where something looks at snapshots (retention_looks), and
+                * what has no place among them stays for as long as it would by ONLY_ANY; else as
+                * ONLY_ANY */
+};
+
+/* Whether anything verifies or proves the snapshots of a set in a repository; uploads are seen by
+ * no drill. */
+struct retention_looks {
+    bool at_backups, at_uploads;
 };
 
 struct retention_limits {
@@ -41,7 +50,8 @@ struct retention_limits {
     int only;        /* enum retention_only */
 };
 
-#define RETENTION_LIMITS ((struct retention_limits){.min_keep = 1, .max_percent = 20})
+#define RETENTION_LIMITS \
+    ((struct retention_limits){.min_keep = 1, .max_percent = 20, .only = ONLY_AUTO})
 
 /* What a snapshot is to its set; each kind is judged apart. */
 enum retention_kind {
@@ -71,6 +81,7 @@ struct retention_case {
     const char *set;
     struct retention rules; /* keep_tags are not used; empty: everything is kept */
     struct retention_limits limits;
+    struct retention_looks looks;
     const struct retention_item *items;
     size_t count;
     int64_t now_ns;
@@ -101,6 +112,7 @@ struct retention_decision {
 struct retention_plan {
     enum retention_state state;
     char *sentence;                       /* why not everything is removed, or NULL when READY */
+    const char *places;                   /* as retention_places() */
     struct retention_decision *decisions; /* newest first, writer by writer */
     size_t count;
     size_t kept, removed, held;
@@ -116,8 +128,12 @@ struct retention_plan *retention_plan_new(const struct retention_case *c);
 void retention_plan_free(struct retention_plan *p); /* accepts NULL */
 void retention_plan_auto(struct retention_plan **p);
 
-/* {"state", "sentence"?, "keep", "remove", "hold", "bytes", "digest", "snapshots": [{"id", "time",
- * "writer"?, "kind", "size", "trust", "action", "reason"}]} */
+/* What fills places when the rules do not say it, as a sentence; NULL: they do. */
+const char *retention_places(const struct retention_limits *limits,
+                             const struct retention_looks *looks);
+
+/* {"state", "sentence"?, "places"?, "keep", "remove", "hold", "bytes", "digest", "snapshots":
+ * [{"id", "time", "writer"?, "kind", "size", "trust", "action", "reason"}]} */
 json_t *retention_plan_json(const struct retention_plan *p);
 
 /* "failed", "none", "verified", "proven"; "backup", "upload", "import"; "keep", "remove", "hold";

@@ -35,6 +35,7 @@ struct simulation {
     uint64_t work;
     enum retention_state state; /* of the last look */
     char *sentence;
+    const char *places;
     bool is_cut;
     int64_t until_ns;
 };
@@ -70,18 +71,20 @@ static void strip_place(struct err *e)
 /* The reader of holdfast.yaml reads the rules, so that what is good here is good there. */
 static bool read_rules(struct simulation *s, const json_t *question, struct err *e)
 {
+    static const char *const given[] = {"retention", "schedule", "drill", "check"};
     AUTO(json)
-    json_t *file = json_pack("{s:{s:{s:s, s:s}}, s:{s:{s:[{s:{s:s, s:[s]}}], s:[s]}}}",
-                             "repositories", "r", "url", "/r", "key_file", "/k", "sets", "s",
-                             "sources", "command", "name", "c", "argv", "/c", "repositories", "r");
+    json_t *file = json_pack("{s:{s:{s:s, s:s}}, s:{s:{s:[{s:{s:[s]}}], s:[s]}}}", "repositories",
+                             "r", "url", "/r", "key_file", "/k", "sets", "s", "sources", "files",
+                             "paths", "/d", "repositories", "r");
     json_t *set = json_object_get(json_object_get(file, "sets"), "s");
-    json_t *rules = json_object_get(question, "retention");
-    json_t *schedule = json_object_get(question, "schedule");
     AUTO(buf) struct buf text = {0};
 
-    (void)json_object_set(set, "retention", rules);
-    if (schedule != NULL)
-        (void)json_object_set(set, "schedule", schedule);
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+        json_t *value = json_object_get(question, given[i]);
+
+        if (value != NULL && !json_is_null(value))
+            (void)json_object_set(set, given[i], value);
+    }
     json_append(file, &text);
     if (config_read(SOURCE, buf_slice(&text), &s->config, e))
         return true;
@@ -140,12 +143,14 @@ static void look(struct simulation *s, int64_t now_ns, bool is_applied)
                                            .trust = TRUST_PROVEN,
                                            .is_pinned = l->is_pinned};
     }
-    p = retention_plan_new(&(struct retention_case){.set = set->name,
-                                                    .rules = set->retention,
-                                                    .limits = set->limits,
-                                                    .items = items,
-                                                    .count = s->there_count,
-                                                    .now_ns = now_ns});
+    p = retention_plan_new(
+        &(struct retention_case){.set = set->name,
+                                 .rules = set->retention,
+                                 .limits = set->limits,
+                                 .looks = config_set_looks(set, set->repositories[0]),
+                                 .items = items,
+                                 .count = s->there_count,
+                                 .now_ns = now_ns});
     for (size_t i = 0; i < p->count; i++) {
         struct retention_decision *d = &p->decisions[i];
         struct life *l = s->lives[s->there[d->item - items]];
@@ -162,6 +167,7 @@ static void look(struct simulation *s, int64_t now_ns, bool is_applied)
     s->work += s->there_count;
     s->there_count = kept;
     s->state = p->state;
+    s->places = p->places;
     mem_free(s->sentence);
     s->sentence = TAKE(p->sentence);
 }
@@ -248,9 +254,9 @@ bool simulation_run(const json_t *question, int64_t now_ns, json_t **out, struct
     look(&s, now_ns, days > 0);
     if (days > 0 && !look_ahead(&s, now_ns, days, e))
         return false;
-    *out = json_pack("{s:o, s:o, s:b, s:s, s:s?, s:o}", "now", time_json(now_ns), "until",
+    *out = json_pack("{s:o, s:o, s:b, s:s, s:s?, s:s?, s:o}", "now", time_json(now_ns), "until",
                      time_json(s.until_ns), "truncated", (int)s.is_cut, "state",
-                     retention_state_text(s.state), "sentence", s.sentence, "snapshots",
-                     lives_json(&s));
+                     retention_state_text(s.state), "sentence", s.sentence, "places", s.places,
+                     "snapshots", lives_json(&s));
     return true;
 }

@@ -20,15 +20,15 @@
 #define SIMULATION_DAYS_MAX 731
 
 /*
- * The question is {"retention": as a set of holdfast.yaml has it, "schedule": the same, "days": 0
- * to SIMULATION_DAYS_MAX, "snapshots": [{"id", "time", "pinned"}]}; all but retention may be left
- * out, but days above 0 take a schedule.  Types of members are the caller's to check, but for those
- * of the first two.
+ * The question is {"retention": as a set of holdfast.yaml has it, "schedule", "drill", "check": the
+ * same, "days": 0 to SIMULATION_DAYS_MAX, "snapshots": [{"id", "time", "pinned"}]}; all but
+ * retention may be left out, but days above 0 take a schedule.  Types of members are the caller's
+ * to check, but for those of the first four.
  *
- * The answer: {"now", "until", "truncated", "state", "sentence", "snapshots": [{"id", "time",
- * "simulated", "action", "reason", "removed_at"}]}, the oldest first.  With 0 days "action" is what
- * the rules do with what is there now; else "keep" and "hold" are there at the end, and "remove"
- * went at "removed_at".  "id" of what is simulated is null.  ERR_USAGE.
+ * The answer: {"now", "until", "truncated", "state", "sentence", "places", "snapshots": [{"id",
+ * "time", "simulated", "action", "reason", "removed_at"}]}, the oldest first.  With 0 days "action"
+ * is what the rules do with what is there now; else "keep" and "hold" are there at the end, and
+ * "remove" went at "removed_at".  "id" of what is simulated is null.  ERR_USAGE.
  */
 MUST_CHECK bool simulation_run(const json_t *question, int64_t now_ns, json_t **out, struct err *e);
 

@@ -99,6 +99,8 @@ static void post_simulation(struct request *r)
     static const struct field table[] = {
         {"retention", FIELD_OBJECT, FIELD_REQUIRED},
         {"schedule", FIELD_ANY},
+        {"drill", FIELD_ANY},
+        {"check", FIELD_ANY},
         {"days", FIELD_INTEGER, 0, 0, DAYS_MAX},
         {"snapshots", FIELD_LIST, 0, 0, SHOWN_MAX, .members = item},
         {0}};

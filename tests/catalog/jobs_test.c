@@ -721,6 +721,63 @@ TEST(waiting_ends_when_another_adds_a_job)
 }
 END
 
+/* A job that is under way elsewhere, and of which is told in a moment. */
+struct teller {
+    struct catalog *catalog;
+    struct catalog_job_hold hold;
+};
+
+static void *tell_later(void *arg)
+{
+    const struct teller *told = arg;
+    bool is_cancelled = false;
+
+    (void)poll(NULL, 0, 50);
+    CHECK_OK(
+        catalog_job_extend(told->catalog, &told->hold, LONG_MS, "{\"n\":1}", &is_cancelled, e));
+    return NULL;
+}
+
+/* PostgreSQL tells other processes, SQLite this one. */
+TEST(who_listens_hears_at_once_how_far_a_job_is_and_nothing_of_what_waits)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    AUTO(arena) struct arena found = {0};
+    struct catalog_job j = {0};
+    struct catalog_job_news_list list = {0};
+    uint64_t seen = 0;
+    pthread_t thread;
+
+    world_init(&w);
+    AUTO(catalog) struct catalog *second = world_open(&w);
+    struct teller told = {catalog_is_shared(w.catalog) ? second : w.catalog, {0}};
+
+    (void)job_put(&w, "shop", NULL);
+    CHECK(claim(&w, LONG_MS, &a, &j));
+    told.hold = (struct catalog_job_hold){j.id, j.fence};
+    for (int i = 0; i < 3; i++) /* what came so far */
+        CHECK_OK(catalog_job_hear(w.catalog, 100, &seen, e));
+
+    const int64_t began = clock_monotonic_ns();
+
+    (void)job_put(&w, "wiki", NULL);
+    CHECK_OK(catalog_job_hear(w.catalog, 300, &seen, e));
+    CHECK(clock_monotonic_ns() - began >= 300000000);
+    ck_assert_int_eq(pthread_create(&thread, NULL, tell_later, &told), 0);
+    CHECK_OK(catalog_job_hear(w.catalog, 20000, &seen, e));
+    CHECK(clock_monotonic_ns() - began < 10 * NS_PER_S);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+
+    AUTO(catalog_tx) struct catalog_tx *t = tx_read(&w);
+
+    CHECK_OK(catalog_job_news(t, catalog_tx_now(t), true, &found, &list, e));
+    CHECK(list.count == 1 && !list.items[0].is_done && list.items[0].log_size == 0);
+    ck_assert_str_eq(list.items[0].id, j.id);
+    ck_assert_str_eq(list.items[0].progress, "{\"n\":1}");
+}
+END
+
 TEST(waiting_ends_when_a_job_may_begin)
 {
     AUTO(world) struct world w;
@@ -815,6 +872,7 @@ TESTS_BETWEEN("jobs", world_begin, world_end,
               the_end_of_a_job_that_is_interrupted_for_good_is_heard_once,
               a_job_ends_for_good_where_its_set_is_known_or_when_that_took_too_long,
               a_job_that_nobody_takes_fails_in_the_end_and_one_that_waits_for_its_turn_does_not,
-              waiting_ends_when_another_adds_a_job, waiting_ends_when_a_job_may_begin,
-              the_database_itself_refuses_a_second_writer,
+              waiting_ends_when_another_adds_a_job,
+              who_listens_hears_at_once_how_far_a_job_is_and_nothing_of_what_waits,
+              waiting_ends_when_a_job_may_begin, the_database_itself_refuses_a_second_writer,
               of_many_that_add_an_instant_at_once_one_does_and_none_fails)

@@ -85,7 +85,28 @@ TEST(validate_counts_the_sets_of_a_good_file)
     ck_assert_int_eq(RUN(false, &json, config, validate, as_json), 0);
     ck_assert_str_eq(buf_string(&json),
                      "{\"message_type\":\"config_valid\",\"path\":\"holdfast.yaml\","
-                     "\"sets\":[\"shop\",\"forum\"]}\n");
+                     "\"sets\":[\"shop\",\"forum\"],\"places\":[]}\n");
+}
+END
+
+TEST(validate_and_show_tell_what_fills_places_of_rules_that_do_not_say_it)
+{
+    AUTO(scratch) struct scratch s = {0};
+    AUTO(buf) struct buf text = {0};
+    AUTO(buf) struct buf json = {0};
+    AUTO(buf) struct buf yaml = {0};
+
+    enter(&s, GOOD "    retention: {daily: 7}\n");
+    ck_assert_int_eq(RUN(false, &text, config, validate), 0);
+    ck_assert_str_eq(buf_string(&text), "holdfast.yaml: 2 sets, all well\n"
+                                        "forum in main: nothing proves the snapshots of this set: "
+                                        "any sound one fills a place\n");
+    ck_assert_int_eq(RUN(false, &json, config, validate, as_json), 0);
+    CHECK(strstr(buf_string(&json), "\"places\":[{\"set\":\"forum\",\"repository\":\"main\",") !=
+          NULL);
+    ck_assert_int_eq(RUN(false, &yaml, config, show), 0);
+    CHECK(strstr(buf_string(&yaml), "\n# forum in main: nothing proves") != NULL);
+    CHECK(strstr(buf_string(&yaml), "only: auto") != NULL);
 }
 END
 
@@ -242,6 +263,7 @@ TEST(show_says_where_each_value_stands)
 END
 
 TESTS("config", show_says_where_each_value_stands, validate_counts_the_sets_of_a_good_file,
+      validate_and_show_tell_what_fills_places_of_rules_that_do_not_say_it,
       validate_tells_file_and_line_of_a_fault_and_ends_with_status_2,
       show_prints_defaults_as_yaml_that_shows_the_same_again,
       the_file_is_the_option_the_variable_or_in_the_working_directory,

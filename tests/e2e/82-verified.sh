@@ -105,6 +105,18 @@ finally:
     service.stop()
 PY
 
+# Without "only" the same in a set with a check that reads everything; without that any sound one fills a place.
+sed 's/, only: verified//' holdfast.yaml >loose.yaml
+sed 's/    retention:/    check: {cron: "0 4 * * 0", read_data: true}\n&/' loose.yaml >checked.yaml
+chmod 600 loose.yaml checked.yaml
+status 0 "$HOLDFAST" forget -c loose.yaml --set shop --dry-run
+has out 'Nothing proves the snapshots of this set: any sound one fills a place'
+lacks out 'takes no place'
+status 0 "$HOLDFAST" forget -c checked.yaml --set shop --dry-run
+has out 'Only verified and proven snapshots fill places'
+has out 'keep: last snapshot, takes no place: not verified'
+has out 'keep: the last that was verified, last snapshot'
+
 # By hand the same: the catalog knows.  The retention behind the backup above has removed what it may.
 status 0 "$HOLDFAST" forget --set shop
 status 0 "$HOLDFAST" snapshots --json

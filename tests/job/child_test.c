@@ -690,6 +690,21 @@ TEST(restore_sets_owners_of_what_it_restores)
 }
 END
 
+/* The places of the set are not its business, nor are its programs. */
+TEST(a_restore_of_tables_changes_a_database_and_nothing_on_the_disk)
+{
+    static const char source[] = FILES_SOURCE "]\n    restore: {stop: [[/bin/true]]}\n    tags: [a";
+    static const char *const parts[] = {
+        "{\"snapshot\":\"ab12:/postgres/a\",\"tables\":[\"a.b\"],\"in_place\":true}",
+        "{\"snapshot\":\"ab12:/postgres/a\",\"schemas\":[\"a\"],\"into\":\"new\"}",
+        "{\"snapshot\":\"ab12:/postgres/a\",\"data_only\":true,\"into\":\"new\"}",
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        check_acts(source, CHILD_RESTORE, parts[i], ALWAYS "read_inside");
+}
+END
+
 #define SWITCHED FILES_SOURCE "]\n    restore: {stop: [[/bin/true]]}\n    tags: [a"
 
 TEST(what_stops_and_starts_an_application_is_for_restores_and_undos_only)
@@ -848,6 +863,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       backup_of_files_starts_nothing_and_lists_the_way_to_them,
       backup_of_a_command_reads_everything_and_writes_what_it_did,
       drill_has_programs_but_no_network, restore_sets_owners_of_what_it_restores,
+      a_restore_of_tables_changes_a_database_and_nothing_on_the_disk,
       what_stops_and_starts_an_application_is_for_restores_and_undos_only,
       success_is_status_0_and_the_id_of_a_snapshot, each_status_has_its_state,
       the_sentence_of_a_failure_is_the_last_exit_error, a_set_has_one_writer,

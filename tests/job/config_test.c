@@ -146,7 +146,7 @@ TEST(a_set_has_rules_times_notices_and_checks)
     CHECK(s->retention.within.days == 2 && s->retention.within_yearly.months == 6);
     CHECK(s->on_error == ON_ERROR_INCOMPLETE);
     ck_assert_str_eq(s->schedule.cron, "*/15 2-4,6 * jan-mar mon");
-    CHECK(s->limits.min_keep == 1 && s->limits.max_percent == 20 && s->limits.only == ONLY_ANY);
+    CHECK(s->limits.min_keep == 1 && s->limits.max_percent == 20 && s->limits.only == ONLY_AUTO);
     CHECK(s->schedule.jitter_ms == 0 && s->schedule.run_missed == MISSED_ONCE);
     ck_assert_str_eq(s->schedule.timezone, "local");
     ck_assert_str_eq(s->drill, "after_backup");
@@ -305,6 +305,71 @@ TEST(a_schedule_may_say_its_zone_how_late_it_may_begin_and_what_becomes_of_misse
     CHECK(s->schedule.jitter_ms == 600000 && s->schedule.run_missed == MISSED_ALL);
     CHECK(s->limits.min_keep == 3 && s->limits.max_percent == 0 && s->limits.only == ONLY_PROVEN);
     mem_free(text);
+}
+END
+
+/* "backups uploads" that something looks at, in the first repository and in the second. */
+static void check_looks(const char *more, const char *first, const char *second)
+{
+    AUTO(buf) struct buf text = {0};
+
+    buf_printf(&text,
+               HEAD "sets:\n  shop:\n    repositories: [main, away]\n    retention: {last: 1}\n%s",
+               more);
+
+    AUTO(config) struct config *c = load(buf_string(&text));
+    const struct config_set *set = &c->sets[0];
+    const char *const wanted[] = {first, second};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct retention_looks l = config_set_looks(set, set->repositories[i]);
+        const char *places = config_set_places(set, set->repositories[i]);
+        char got[] = {l.at_backups ? 'b' : '-', l.at_uploads ? 'u' : '-', '\0'};
+
+        ck_assert_msg(strcmp(got, wanted[i]) == 0, "%s: %zu: %s", more, i, got);
+        CHECK((strstr(places, "nothing proves") != NULL) == (strcmp(got, "--") == 0));
+    }
+}
+
+TEST(what_looks_at_snapshots_is_a_check_of_all_data_or_a_drill_that_can_prove)
+{
+    const char *const files = "    sources: [files: {paths: [/a]}]\n";
+    const struct {
+        const char *more, *first, *second;
+    } rows[] = {
+        {"", "--", "--"},
+        {"    check: 0 4 * * 0\n", "--", "--"},
+        {"    check: {cron: 0 4 * * 0, read_data: 10%}\n", "--", "--"},
+        {"    check: {cron: 0 4 * * 0, read_data: true}\n", "bu", "bu"},
+        {"    drill: after_backup\n", "b-", "--"},
+        {"    drill: 0 5 * * 0\n    check: {cron: 0 4 * * 0, read_data: true}\n", "bu", "bu"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(buf) struct buf more = {0};
+
+        buf_printf(&more, "%s%s", files, rows[i].more);
+        check_looks(buf_string(&more), rows[i].first, rows[i].second);
+    }
+    check_looks("    drill: after_backup\n    sources: [command: {name: c, argv: [/c]}]\n", "--",
+                "--");
+    check_looks(
+        "    drill: after_backup\n    sources: [command: {name: c, argv: [/c], check: [/t]}]\n",
+        "b-", "--");
+}
+END
+
+TEST(what_fills_places_is_told_only_where_there_are_rules_that_do_not_say_it)
+{
+    AUTO(config)
+    struct config *c = load(SET "    drill: after_backup\n"
+                                "    retention: {last: 1, only: any}\n"
+                                "  bare:\n"
+                                "    repositories: [main]\n"
+                                "    sources: [files: {paths: [/a]}]\n");
+
+    for (size_t i = 0; i < 2; i++)
+        CHECK(config_set_places(&c->sets[i], c->sets[i].repositories[0]) == NULL);
 }
 END
 
@@ -536,5 +601,7 @@ TESTS("config", a_set_belongs_to_the_hosts_that_it_names_or_to_all,
       a_source_of_bundles_takes_its_keys, a_set_is_found_by_its_name_or_the_nearest_is_offered,
       what_is_shown_is_a_configuration_that_shows_the_same,
       addresses_of_notices_are_shown_without_what_may_be_a_token,
+      what_looks_at_snapshots_is_a_check_of_all_data_or_a_drill_that_can_prove,
+      what_fills_places_is_told_only_where_there_are_rules_that_do_not_say_it,
       one_set_is_shown_with_its_repositories_only, a_service_has_addresses_names_and_ways_to_tell,
       a_service_that_nobody_configured_listens_on_this_machine_only)

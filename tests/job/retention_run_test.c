@@ -277,6 +277,43 @@ TEST(only_what_was_verified_fills_places_and_what_is_newer_waits)
 }
 END
 
+/* The first run of a version whose default looks at drills, in a set with one a week. */
+TEST(a_set_with_a_drill_a_week_keeps_all_that_it_kept_and_what_was_proven_besides)
+{
+    AUTO(shop) struct shop s;
+    struct hash daily[22]; /* by their age */
+    const struct config_repository *in = &s.in;
+
+    shop_init(&s);
+    s.set.retention = (struct retention){.daily = 3};
+    for (int age = 21; age > 0; age--) {
+        daily[age] = put(s.repo, age, NULL);
+        if (age % 7 == 0)
+            prove(s.repo, &daily[age], age - 1, "proven");
+    }
+    s.set.repositories = &in;
+    s.set.repository_count = 1;
+
+    AUTO(retention_run) struct retention_run *before = plan(&s);
+
+    s.set.limits.only = ONLY_AUTO;
+
+    AUTO(retention_run) struct retention_run *without = plan(&s);
+
+    ck_assert_uint_eq(without->plan->removed, before->plan->removed);
+    s.set.drill = mem_string("0 5 * * 0");
+
+    AUTO(retention_run) struct retention_run *after = plan(&s);
+
+    for (int age = 1; age < 22; age++)
+        if (action_of(before, &daily[age]) == RETENTION_KEEP || age < 7 || age % 7 == 0)
+            ck_assert_int_eq(action_of(after, &daily[age]), RETENTION_KEEP);
+        else
+            ck_assert_int_eq(action_of(after, &daily[age]), RETENTION_REMOVE);
+    mem_free(s.set.drill);
+}
+END
+
 TEST(a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot)
 {
     AUTO(shop) struct shop s;
@@ -553,6 +590,7 @@ TESTS("retention runs", the_time_at_which_the_store_got_a_snapshot_counts_not_th
       what_was_there_when_everything_was_read_is_verified,
       a_reading_that_is_doubtful_verifies_nothing,
       only_what_was_verified_fills_places_and_what_is_newer_waits,
+      a_set_with_a_drill_a_week_keeps_all_that_it_kept_and_what_was_proven_besides,
       a_set_whose_drills_all_fail_keeps_its_last_proven_snapshot,
       pins_restore_points_and_safety_snapshots_stay_and_expire,
       imports_are_shown_and_stay_and_fill_no_place,

@@ -148,6 +148,120 @@ TEST(only_proven_snapshots_fill_places_when_the_set_says_so)
 }
 END
 
+TEST(by_default_only_verified_snapshots_fill_places_where_something_looks_at_them)
+{
+    AUTO(world) struct world *w = world_new();
+
+    (void)add(w, HOUR_NS, TRUST_NONE); /* not looked at yet */
+    (void)add(w, DAY_NS, TRUST_PROVEN);
+    (void)add(w, 2 * DAY_NS, TRUST_NONE);
+    (void)add(w, 3 * DAY_NS, TRUST_NONE);
+    (void)add(w, 4 * DAY_NS, TRUST_VERIFIED);
+    (void)add(w, 5 * DAY_NS, TRUST_VERIFIED);
+    w->c.rules = (struct retention){.daily = 3};
+    w->c.looks.at_backups = true;
+
+    AUTO(retention_plan) struct retention_plan *p = check_actions(w, "KKKRKK");
+
+    ck_assert_str_eq(p->places, "only verified and proven snapshots fill places; no drill looks at "
+                                "uploads: any sound one of these does");
+    check_reason(p, "s0", "daily snapshot, takes no place: not verified");
+    check_reason(p, "s2", "daily snapshot, takes no place: not verified");
+    check_reason(p, "s3", "not verified: fills no place");
+    check_reason(p, "s5", "daily snapshot");
+    w->c.looks.at_backups = false;
+
+    AUTO(retention_plan) struct retention_plan *q = check_actions(w, "KKKRRR");
+
+    ck_assert_str_eq(q->places,
+                     "nothing proves the snapshots of this set: any sound one fills a place");
+    w->c.looks.at_backups = true;
+    w->c.limits.only = ONLY_ANY;
+
+    AUTO(retention_plan) struct retention_plan *r = check_actions(w, "KKKRRR");
+
+    CHECK(r->places == NULL);
+}
+END
+
+TEST(by_default_nothing_goes_while_nothing_that_is_looked_at_was_verified)
+{
+    AUTO(world) struct world *w = world_new();
+
+    add_days(w, 9, TRUST_NONE);
+    w->c.rules = (struct retention){.last = 1};
+    w->c.looks.at_backups = true;
+
+    AUTO(retention_plan) struct retention_plan *p = check_actions(w, "KKKKKKKKK");
+
+    check_reason(p, "s8", "newer than the last one that counts");
+    for (int i = 0; i < 9; i++) /* a drill does not look at them */
+        w->items[i].kind = RETENTION_UPLOAD;
+
+    AUTO(retention_plan) struct retention_plan *q = check_actions(w, "KRRRRRRRR");
+
+    (void)q;
+}
+END
+
+/* A number that looks random, the same each time. */
+static unsigned next(unsigned *state, unsigned below)
+{
+    *state = *state * 1103515245U + 12345U;
+    return (*state >> 16) % below;
+}
+
+/* Snapshots, rules and limits of which nothing is ordinary. */
+static void add_anything(struct world *w, unsigned *state)
+{
+    const unsigned count = 1 + next(state, 40);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct retention_item *item =
+            add(w, HOUR_NS * (1 + next(state, 24 * 60)), (enum trust)next(state, 4));
+
+        item->was_proven = item->trust == TRUST_PROVEN || next(state, 8) == 0;
+        item->is_pinned = next(state, 10) == 0;
+        item->is_incomplete = next(state, 10) == 0;
+        item->is_restore_point = next(state, 10) == 0;
+        item->writer = next(state, 3) == 0 ? "b" : "a";
+    }
+    w->c.rules = (struct retention){.last = (int)next(state, 4),
+                                    .daily = (int)next(state, 9) - 1,
+                                    .weekly = (int)next(state, 5),
+                                    .within = {.days = next(state, 10)}};
+    w->c.limits.min_keep = 1 + (int)next(state, 8);
+}
+
+/* What an earlier version, for which any sound snapshot filled a place, did with the same. */
+TEST(by_default_nothing_goes_that_stayed_when_any_snapshot_filled_a_place)
+{
+    unsigned state = 7;
+    size_t kept_more = 0, wrong = 0;
+
+    for (int round = 0; round < 3000; round++) {
+        AUTO(world) struct world *w = world_new();
+
+        add_anything(w, &state);
+        w->c.limits.only = ONLY_ANY;
+
+        AUTO(retention_plan) struct retention_plan *before = retention_plan_new(&w->c);
+
+        w->c.limits.only = ONLY_AUTO;
+        w->c.looks.at_backups = true;
+
+        AUTO(retention_plan) struct retention_plan *after = retention_plan_new(&w->c);
+
+        for (size_t i = 0; i < w->c.count; i++)
+            wrong += decision(before, w->ids[i])->action == RETENTION_KEEP &&
+                     decision(after, w->ids[i])->action != RETENTION_KEEP;
+        kept_more += after->kept - before->kept;
+    }
+    ck_assert_uint_eq(wrong, 0);
+    CHECK(kept_more > 1000);
+}
+END
+
 TEST(everything_stays_while_nothing_counts)
 {
     AUTO(world) struct world *w = world_new();
@@ -613,6 +727,9 @@ END
 
 TESTS("retention", what_no_rule_keeps_goes_and_each_reason_is_told, without_rules_everything_stays,
       no_snapshots_make_an_empty_plan, only_proven_snapshots_fill_places_when_the_set_says_so,
+      by_default_only_verified_snapshots_fill_places_where_something_looks_at_them,
+      by_default_nothing_goes_while_nothing_that_is_looked_at_was_verified,
+      by_default_nothing_goes_that_stayed_when_any_snapshot_filled_a_place,
       everything_stays_while_nothing_counts,
       what_was_proven_and_failed_later_stays_until_another_is_proven,
       failed_and_incomplete_snapshots_fill_no_place, pins_and_restore_points_stay_until_they_expire,

@@ -96,6 +96,24 @@ TEST(the_share_of_one_run_counts)
 }
 END
 
+TEST(what_fills_places_is_told_as_of_a_set_with_the_same_drill_and_check)
+{
+    AUTO(json) json_t *none = simulate("{\"retention\":{\"last\":1},\"drill\":null}");
+    AUTO(json)
+    json_t *drill = simulate("{\"retention\":{\"last\":1},\"drill\":\"after_backup\"}");
+    AUTO(json)
+    json_t *check = simulate("{\"retention\":{\"last\":1},\"check\":{\"cron\":\"0 4 * * 0\","
+                             "\"read_data\":true}}");
+    AUTO(json) json_t *said = simulate("{\"retention\":{\"last\":1,\"only\":\"any\"}}");
+
+    CHECK(strstr(json_string_value(json_object_get(none, "places")), "nothing proves") != NULL);
+    CHECK(strstr(json_string_value(json_object_get(drill, "places")), "no drill looks") != NULL);
+    CHECK(strcmp(json_string_value(json_object_get(check, "places")),
+                 "only verified and proven snapshots fill places") == 0);
+    CHECK(json_is_null(json_object_get(said, "places")));
+}
+END
+
 TEST(too_much_work_is_cut_and_said)
 {
     AUTO(json)
@@ -117,6 +135,8 @@ TEST(what_is_wrong_is_said_as_for_the_file_and_without_its_place)
     refuse(
         "{\"retention\":{\"last\":1},\"schedule\":{\"cron\":\"@daily\",\"timezone\":\"No/Where\"}}",
         "timezone: ");
+    refuse("{\"retention\":{\"last\":1},\"drill\":\"often\"}", "drill ");
+    refuse("{\"retention\":{\"last\":1},\"check\":7}", "check: ");
     refuse("{\"retention\":{\"last\":1},\"days\":1}", "schedule: ");
     refuse("{\"retention\":{\"last\":1},\"snapshots\":[{\"id\":\"a\",\"time\":\"soon\"}]}",
            "snapshots[0].time: ");
@@ -125,4 +145,5 @@ END
 
 TESTS("simulation", without_days_it_is_told_what_the_rules_do_now,
       a_year_of_nightly_backups_leaves_what_the_rules_say, the_share_of_one_run_counts,
+      what_fills_places_is_told_as_of_a_set_with_the_same_drill_and_check,
       too_much_work_is_cut_and_said, what_is_wrong_is_said_as_for_the_file_and_without_its_place)

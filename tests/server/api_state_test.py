@@ -98,10 +98,14 @@ class Previews(Case):
         there = [s for s in answer.json()["snapshots"] if s["action"] == "keep"]
         self.assertEqual([s["id"] for s in there], ["cd", None, None])
         self.assertIn("pinned", there[0]["reason"])
+        self.assertIn("nothing proves", answer.json()["places"])
+        proven = self.simulate(retention={"daily": 2}, drill="after_backup", check=None)
+        self.assertIn("only verified and proven snapshots fill places", proven.json()["places"])
 
     def test_rules_that_are_none_are_refused_in_words(self):
         for question, said in (({"retention": {}}, "no rule"), ({"retention": {"daly": 1}}, "daily"), ({"retention": {"daily": 1}, "days": 1}, "schedule"),
                                ({"retention": {"daily": 1}, "days": 732}, "days"), ({"retention": {"daily": 1}, "schedule": "x"}, "schedule"),
+                               ({"retention": {"daily": 1}, "drill": {"a": 1}}, "drill"), ({"retention": {"daily": 1}, "check": []}, "check"),
                                ({"retention": {"daily": 1}, "snapshots": [{"id": "a", "time": "yesterday"}]}, "snapshots[0].time"), ({}, "retention")):
             answer = self.simulate(**question)
             self.assertEqual(answer.status, 400, question)

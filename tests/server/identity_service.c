@@ -84,10 +84,11 @@ static json_t *describe_set(void *arg, const char *name)
     (void)arg;
     return strcmp(name, "shop") != 0
                ? NULL
-               : json_pack("{s:s, s:s, s:[{s:s, s:s}], s:[{s:s, s:n}], s:i, s:s, s:{s:s, s:s, s:i, "
+               : json_pack("{s:s, s:s, s:[{s:s, s:s}], s:[{s:s, s:n, s:n}], s:i, s:s, s:{s:s, s:s, "
+                           "s:i, "
                            "s:s}, s:i, s:{s:i}, s:n, s:n, s:n, s:n, s:n}",
                            "name", name, "origin", "file", "sources", "kind", "files", "name",
-                           "files", "repositories", "name", "main", "retention",
+                           "files", "repositories", "name", "main", "retention", "places",
                            "required_repositories", 1, "on_error", "fail", "schedule", "cron",
                            "0 2 * * *", "timezone", "local", "jitter_s", 0, "run_missed", "once",
                            "health_checks", 0, "retention", "daily", 7, "drill", "check", "tags",

@@ -76,7 +76,11 @@ function Facts({ of }: { of: Settings }) {
                 {of.required_repositories < of.repositories.length && <> {t.required(of.required_repositories)}</>}
             </Fact>
             <Fact name={t.schedule}>{of.schedule === null ? texts.value.overview.noPlan : <><code>{of.schedule.cron}</code> {t.zone(of.schedule.timezone)}{of.schedule.jitter_s > 0 && `, ${t.jitter(of.schedule.jitter_s)}`}, {t.missed[of.schedule.run_missed]}</>}</Fact>
-            <Fact name={t.retention}>{rules(of.retention)}{of.repositories.filter((one) => one.retention !== null).map((one) => <div key={one.name}><Name text={one.name} />: {rules(one.retention)}</div>)}</Fact>
+            <Fact name={t.retention}>{rules(of.retention)}{of.repositories.filter((one) => one.retention !== null).map((one) => <div key={one.name}><Name text={one.name} />: {rules(one.retention)}</div>)}
+                {[...new Set(of.repositories.map((one) => one.places))].map((said) => said !== null && (
+                    <div key={said} class="faint">{of.repositories.some((one) => one.places !== said) && <>{of.repositories.filter((one) => one.places === said).map((one) => visibleText(one.name)).join(', ')}: </>}{visibleText(said)}</div>
+                ))}
+            </Fact>
             <Fact name={t.drill}>{of.drill === null ? '–' : of.drill === 'after_backup' ? t.afterBackup : <code>{of.drill}</code>}</Fact>
             <Fact name={t.check}>{check === undefined ? '–' : <code>{check}</code>}</Fact>
             <Fact name={t.onSuccess}>{listed(of.notify?.on_success)}</Fact>
@@ -196,7 +200,7 @@ function SetSettings({ values }: PageProps) {
             {settings.problem?.status === 404 ? <p class="note">{t.notHere}</p> : <Trouble reading={settings} />}
             {of && <Facts of={of} />}
             {of?.schedule && <section class="card"><NextRuns cron={of.schedule.cron} zone={of.schedule.timezone} /></section>}
-            {of?.retention && <Simulator set={name} rules={of.retention} schedule={of.schedule} />}
+            {of?.retention && <Simulator set={name} rules={of.retention} schedule={of.schedule} drill={of.drill} check={of.check} />}
         </>
     );
 }

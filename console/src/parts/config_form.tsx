@@ -235,6 +235,7 @@ export function ConfigForm({ form, isNew, places }: { form: Form; isNew: boolean
                         <Count path={['retention', 'weekly']} label={t.weekly} />
                         <Count path={['retention', 'monthly']} label={t.monthly} />
                     </div>
+                    <p class="faint">{t.unproven}</p>
                     <Wrong path="retention" />
                 </fieldset>
                 {places && <Sources places={places} />}

@@ -14,6 +14,8 @@ interface Props {
     set: string | null; // whose snapshots are there; null: it is new
     rules: Rules;
     schedule: Settings['schedule'];
+    drill?: Settings['drill']; // configurations of the API have neither
+    check?: Settings['check'];
 }
 
 const YEAR = 365; // days
@@ -25,7 +27,7 @@ function dayIn(zone: string): (time: string) => string {
     return (time) => format.format(new Date(time));
 }
 
-export function Simulator({ set, rules, schedule }: Props) {
+export function Simulator({ set, rules, schedule, drill = null, check = null }: Props) {
     const t = texts.value.settings.simulation;
     const [ahead, setAhead] = useState(schedule !== null);
     const present = useRead(async (signal) => {
@@ -34,10 +36,10 @@ export function Simulator({ set, rules, schedule }: Props) {
         return (await api<{ snapshots: Snapshot[] }>(path`/api/v1/sets/${set}/snapshots?limit=${SHOWN_MAX}`, { signal })).snapshots;
     }, [set]);
     const days = ahead && schedule ? YEAR : 0;
-    const key = JSON.stringify([rules, schedule?.cron, schedule?.timezone]);
+    const key = JSON.stringify([rules, schedule?.cron, schedule?.timezone, drill, check]);
     const reading = useRead((signal) => present.value === undefined ? new Promise<Simulation>(() => {}) : api<Simulation>('/api/v1/retention/simulation', {
         method: 'POST', signal, body: {
-            retention: rules, days, ...(schedule ? { schedule: { cron: schedule.cron, timezone: schedule.timezone } } : {}),
+            retention: rules, days, drill, check, ...(schedule ? { schedule: { cron: schedule.cron, timezone: schedule.timezone } } : {}),
             snapshots: present.value.map((one) => ({ id: one.id, time: one.time, pinned: one.tags?.includes('pin') ?? false })),
         },
     }), [present.value, days, key]);
@@ -83,6 +85,7 @@ function Result({ simulation, zone }: { simulation: Simulation; zone: string }) 
     return (
         <>
             <p aria-live="polite"><b>{t.kept(kept, simulation.snapshots.length)}</b> {t.until(absoluteText(simulation.until))}</p>
+            {simulation.places !== null && <p class="faint">{visibleText(simulation.places)}</p>}
             {simulation.sentence !== null && <p class="note">{visibleText(simulation.sentence)}</p>}
             {simulation.truncated && <p class="note">{t.truncated(absoluteText(simulation.until))}</p>}
             <Months byDay={byDay} chosen={chosen} choose={(day) => setChosen(day === chosen ? null : day)} />
