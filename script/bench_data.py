@@ -11,7 +11,9 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import time
 
+EVENING_S = 2.5  # nobody backs up a tree within seconds of its last change; holdfast reads such files again
 ROWS_PER_BLOCK = 1000
 DUMP_HEAD = """--
 -- PostgreSQL database dump
@@ -169,21 +171,22 @@ def make_nights(folder, count):
 
 
 def night(tree, number):
-    """What a day changes: lines in 1 % of the files, 0.2 % new files, and half as many gone."""
+    """What a day changes: lines in 1 % of the files.  For 50 of these a file is new and one is gone, twice
+    as many as between the two releases of the kernel.  Returns when no file looks as if it still changed."""
     rng = random.Random(f"night {number}")
     files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names)
-    some = max(1, len(files) // 1000)
-    chosen = rng.sample(files, 11 * some)
-    for path in chosen[:10 * some]:
+    some = max(1, len(files) // 100)
+    chosen = rng.sample(files, some + max(1, some // 50))
+    for path in chosen[:some]:
         with open(path) as file:
             lines = file.readlines()
         for _ in range(rng.randint(1, 5)):
             lines[rng.randrange(len(lines))] = text(rng, rng.randint(10, 120))
         write(path, "".join(lines))
-    for path in chosen[10 * some:]:
+    for n, path in enumerate(chosen[some:]):
         os.unlink(path)
-        for new in range(2):
-            write(f"{os.path.dirname(path)}/new-{number}-{new}.txt", text(rng, rng.randint(500, 20_000)))
+        write(f"{os.path.dirname(path)}/new-{number}-{n}.txt", text(rng, rng.randint(500, 20_000)))
+    time.sleep(EVENING_S)
 
 
 def make_million(folder, count):
@@ -253,6 +256,7 @@ def place(folder, version):
         shutil.rmtree(current, ignore_errors=True)
         if version:
             shutil.copytree(f"{folder}/first", current)
+            time.sleep(EVENING_S)
         return
     if os.path.exists(current):
         away = "old" if not os.path.exists(f"{folder}/old") else "new"
