@@ -9,8 +9,11 @@ import multiprocessing
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
+import time
 
+EVENING_S = 2.5  # nobody backs up a tree within seconds of its last change; holdfast reads such files again
 ROWS_PER_BLOCK = 1000
 DUMP_HEAD = """--
 -- PostgreSQL database dump
@@ -88,6 +91,12 @@ def make_dump(folder, size):
             out.write(DUMP_TAIL.encode())
 
 
+def random_changed(size):
+    """(how many places of make_random() change, bytes of each)"""
+    places = max(1, size // 10_000_000)
+    return places, size // 100 // places
+
+
 def make_random(folder, size):
     """Incompressible bytes; in the new version 1 % of them, in a place every 10 MB or so, are others."""
     os.makedirs(f"{folder}/old")
@@ -96,12 +105,98 @@ def make_random(folder, size):
         f"-K {'6b' * 32} -iv {'00' * 16}")
     shutil.copytree(f"{folder}/old", f"{folder}/new")
     rng = random.Random("places")
-    places = max(1, size // 10_000_000)
-    length = size // 100 // places
+    places, length = random_changed(size)
     with open(new, "r+b") as file:
         for _ in range(places):
             file.seek(rng.randrange(size - length))
             file.write(rng.randbytes(length))
+
+
+def order(rng):
+    """A row of make_sqlite() behind its key."""
+    return (rng.randrange(60000), rng.choice(STATUS), rng.randrange(100, 20000), rng.choice(CITIES),
+            rng.choice(NOTES) + " " + rng.choice(NOTES))
+
+
+def open_sqlite(path):
+    base = sqlite3.connect(path, isolation_level=None)
+    for line in ("PRAGMA journal_mode = off", "PRAGMA synchronous = off", "BEGIN"):
+        base.execute(line)
+    return base
+
+
+def make_sqlite(folder, size):
+    """A database with an index; in the new version 1 % of its rows, anywhere, are updated."""
+    os.makedirs(f"{folder}/old")
+    rng = random.Random("rows")
+    rows = max(100, size // 116)
+    base = open_sqlite(f"{folder}/old/shop.db")
+    base.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, status TEXT,"
+                 " cents INTEGER, city TEXT, note TEXT)")
+    base.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
+                     ((i, *order(rng)) for i in range(1, rows + 1)))
+    base.execute("CREATE INDEX orders_customer ON orders (customer)")
+    base.execute("COMMIT")
+    base.close()
+    shutil.copytree(f"{folder}/old", f"{folder}/new")
+    base = open_sqlite(f"{folder}/new/shop.db")
+    for i in sorted(rng.sample(range(1, rows + 1), rows // 100)):
+        _, status, cents, _, note = order(rng)
+        base.execute("UPDATE orders SET status = ?, cents = ?, note = ? WHERE id = ?", (status, cents, note, i))
+    base.execute("COMMIT")
+    base.close()
+
+
+def text(rng, size):
+    """About so many bytes of lines."""
+    lines = []
+    while size > 0:
+        lines.append("    " * rng.randrange(4) + " ".join(rng.choices(WORDS, k=rng.randint(2, 12))) + "\n")
+        size -= len(lines[-1])
+    return "".join(lines)
+
+
+def write(path, content):
+    with open(path, "w") as file:
+        file.write(content)
+
+
+def make_nights(folder, count):
+    """A tree of so many text files, as it is before the first night()."""
+    rng = random.Random("tree")
+    for i in range(count):
+        place = f"{folder}/first/{i // 400:03}/{i // 20 % 20:02}"
+        os.makedirs(place, exist_ok=True)
+        write(f"{place}/{i % 20:02}.txt", text(rng, min(200_000, int(rng.lognormvariate(8.5, 1.2)))))
+
+
+def night(tree, number):
+    """What a day changes: lines in 1 % of the files.  For 50 of these a file is new and one is gone, twice
+    as many as between the two releases of the kernel.  Returns when no file looks as if it still changed."""
+    rng = random.Random(f"night {number}")
+    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names)
+    some = max(1, len(files) // 100)
+    chosen = rng.sample(files, some + max(1, some // 50))
+    for path in chosen[:some]:
+        with open(path) as file:
+            lines = file.readlines()
+        for _ in range(rng.randint(1, 5)):
+            lines[rng.randrange(len(lines))] = text(rng, rng.randint(10, 120))
+        write(path, "".join(lines))
+    for n, path in enumerate(chosen[some:]):
+        os.unlink(path)
+        write(f"{os.path.dirname(path)}/new-{number}-{n}.txt", text(rng, rng.randint(500, 20_000)))
+    time.sleep(EVENING_S)
+
+
+def make_million(folder, count):
+    """So many files of a few hundred bytes, 1,000 in a folder."""
+    rng = random.Random("million")
+    for i in range(count):
+        place = f"{folder}/old/{i // 1000:04}"
+        if i % 1000 == 0:
+            os.makedirs(place)
+        write(f"{place}/{i % 1000:03}", f"{i} {rng.choice(NOTES)} {rng.choice(NOTES)}\n" * (1 + i % 3))
 
 
 def kernel_versions():
@@ -151,8 +246,18 @@ def ensure(folder, make, *args):
 
 
 def place(folder, version):
-    """Bring one version to folder/current, the path that is backed up."""
+    """Bring one version to folder/current, the path that is backed up: "old" or "new", or the number of
+    a night: 1 is a copy of "first", which ages by a day with each that follows.  None: put it away."""
     current = f"{folder}/current"
+    if os.path.exists(f"{folder}/first"):
+        if version and version > 1:
+            night(current, version)
+            return
+        shutil.rmtree(current, ignore_errors=True)
+        if version:
+            shutil.copytree(f"{folder}/first", current)
+            time.sleep(EVENING_S)
+        return
     if os.path.exists(current):
         away = "old" if not os.path.exists(f"{folder}/old") else "new"
         os.rename(current, f"{folder}/{away}")

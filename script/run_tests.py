@@ -180,6 +180,7 @@ def lint_cases():
 
 def bench_cases():
     yield Case("bench-smoke: script/bench --smoke", [PYTHON, "script/bench", "--smoke"], 300)
+    yield from program_cases("bench", "[0-9][0-9]-*.sh", ["/bin/sh"], 120)
 
 
 def applications_cases():
