@@ -30,6 +30,10 @@
 /* A chunk that is so many times longer or shorter than its base has little in common with it. */
 #define BASE_RATIO_MAX 4
 
+/* From a store that is far away, bases are read for chunks of long files only: a frame of short
+ * ones holds little else that is wanted. */
+#define FAR_BASE_MIN ((size_t)128 << 10)
+
 /* Names the chunks of batches and stores the new ones; one thread each. */
 struct worker {
     struct writer *writer;
@@ -52,7 +56,7 @@ struct writer {
     struct worker *workers;
     int worker_count;
     bool workers_run;
-    bool has_deltas; /* the store is near enough to read bases from it */
+    bool is_near; /* the store is: reading bases from it takes next to no time */
 
     struct open_pack content, tree;
     struct framer tree_framer;
@@ -200,6 +204,12 @@ static size_t claim_pieces(struct worker *k, struct batch *b)
     return count;
 }
 
+/* Far away, it has to cost no time: a worker would wait for its packs to be stored anyway. */
+static bool takes_base(const struct writer *w, const struct piece *p)
+{
+    return p->has_base && (w->is_near || (p->size >= FAR_BASE_MIN && queue_count(w->full) > 0));
+}
+
 /*
  * The base to store a piece after: what it names when that stands in a plain frame, else the base
  * of that, so that no delta rests on another.  The pack of the copy at *at is needed from now on.
@@ -209,7 +219,7 @@ static bool choose_base(struct worker *k, const struct piece *p, struct hash *ou
     struct writer *w = k->writer;
     struct index *ix = w->repo->index;
 
-    if (!p->has_base || !w->has_deltas || !index_find_live(ix, &p->base, at))
+    if (!takes_base(w, p) || !index_find_live(ix, &p->base, at))
         return false;
 
     const struct hash *below = index_base_of(ix, at);
@@ -320,7 +330,7 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
 
     w->repo = r;
     w->options = *o;
-    w->has_deltas = store_parallel(r->store) == 1;
+    w->is_near = store_parallel(r->store) == 1;
     w->worker_count = workers < WRITER_WORKERS_MAX ? workers : WRITER_WORKERS_MAX;
     pthread_mutex_init(&w->failure.lock, NULL);
     pthread_mutex_init(&w->lock, NULL);
@@ -406,7 +416,7 @@ bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e)
 
 bool writer_takes_bases(const struct writer *w)
 {
-    return w->has_deltas && !w->options.is_dry_run && w->options.level != LEVEL_RAW;
+    return w->is_near && !w->options.is_dry_run && w->options.level != LEVEL_RAW;
 }
 
 void writer_progress(struct writer *w, struct writer_stats *out)
