@@ -148,6 +148,8 @@ bool backup_set_from(struct call *call, const struct config *c, const struct con
     configuration = config_travel(c, b.set);
     options.configuration = configuration;
     options.set = &set->set;
+    if (!options.has_level)
+        options.level = b.set->level;
     options.is_whole = is_still;
     options.is_whole_arg = &still;
     add_tags(call, &b.set->tags, &options);

@@ -82,32 +82,16 @@ static const struct option backup_options[] = {
     {0},
 };
 
-enum {
-    LEVEL_MAX = 19, /* the highest of zstd that keeps its memory small */
-    LEVEL_RAW = -1,
-};
 #define PACK_SIZE_MIN ((uint64_t)1 << 20)
 #define PACK_SIZE_MAX ((uint64_t)64 << 20) /* STORE_OBJECT_MAX */
 
-static bool level_parse(const char *text, int *out, struct err *e)
+/* Asked for here, or else for the set. */
+static bool read_compression(const struct backup_args *args, struct backup_options *o,
+                             struct err *e)
 {
-    uint64_t level = 0;
-
-    if (text == NULL || strcmp(text, "auto") == 0) {
-        *out = 0;
-        return true;
-    }
-    if (strcmp(text, "off") == 0 || strcmp(text, "max") == 0) {
-        *out = *text == 'o' ? LEVEL_RAW : LEVEL_MAX;
-        return true;
-    }
-    struct err ignored = {0};
-
-    if (!parse_u64(text, &level, &ignored) || level < 1 || level > LEVEL_MAX)
-        return err_set(e, ERR_USAGE, "--compression: \"%.40s\" is not auto, off, max or 1 to %d",
-                       text, LEVEL_MAX);
-    *out = (int)level;
-    return true;
+    o->has_level = args->compression != NULL;
+    return !o->has_level || level_parse(args->compression, &o->level, e) ||
+           err_wrap(e, "--compression");
 }
 
 static bool is_stream(const struct backup_args *args)
@@ -272,7 +256,7 @@ static bool run_backup(struct call *call, struct err *e)
     struct backup_result result = {0};
     struct progress_view view;
 
-    if (!check_args(args, e) || !level_parse(args->compression, &o.level, e) ||
+    if (!check_args(args, e) || !read_compression(args, &o, e) ||
         !backup_excludes(&args->paths, exclude, e) ||
         (!is_stream(args) && args->set == NULL && !backup_paths(call, &args->paths, &paths, e)) ||
         !progress_init(&view, call->out, PROGRESS_BACKUP, e))

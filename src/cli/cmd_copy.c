@@ -12,6 +12,7 @@ struct copy_args {
     struct from_args from;
     struct filter_args filter;
     bool dry_run;
+    char *compression;
 };
 
 #define AT(member) offsetof(struct copy_args, member)
@@ -20,6 +21,8 @@ static const struct option copy_table[] = {
     FROM_OPTIONS(copy_args, from),
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL, "Copy nothing, tell what would be copied",
      NULL, NULL},
+    {"compression", 0, OPTION_TEXT, AT(compression), "auto|off|max|LEVEL",
+     "Compress more or less what does not move as it is stored", "HOLDFAST_COMPRESSION", NULL},
     FILTER_OPTIONS_AND_SET(copy_args, filter),
     {0},
 };
@@ -54,7 +57,10 @@ static bool run_copy(struct call *call, struct err *e)
     AUTO(snapshot_list) struct snapshot_list list = {0};
     struct copy_stats stats;
     struct copy_view view;
+    int level = LEVEL_AUTO;
 
+    if (args->compression != NULL && !level_parse(args->compression, &level, e))
+        return err_wrap(e, "--compression");
     if (args->filter.set != NULL && !from_is_given(&args->from))
         return copy_set(call, args, e);
     if (!copy_view_init(&view, call, e) || !from_open(call, &args->from, &from, e) ||
@@ -63,8 +69,9 @@ static bool run_copy(struct call *call, struct err *e)
         return false;
     view.is_dry_run = args->dry_run;
 
-    const struct copy_options o = copy_view_options(&view);
+    struct copy_options o = copy_view_options(&view);
 
+    o.level = level;
     if (!copy_run(from.repo, to.repo, list.items, list.count, &o, &stats, e))
         return false;
     copy_tell(&view, &stats);

@@ -11,6 +11,9 @@
 
 enum { MAX_UNUSED_DEFAULT = 50 };
 
+/* Beyond it a tenth less for many times the time (docs/decisions/0075). */
+enum { RECOMPRESS_DEFAULT = 9 };
+
 struct prune_args {
     struct common common;
     struct prune_choice choice;
@@ -25,6 +28,10 @@ static const struct option prune_options[] = {
      "Pack again what is unused by more than PERCENT; 50 by default", NULL, NULL},
     {"max-repack-size", 0, OPTION_SIZE, AT(choice.max_repack_bytes), "SIZE",
      "Pack at most SIZE again", NULL, NULL},
+    {"compression", 0, OPTION_TEXT, AT(choice.compression), "auto|off|max|LEVEL",
+     "Compress more or less what is packed again", "HOLDFAST_COMPRESSION", NULL},
+    {"recompress", 0, OPTION_MAY_TEXT, AT(choice.recompress), "LEVEL",
+     "Pack again what LEVEL of zstd, 9 by default, makes shorter", NULL, NULL},
     {"empty-trash", 0, OPTION_FLAG, AT(choice.empties_trash), NULL,
      "Remove what earlier prunes took away, however young, and nothing else", NULL, NULL},
     {"keep-locked", 0, OPTION_FLAG, AT(choice.keeps_locked), NULL,
@@ -57,6 +64,9 @@ static void tell_json(struct call *call, const struct prune_choice *c, const str
     json_set_u64(line, "bytes_in_trash", s->bytes_in_trash);
     json_set_u64(line, "bytes_repacked", s->bytes_repacked);
     json_set_u64(line, "bytes_used", s->bytes_used);
+    json_set_u64(line, "packs_recompressed", s->packs_recompressed);
+    json_set_u64(line, "bytes_gained", s->bytes_gained);
+    json_set(line, "has_untried", json_boolean(s->has_untried));
     json_set_u64(line, "chunks_used", s->chunks_used);
     json_set_u64(line, "chunks_unused", s->chunks_unused);
     json_set_u64(line, "snapshots_removed", s->snapshots_removed);
@@ -125,6 +135,18 @@ static void tell_space(struct call *call, const struct prune_choice *c, const st
     }
 }
 
+static void tell_recompressed(struct call *call, const struct prune_choice *c,
+                              const struct prune_stats *s)
+{
+    char bytes[TEXT_SIZE_MAX];
+
+    size_format(s->bytes_gained, bytes);
+    output_note(call->out, "%s %llu packs more: about %s less%s",
+                c->is_dry_run ? "Would compress" : "Compressed",
+                (unsigned long long)s->packs_recompressed, bytes,
+                s->has_untried ? "; run it again for what was not looked at yet" : "");
+}
+
 static void tell(struct call *call, const struct prune_choice *c, const struct prune_stats *s)
 {
     char before[TEXT_SIZE_MAX];
@@ -149,6 +171,8 @@ static void tell(struct call *call, const struct prune_choice *c, const struct p
     output_note(call->out, "Packs:   %llu, %s; %llu kept, %llu packed again (%s)",
                 (unsigned long long)s->packs_before, before, (unsigned long long)s->packs_kept,
                 (unsigned long long)s->packs_repacked, repacked);
+    if (c->recompress != NULL)
+        tell_recompressed(call, c, s);
     tell_space(call, c, s);
     output_note(call->out, "%s %llu forgotten snapshots",
                 c->is_dry_run ? "Would remove" : "Removed",
@@ -178,8 +202,11 @@ static bool parse_percent(struct call *call, const char *text, uint64_t *out, st
 /* Whether the options make sense together. */
 static bool check_choice(const struct prune_choice *c, struct err *e)
 {
-    const char *packs = c->max_unused != NULL ? "--max-unused" : "--max-repack-size";
-    const bool packs_again = c->max_unused != NULL || c->max_repack_bytes > 0;
+    const char *packs = c->max_unused != NULL   ? "--max-unused"
+                        : c->recompress != NULL ? "--recompress"
+                                                : "--max-repack-size";
+    const bool packs_again =
+        c->max_unused != NULL || c->max_repack_bytes > 0 || c->recompress != NULL;
 
     if (c->empties_trash && packs_again)
         return err_set(e, ERR_USAGE, "--empty-trash packs nothing again: leave out %s", packs);
@@ -189,6 +216,22 @@ static bool check_choice(const struct prune_choice *c, struct err *e)
         (packs_again || c->empties_trash || c->keeps_locked || c->hides_locked || c->is_dry_run))
         return err_set(e, ERR_USAGE, "--extend-locks does nothing else: give it alone");
     return true;
+}
+
+/* The level of --recompress counts for all that is packed again. */
+static bool choose_level(const struct prune_choice *c, struct prune_options *o, struct err *e)
+{
+    if (c->compression != NULL && !level_parse(c->compression, &o->level, e))
+        return err_wrap(e, "--compression");
+    if (c->recompress == NULL)
+        return true;
+    o->recompresses = true;
+    o->level = LEVEL_AUTO;
+    if (c->recompress[0] != '\0' && !level_parse(c->recompress, &o->level, e))
+        return err_wrap(e, "--recompress");
+    if (o->level == LEVEL_AUTO)
+        o->level = RECOMPRESS_DEFAULT;
+    return o->level != LEVEL_RAW || err_set(e, ERR_USAGE, "--recompress: off compresses nothing");
 }
 
 bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice *c, struct err *e)
@@ -206,7 +249,7 @@ bool prune_and_tell(struct call *call, struct repo *r, const struct prune_choice
     struct prune_stats stats = {0};
     const char *url = NULL;
 
-    if (!check_choice(c, e))
+    if (!check_choice(c, e) || !choose_level(c, &o, e))
         return false;
     if (c->max_unused != NULL && !parse_percent(call, c->max_unused, &o.max_unused_percent, e))
         return false;
@@ -240,6 +283,8 @@ const struct command command_prune = {
     .examples = "holdfast prune --dry-run\n"
                 "holdfast prune\n"
                 "holdfast prune --max-unused 10%\n"
+                "holdfast prune --recompress --dry-run\n"
+                "holdfast prune --recompress=max --max-repack-size 1G\n"
                 "holdfast prune --empty-trash\n"
                 "holdfast prune --extend-locks",
     .words = "",

@@ -19,7 +19,7 @@ static enum value_kind value_kind(const struct option *o)
 {
     static const char *const file_values[] = {"FILE", "DIR", "REPOSITORY", "PATH"};
 
-    if (!option_has_value(o))
+    if (!option_takes_next(o))
         return VALUE_NONE;
     if (o->kind == OPTION_CHOICE)
         return VALUE_CHOICE;

@@ -17,7 +17,7 @@ static size_t format_left(const struct option *o, struct buf *out)
     else
         buf_printf(out, "      --%s", o->name);
     if (option_has_value(o))
-        buf_printf(out, " %s", o->value);
+        buf_printf(out, option_takes_next(o) ? " %s" : "[=%s]", o->value);
     return out->size - start;
 }
 

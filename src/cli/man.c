@@ -33,9 +33,9 @@ static void format_option(const struct option *o, struct buf *out)
     format_text(o->name, out);
     buf_printf(out, "\\fR");
     if (option_has_value(o)) {
-        buf_printf(out, " \\fI");
+        buf_printf(out, option_takes_next(o) ? " \\fI" : "[=\\fI");
         format_text(o->value, out);
-        buf_printf(out, "\\fR");
+        buf_printf(out, option_takes_next(o) ? "\\fR" : "\\fR]");
     }
     buf_append(out, "\n", 1);
     format_text(o->help, out);

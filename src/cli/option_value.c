@@ -38,6 +38,9 @@ static bool choice_parse(const struct option *o, const char *text, int *out, str
     return err_set(e, ERR_USAGE, "\"%.60s\" is none of: %s", text, buf_string(&all));
 }
 
+/* The value of an option that stands alone. */
+static char alone[] = "";
+
 static bool value_set(const struct option *o, void *at, char *text, struct err *e)
 {
     switch (o->kind) {
@@ -51,6 +54,9 @@ static bool value_set(const struct option *o, void *at, char *text, struct err *
         return true;
     case OPTION_ANY_TEXT:
         *(char **)at = text;
+        return true;
+    case OPTION_MAY_TEXT:
+        *(char **)at = text == NULL ? alone : text;
         return true;
     case OPTION_LIST:
         strings_add(at, text);

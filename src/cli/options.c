@@ -237,7 +237,7 @@ static bool scan_long(struct scanner *s, char *text, struct token *out, struct e
     *out = (struct token){.kind = TOKEN_OPTION, .option = o};
     if (equals != NULL)
         out->text = equals + 1;
-    else if (option_has_value(o))
+    else if (option_takes_next(o))
         return next_value(s, out, e);
     return true;
 }
@@ -252,7 +252,7 @@ static bool scan_letter(struct scanner *s, struct token *out, struct err *e)
     if (o == NULL)
         return unknown_option(s, letter, false, out, e);
     *out = (struct token){.kind = TOKEN_OPTION, .option = o};
-    if (!option_has_value(o))
+    if (!option_takes_next(o))
         return true;
     if (s->cluster == NULL)
         return next_value(s, out, e);

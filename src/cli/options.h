@@ -31,6 +31,7 @@ enum option_kind {
     OPTION_FLAG,     /* bool */
     OPTION_TEXT,     /* char *, not empty; NULL when not given */
     OPTION_ANY_TEXT, /* the same, but may be empty */
+    OPTION_MAY_TEXT, /* the same, "" when it stands alone: a value is only what is behind '=' */
     OPTION_LIST,     /* struct strings */
     OPTION_CHOICE,   /* int: which of the choices, from 0 */
     OPTION_COUNT,    /* int: from 0; "unlimited" is -1 */
@@ -51,10 +52,14 @@ struct option {
     const char *const *choices; /* ends with NULL */
 };
 
-/* Whether an option of this kind is followed by a value. */
+/* Whether an option of this kind has a value, and whether that may be the next argument. */
 static inline bool option_has_value(const struct option *o)
 {
     return o->kind != OPTION_FLAG;
+}
+static inline bool option_takes_next(const struct option *o)
+{
+    return option_has_value(o) && o->kind != OPTION_MAY_TEXT;
 }
 
 /* What every command has.  First member of each command's structure. */

@@ -12,6 +12,8 @@ struct prune_choice {
     bool keeps_locked, hides_locked; /* neither: what the store's options say */
     char *max_unused;                /* percent, or NULL */
     uint64_t max_repack_bytes;
+    char *compression; /* what level_parse() takes, or NULL */
+    char *recompress;  /* the same, or "" for the usual level, or NULL */
 };
 
 /* Prune and print what came of it. */

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 enum {
     GAIN_MIN_PERCENT = 3,
@@ -46,6 +47,26 @@ static void zstd_must(size_t result)
         mem_exit("Zstandard refuses its settings");
 }
 
+bool level_parse(const char *text, int *out, struct err *e)
+{
+    static const struct {
+        const char *word;
+        int level;
+    } words[] = {{"auto", LEVEL_AUTO}, {"off", LEVEL_RAW}, {"max", LEVEL_MAX}};
+    struct err ignored = {0};
+    uint64_t level = 0;
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(text, words[i].word) == 0) {
+            *out = words[i].level;
+            return true;
+        }
+    if (!parse_u64(text, &level, &ignored) || level < 1 || level > LEVEL_MAX)
+        return err_set(e, ERR_USAGE, "\"%.40s\" is not auto, off, max or 1 to %d", text, LEVEL_MAX);
+    *out = (int)level;
+    return true;
+}
+
 struct compressor *compressor_new(int level)
 {
     struct compressor *c = mem_new(sizeof(*c));
@@ -55,11 +76,16 @@ struct compressor *compressor_new(int level)
     c->expand = ZSTD_createDCtx();
     if (c->compress == NULL || c->sample == NULL || c->expand == NULL)
         mem_exit("out of memory");
-    c->long_hash_log = level == 1 ? LONG_HASH_LOG : 0;
-    zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level));
+    compressor_set_level(c, level);
     zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_contentSizeFlag, 1));
     zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_checksumFlag, 0));
     return c;
+}
+
+void compressor_set_level(struct compressor *c, int level)
+{
+    c->long_hash_log = level == 1 ? LONG_HASH_LOG : 0;
+    zstd_must(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level));
 }
 
 void compressor_free(struct compressor *c)

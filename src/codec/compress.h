@@ -9,9 +9,21 @@
 /* Nothing longer is compressed or expanded. */
 #define COMPRESS_PLAIN_MAX ((size_t)64 << 20)
 
-/* One per thread; keeps its contexts. */
+/* How much to compress; levels of Zstandard, and: */
+enum {
+    LEVEL_RAW = -1, /* not at all */
+    LEVEL_AUTO = 0, /* as whoever compresses chooses */
+    LEVEL_MAX = 19, /* the highest that keeps its memory small */
+};
+
+/* Read "auto", "off", "max" or a level.  ERR_USAGE for anything else. */
+MUST_CHECK bool level_parse(const char *text, int *out, struct err *e);
+
+/* One per thread; keeps its contexts.  level is from 1. */
 struct compressor;
 struct compressor *compressor_new(int level);
+/* Another level for what is compressed from here on. */
+void compressor_set_level(struct compressor *c, int level);
 void compressor_free(struct compressor *c);
 void compressor_auto(struct compressor **c);
 

@@ -408,6 +408,7 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
                                  .report = report,
                                  .before = before,
                                  .snapshot = now,
+                                 .moved_lock = PTHREAD_MUTEX_INITIALIZER,
                                  .lock = PTHREAD_MUTEX_INITIALIZER};
 
         const bool ok = attempt(&run, o, &result, &is_safe, e);
@@ -415,6 +416,7 @@ bool backup_run(struct repo *r, const struct backup_options *o, const struct rep
         /* It holds claims of this attempt. */
         repo_drop_index(r);
         buf_done(&run.source);
+        moved_free(run.moved);
         out->is_source_failure = run.is_source_failure;
         if (!ok)
             return false;

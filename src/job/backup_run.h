@@ -17,6 +17,7 @@
 
 #include "base/thread.h"
 #include "job/job.h"
+#include "job/moved.h"
 
 /* What the assembler's queue carries; the first member of each tells which. */
 enum message_kind {
@@ -31,12 +32,6 @@ enum slot_state {
     SLOT_LEFT_OUT,
 };
 
-/* What the previous snapshot says of a file's content. */
-struct content_before {
-    struct slice content;
-    bool is_indirect;
-};
-
 struct sink_dir {
     enum message_kind kind;
     struct sink_dir *parent;
@@ -44,7 +39,7 @@ struct sink_dir {
     struct listing *listing;
     uint8_t *states;                /* enum slot_state */
     bool *had_before;               /* the previous backup has an entry of this name and type */
-    struct content_before *before;  /* of files that are read again */
+    struct content_before *before;  /* of what is read again, or was moved; NULL: no snapshot */
     size_t pending;                 /* slots that are waiting */
     struct sink_dir *newer, *older; /* all directories alive */
 };
@@ -95,6 +90,9 @@ struct backup_run {
     struct queue *messages;
     pthread_t assembler;
 
+    pthread_mutex_t moved_lock; /* guards moved while it is NULL */
+    struct moved *moved;        /* all of the previous snapshot; NULL: nothing asked for it yet */
+
     pthread_mutex_t lock; /* guards what follows, and the report's item callbacks */
     struct sink_dir *dirs;
     struct file_record *records;
@@ -115,6 +113,10 @@ void backup_run_done_batch(void *arg, struct batch *b); /* a batch_done_fn */
 void sink_dir_free(struct backup_run *run, struct sink_dir *d);
 void file_record_free(struct backup_run *run, struct file_record *f);
 void backup_run_fail(struct backup_run *run, const struct err *e);
+
+/* backup_compare.c */
+/* Find what the previous snapshot, which there is, has of a directory and its entries. */
+void backup_run_compare(struct backup_run *run, struct reader *rd, struct sink_dir *d);
 
 /* backup_report.c */
 /* action as in struct report. */

@@ -87,6 +87,7 @@ static const struct field set_fields[] = {
     {"required_repositories", FIELD_NUMBER, AT(set.required_repositories)},
     {"retention", FIELD_NODE, AT(retention)},
     {"on_error", FIELD_CHOICE, AT(set.on_error), false, on_error_words},
+    {"compression", FIELD_TEXT, AT(set.compression)},
     {"schedule", FIELD_NODE, AT(schedule)},
     {"drill", FIELD_TEXT, AT(set.drill)},
     {"check", FIELD_NODE, AT(check)},
@@ -282,6 +283,13 @@ static bool read_restore(const struct config_reader *r, const struct node *n,
     return true;
 }
 
+static bool read_compression(const struct config_reader *r, const struct node *set,
+                             struct config_set *out, struct err *e)
+{
+    return out->compression == NULL || level_parse(out->compression, &out->level, e) ||
+           config_place(r, node_find(set, "compression")->line, "compression", e);
+}
+
 static bool read_set(const struct config_reader *r, const struct node *n, struct config_set *out,
                      struct err *e)
 {
@@ -290,7 +298,7 @@ static bool read_set(const struct config_reader *r, const struct node *n, struct
     if (!config_name_check(r, n, e) || !fields_read(r, n, "a set", set_fields, &g, e) ||
         !sources_read(r, g.sources, &g.set, e) ||
         !resolve_repositories(r, node_find(n, "repositories"), &g.set, e) ||
-        !read_required(r, n, &g.set, e) ||
+        !read_required(r, n, &g.set, e) || !read_compression(r, n, &g.set, e) ||
         !retention_read(r, g.retention, &g.set.retention, &g.set.limits, e) ||
         !schedule_read(r, g.schedule, &g.set.schedule, e) ||
         !check_read(r, g.check, &g.set.check, e) || !read_notify(r, g.notify, &g.set.notify, e) ||

@@ -152,7 +152,9 @@ struct config_set {
     int required_repositories;  /* how many must have a backup for its success, from 1 */
     struct retention retention; /* empty: everything is kept */
     struct retention_limits limits;
-    int on_error; /* enum config_on_error */
+    int on_error;      /* enum config_on_error */
+    char *compression; /* what level_parse() takes, or NULL */
+    int level;         /* the same */
     struct config_schedule schedule;
     char *drill; /* "after_backup", a cron expression in the zone of the schedule, or NULL */
     struct config_check check;

@@ -85,7 +85,8 @@ struct backup_options {
     bool force;         /* no parent: read everything */
     bool is_dry_run;
     bool skip_if_unchanged;
-    int level; /* as in writer_options */
+    int level;      /* as in writer_options */
+    bool has_level; /* a set's own does not count */
     size_t pack_size;
     int64_t time_ns;           /* 0: now */
     const char *configuration; /* of the set, for its snapshot (config_travel.h); or NULL */

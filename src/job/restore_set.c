@@ -220,6 +220,7 @@ static bool take_safety(struct set_restore *s, struct err *e)
         return false;
     set->set.may_be_incomplete = true;
     o.set = &set->set;
+    o.level = s->o->set->level;
     if (!backup_run(s->repo, &o, &report, &made, e)) {
         if (!made.is_source_failure || e->code == ERR_CANCELLED)
             return false;

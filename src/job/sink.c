@@ -126,68 +126,6 @@ static void lane_close(struct lane *n)
 
 /* Entering directories */
 
-/* The previous content counts only when every chunk of it is still there. */
-static bool keep_content(struct lane *n, struct listing *l, struct entry *now,
-                         const struct entry *before)
-{
-    AUTO(buf) struct buf ids = {0};
-    struct err unreadable = {0};
-
-    if ((before->flags & ENTRY_INDIRECT) != 0) {
-        /* A list that cannot be read is no reason to fail: the file is read again. */
-        if (!writer_keep(n->run->writer, before->content) ||
-            !reader_content(n->reader, before, &ids, &unreadable))
-            return false;
-    }
-    if (!writer_keep(n->run->writer, ids.size > 0 ? buf_slice(&ids) : before->content))
-        return false;
-    now->flags |= before->flags;
-    now->cut = before->cut;
-    now->content = arena_copy(&l->arena, before->content);
-    now->holes = arena_copy(&l->arena, before->holes);
-    now->xattrs = arena_copy(&l->arena, before->xattrs);
-    return true;
-}
-
-static void compare(struct lane *n, struct sink_dir *d, size_t slot, const struct entry *before)
-{
-    struct entry *now = &d->listing->entries[slot];
-
-    if (now->type != before->type)
-        return;
-    d->had_before[slot] = true;
-    if (now->type == ENTRY_DIRECTORY)
-        now->subtree = before->subtree;
-    else if (now->type == ENTRY_FILE && entry_is_unchanged(now, before) &&
-             keep_content(n, d->listing, now, before))
-        d->states[slot] = SLOT_READY;
-    else if (now->type == ENTRY_FILE)
-        d->before[slot] =
-            (struct content_before){.content = arena_copy(&d->listing->arena, before->content),
-                                    .is_indirect = (before->flags & ENTRY_INDIRECT) != 0};
-}
-
-/* Both sides are sorted by name.  A tree that cannot be read ends the comparison: what it
- * would have told is read from the source again, and `check` is there to report damage. */
-static void compare_with_before(struct lane *n, struct sink_dir *d, const struct hash *tree)
-{
-    AUTO(tree_cursor) struct tree_cursor *c = NULL;
-    struct err unreadable = {0};
-    struct entry before;
-    bool more = true;
-    size_t slot = 0;
-
-    if (!tree_open(n->reader, tree, &c, &unreadable))
-        return;
-    while (slot < d->listing->count && tree_next(c, &before, &more, &unreadable) && more) {
-        while (slot < d->listing->count &&
-               slice_compare(d->listing->entries[slot].name, before.name) < 0)
-            slot++;
-        if (slot < d->listing->count && slice_is_equal(d->listing->entries[slot].name, before.name))
-            compare(n, d, slot++, &before);
-    }
-}
-
 static void count_entries(struct backup_run *run, struct sink_dir *d)
 {
     for (size_t i = 0; i < d->listing->count; i++) {
@@ -209,19 +147,10 @@ static void count_entries(struct backup_run *run, struct sink_dir *d)
     }
 }
 
-static const struct hash *tree_before(const struct backup_run *run, const struct sink_dir *parent,
-                                      size_t slot)
-{
-    if (parent == NULL)
-        return run->before != NULL ? &run->before->tree : NULL;
-    return parent->had_before[slot] ? &parent->listing->entries[slot].subtree : NULL;
-}
-
 static bool enter(struct lane *n, struct sink_dir *parent, size_t slot, struct listing *l,
                   struct sink_dir **out, struct err *e)
 {
     struct backup_run *run = n->run;
-    const struct hash *before = tree_before(run, parent, slot);
 
     if (failed(run, e)) {
         listing_free(l);
@@ -234,12 +163,12 @@ static bool enter(struct lane *n, struct sink_dir *parent, size_t slot, struct l
         .kind = MESSAGE_DIRECTORY, .parent = parent, .parent_slot = slot, .listing = l};
     d->states = mem_array(l->count, sizeof(*d->states));
     d->had_before = mem_array(l->count, sizeof(*d->had_before));
-    d->before = before == NULL ? NULL : mem_array(l->count, sizeof(*d->before));
+    d->before = run->before == NULL ? NULL : mem_array(l->count, sizeof(*d->before));
     for (size_t i = 0; i < l->count; i++)
         if (l->entries[i].type == ENTRY_FILE || l->entries[i].type == ENTRY_DIRECTORY)
             d->states[i] = SLOT_WAITING;
-    if (before != NULL)
-        compare_with_before(n, d, before);
+    if (run->before != NULL)
+        backup_run_compare(run, n->reader, d);
     count_entries(run, d);
 
     pthread_mutex_lock(&run->lock);
@@ -307,7 +236,7 @@ void file_record_free(struct backup_run *run, struct file_record *f)
 static void begin_former(struct lane *n, const struct sink_dir *d, size_t slot)
 {
     former_clear(&n->former);
-    if (!d->had_before[slot])
+    if (d->before == NULL || d->before[slot].content.size == 0)
         return;
 
     const struct content_before *b = &d->before[slot];

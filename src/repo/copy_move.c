@@ -68,13 +68,16 @@ static bool is_ended(struct move *m)
 
 static void mover_init(struct mover *k, struct move *m)
 {
+    const int asked = m->copy->options->level;
+    const int level = asked == LEVEL_AUTO ? COPY_LEVEL : asked;
+
     *k = (struct mover){.move = m,
                         .box = seal_box_new(),
-                        .compressor = compressor_new(COPY_LEVEL),
+                        .compressor = compressor_new(COPY_LEVEL), /* it only expands */
                         .mac = mac_new(m->copy->from->keys->chunk_id)};
     prefix_init(&k->prefix, m->copy->from, NULL);
-    framer_init(&k->content, &m->landing.content, COPY_LEVEL);
-    framer_init(&k->tree, &m->landing.tree, COPY_LEVEL);
+    framer_init(&k->content, &m->landing.content, level);
+    framer_init(&k->tree, &m->landing.tree, level);
 }
 
 static void mover_done(struct mover *k)

@@ -9,6 +9,16 @@
 /* Chunks that are longer on average come from long files: most files end before. */
 #define LONG_CHUNK ((size_t)128 << 10)
 
+/*
+ * Levels of a framer that follows the store.  The first is for a store that keeps up and costs the
+ * least time; the others are for frames begun while a full pack waits for the store, when there is
+ * time to spend (docs/decisions/0074).  So many frames in a row lead from one to the next, and half
+ * as many without a pack waiting lead back.
+ */
+static const int levels[] = {1, 3, 6, 9};
+#define LEVEL_FRAMES 24
+#define BACKLOG_MAX  ((int)(sizeof(levels) / sizeof(levels[0])) * LEVEL_FRAMES - 1)
+
 /* Open packs */
 
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
@@ -98,11 +108,25 @@ void open_pack_add(struct open_pack *p, const struct stored_frame *f)
     hand_over(p, full);
 }
 
+/* The level for the next frame.  Of threads that meet here one may lose its step. */
+static int next_level(struct open_pack *p)
+{
+    const int before = atomic_load(&p->backlog);
+    const int now = queue_count(p->full) > 0 ? before + 1 : before - 2;
+    const int backlog = now < 0 ? 0 : now > BACKLOG_MAX ? BACKLOG_MAX : now;
+
+    atomic_store(&p->backlog, backlog);
+    return levels[backlog / LEVEL_FRAMES];
+}
+
 /* Framers */
 
 void framer_init(struct framer *f, struct open_pack *pack, int level)
 {
-    *f = (struct framer){.pack = pack, .compressor = level < 0 ? NULL : compressor_new(level)};
+    *f = (struct framer){.pack = pack,
+                         .compressor =
+                             level < 0 ? NULL : compressor_new(level > 0 ? level : levels[0]),
+                         .is_adaptive = level == 0};
     prefix_init(&f->prefix, pack->repo, NULL);
 }
 
@@ -132,6 +156,18 @@ static struct pack_chunk *add_chunk(struct gather *g, const struct piece *p)
     return &g->chunks[g->count++];
 }
 
+static void choose_level(struct framer *f)
+{
+    if (f->compressor == NULL || !f->is_adaptive)
+        return;
+
+    const int level = next_level(f->pack);
+
+    compressor_set_level(f->compressor, level);
+    if (level > levels[0])
+        atomic_fetch_add(&f->pack->frames_harder, 1);
+}
+
 /* A frame of these bytes, which are those of the chunks of g. */
 static void store_frame(struct framer *f, struct gather *g, struct slice plain)
 {
@@ -142,6 +178,7 @@ static void store_frame(struct framer *f, struct gather *g, struct slice plain)
                                  .chunks = g->chunks,
                                  .count = g->count};
 
+    choose_level(f);
     buf_clear(&f->packed);
     if (f->compressor != NULL && compressor_compress(f->compressor, plain, content, &f->packed)) {
         frame.stored = buf_slice(&f->packed);

@@ -25,6 +25,8 @@ struct open_pack {
     pthread_cond_t named;         /* naming became NULL */
     _Atomic uint64_t frames;      /* added so far */
     _Atomic uint64_t delta_chunks, delta_bytes; /* of these: in deltas, as plain bytes */
+    _Atomic int backlog; /* how much and for how long the store has been behind: framer.c */
+    _Atomic uint64_t frames_harder; /* of frames: compressed more because it was */
 };
 void open_pack_init(struct open_pack *p, struct repo *r, enum object_class class, size_t size_max,
                     struct queue *full, struct queue *spare);
@@ -58,11 +60,12 @@ struct gather {
 struct framer {
     struct open_pack *pack;
     struct compressor *compressor; /* NULL: store raw */
+    bool is_adaptive;              /* its level follows the backlog of the pack */
     struct gather plain, deltas;
     struct prefix prefix; /* the bases of deltas */
     struct buf packed;
 };
-/* level as in writer_options, but 0 is no level. */
+/* level as in writer_options: 0 follows the store (docs/decisions/0074). */
 void framer_init(struct framer *f, struct open_pack *pack, int level);
 void framer_done(struct framer *f);
 

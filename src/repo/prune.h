@@ -1,8 +1,8 @@
 /*
  * Private to src/repo: a collector at work.  prune.c has the protocol, prune_look.c lists,
- * prune_plan.c chooses, prune_repack.c copies, prune_rescue.c takes back, prune_index.c writes the
- * index without what went, prune_trash.c keeps what went for a while, prune_locks.c looks after
- * locks.
+ * prune_plan.c chooses, prune_recompress.c tries what would be shorter, prune_repack.c copies,
+ * prune_rescue.c takes back, prune_index.c writes the index without what went, prune_trash.c keeps
+ * what went for a while, prune_locks.c looks after locks.
  */
 #ifndef REPO_PRUNE_H
 #define REPO_PRUNE_H
@@ -43,6 +43,7 @@ struct pack_use {
     enum pack_fate fate;
     uint64_t size;        /* stored; 0: not there when the collector began */
     uint64_t plain, used; /* bytes of its chunks, and of those marked in it */
+    uint64_t gain;        /* about what repacking would save by more compression */
     bool is_locked;       /* and therefore kept */
 };
 
@@ -84,6 +85,10 @@ struct prune {
 /* Choose what to condemn and what to repack, from marks and the first look; fills in stats.  Reads
  * locks, and nothing else. */
 MUST_CHECK bool prune_plan(struct prune *p, struct err *e);
+
+/* Fill in the gain of packs that stay, until those that have one add up to enough bytes; reads some
+ * frames of each. */
+MUST_CHECK bool prune_try_compression(struct prune *p, uint64_t enough, struct err *e);
 
 /* Find out which forgotten snapshots, and which of the packs that may go, are locked. */
 MUST_CHECK bool prune_hold_snapshots(struct prune *p, const struct look *l, struct err *e);

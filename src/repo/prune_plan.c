@@ -2,7 +2,8 @@
  * What a collector does with each pack.
  *
  * A pack without a needed chunk goes.  Needed chunks are copied out of packs that somebody
- * else condemned, that are mostly unused, or that are small while there are others to join.
+ * else condemned, that are mostly unused, that would be shorter if compressed more, or that are
+ * small while there are others to join.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,8 @@ static bool may_go(const struct prune *p, size_t pack)
 
     const struct pack_use *use = &p->uses[number];
 
-    return use->used == 0 || is_wasteful(p, use) || use->size < small_size(p);
+    return use->used == 0 || is_wasteful(p, use) || use->size < small_size(p) ||
+           p->options->recompresses;
 }
 
 /* What is locked keeps its place.  Small packs that are needed wait to be joined; others are told.
@@ -177,6 +179,27 @@ static void repack_wasteful(struct prune *p, struct offer *offers, uint64_t *bud
     accept(p, offers, count, 0, budget);
 }
 
+/* Those that gain the most for their size first. */
+static bool repack_long(struct prune *p, struct offer *offers, uint64_t *budget, struct err *e)
+{
+    const bool is_bounded = p->options->max_repack_bytes > 0;
+    uint64_t own = *budget < RECOMPRESS_BYTES || is_bounded ? *budget : RECOMPRESS_BYTES;
+    const uint64_t before = own;
+    size_t count = 0;
+
+    if (!p->options->recompresses)
+        return true;
+    if (!prune_try_compression(p, own, e))
+        return false;
+    for (uint32_t n = 0; n < p->use_count; n++)
+        if (p->uses[n].gain > 0)
+            offers[count++] =
+                (struct offer){n, p->uses[n].size, p->uses[n].gain * 1000 / p->uses[n].size};
+    accept(p, offers, count, 0, &own);
+    *budget -= before - own;
+    return true;
+}
+
 /* One small pack alone would only be written again as it is. */
 static void join_small(struct prune *p, enum object_class class, struct offer *offers,
                        uint64_t *budget)
@@ -228,6 +251,8 @@ static void condemn(struct prune *p)
             p->stats.packs_repacked++;
             p->stats.bytes_repacked +=
                 (uint64_t)((double)use->size * (double)use->used / (double)use->plain);
+            p->stats.packs_recompressed += use->gain > 0 ? 1 : 0;
+            p->stats.bytes_gained += use->gain;
         }
     }
     p->stats.packs_kept = p->stats.packs_before - p->stats.packs_removed;
@@ -261,6 +286,8 @@ bool prune_plan(struct prune *p, struct err *e)
     AUTO(mem) struct offer *offers = mem_array(p->use_count, sizeof(*offers));
 
     repack_wasteful(p, offers, &budget);
+    if (!repack_long(p, offers, &budget, e))
+        return false;
     join_small(p, CLASS_CONTENT, offers, &budget);
     join_small(p, CLASS_TREE, offers, &budget);
     name_forgotten(p);

@@ -33,6 +33,7 @@ struct repacker {
 static void repacker_init(struct repacker *k, struct prune *p)
 {
     const size_t room = pack_size_usual(p->repo);
+    const int level = p->options->level == LEVEL_AUTO ? REPACK_LEVEL : p->options->level;
 
     *k = (struct repacker){.prune = p,
                            .source = pack_scan_new(p->repo),
@@ -41,8 +42,8 @@ static void repacker_init(struct repacker *k, struct prune *p)
                            .spare = queue_new(BUILDERS)};
     open_pack_init(&k->content_pack, p->repo, CLASS_CONTENT, room, k->full, k->spare);
     open_pack_init(&k->tree_pack, p->repo, CLASS_TREE, room, k->full, k->spare);
-    framer_init(&k->content, &k->content_pack, REPACK_LEVEL);
-    framer_init(&k->tree, &k->tree_pack, REPACK_LEVEL);
+    framer_init(&k->content, &k->content_pack, level);
+    framer_init(&k->tree, &k->tree_pack, level);
 }
 
 static void repacker_auto(struct repacker *k)

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "codec/chunker.h"
+#include "codec/compress.h"
 #include "codec/entry.h"
 #include "codec/envelope.h"
 #include "codec/hash.h"
@@ -468,7 +469,7 @@ typedef void batch_done_fn(void *arg, struct batch *b);
 
 struct writer_options {
     int workers;      /* 0: one per processor */
-    int level;        /* zstd level; 0: default; -1: store raw */
+    int level;        /* of level_parse(); LEVEL_AUTO: 1, and up to 9 while the store is behind */
     size_t pack_size; /* 0: 32 MiB */
     bool is_dry_run;  /* hash and look up, store nothing */
     batch_done_fn *done;
@@ -478,7 +479,9 @@ struct writer_options {
 struct writer_stats {
     uint64_t data_chunks, tree_chunks; /* new */
     uint64_t bytes_added, bytes_stored;
-    uint64_t frames, frames_verified;   /* read back and compared before upload */
+    uint64_t frames;
+    uint64_t frames_harder;             /* of these: compressed more because the store was behind */
+    uint64_t frames_verified;           /* read back and compared before upload */
     uint64_t delta_chunks, delta_bytes; /* of the data chunks: stored as what differs from a base */
     uint64_t packs;
 };
@@ -506,6 +509,10 @@ MUST_CHECK bool writer_drain(struct writer *w, struct err *e);
 
 /* Make everything durable: last frames, packs, then the index. */
 MUST_CHECK bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e);
+
+/* Whether bases of pieces are made use of whenever there are some: searching for them is for nothing
+ * otherwise. */
+bool writer_takes_bases(const struct writer *w);
 
 /* Moment's figures for progress. */
 void writer_progress(struct writer *w, struct writer_stats *out);
@@ -566,6 +573,7 @@ enum copy_outcome {
 
 struct copy_options {
     bool is_dry_run;
+    int level; /* of level_parse(), for what does not move as it is stored; LEVEL_AUTO: 3 */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     /* A snapshot was dealt with.  copy is its id in the destination (zero in a dry run); why, when
      * it failed. */
@@ -605,14 +613,21 @@ struct prune_options {
                                 that they need */
     uint64_t max_unused_percent; /* packs of which more than this is unused are repacked */
     uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
+    int level;                   /* of level_parse(), for what is repacked; LEVEL_AUTO: 3 */
+    bool recompresses; /* packs that are shorter at this level, from 1, are repacked, too; at
+                          most RECOMPRESS_BYTES of them where there is no limit */
     void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
+
+#define RECOMPRESS_BYTES ((uint64_t)4 << 30)
 
 struct prune_stats {
     uint64_t packs_before, packs_kept, packs_repacked, packs_removed, packs_rescued;
     uint64_t bytes_before, bytes_removed, bytes_repacked, bytes_used;
     uint64_t chunks_used, chunks_unused;
+    uint64_t packs_recompressed, bytes_gained; /* of those repacked, and about what it saves */
+    bool has_untried;           /* there may be more that would be shorter: another run looks */
     uint64_t snapshots_removed; /* forgotten ones whose objects are gone now */
 
     /* Of the packs removed those that went to the trash, where they take space as before; and

@@ -27,11 +27,12 @@
 #define FULL_ROOM 1
 #define BUILDERS  (2 + FULL_ROOM + WRITER_WORKERS_MAX)
 
-/* docs/decisions/0006: level 3 is 7 to 10 % smaller for 20 % more processor time. */
-#define WRITER_LEVEL 1
-
 /* A chunk that is so many times longer or shorter than its base has little in common with it. */
 #define BASE_RATIO_MAX 4
+
+/* From a store that is far away, bases are read for chunks of long files only: a frame of short
+ * ones holds little else that is wanted. */
+#define FAR_BASE_MIN ((size_t)128 << 10)
 
 /* Names the chunks of batches and stores the new ones; one thread each. */
 struct worker {
@@ -55,7 +56,7 @@ struct writer {
     struct worker *workers;
     int worker_count;
     bool workers_run;
-    bool has_deltas; /* the store is near enough to read bases from it */
+    bool is_near; /* the store is: reading bases from it takes next to no time */
 
     struct open_pack content, tree;
     struct framer tree_framer;
@@ -144,10 +145,10 @@ static void count_new(struct writer *w, enum chunk_type type, size_t size)
     atomic_fetch_add(&w->bytes_added, size);
 }
 
-static void worker_init(struct worker *k, struct writer *w, int level)
+static void worker_init(struct worker *k, struct writer *w)
 {
     k->writer = w;
-    framer_init(&k->framer, &w->content, level);
+    framer_init(&k->framer, &w->content, w->options.level);
     k->mac = mac_new(w->repo->keys->chunk_id);
 }
 
@@ -203,6 +204,12 @@ static size_t claim_pieces(struct worker *k, struct batch *b)
     return count;
 }
 
+/* Far away, it has to cost no time: a worker would wait for its packs to be stored anyway. */
+static bool takes_base(const struct writer *w, const struct piece *p)
+{
+    return p->has_base && (w->is_near || (p->size >= FAR_BASE_MIN && queue_count(w->full) > 0));
+}
+
 /*
  * The base to store a piece after: what it names when that stands in a plain frame, else the base
  * of that, so that no delta rests on another.  The pack of the copy at *at is needed from now on.
@@ -212,7 +219,7 @@ static bool choose_base(struct worker *k, const struct piece *p, struct hash *ou
     struct writer *w = k->writer;
     struct index *ix = w->repo->index;
 
-    if (!p->has_base || !w->has_deltas || !index_find_live(ix, &p->base, at))
+    if (!takes_base(w, p) || !index_find_live(ix, &p->base, at))
         return false;
 
     const struct hash *below = index_base_of(ix, at);
@@ -294,11 +301,11 @@ static void open_queues(struct writer *w)
         writer_release(w, mem_new(sizeof(struct batch)));
 }
 
-static void start_threads(struct writer *w, int level)
+static void start_threads(struct writer *w)
 {
     w->workers = mem_array((size_t)w->worker_count, sizeof(*w->workers));
     for (int i = 0; i < w->worker_count; i++) {
-        worker_init(&w->workers[i], w, level);
+        worker_init(&w->workers[i], w);
         thread_start(&w->workers[i].thread, worker_main, &w->workers[i], "worker");
     }
     w->workers_run = true;
@@ -318,13 +325,12 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
 
     struct writer *w = mem_new(sizeof(*w));
     const int workers = o->workers > 0 ? o->workers : thread_processors();
-    const int level = o->level == 0 ? WRITER_LEVEL : o->level;
     const size_t wanted = o->pack_size > 0 ? o->pack_size : pack_size_usual(r);
     const size_t pack_size = wanted < STORE_OBJECT_MAX ? wanted : STORE_OBJECT_MAX;
 
     w->repo = r;
     w->options = *o;
-    w->has_deltas = store_parallel(r->store) == 1;
+    w->is_near = store_parallel(r->store) == 1;
     w->worker_count = workers < WRITER_WORKERS_MAX ? workers : WRITER_WORKERS_MAX;
     pthread_mutex_init(&w->failure.lock, NULL);
     pthread_mutex_init(&w->lock, NULL);
@@ -333,9 +339,9 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
     open_queues(w);
     open_pack_init(&w->content, r, CLASS_CONTENT, pack_size, w->full, w->spare);
     open_pack_init(&w->tree, r, CLASS_TREE, pack_size, w->full, w->spare);
-    framer_init(&w->tree_framer, &w->tree, level);
+    framer_init(&w->tree_framer, &w->tree, o->level);
     w->tree_mac = mac_new(r->keys->chunk_id);
-    start_threads(w, level);
+    start_threads(w);
     *out = w;
     return true;
 }
@@ -408,6 +414,11 @@ bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e)
     return true;
 }
 
+bool writer_takes_bases(const struct writer *w)
+{
+    return w->is_near && !w->options.is_dry_run && w->options.level != LEVEL_RAW;
+}
+
 void writer_progress(struct writer *w, struct writer_stats *out)
 {
     const struct uploader *u = &w->uploader;
@@ -418,6 +429,8 @@ void writer_progress(struct writer *w, struct writer_stats *out)
                                  .bytes_stored = atomic_load(&u->bytes_stored),
                                  .frames =
                                      atomic_load(&w->content.frames) + atomic_load(&w->tree.frames),
+                                 .frames_harder = atomic_load(&w->content.frames_harder) +
+                                                  atomic_load(&w->tree.frames_harder),
                                  .frames_verified = atomic_load(&u->frames_verified),
                                  .delta_chunks = atomic_load(&w->content.delta_chunks),
                                  .delta_bytes = atomic_load(&w->content.delta_bytes),

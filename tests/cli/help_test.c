@@ -89,8 +89,10 @@ TEST(every_page_names_every_option_of_its_command)
         for (const struct option *o = commands[i]->options; o != NULL && o->name != NULL; o++) {
             AUTO(buf) struct buf name = {0};
 
-            buf_printf(&name, "`--%s%s%s`", o->name, o->value == NULL ? "" : " ",
-                       o->value == NULL ? "" : o->value);
+            buf_printf(&name, "`--%s", o->name);
+            if (option_has_value(o))
+                buf_printf(&name, option_takes_next(o) ? " %s" : "[=%s]", o->value);
+            buf_printf(&name, "`");
             check_has(&page, buf_string(&name), commands[i]->name);
         }
     }

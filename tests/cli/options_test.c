@@ -404,7 +404,24 @@ TEST(the_password_leaves_the_environment_and_its_bytes_are_overwritten)
     CHECK(secret_take_variable(SECRET_VARIABLE) == NULL);
 }
 
-TESTS("options", every_option_says_what_it_does_and_what_its_value_is_called,
+TEST(a_value_that_may_be_left_out_stands_behind_an_equals_sign_only)
+{
+    AUTO(parsed) struct parsed alone = {0};
+    AUTO(parsed) struct parsed given = {0};
+    AUTO(parsed) struct parsed absent = {0};
+
+    CHECK_OK(parse("holdfast prune --recompress -n", &alone, e));
+    ck_assert_str_eq(text_of(&alone, "recompress"), "");
+    CHECK_OK(parse("holdfast prune --recompress=max", &given, e));
+    ck_assert_str_eq(text_of(&given, "recompress"), "max");
+    CHECK_OK(parse("holdfast prune -n", &absent, e));
+    CHECK(text_of(&absent, "recompress") == NULL);
+    check_refused("holdfast prune --recompress 9", "9", "");
+}
+END
+
+TESTS("options", a_value_that_may_be_left_out_stands_behind_an_equals_sign_only,
+      every_option_says_what_it_does_and_what_its_value_is_called,
       no_command_has_two_options_of_one_name_or_letter,
       options_of_one_name_agree_in_all_commands_whether_they_take_a_value,
       a_command_may_stand_beside_those_of_its_family,

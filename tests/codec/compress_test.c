@@ -410,8 +410,57 @@ TEST(frames_with_and_without_a_prefix_take_turns)
     }
 }
 
-TESTS("compress", text_of_any_size_becomes_shorter_and_expands_to_itself,
-      noise_of_any_size_is_left_alone, noise_and_text_in_turn_are_told_apart_every_time,
+TEST(a_level_that_was_changed_counts_for_what_follows)
+{
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(compressor) struct compressor *high = compressor_new(19);
+    AUTO(buf) struct buf text = {0};
+    struct buf out[4] = {0};
+    static const int levels[] = {1, 19, 1};
+
+    prose_append(&text, 300000);
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(buf) struct buf again = {0};
+
+        compressor_set_level(c, levels[i]);
+        CHECK(compressor_compress(c, buf_slice(&text), CONTENT_LONG, &out[i]));
+        CHECK_OK(compressor_expand(c, (struct slice){0}, buf_slice(&out[i]), text.size, &again, e));
+        CHECK(slice_is_equal(buf_slice(&again), buf_slice(&text)));
+    }
+    CHECK(compressor_compress(high, buf_slice(&text), CONTENT_LONG, &out[3]));
+    CHECK(out[1].size < out[0].size * 95 / 100);
+    CHECK(slice_is_equal(buf_slice(&out[0]), buf_slice(&out[2])));
+    CHECK(slice_is_equal(buf_slice(&out[1]), buf_slice(&out[3])));
+    for (size_t i = 0; i < 4; i++)
+        buf_done(&out[i]);
+}
+END
+
+TEST(levels_are_three_words_and_the_numbers_that_take_little_memory)
+{
+    static const struct {
+        const char *text;
+        int level;
+    } good[] = {{"auto", LEVEL_AUTO}, {"off", LEVEL_RAW}, {"max", 19}, {"1", 1}, {"19", 19}};
+    static const char *const bad[] = {"",   "0",   "20",   "-1",   "+3",
+                                      "3 ", "1e1", "Auto", "fast", "18446744073709551617"};
+    int level = 7;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        CHECK_OK(level_parse(good[i].text, &level, e));
+        ck_assert_int_eq(level, good[i].level);
+    }
+    level = 7;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERR(level_parse(bad[i], &level, e), ERR_USAGE);
+    ck_assert_int_eq(level, 7);
+}
+END
+
+TESTS("compress", a_level_that_was_changed_counts_for_what_follows,
+      levels_are_three_words_and_the_numbers_that_take_little_memory,
+      text_of_any_size_becomes_shorter_and_expands_to_itself, noise_of_any_size_is_left_alone,
+      noise_and_text_in_turn_are_told_apart_every_time,
       more_is_remembered_of_something_long_and_both_kinds_take_turns,
       a_gain_below_three_percent_is_no_gain, a_long_frame_with_some_text_among_noise_is_compressed,
       the_frame_names_its_size_and_has_no_checksum, every_truncation_fails,

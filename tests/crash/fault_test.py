@@ -103,6 +103,7 @@ COMMANDS = [
     Command("forget", ["forget", "{first}"], gone=1),
     Command("forget --prune", ["forget", "{first}", "--prune"], gone=1),
     Command("prune", ["prune", "--max-unused", "0%"]),
+    Command("prune --recompress", ["prune", "--recompress=19"]),
     Command("key add", ["key", "add", "--new-key-file", "{new_key}"]),
     Command("key remove", ["key", "remove", "{spare}"]),
     Command("key passwd", ["key", "passwd", "--new-key-file", "{new_key}"],

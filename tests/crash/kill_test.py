@@ -260,6 +260,10 @@ def plan_prune(world):
     return ["prune", "--max-unused", world.random.choice(("0%", "50%"))], {}
 
 
+def plan_recompress(world):
+    return ["prune", world.random.choice(("--recompress=19", "--recompress=12"))], {}
+
+
 def plan_key_add(world):
     world.keys.append(f"{world.folder}/key {len(world.keys)} {world.turn}")
     return ["key", "add", "--new-key-file", world.keys[-1]], {}
@@ -297,7 +301,7 @@ def plan_repair_index(_world):
     return ["repair", "index"], {}
 
 
-PLANS = {"backup": plan_backup, "forget --prune": plan_forget_prune, "prune": plan_prune,
+PLANS = {"backup": plan_backup, "forget --prune": plan_forget_prune, "prune": plan_prune, "prune --recompress": plan_recompress,
          "key add": plan_key_add, "key remove": plan_key_remove, "key passwd": plan_key_passwd,
          "tag": plan_tag, "forget --undo": plan_undo, "repair index": plan_repair_index}
 
@@ -370,7 +374,7 @@ def measure(world):
     return durations
 
 
-DICE = ["backup"] * 7 + ["forget --prune"] * 3 + ["prune"] * 4 + ["tag", "forget --undo"] * 2 + \
+DICE = ["backup"] * 7 + ["forget --prune"] * 3 + ["prune"] * 4 + ["prune --recompress"] * 2 + ["tag", "forget --undo"] * 2 + \
     ["key add", "key remove", "key passwd", "repair index"]
 
 

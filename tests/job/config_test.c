@@ -131,6 +131,7 @@ TEST(a_set_has_rules_times_notices_and_checks)
     struct config *c =
         load(SET "    retention: {last: 3, daily: unlimited, within: 2d, within_yearly: 1y6m}\n"
                  "    on_error: incomplete\n"
+                 "    compression: max\n"
                  "    schedule: '*/15 2-4,6 * jan-mar mon'\n"
                  "    drill: after_backup\n"
                  "    check: {cron: 0 4 * * 0, read_data: 2.5%}\n"
@@ -144,7 +145,7 @@ TEST(a_set_has_rules_times_notices_and_checks)
 
     CHECK(s->retention.last == 3 && s->retention.daily == -1 && s->retention.weekly == 0);
     CHECK(s->retention.within.days == 2 && s->retention.within_yearly.months == 6);
-    CHECK(s->on_error == ON_ERROR_INCOMPLETE);
+    CHECK(s->on_error == ON_ERROR_INCOMPLETE && s->level == LEVEL_MAX);
     ck_assert_str_eq(s->schedule.cron, "*/15 2-4,6 * jan-mar mon");
     CHECK(s->limits.min_keep == 1 && s->limits.max_percent == 20 && s->limits.only == ONLY_AUTO);
     CHECK(s->schedule.jitter_ms == 0 && s->schedule.run_missed == MISSED_ONCE);
@@ -175,7 +176,7 @@ TEST(a_set_without_more_keeps_everything_and_fails_with_its_sources)
     CHECK(retention_is_empty(&s->retention) && s->on_error == ON_ERROR_FAIL);
     CHECK(s->schedule.cron == NULL && s->drill == NULL && s->health_checks.count == 0);
     CHECK(s->restore.stop.count == 0 && s->restore.timeout_ms == 0);
-    CHECK(s->check.cron == NULL);
+    CHECK(s->check.cron == NULL && s->compression == NULL && s->level == LEVEL_AUTO);
     CHECK(s->required_repositories == 1 && retention_is_empty(&s->repositories[0]->retention));
 }
 END
@@ -463,7 +464,7 @@ TEST(what_is_shown_is_a_configuration_that_shows_the_same)
         "    - postgres: {dsn: \"dbname='a b'\", role_passwords: true, tables: [\"\\\"T\\\"\"]}\n"
         "    - command: {name: c, argv: [c, 5], timeout: 90s, max_output: 1M}\n"
         "    retention: {daily: unlimited, within: 1y2m}\n    on_error: incomplete\n"
-        "    schedule: '@daily'\n    notify: {on_failure: ['mailto:a@b']}\n"
+        "    compression: 12\n    schedule: '@daily'\n    notify: {on_failure: ['mailto:a@b']}\n"
         "    health_checks: [[a, 'b c']]\n    restore: {start: [[a, b], [c]]}\n");
     json_t *shown = config_json(c, NULL);
     char *text = json_dumps(shown, 0);
@@ -472,6 +473,7 @@ TEST(what_is_shown_is_a_configuration_that_shows_the_same)
 
     CHECK(json_equal(shown, same));
     CHECK(again->sets[0].source_count == 4 && again->sets[0].retention.within.months == 2);
+    CHECK(again->sets[0].level == 12);
     CHECK(again->sets[0].sources[3].command.timeout_ms == 90000);
     CHECK(strstr(text, "\"timeout\": \"90s\"") != NULL);
     CHECK(strstr(text, "\"restore\": {\"start\": [[\"a\", \"b\"], [\"c\"]], "

@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 from forge import Forge, Row, compressed, delta_frame, plain_frame  # noqa: E402
 from holdfast_format import DATA, MIB, PAGE, TREE  # noqa: E402
 from holdfast_reader import restore, walk  # noqa: E402
+from tree_manifest import describe  # noqa: E402
 from workplace import Workplace, check, main, objects, refusal, rewrite, test  # noqa: E402
 
 TEXTS, KEPT = 60, 20  # how many, and how many of them do not change the second time
@@ -184,6 +185,37 @@ def outlives_prune(world):
     restore(repository, repository.snapshots()[0], world.at("out"))
     world.compare(world.states[2], world.at("out"), world.source)
     shutil.rmtree(repo)
+
+
+@test("what prune --recompress leaves is whole and shorter, deltas stay deltas, and a second run does nothing")
+def outlives_recompress(world):
+    repo, source = world.at("raw"), world.at("texts of its own")
+    shutil.copytree(world.at("source/texts"), source)
+    world.run("init", "-r", repo)
+    states = [describe(source)]
+    world.run("backup", "-r", repo, "--compression", "off", source)
+    for name in os.listdir(source):
+        rewrite(os.path.join(source, name), changed)
+    states.append(describe(source))
+    world.run("backup", "-r", repo, source)
+
+    def packs():
+        return {key: os.path.getsize(os.path.join(repo, key)) for key in objects(repo) if key.startswith("packs/")}
+
+    was = packs()
+    world.run("prune", "-r", repo, "--recompress=19")
+    after = packs()
+    check(sum(after.values()) < sum(was.values()) * 0.8, f"{sum(after.values())} bytes of {sum(was.values())}")
+    world.run("prune", "-r", repo, "--recompress=19")
+    check(packs() == after, "the second run packed something again")
+    check("zstd after bases" in {compression for compression, _ in inspected_chunks(world, repo).values()},
+          "there is no delta any more")
+    check(refusal(world, repo) is None, refusal(world, repo))
+    world.run("check", "-r", repo, "--read-data")
+    repository = world.open(repo)
+    for state, snapshot in zip(states, repository.snapshots(), strict=True):
+        restore(repository, snapshot, world.at("out"))
+        world.compare(state, world.at("out"), source)
 
 
 @test("a base counts once where it comes several times in a row, and again after another one")

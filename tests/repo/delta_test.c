@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "repo/chunks.h"
 #include "repo/pack.h"
 
@@ -220,6 +223,69 @@ TEST(several_chunks_in_a_row_may_have_one_base)
     reload(r);
     for (uint8_t k = 1; k < 30; k++)
         check_read(r, k % 7 == 0, SIZE, k);
+}
+END
+
+/* A store of which each put takes until a delta was made, or so long. */
+struct slow {
+    struct run *run;
+    int64_t most_ns;
+};
+
+static void be_slow(void *arg, enum hook_op op, const char *key)
+{
+    const struct slow *slow = arg;
+    const int64_t end_ns = clock_monotonic_ns() + slow->most_ns;
+    struct writer_stats now = {0};
+
+    (void)key;
+    while (op == HOOK_PUT && now.delta_chunks == 0 && clock_monotonic_ns() < end_ns) {
+        (void)usleep(1000);
+        writer_progress(slow->run->w, &now);
+    }
+}
+
+#define FAR_PARALLEL 4
+
+/* How many of eight edited chunks of this size become deltas in a store that is far away, behind
+ * as many packs as it takes at once and one more. */
+static uint64_t far_deltas(size_t size, int64_t most_ns)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    AUTO(run) struct run n;
+    struct slow slow = {.run = &n, .most_ns = most_ns};
+    struct hook h;
+
+    for (uint64_t k = 0; k < 8; k++)
+        (void)chunks_store(r, k, 1, size, 1);
+    hook_init(&h, s, be_slow, &slow);
+    h.store.parallel = FAR_PARALLEL;
+    r->store = &h.store;
+    run_open(&n, r, (struct writer_options){.workers = 1, .pack_size = 1 << 20});
+    for (uint64_t k = 100; k < 100 + FAR_PARALLEL + 2; k++)
+        CHECK_OK(chunks_submit(n.w, k, 1, BATCH_BYTES, e));
+    for (uint64_t k = 0; k < 8; k++)
+        edited_submit(&n, r, k, size, 1);
+
+    const struct writer_stats stats = run_finish(&n);
+
+    r->store = s;
+    reload(r);
+    for (uint64_t k = 0; k < 8; k++) {
+        const struct hash id = edited_id(r, k, size, 1);
+        struct place at;
+
+        CHECK(index_find_live(r->index, &id, &at));
+    }
+    return stats.delta_chunks;
+}
+
+TEST(a_store_that_is_far_away_has_deltas_of_long_chunks_while_it_is_behind)
+{
+    CHECK(far_deltas(300 * KIB, 20 * NS_PER_S) >= 4);
+    ck_assert_uint_eq(far_deltas(300 * KIB, 0), 0);
+    ck_assert_uint_eq(far_deltas(100 * KIB, NS_PER_S / 4), 0);
 }
 END
 
@@ -523,9 +589,10 @@ END
 
 TESTS("delta", a_chunk_with_a_base_is_stored_as_what_differs_and_read_back,
       a_chunk_whose_base_is_a_delta_gets_the_base_of_that, many_deltas_of_many_sizes_come_back,
-      several_chunks_in_a_row_may_have_one_base, a_base_of_very_different_length_is_no_base,
-      a_base_that_nobody_knows_is_no_base, a_base_in_a_condemned_pack_is_no_base,
-      a_base_that_cannot_be_read_is_no_base,
+      several_chunks_in_a_row_may_have_one_base,
+      a_store_that_is_far_away_has_deltas_of_long_chunks_while_it_is_behind,
+      a_base_of_very_different_length_is_no_base, a_base_that_nobody_knows_is_no_base,
+      a_base_in_a_condemned_pack_is_no_base, a_base_that_cannot_be_read_is_no_base,
       a_delta_rests_on_no_copy_of_its_base_but_the_one_that_is_relied_on,
       a_base_that_is_not_what_its_id_says_is_no_base,
       what_gains_less_than_half_from_its_base_is_stored_plain,

@@ -46,13 +46,16 @@ static void grow(const struct plant *p, size_t piece, struct buf *out)
         state ^= state << 17;
         memcpy(to + i, &state, size - i < sizeof(state) ? size - i : sizeof(state));
     }
+    for (size_t i = 0; p->is_text && i < size; i++)
+        to[i] = 'a' + to[i] % 16;
     to[0] ^= (uint8_t)(p->seed >> 32);
 }
 
 /* What the chunk was before it was edited the last time. */
 static struct hash former_id(struct mac *m, const struct plant *p, size_t piece)
 {
-    const struct plant former = {.seed = p->seed - EDITED(0, 1), .size = p->size};
+    const struct plant former = {
+        .seed = p->seed - EDITED(0, 1), .size = p->size, .is_text = p->is_text};
     AUTO(buf) struct buf bytes = {0};
     struct hash id;
 
@@ -225,7 +228,7 @@ static struct snapshot *describe(const struct hash *tree)
 bool growth_open(struct growth *g, struct repo *r, const struct planting *p, struct err *e)
 {
     const struct writer_options o = {
-        .workers = 1, .pack_size = p->pack_size, .done = on_done, .arg = g};
+        .level = p->level, .workers = 1, .pack_size = p->pack_size, .done = on_done, .arg = g};
 
     *g = (struct growth){.repo = r, .planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
     repo_drop_index(r);

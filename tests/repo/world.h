@@ -15,6 +15,7 @@ struct plant {
     uint64_t seed;
     size_t size;
     bool is_indirect; /* its chunks stand in lists */
+    bool is_text;     /* takes half the room when compressed; otherwise nothing compresses it */
 };
 
 #define PIECE_SIZE ((size_t)40000) /* bytes of a chunk of a plant */
@@ -35,6 +36,7 @@ struct planting {
     size_t count;
     size_t pack_size; /* 0: default */
     uint32_t in_page; /* entries of a directory's page; 0: one page for all */
+    int level;        /* of the writer */
 };
 
 /* A backup, step by step. */

@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "repo/chunks.h"
 
 #define KIB ((size_t)1 << 10)
@@ -235,6 +238,88 @@ TEST(what_a_long_run_stored_is_found_when_it_is_interrupted)
     CHECK(index_chunk_count(r->index) > 20000);
     for (uint32_t p = 0; p < index_pack_count(r->index); p++)
         CHECK(index_pack_at(r->index, p)->state == PACK_LIVE);
+}
+END
+
+/* Slow stores */
+
+/* A store of which each put takes until enough frames were compressed more, or so long. */
+struct slow {
+    struct run *run;
+    uint64_t wanted;
+    int64_t most_ns;
+};
+
+static void be_slow(void *arg, enum hook_op op, const char *key)
+{
+    const struct slow *slow = arg;
+    const int64_t end_ns = clock_monotonic_ns() + slow->most_ns;
+    struct writer_stats now = {0};
+
+    (void)key;
+    while (op == HOOK_PUT && now.frames_harder < slow->wanted && clock_monotonic_ns() < end_ns) {
+        (void)usleep(1000);
+        writer_progress(slow->run->w, &now);
+    }
+}
+
+/* Text of which each byte is one of sixteen, so that a frame takes half its room. */
+static void submit_text(struct writer *w, uint64_t n)
+{
+    struct batch *b = writer_batch(w);
+    const struct slice noise = chunk_bytes(n, BATCH_BYTES);
+    AUTO(buf) struct buf text = {0};
+
+    buf_append_slice(&text, noise);
+    mem_free((void *)(uintptr_t)noise.data);
+    for (size_t i = 0; i < text.size; i++)
+        text.data[i] = (uint8_t)('a' + text.data[i] % 16);
+    piece_add(b, buf_slice(&text));
+    CHECK_OK(writer_submit(w, b, e));
+}
+
+/* How many of 120 frames, some forty in a pack, are compressed more by a writer of this level;
+ * until so many are, each put takes most_ns. */
+static uint64_t harder_frames(int level, uint64_t wanted, int64_t most_ns)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    AUTO(run) struct run n;
+    struct slow slow = {.run = &n, .wanted = wanted, .most_ns = most_ns};
+    struct hook h;
+
+    hook_init(&h, s, be_slow, &slow);
+    r->store = &h.store;
+    run_open(&n, r, (struct writer_options){.level = level, .pack_size = 20 * BATCH_BYTES});
+    for (uint64_t k = 0; k < 120; k++)
+        submit_text(n.w, k);
+
+    const struct writer_stats stats = run_finish(&n);
+
+    ck_assert_uint_eq(stats.frames, 120);
+    r->store = s;
+    repo_drop_index(r);
+    CHECK_OK(repo_load_index(r, e));
+    ck_assert_uint_eq(index_chunk_count(r->index), 120);
+    return stats.frames_harder;
+}
+
+TEST(frames_are_compressed_more_while_the_store_is_behind)
+{
+    CHECK(harder_frames(LEVEL_AUTO, 5, 30 * NS_PER_S) >= 5);
+}
+END
+
+TEST(frames_are_not_compressed_more_for_a_store_that_keeps_up)
+{
+    ck_assert_uint_eq(harder_frames(LEVEL_AUTO, 0, 0), 0);
+}
+END
+
+TEST(a_level_that_was_asked_for_stays_whatever_the_store_does)
+{
+    ck_assert_uint_eq(harder_frames(1, 1, NS_PER_S / 4), 0);
+    ck_assert_uint_eq(harder_frames(LEVEL_RAW, 1, NS_PER_S / 4), 0);
 }
 END
 
@@ -477,8 +562,11 @@ TEST(a_condemned_chunk_is_stored_again)
 }
 END
 
-TESTS("writer", ids_are_what_the_format_says, chunks_of_every_size_come_back,
-      a_chunk_in_two_batches_is_stored_once, a_chunk_of_an_earlier_run_is_not_stored_again,
+TESTS("writer", frames_are_compressed_more_while_the_store_is_behind,
+      frames_are_not_compressed_more_for_a_store_that_keeps_up,
+      a_level_that_was_asked_for_stays_whatever_the_store_does, ids_are_what_the_format_says,
+      chunks_of_every_size_come_back, a_chunk_in_two_batches_is_stored_once,
+      a_chunk_of_an_earlier_run_is_not_stored_again,
       a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own,
       packs_are_about_as_long_as_asked_and_never_longer_than_an_object,
       a_pack_of_tiny_chunks_is_no_longer_than_an_object,
