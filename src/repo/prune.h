@@ -68,10 +68,12 @@ struct prune {
 
     struct index *moved; /* the packs that repacking made; NULL when the loaded index has them */
 
-    int64_t store_now_s; /* by the store's clock, as far as it shows */
-    bool keeps_versions; /* the store does: removing frees nothing */
-    bool *is_locked;     /* by number of the pack in the first look: kept for that */
-    struct hash *held;   /* forgotten snapshots that are kept for that, ascending */
+    int64_t store_now_s;  /* by the store's clock, as far as it shows */
+    bool keeps_versions;  /* the store does: removing frees nothing */
+    uint32_t below_epoch; /* of the options */
+    uint32_t *epochs;     /* by number of the pack in the first look, with below_epoch; else NULL */
+    bool *is_locked;      /* by number of the pack in the first look: kept for that */
+    struct hash *held;    /* forgotten snapshots that are kept for that, ascending */
     size_t held_count;
 
     /* Where the store has locks: what committed snapshots need, by number of the pack in the loaded
@@ -84,6 +86,9 @@ struct prune {
 /* Choose what to condemn and what to repack, from marks and the first look; fills in stats.  Reads
  * locks, and nothing else. */
 MUST_CHECK bool prune_plan(struct prune *p, struct err *e);
+
+/* Note that a pack stays after all, for what is said of past epochs. */
+void prune_keep_past(struct prune *p, const struct hash *pack);
 
 /* Find out which forgotten snapshots, and which of the packs that may go, are locked. */
 MUST_CHECK bool prune_hold_snapshots(struct prune *p, const struct look *l, struct err *e);
