@@ -271,15 +271,14 @@ bool key_remove(struct repo *r, const char *id, struct err *e)
     AUTO(buf) struct buf bytes = {0};
     const char *key = NULL;
 
-    if (!slot_names(r, &names, e) || !names_find(&names, id, &key, e))
+    /* The slots of a newer epoch are all that opens the repository. */
+    if (!epoch_is_unheard_of(r, r->epoch + 1, e) || !slot_names(r, &names, e) ||
+        !names_find(&names, id, &key, e))
         return false;
     if (names.count == 1)
         return err_set(e, ERR_USAGE,
                        "key slot %s is the last one; without it nothing can be read any more",
                        slot_name(key));
-    /* The slots of a new epoch are all that opens it, also before whoever began it is through. */
-    if (!epoch_is_unheard_of(r, r->epoch + 1, e))
-        return false;
     if (strcmp(slot_name(key), r->slot) == 0)
         return err_set(e, ERR_USAGE,
                        "key slot %s is the one in use; open the repository with another to "

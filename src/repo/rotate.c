@@ -73,6 +73,9 @@ static bool look(struct rotation *t, struct err *e)
             t->count += s->epoch == r->epoch ? 1 : 0;
         else if (slot_is_at_fault(&why))
             t->damaged++;
+        else if (why.code == ERR_NOT_FOUND)
+            return err_set(e, ERR_TRANSIENT, "key slot %.8s was removed meanwhile",
+                           slot_name(t->names.items[i]));
         else
             return fail_with(e, &why);
     }
