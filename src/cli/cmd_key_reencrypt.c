@@ -126,8 +126,9 @@ static void tell_left(struct call *call, const struct reencrypt_stats *s,
 
     size_format(f->pack_bytes_left, size);
     if (f->packs_left + f->indexes_left > 0)
-        output_note(call->out, "Left:    %llu packs, %s, and %llu parts of the index%s",
-                    (unsigned long long)f->packs_left, size, (unsigned long long)f->indexes_left,
+        output_note(call->out, "Left:    %llu pack%s, %s, and %llu part%s of the index%s",
+                    (unsigned long long)f->packs_left, plural(f->packs_left), size,
+                    (unsigned long long)f->indexes_left, plural(f->indexes_left),
                     s->packs_locked > 0 ? "; the store has some of them locked" : "");
     else
         output_note(call->out, "Left:    no pack and no part of the index of a past epoch");
@@ -166,8 +167,9 @@ static void tell(struct call *call, const struct reencrypt_stats *s, const struc
     print_epochs(call, f);
     size_format(s->bytes, size);
     if (!args->is_dry_run)
-        output_note(call->out, "Done:    %llu packs, %s, packed again or removed in %llu rounds",
-                    (unsigned long long)s->packs, size, (unsigned long long)s->rounds);
+        output_note(call->out, "Done:    %llu pack%s, %s, packed again or removed in %llu round%s",
+                    (unsigned long long)s->packs, plural(s->packs), size,
+                    (unsigned long long)s->rounds, plural(s->rounds));
     if (s->snapshots_removed > 0)
         output_note(call->out, "Removed %llu forgotten snapshots",
                     (unsigned long long)s->snapshots_removed);
