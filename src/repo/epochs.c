@@ -287,12 +287,12 @@ static bool take_stored(struct repo *r, const char *key, struct err *e)
     AUTO(buf) struct buf healed = {0};
     struct err why;
 
-    if (store_get_all(r->store, key, &object, e)) {
-        if (take_object(r, buf_slice(&object), e))
-            return true;
-    } else {
+    const bool is_read = store_get_all(r->store, key, &object, e);
+
+    if (is_read && take_object(r, buf_slice(&object), e))
+        return true;
+    if (!is_read)
         buf_clear(&object);
-    }
     if (!object_is_at_fault(e) || !parity_recall(r, key, buf_slice(&object), &healed, &why) ||
         slice_is_equal(buf_slice(&object), buf_slice(&healed)) ||
         !take_object(r, buf_slice(&healed), &why))

@@ -53,7 +53,7 @@ struct key_slot {
     uint32_t epoch;  /* of the master key in it; repo_epoch() but where a rotation was cut short:
                         below,  it opens nothing any more; above, nothing yet */
     bool is_current; /* the slot that opened this handle */
-    bool is_damaged; /* it opens with no secret; only id is set, and it can be removed */
+    bool is_damaged; /* it opens with no secret; id is right, and it can be removed */
 };
 
 /*
