@@ -208,9 +208,9 @@ static bool run_key_reencrypt(struct call *call, struct err *e)
 const struct command command_key_reencrypt = {
     .name = "key reencrypt",
     .summary = "Pack again what is encrypted with past master keys",
-    .details = "Works beside backups, and can be interrupted and repeated at any time.  It prunes, "
-               "too: what was forgotten cannot be brought back afterwards.\nSealed records of "
-               "snapshots keep their epoch; the page says what that means.",
+    .details = "Works beside backups, and can be interrupted and repeated at any time.\n"
+               "It prunes, too: what was forgotten cannot be brought back afterwards.\n"
+               "Sealed records of snapshots keep their epoch; the page says what that means.",
     .examples = "holdfast key reencrypt --dry-run\n"
                 "holdfast key reencrypt\n"
                 "holdfast key reencrypt --max-repack-size 50G",

@@ -206,10 +206,10 @@ static bool run_key_rotate(struct call *call, struct err *e)
 const struct command command_key_rotate = {
     .name = "key rotate",
     .summary = "Begin a new master key, which old secrets do not open",
-    .details = "What is stored from now on is encrypted with a new master key.  The key in use is "
-               "kept, or becomes another; other keys are kept when their secrets are given.\nWhat "
-               "was stored before stays readable, and can be read with the old keys by whoever has "
-               "copies of them, until it is packed again (key reencrypt).",
+    .details =
+        "What is stored from now on is encrypted with a new master key.  The key in use is "
+        "kept, or becomes another.\nOther keys are kept when their secrets are given.\n"
+        "Who has an old key reads what was stored before until \"key reencrypt\" is through.",
     .examples = "holdfast key rotate\n"
                 "holdfast key rotate --new-key-file /etc/holdfast.key2\n"
                 "holdfast key rotate --keep-key-file web1.key --keep-password-file ann.password\n"

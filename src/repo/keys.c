@@ -102,12 +102,6 @@ bool slot_is_at_fault(const struct err *e)
     return e->code == ERR_CORRUPT || e->code == ERR_USAGE;
 }
 
-static bool fail_with(struct err *e, const struct err *why)
-{
-    *e = *why;
-    return false;
-}
-
 bool keys_left(struct repo *r, struct key_list *out, struct err *e)
 {
     AUTO(key_list) struct key_list all = {0};
@@ -174,7 +168,7 @@ bool key_list(struct repo *r, struct key_slot **out, size_t *count, struct err *
             slots[n] = (struct key_slot){.is_damaged = true};
             memcpy(slots[n++].id, slot_name(names.items[i]), KEY_SLOT_ID_MAX);
         } else if (why.code != ERR_NOT_FOUND) {
-            return fail_with(e, &why);
+            return slot_fail_with(e, &why);
         }
     }
     qsort(slots, n, sizeof(*slots), slot_compare);

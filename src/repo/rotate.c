@@ -45,12 +45,6 @@ static void slot_id(const struct slot *s, char out[KEY_SLOT_ID_MAX])
     hex_encode(SLICE_OF(s->id, sizeof(s->id)), out);
 }
 
-static bool fail_with(struct err *e, const struct err *why)
-{
-    *e = *why;
-    return false;
-}
-
 /* Looking */
 
 static bool look(struct rotation *t, struct err *e)
@@ -77,7 +71,7 @@ static bool look(struct rotation *t, struct err *e)
             return err_set(e, ERR_TRANSIENT, "key slot %.8s was removed meanwhile",
                            slot_name(t->names.items[i]));
         else
-            return fail_with(e, &why);
+            return slot_fail_with(e, &why);
     }
     return true;
 }
@@ -95,7 +89,7 @@ static bool give(struct rotation *t, const struct unlock *with, struct err *e)
             continue;
         if (!slot_open(&t->slots[i], with, master, &why)) {
             if (why.code != ERR_DENIED && !slot_is_at_fault(&why))
-                return fail_with(e, &why);
+                return slot_fail_with(e, &why);
             continue;
         }
         is_known = true;
@@ -203,7 +197,7 @@ static bool check_new_slot(const struct rotation *t, const char *key, struct err
     if (was_made(t, key) || has_key(t->names.items, t->names.count, key))
         return true;
     if (!slot_read(t->repo, key, &s, &why))
-        return why.code == ERR_NOT_FOUND || slot_is_at_fault(&why) || fail_with(e, &why);
+        return why.code == ERR_NOT_FOUND || slot_is_at_fault(&why) || slot_fail_with(e, &why);
     return s.epoch == t->repo->epoch ||
            err_set(e, ERR_TRANSIENT, "key slot %.8s was added meanwhile; nothing is changed",
                    slot_name(key));

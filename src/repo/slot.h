@@ -56,6 +56,12 @@ MUST_CHECK bool slot_check(const struct repo *r, const char *key, struct slice b
  */
 MUST_CHECK bool slot_read(struct repo *r, const char *key, struct slot *out, struct err *e);
 bool slot_is_at_fault(const struct err *e);
+/* Hand a failure on that is not the slot's. */
+static inline bool slot_fail_with(struct err *e, const struct err *why)
+{
+    *e = *why;
+    return false;
+}
 
 /* Write a slot. */
 MUST_CHECK bool slot_put(struct repo *r, const struct slot *s, struct err *e);

@@ -47,12 +47,6 @@ static void attempt_refuse(struct attempt *a, const struct err *why)
         a->refusal = *why;
 }
 
-static bool fail_with(struct err *e, const struct err *why)
-{
-    *e = *why;
-    return false;
-}
-
 /* Of a slot that opened.  False only for a failure of the store. */
 static bool take(struct attempt *a, const struct slot *s, const uint8_t *master, struct err *e)
 {
@@ -64,7 +58,7 @@ static bool take(struct attempt *a, const struct slot *s, const uint8_t *master,
         return true;
     }
     if (!object_is_at_fault(&why))
-        return fail_with(e, &why);
+        return slot_fail_with(e, &why);
     if (!a->has_stray)
         a->stray = why;
     a->has_stray = true;
@@ -93,7 +87,7 @@ static bool try_slot(struct attempt *a, const struct slot *s, struct err *e)
     hex_encode(SLICE_OF(s->id, sizeof(s->id)), id);
     (void)err_wrap(&why, "key slot %s", id);
     if (!slot_is_at_fault(&why))
-        return fail_with(e, &why);
+        return slot_fail_with(e, &why);
     attempt_refuse(a, &why);
     return true;
 }
@@ -119,7 +113,7 @@ static bool read_slots(struct attempt *a, const struct key_list *names, struct e
         } else if (why.code == ERR_NOT_FOUND) {
             a->vanished++;
         } else {
-            return fail_with(e, &why);
+            return slot_fail_with(e, &why);
         }
     }
     return true;
