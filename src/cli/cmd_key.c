@@ -36,7 +36,15 @@ static const char *kind_name(enum unlock_kind kind)
     return kind == UNLOCK_KEY_FILE ? "key file" : "password";
 }
 
-static json_t *slot_json(const struct key_slot *k)
+/* Whether it opens the repository; a rotation that was cut short leaves slots that do not. */
+static const char *state_of(const struct key_slot *k, uint32_t newest)
+{
+    if (k->is_damaged)
+        return "damaged";
+    return k->epoch == newest ? "valid" : k->epoch < newest ? "past" : "unfinished";
+}
+
+static json_t *slot_json(const struct key_slot *k, uint32_t newest)
 {
     json_t *o = json_object();
 
@@ -45,18 +53,22 @@ static json_t *slot_json(const struct key_slot *k)
     json_set_text(o, "kind", kind_name(k->kind));
     json_set_time(o, "created", k->created_ns);
     json_set_text(o, "label", k->label);
+    json_set_u64(o, "epoch", k->epoch);
+    json_set_text(o, "state", state_of(k, newest));
     return o;
 }
 
-static void print_slots(struct call *call, const struct key_slot *slots, size_t count)
+static void print_slots(struct call *call, const struct key_slot *slots, size_t count,
+                        uint32_t newest)
 {
     AUTO(table) struct table t;
     AUTO(buf) struct buf text = {0};
 
-    table_init(&t, 4);
+    table_init(&t, 5);
     table_add(&t, " ID");
     table_add(&t, "Kind");
     table_add(&t, "Made");
+    table_add(&t, "Epoch");
     table_add(&t, "Label");
     for (size_t i = 0; i < count; i++) {
         AUTO(buf) struct buf cell = {0};
@@ -67,6 +79,11 @@ static void print_slots(struct call *call, const struct key_slot *slots, size_t 
         table_add(&t, buf_string(&cell));
         table_add(&t, kind_name(slots[i].kind));
         table_add(&t, time);
+        buf_clear(&cell);
+        buf_printf(&cell, "%u", slots[i].epoch);
+        if (slots[i].is_damaged || slots[i].epoch != newest)
+            buf_printf(&cell, " (%s)", state_of(&slots[i], newest));
+        table_add(&t, buf_string(&cell));
         buf_clear(&cell);
         path_escape(slice_string(slots[i].label), &cell);
         table_add(&t, buf_string(&cell));
@@ -84,14 +101,14 @@ static bool run_key_list(struct call *call, struct err *e)
     if (!session_open(call, &s, e) || !key_list(s.repo, &slots, &count, e))
         return false;
     if (!call->out->json) {
-        print_slots(call, slots, count);
+        print_slots(call, slots, count, repo_epoch(s.repo));
         return true;
     }
 
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, slot_json(&slots[i]));
+        json_array_append_new(list, slot_json(&slots[i], repo_epoch(s.repo)));
     output_json(call->out, list);
     return true;
 }

@@ -26,6 +26,8 @@ const struct command *const commands[] = {
     &command_key_add,
     &command_key_remove,
     &command_key_passwd,
+    &command_key_rotate,
+    &command_key_reencrypt,
     &command_key_public,
     &command_agent,
     &command_agent_status,

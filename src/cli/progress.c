@@ -112,34 +112,42 @@ static void cut(struct buf *line, size_t columns)
         }
 }
 
-void progress_format(const struct progress *p, size_t columns, struct buf *out)
+/* What the lines of bytes have in common. */
+static void bytes_format(const struct progress *p, struct buf *out)
 {
-    AUTO(buf) struct buf line = {0};
-    char elapsed[ELAPSED_TEXT_MAX];
     char done[TEXT_SIZE_MAX];
     char text[TEXT_SIZE_MAX];
     char left[ELAPSED_TEXT_MAX];
     double left_s = 0;
 
-    elapsed_format(p->elapsed_ns, elapsed);
     size_format(p->bytes_done, done);
-    buf_printf(&line, "[%s] ", elapsed);
-    if (p->bytes_total > 0 || p->files_total > 0)
-        buf_printf(&line, "%.1f%%  ", 100 * share(p));
-    buf_printf(&line, "%llu files, %s", (unsigned long long)p->files_done, done);
+    buf_append_slice(out, slice_string(done));
     if (p->bytes_total > 0) {
         size_format(p->bytes_total, text);
-        buf_printf(&line, " of %s", text);
+        buf_printf(out, " of %s", text);
     }
     if (p->elapsed_ns >= NS_PER_S) {
         size_format((uint64_t)((double)p->bytes_done * (double)NS_PER_S / (double)p->elapsed_ns),
                     text);
-        buf_printf(&line, ", %s/s", text);
+        buf_printf(out, ", %s/s", text);
     }
     if (remaining_s(p, &left_s)) {
         elapsed_format((int64_t)(left_s * (double)NS_PER_S), left);
-        buf_printf(&line, ", %s left", left);
+        buf_printf(out, ", %s left", left);
     }
+}
+
+void progress_format(const struct progress *p, size_t columns, struct buf *out)
+{
+    AUTO(buf) struct buf line = {0};
+    char elapsed[ELAPSED_TEXT_MAX];
+
+    elapsed_format(p->elapsed_ns, elapsed);
+    buf_printf(&line, "[%s] ", elapsed);
+    if (p->bytes_total > 0 || p->files_total > 0)
+        buf_printf(&line, "%.1f%%  ", 100 * share(p));
+    buf_printf(&line, "%llu files, ", (unsigned long long)p->files_done);
+    bytes_format(p, &line);
     if (p->errors > 0)
         buf_printf(&line, ", %llu error%s", (unsigned long long)p->errors, plural(p->errors));
     if (p->source != NULL)
@@ -245,6 +253,42 @@ void progress_step(void *arg, const char *step, uint64_t done, uint64_t total)
     buf_printf(&line, "%s: %llu", step, (unsigned long long)done);
     if (total > 0)
         buf_printf(&line, " of %llu", (unsigned long long)total);
+    if (v->out->is_terminal)
+        cut(&line, terminal_columns());
+    show(v, buf_string(&line));
+}
+
+static json_t *bytes_json(const char *step, const struct progress *p)
+{
+    json_t *o = json_message("status");
+    double left_s = 0;
+
+    json_set_text(o, "step", step);
+    json_set_u64(o, "seconds_elapsed", (uint64_t)(p->elapsed_ns / NS_PER_S));
+    if (remaining_s(p, &left_s))
+        json_set_u64(o, "seconds_remaining", (uint64_t)left_s);
+    json_set(o, "percent_done", json_real(share(p)));
+    json_set_u64(o, "total_bytes", p->bytes_total);
+    json_set_u64(o, "bytes_done", p->bytes_done);
+    return o;
+}
+
+void progress_bytes(void *arg, const char *step, uint64_t done, uint64_t total)
+{
+    struct progress_view *v = arg;
+    const struct progress p = {.bytes_done = done,
+                               .bytes_total = total,
+                               .elapsed_ns = clock_monotonic_ns() - v->started_ns};
+    AUTO(buf) struct buf line = {0};
+
+    if (!is_due(v))
+        return;
+    if (v->out->json) {
+        output_json_now(v->out, bytes_json(step, &p));
+        return;
+    }
+    buf_printf(&line, "%s: ", step);
+    bytes_format(&p, &line);
     if (v->out->is_terminal)
         cut(&line, terminal_columns());
     show(v, buf_string(&line));

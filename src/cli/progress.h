@@ -30,6 +30,9 @@ struct report progress_report(struct progress_view *v);
 /* For operations that count steps; arg is the view. */
 void progress_step(void *arg, const char *step, uint64_t done, uint64_t total);
 
+/* The same for one that counts bytes: with the rate, and the time that is left. */
+void progress_bytes(void *arg, const char *step, uint64_t done, uint64_t total);
+
 /* Take the bar away, before the summary. */
 void progress_end(struct progress_view *v);
 

@@ -199,6 +199,14 @@ bool secret_get_new(struct call *call, const struct new_secret *from, struct sec
     return from_prompt_twice(out, e) || explain_missing(e);
 }
 
+bool secret_get_kept(struct call *call, const struct new_secret *from, struct secret *out,
+                     struct err *e)
+{
+    call->stage = STAGE_SECRET;
+    return from->key_file != NULL ? from_key_file(call, from->key_file, false, out, e)
+                                  : from_password_file(from->password_file, out, e);
+}
+
 void secret_tell(struct call *call, const char *key_file)
 {
     output_note(call->out, "Made the key file %s; keep a copy of it in a safe place.", key_file);

@@ -42,6 +42,11 @@ MUST_CHECK bool secret_get_first(struct call *call, struct secret *out, struct e
 MUST_CHECK bool secret_get_new(struct call *call, const struct new_secret *from, struct secret *out,
                                struct err *e);
 
+/* For a key slot that is there already: as secret_get_new(), but nothing is made, and one of the
+ * two is named. */
+MUST_CHECK bool secret_get_kept(struct call *call, const struct new_secret *from,
+                                struct secret *out, struct err *e);
+
 /* Tell people what to do with a key file that was made. */
 void secret_tell(struct call *call, const char *key_file);
 

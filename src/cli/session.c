@@ -104,9 +104,16 @@ static bool get_secret(struct call *call, struct secret *out, struct err *e)
 
 bool session_open(struct call *call, struct session *out, struct err *e)
 {
+    AUTO(secret) struct secret secret = {0};
+
+    return session_open_secret(call, out, &secret, e);
+}
+
+bool session_open_secret(struct call *call, struct session *out, struct secret *secret,
+                         struct err *e)
+{
     struct store_options options;
     AUTO(session) struct session s = {0};
-    AUTO(secret) struct secret secret = {0};
     AUTO(buf) struct buf folder = {0};
     const char *url = NULL;
 
@@ -122,11 +129,11 @@ bool session_open(struct call *call, struct session *out, struct err *e)
     if (!store_open(url, &options, &s.store, e))
         return err_wrap(e, "open repository %s", session_shown(url));
     s.store = nearby_store(call, url, s.store);
-    if (!get_secret(call, &secret, e))
+    if (!get_secret(call, secret, e))
         return false;
     call->stage = STAGE_UNLOCK;
 
-    struct unlock unlock = secret_unlock(&secret);
+    struct unlock unlock = secret_unlock(secret);
 
     unlock.agent = c->no_agent ? NULL : c->agent;
     if (!repo_open(s.store, &unlock, &s.repo, e))

@@ -7,6 +7,7 @@
 #include "cli/call.h"
 #include "repo/repo.h"
 
+struct secret;
 struct session {
     struct store *store;
     struct repo *repo;
@@ -26,6 +27,10 @@ MUST_CHECK bool session_store_options(struct call *call, struct store_options *o
 
 /* Open it with the call's secret.  Keeps call->stage, which is STAGE_WORK afterwards. */
 MUST_CHECK bool session_open(struct call *call, struct session *out, struct err *e);
+
+/* The same, and hand over the secret that opened it, released with secret_auto(). */
+MUST_CHECK bool session_open_secret(struct call *call, struct session *out, struct secret *secret,
+                                    struct err *e);
 
 /* The same with another repository and its secret.  password stands for that of the call. */
 MUST_CHECK bool session_open_other(struct call *call, const struct common *other, char *password,

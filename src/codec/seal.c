@@ -134,7 +134,7 @@ void seal_begin(struct seal_box *b, const struct seal_identity *id,
 {
     AUTO(object_key) struct object_key k = {0};
 
-    assert(id->class >= CLASS_CONFIG && id->class <= CLASS_PARITY);
+    assert(id->class >= CLASS_CONFIG && id->class <= CLASS_EPOCH);
     memset(out, 0, SEAL_HEADER_SIZE);
     memcpy(out, magic, MAGIC_SIZE);
     out[AT_VERSION] = VERSION;

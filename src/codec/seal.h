@@ -32,6 +32,7 @@ enum object_class {
     CLASS_CONDEMNED = 8,
     CLASS_EVIDENCE = 9,
     CLASS_PARITY = 10, /* the switch of parity, and not parity itself */
+    CLASS_EPOCH = 11,  /* the keys of earlier epochs */
 };
 
 enum seal_suite {

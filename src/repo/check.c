@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "repo/condemned_list.h"
+#include "repo/epochs.h"
+#include "repo/slot.h"
 
 static void check_auto(struct check *c)
 {
@@ -84,11 +86,16 @@ void check_pack_damage(struct check *c, uint32_t pack, const struct err *why)
 
 void check_litter(struct check *c, const char *key, const char *sentence)
 {
+    c->stats.suggest_prune = true;
+    check_leftover(c, key, sentence);
+}
+
+void check_leftover(struct check *c, const char *key, const char *sentence)
+{
     AUTO(buf) struct buf whole = {0};
 
     buf_printf(&whole, "object %s: %s", key, sentence);
     c->stats.litter++;
-    c->stats.suggest_prune = true;
     tell(c, &(struct check_fault){
                 .kind = CHECK_LITTER, .object = key, .sentence = buf_string(&whole)});
 }
@@ -114,6 +121,40 @@ static bool forgive(struct check *c, const char *key, const struct err *why, str
 
 /* Documents */
 
+static void check_slot(struct check *c, const struct key_slot *slot)
+{
+    char key[SLOT_KEY_MAX];
+    struct err why;
+
+    slot_key(slot->id, key);
+    if (slot->is_damaged) {
+        (void)err_set(&why, ERR_CORRUPT, "no slot of this repository; it opens with no secret");
+        check_damage(c, key, &why);
+    } else if (slot->epoch < c->repo->epoch) {
+        check_leftover(c, key,
+                       "it is of a past key epoch and opens nothing, but holds an old key; "
+                       "\"holdfast key reencrypt\" removes it");
+    } else if (slot->epoch > c->repo->epoch) {
+        check_leftover(
+            c, key,
+            "it is of a rotation of the keys that is at work, or was cut short, and opens "
+            "nothing; the next \"holdfast key rotate\" removes it");
+    }
+}
+
+/* Without it the repository opens only by its parity. */
+static bool check_newest_epoch(struct check *c, const struct key_list *keys, struct err *e)
+{
+    char key[EPOCH_KEY_MAX];
+    struct err why;
+
+    epoch_key(c->repo->epoch, key);
+    if (epochs_have(keys, c->repo->epoch) || check_was_told(c, key))
+        return true;
+    (void)err_set(&why, ERR_CORRUPT, "it is missing");
+    return forgive(c, key, &why, e);
+}
+
 static bool check_config(struct check *c, struct err *e)
 {
     AUTO(secret_buf) struct buf plain = {0};
@@ -130,16 +171,39 @@ static bool check_config(struct check *c, struct err *e)
     }
     if (!key_list(c->repo, &slots, &count, e))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        AUTO(buf) struct buf key = {0};
-
-        if (!slots[i].is_damaged)
-            continue;
-        buf_printf(&key, "keys/%s", slots[i].id);
-        (void)err_set(&why, ERR_CORRUPT, "no slot of this repository; it opens with no secret");
-        check_damage(c, buf_string(&key), &why);
-    }
+    for (size_t i = 0; i < count; i++)
+        check_slot(c, &slots[i]);
     return true;
+}
+
+/* Objects of epochs: those up to the newest were all written by rotations of this repository. */
+static bool check_epochs(struct check *c, struct err *e)
+{
+    AUTO(key_list) struct key_list keys = {0};
+
+    if (!key_list_read(c->repo, EPOCH_FOLDER, &keys, e))
+        return false;
+    for (size_t i = 0; i < keys.count; i++) {
+        AUTO(buf) struct buf object = {0};
+        struct err why = {0};
+        uint32_t epoch;
+
+        if (!epoch_key_parse(keys.items[i], &epoch))
+            continue;
+        if (epoch > c->repo->epoch) {
+            if (!epoch_is_unheard_of(c->repo, epoch, e))
+                return false;
+            check_leftover(
+                c, keys.items[i],
+                "it is of another repository, and in the way of \"holdfast key rotate\"");
+            continue;
+        }
+        if ((!store_get_all(c->repo->store, keys.items[i], &object, &why) ||
+             !epoch_prove(c->repo, keys.items[i], buf_slice(&object), &why)) &&
+            !forgive(c, keys.items[i], &why, e))
+            return false;
+    }
+    return check_newest_epoch(c, &keys, e);
 }
 
 static bool check_condemned(struct check *c, struct err *e)
@@ -347,8 +411,8 @@ bool check_run(struct repo *r, const struct check_options *o, struct check_stats
 
     repo_drop_index(r);
     /* Snapshots before the index: what they need is in it by then. */
-    if (!check_config(&c, e) || !check_condemned(&c, e) || !check_snapshots(&c, e) ||
-        !check_index(&c, e) || !check_trees(&c, e))
+    if (!check_config(&c, e) || !check_epochs(&c, e) || !check_condemned(&c, e) ||
+        !check_snapshots(&c, e) || !check_index(&c, e) || !check_trees(&c, e))
         return false;
     check_index_rest(&c);
     if (!check_parity(&c, e) || !check_packs(&c, e))

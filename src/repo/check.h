@@ -37,6 +37,8 @@ void check_damage(struct check *c, const char *key, const struct err *why);
 bool check_was_told(const struct check *c, const char *key);
 void check_pack_damage(struct check *c, uint32_t pack, const struct err *why);
 void check_litter(struct check *c, const char *key, const char *sentence);
+/* The same of what no prune takes away. */
+void check_leftover(struct check *c, const char *key, const char *sentence);
 void check_progress(const struct check *c, const char *step, uint64_t done, uint64_t total);
 
 /* Whether a failure to read an object is a fault of that object: damage does not end a check,

@@ -136,10 +136,8 @@ static bool open_header(struct mover *k, uint32_t pack, struct err *e)
 {
     const struct repo *r = k->move->copy->from;
     const enum object_class class = index_pack_at(r->index, pack)->class;
-    const struct seal_identity expected = repo_identity(r, class);
 
-    return seal_open(k->box, SLICE_OF(k->sealed.data, SEAL_HEADER_SIZE), &expected,
-                     repo_class_key(r, class), e);
+    return object_seal_open(r, k->box, SLICE_OF(k->sealed.data, SEAL_HEADER_SIZE), class, e);
 }
 
 static bool open_source(struct mover *k, const struct job *j, const char *key, struct err *e)

@@ -42,9 +42,10 @@ static bool inspect_document(struct repo *r, enum object_class class, const char
         return false;
     if (!document_parse(buf_slice(&plain), &j, e))
         return err_wrap(e, "object %s", key);
-    if (class == CLASS_CONFIG) {
+    if (class == CLASS_CONFIG || class == CLASS_EPOCH) {
         json_object_del(j, "id_key");
         json_object_del(j, "chunk_key");
+        json_object_del(j, "masters");
     }
     print(j, out);
     return true;

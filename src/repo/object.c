@@ -5,7 +5,7 @@
  *
  * Documents may carry keys, so every copy of their bytes that is made here is wiped.
  */
-#include "repo/parity_objects.h"
+#include "repo/epochs.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,41 +14,75 @@
 #include "base/text.h"
 #include "codec/compress.h"
 #include "repo/object_locks.h"
+#include "repo/parity_objects.h"
 
 enum {
     PREFIX_SIZE = SEAL_HEADER_SIZE + 8, /* what stands before the section */
     LEVEL = 3,
 };
 
-const uint8_t *repo_class_key(const struct repo *r, enum object_class class)
+static const uint8_t *class_key(const struct epoch_keys *k, enum object_class class)
 {
     switch (class) {
     case CLASS_CONFIG:
+    case CLASS_EPOCH:
         break;
     case CLASS_CONTENT:
-        return r->keys->content;
+        return k->content;
     case CLASS_INDEX:
     case CLASS_CONDEMNED:
-        return r->keys->index;
+        return k->index;
     case CLASS_TREE:
     case CLASS_SNAPSHOT:
     case CLASS_COMMIT:
     case CLASS_TOMBSTONE:
     case CLASS_EVIDENCE:
     case CLASS_PARITY:
-        return r->keys->meta;
+        return k->meta;
     }
-    assert(class == CLASS_CONFIG);
-    return r->keys->config;
+    assert(class == CLASS_CONFIG || class == CLASS_EPOCH);
+    return k->config;
 }
 
-struct seal_identity repo_identity(const struct repo *r, enum object_class class)
+static struct seal_identity identity_of(const struct repo *r, enum object_class class)
 {
     struct seal_identity id = {.class = class, .suite = r->suite, .epoch = r->epoch};
 
     memcpy(id.repository, r->id, sizeof(id.repository));
     memcpy(id.writer, r->writer, sizeof(id.writer));
     return id;
+}
+
+const struct epoch_keys *repo_newest(const struct repo *r)
+{
+    return &r->epochs[r->epoch - 1];
+}
+
+void object_seal_begin(const struct repo *r, struct seal_box *box, enum object_class class,
+                       uint8_t out[SEAL_HEADER_SIZE])
+{
+    const struct seal_identity id = identity_of(r, class);
+
+    seal_begin(box, &id, class_key(repo_newest(r), class), out);
+}
+
+bool object_seal_open(const struct repo *r, struct seal_box *box, struct slice header,
+                      enum object_class class, struct err *e)
+{
+    struct seal_identity expected = identity_of(r, class);
+    struct seal_identity found;
+    uint8_t version;
+
+    if (class == CLASS_CONFIG)
+        expected.epoch = 1;
+    else if (seal_peek(header, &found, &version) && found.epoch > 0 &&
+             memcmp(found.repository, r->id, sizeof(r->id)) == 0) {
+        if (found.epoch > r->epoch && !epoch_is_unheard_of(r, found.epoch, e))
+            return false;
+        if (found.epoch <= r->epoch)
+            expected.epoch = found.epoch;
+    }
+    return seal_open(box, header, &expected, class_key(&r->epochs[expected.epoch - 1], class), e);
 }
 
 bool object_class_of(const char *key, enum object_class *out)
@@ -59,6 +93,7 @@ bool object_class_of(const char *key, enum object_class *out)
     } folders[] = {
         {"index/", CLASS_INDEX},     {"snapshots/", CLASS_SNAPSHOT},  {"commits/", CLASS_COMMIT},
         {"trash/", CLASS_TOMBSTONE}, {"condemned/", CLASS_CONDEMNED}, {"drills/", CLASS_EVIDENCE},
+        {EPOCH_FOLDER, CLASS_EPOCH},
     };
 
     if (strcmp(key, "config") == 0) {
@@ -91,7 +126,6 @@ void document_seal(struct repo *r, enum object_class class, struct slice plain, 
     AUTO(seal_box) struct seal_box *box = seal_box_new();
     AUTO(compressor) struct compressor *zstd = compressor_new(LEVEL);
     AUTO(secret_buf) struct buf small = {0};
-    const struct seal_identity id = repo_identity(r, class);
     struct slice stored = plain;
     struct section s = {.kind = SECTION_DOCUMENT, .compression = COMPRESSION_NONE};
 
@@ -103,7 +137,7 @@ void document_seal(struct repo *r, enum object_class class, struct slice plain, 
     }
 
     buf_reserve(out, PREFIX_SIZE + stored.size + SEAL_TAG_SIZE);
-    seal_begin(box, &id, repo_class_key(r, class), buf_extend(out, SEAL_HEADER_SIZE));
+    object_seal_begin(r, box, class, buf_extend(out, SEAL_HEADER_SIZE));
     buf_put_u32(out, s.plain_size);
     buf_put_u32(out, (uint32_t)s.compression); /* and the three zero bytes */
     seal_section(box, &s, stored, out);
@@ -138,12 +172,10 @@ bool document_open(struct repo *r, enum object_class class, struct slice object,
 {
     AUTO(seal_box) struct seal_box *box = seal_box_new();
     AUTO(secret_buf) struct buf stored = {0};
-    const struct seal_identity expected = repo_identity(r, class);
     struct slice sealed = object;
     struct section s = {0};
 
-    if (!seal_open(box, object, &expected, repo_class_key(r, class), e) ||
-        !section_take(&sealed, &s, e))
+    if (!object_seal_open(r, box, object, class, e) || !section_take(&sealed, &s, e))
         return false;
 
     if (s.compression == COMPRESSION_NONE) {
@@ -173,9 +205,11 @@ static bool name_matches(enum object_class class, const char *key, struct slice 
 }
 
 static bool get_once(struct repo *r, enum object_class class, const char *key, struct buf *plain,
-                     struct err *e)
+                     uint32_t *epoch, struct err *e)
 {
     AUTO(buf) struct buf object = {0};
+    struct seal_identity id;
+    uint8_t version;
 
     if (!store_get_all(r->store, key, &object, e))
         return false;
@@ -184,22 +218,31 @@ static bool get_once(struct repo *r, enum object_class class, const char *key, s
                        key);
     if (!document_open(r, class, buf_slice(&object), plain, e))
         return err_wrap(e, "object %s", key);
+    *epoch = seal_peek(buf_slice(&object), &id, &version) ? id.epoch : EPOCH_NONE;
     return true;
 }
 
 bool document_get(struct repo *r, enum object_class class, const char *key, struct buf *plain,
                   struct err *e)
 {
+    uint32_t epoch;
+
+    return document_get_epoch(r, class, key, plain, &epoch, e);
+}
+
+bool document_get_epoch(struct repo *r, enum object_class class, const char *key, struct buf *plain,
+                        uint32_t *epoch, struct err *e)
+{
     const size_t before = plain->size;
 
-    if (get_once(r, class, key, plain, e))
+    if (get_once(r, class, key, plain, epoch, e))
         return true;
     if (e->code != ERR_CORRUPT || !r->store->has_cache)
         return false;
     /* What is kept near by may be an answer that was wrong once. */
     store_distrust(r->store, key);
     plain->size = before;
-    return get_once(r, class, key, plain, e);
+    return get_once(r, class, key, plain, epoch, e);
 }
 
 /* Seal what may come from outside: a list of a million files is no bug. */

@@ -10,13 +10,17 @@
 #include "codec/seal.h"
 #include "repo/repo.h"
 
-/* Lives in secret memory. */
-struct repo_keys {
+/* The master key of an epoch, and what seals its objects.  Lives in secret memory. */
+struct epoch_keys {
     uint8_t master[SEAL_KEY_SIZE];
     uint8_t content[SEAL_KEY_SIZE];
     uint8_t meta[SEAL_KEY_SIZE];
     uint8_t index[SEAL_KEY_SIZE];
     uint8_t config[SEAL_KEY_SIZE];
+};
+
+/* What stays the same in all epochs.  Lives in secret memory. */
+struct repo_keys {
     uint8_t chunk_id[SEAL_KEY_SIZE]; /* K_id */
     uint8_t cut[SEAL_KEY_SIZE];      /* K_chunk */
 };
@@ -31,11 +35,12 @@ struct parity_state {
 struct repo {
     struct store *store; /* borrowed */
     uint8_t id[SEAL_ID_SIZE];
-    uint32_t epoch;
+    uint32_t epoch; /* the newest, in which objects are written */
     enum seal_suite suite;
     uint8_t writer[SEAL_ID_SIZE]; /* this host's, see snapshot.c */
     int64_t created_ns;
     char slot[KEY_SLOT_ID_MAX]; /* that opened it */
+    struct epoch_keys *epochs;  /* of 1 to epoch; NULL until a slot opened */
     struct repo_keys *keys;
     struct cutter *cutter;
     struct index *index;  /* NULL until loaded */
@@ -55,9 +60,19 @@ void repo_note_mended(struct repo *r, const char *key);
 
 #define DOCUMENT_MAX ((size_t)64 << 20)
 
-/* The class key and the header identity of a class. */
-const uint8_t *repo_class_key(const struct repo *r, enum object_class class);
-struct seal_identity repo_identity(const struct repo *r, enum object_class class);
+/* The keys of the newest epoch. */
+const struct epoch_keys *repo_newest(const struct repo *r);
+
+/* Begin an object of the newest epoch: seal_begin(). */
+void object_seal_begin(const struct repo *r, struct seal_box *box, enum object_class class,
+                       uint8_t out[SEAL_HEADER_SIZE]);
+/*
+ * Begin to read an object of whatever epoch its header says: seal_open().  ERR_TRANSIENT, so that
+ * nobody takes it for damage, when the keys were rotated since the repository was opened and it is
+ * of such an epoch.  Any thread.
+ */
+MUST_CHECK bool object_seal_open(const struct repo *r, struct seal_box *box, struct slice header,
+                                 enum object_class class, struct err *e);
 
 /* The class of the document that a key names.  False for keys/ and packs/, which are no
  * documents, and for keys that FORMAT.md does not know. */
@@ -80,6 +95,10 @@ MUST_CHECK bool document_open(struct repo *r, enum object_class class, struct sl
  * (index/, snapshots/) the hash is compared first. */
 MUST_CHECK bool document_get(struct repo *r, enum object_class class, const char *key,
                              struct buf *plain, struct err *e);
+
+/* The same, and of which epoch the object is. */
+MUST_CHECK bool document_get_epoch(struct repo *r, enum object_class class, const char *key,
+                                   struct buf *plain, uint32_t *epoch, struct err *e);
 
 /* Seal and put under "<folder>/<SHA-256 hex>"; *id is the hash.  ERR_USAGE for what is longer
  * than an object may be, here and below. */

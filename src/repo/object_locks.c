@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/epochs.h"
 #include "repo/uploader.h"
 
 enum {
@@ -121,10 +122,10 @@ void lock_group_add_pack(struct lock_group *g, const struct hash *pack)
 
 bool lock_group_add_common(struct lock_group *g, struct err *e)
 {
-    static const char *const folders[] = {"keys/", "index/"};
+    static const char *const folders[] = {"keys/", "index/", EPOCH_FOLDER};
 
     lock_group_add(g, "config");
-    for (size_t n = 0; n < sizeof(folders) / sizeof(folders[0]); n++) {
+    for (size_t n = 0; n < (g->repo->epoch > 1 ? 3 : 2); n++) {
         AUTO(key_list) struct key_list l = {0};
 
         if (!key_list_read(g->repo, folders[n], &l, e))

@@ -193,8 +193,6 @@ struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, s
 
 void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_class class)
 {
-    const struct seal_identity id = repo_identity(r, class);
-
     b->class = class;
     b->frame_count = b->chunk_count = 0;
     b->named = 0;
@@ -202,7 +200,7 @@ void pack_builder_restart(struct pack_builder *b, struct repo *r, enum object_cl
     buf_clear(&b->frames);
     buf_clear(&b->chunks);
     buf_clear(&b->directory);
-    seal_begin(b->box, &id, repo_class_key(r, class), buf_extend(&b->object, SEAL_HEADER_SIZE));
+    object_seal_begin(r, b->box, class, buf_extend(&b->object, SEAL_HEADER_SIZE));
 }
 
 void pack_builder_free(struct pack_builder *b)
@@ -340,13 +338,12 @@ static bool directory_open(struct repo *r, struct slice header, uint32_t frame_c
     if (id.class != CLASS_CONTENT && id.class != CLASS_TREE)
         return err_set(e, ERR_CORRUPT, "it is not a pack");
 
-    const struct seal_identity expected = repo_identity(r, id.class);
     const struct section s = {.number = frame_count,
                               .kind = SECTION_DIRECTORY,
                               .compression = COMPRESSION_NONE,
                               .plain_size = (uint32_t)(sealed.size - SEAL_TAG_SIZE)};
 
-    if (!seal_open(box, header, &expected, repo_class_key(r, id.class), e) ||
+    if (!object_seal_open(r, box, header, id.class, e) ||
         !unseal_section(box, &s, sealed, plain, e))
         return false;
     *class = id.class;

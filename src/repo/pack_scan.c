@@ -73,11 +73,7 @@ bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e)
         return false;
     if (pack_size_of(&d, s->directory_bytes.size) != object.size)
         return err_set(e, ERR_CORRUPT, "its size and its directory disagree");
-
-    const struct seal_identity expected = repo_identity(s->repo, class);
-
-    if (!seal_open(s->box, SLICE_OF(object.data, SEAL_HEADER_SIZE), &expected,
-                   repo_class_key(s->repo, class), e))
+    if (!object_seal_open(s->repo, s->box, SLICE_OF(object.data, SEAL_HEADER_SIZE), class, e))
         return false;
     pack_directory_done(&s->directory);
     s->directory = d;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/epochs.h"
 #include "repo/slot.h"
 
 /* A copy, not shards, protects what is no longer than this. */
@@ -44,8 +45,8 @@ static bool is_replaceable(const char *key)
 
 bool parity_covers(const char *key)
 {
-    static const char *const folders[] = {"keys/",    "index/", "snapshots/",
-                                          "commits/", "trash/", "drills/"};
+    static const char *const folders[] = {"keys/",  "index/",  "snapshots/", "commits/",
+                                          "trash/", "drills/", EPOCH_FOLDER};
     struct hash id;
 
     if (!is_fit(key))
@@ -331,6 +332,8 @@ bool object_prove(struct repo *r, const char *key, struct slice bytes, struct er
         return slot_prove(r, key, bytes, e);
     if (!object_class_of(key, &class))
         return err_set(e, ERR_USAGE, "%s is not the key of an object", key);
+    if (class == CLASS_EPOCH)
+        return epoch_prove(r, key, bytes, e);
     if ((class == CLASS_INDEX || class == CLASS_SNAPSHOT) && !prove_hash(key, bytes, e))
         return false;
     return document_open(r, class, bytes, &plain, e);

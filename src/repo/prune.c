@@ -42,6 +42,7 @@ static void prune_auto(struct prune *p)
     mem_free(p->forgotten);
     mem_free(p->list_key);
     index_free(p->moved);
+    mem_free(p->epochs);
     mem_free(p->is_locked);
     mem_free(p->held);
     mem_free(p->is_needed);
@@ -273,6 +274,7 @@ static bool remove_packs(struct prune *p, const struct look *now, struct err *e)
 
         if (p->is_rescued[i]) {
             p->stats.packs_rescued++;
+            prune_keep_past(p, &p->doomed[i]);
             continue;
         }
         if (!look_has_pack(now, &p->doomed[i], &number))
@@ -412,7 +414,9 @@ static bool run(struct prune *p, struct err *e)
 bool prune_run(struct repo *r, const struct prune_options *o, struct prune_stats *out,
                struct err *e)
 {
-    AUTO(prune) struct prune p = {.repo = r, .options = o, .now_s = clock_now_ns() / NS_PER_S};
+    AUTO(prune)
+    struct prune p = {
+        .repo = r, .options = o, .now_s = clock_now_ns() / NS_PER_S, .below_epoch = o->below_epoch};
 
     if (!run(&p, e))
         return false;

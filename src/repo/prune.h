@@ -69,10 +69,12 @@ struct prune {
 
     struct index *moved; /* the packs that repacking made; NULL when the loaded index has them */
 
-    int64_t store_now_s; /* by the store's clock, as far as it shows */
-    bool keeps_versions; /* the store does: removing frees nothing */
-    bool *is_locked;     /* by number of the pack in the first look: kept for that */
-    struct hash *held;   /* forgotten snapshots that are kept for that, ascending */
+    int64_t store_now_s;  /* by the store's clock, as far as it shows */
+    bool keeps_versions;  /* the store does: removing frees nothing */
+    uint32_t below_epoch; /* of the options */
+    uint32_t *epochs;     /* by number of the pack in the first look, with below_epoch; else NULL */
+    bool *is_locked;      /* by number of the pack in the first look: kept for that */
+    struct hash *held;    /* forgotten snapshots that are kept for that, ascending */
     size_t held_count;
 
     /* Where the store has locks: what committed snapshots need, by number of the pack in the loaded
@@ -89,6 +91,9 @@ MUST_CHECK bool prune_plan(struct prune *p, struct err *e);
 /* Fill in the gain of packs that stay, until those that have one add up to enough bytes; reads some
  * frames of each. */
 MUST_CHECK bool prune_try_compression(struct prune *p, uint64_t enough, struct err *e);
+
+/* Note that a pack stays after all, for what is said of past epochs. */
+void prune_keep_past(struct prune *p, const struct hash *pack);
 
 /* Find out which forgotten snapshots, and which of the packs that may go, are locked. */
 MUST_CHECK bool prune_hold_snapshots(struct prune *p, const struct look *l, struct err *e);

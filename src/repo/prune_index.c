@@ -1,5 +1,6 @@
 /*
- * Index objects without the packs that go, and few large ones instead of many small.
+ * Index objects without the packs that go, few large ones instead of many small, and none of past
+ * epochs where those are to be left behind.
  */
 #include "base/mem.h"
 #include "repo/parity_objects.h"
@@ -84,13 +85,14 @@ static bool rewrite_object(struct rewrite *w, size_t at, struct err *e)
     const struct key_list *keys = &w->prune->index_keys;
     const bool is_joined = w->join_small && keys->sizes[at] < SMALL_INDEX;
     AUTO(buf) struct buf plain = {0};
+    uint32_t epoch;
     bool all_stay;
 
-    if (!document_get(w->prune->repo, CLASS_INDEX, keys->items[at], &plain, e))
+    if (!document_get_epoch(w->prune->repo, CLASS_INDEX, keys->items[at], &plain, &epoch, e))
         return e->code == ERR_NOT_FOUND;
     if (!check_rows(w, buf_slice(&plain), &all_stay, e))
         return err_wrap(e, "object %s", keys->items[at]);
-    if (all_stay && !is_joined)
+    if (all_stay && !is_joined && epoch >= w->prune->below_epoch)
         return true;
     w->replaced[w->replaced_count++] = at;
     return copy_rows(w, buf_slice(&plain), e);

@@ -2,14 +2,15 @@
  * What a collector does with each pack.
  *
  * A pack without a needed chunk goes.  Needed chunks are copied out of packs that somebody
- * else condemned, that are mostly unused, that would be shorter if compressed more, or that are
- * small while there are others to join.
+ * else condemned, that are of a key epoch to be left behind, that are mostly unused, that would be
+ * shorter if compressed more, or that are small while there are others to join.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/epochs.h"
 #include "repo/prune.h"
 
 /* A pack below this part of the usual size is joined with others: a backup of little leaves a pack
@@ -91,6 +92,40 @@ static uint64_t small_size(const struct prune *p)
     return pack_size_usual(p->repo) / SMALL_PACK_PART;
 }
 
+/* Whether a pack is of an epoch that is to be left behind, by its number in the first look. */
+static bool is_past(const struct prune *p, size_t pack)
+{
+    return p->epochs != NULL && p->epochs[pack] != EPOCH_NONE && p->epochs[pack] < p->below_epoch;
+}
+
+static bool find_epochs(struct prune *p, struct err *e)
+{
+    const struct key_list *packs = &p->first.packs;
+
+    if (p->below_epoch == 0)
+        return true;
+    p->epochs = mem_array(packs->count, sizeof(*p->epochs));
+    if (!epochs_read(p->repo, packs->items, packs->count, p->epochs, p->options->progress,
+                     p->options->arg, e))
+        return false;
+    for (size_t i = 0; i < packs->count; i++)
+        if (is_past(p, i)) {
+            p->stats.packs_past++;
+            p->stats.bytes_past += packs->sizes[i];
+        }
+    return true;
+}
+
+void prune_keep_past(struct prune *p, const struct hash *pack)
+{
+    size_t number;
+
+    if (!look_has_pack(&p->first, pack, &number) || !is_past(p, number))
+        return;
+    p->stats.packs_past_kept++;
+    p->stats.bytes_past_kept += p->first.packs.sizes[number];
+}
+
 /* A pack of which somebody has to know whether it is locked. */
 static bool may_go(const struct prune *p, size_t pack)
 {
@@ -102,7 +137,7 @@ static bool may_go(const struct prune *p, size_t pack)
 
     const struct pack_use *use = &p->uses[number];
 
-    return use->used == 0 || is_wasteful(p, use) || use->size < small_size(p) ||
+    return use->used == 0 || is_wasteful(p, use) || use->size < small_size(p) || is_past(p, pack) ||
            p->options->recompresses;
 }
 
@@ -121,6 +156,7 @@ static void keep_locked(struct prune *p)
             use->fate = FATE_KEEP;
             use->is_locked = true;
         }
+        p->stats.packs_past_locked += is_past(p, i) ? 1 : 0;
         if (use == NULL || use->used == 0 || is_wasteful(p, use)) {
             p->stats.packs_locked++;
             p->stats.bytes_locked += p->first.packs.sizes[i];
@@ -200,6 +236,28 @@ static bool repack_long(struct prune *p, struct offer *offers, uint64_t *budget,
     return true;
 }
 
+/* The oldest epoch first.  The last one taken may go beyond the budget, so that there always is
+ * progress. */
+static void repack_past(struct prune *p, struct offer *offers, uint64_t *budget)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < p->first.packs.count; i++) {
+        uint32_t n;
+
+        if (!is_past(p, i) || !index_has_pack(p->repo->index, &p->first.pack_ids[i], &n) ||
+            p->uses[n].fate != FATE_KEEP || p->uses[n].is_locked)
+            continue;
+        offers[count++] = (struct offer){n, p->uses[n].size, EPOCH_MAX - p->epochs[i]};
+    }
+    if (count > 0)
+        qsort(offers, count, sizeof(*offers), offer_compare);
+    for (size_t i = 0; i < count && *budget > 0; i++) {
+        p->uses[offers[i].pack].fate = FATE_REPACK;
+        *budget -= offers[i].size < *budget ? offers[i].size : *budget;
+    }
+}
+
 /* One small pack alone would only be written again as it is. */
 static void join_small(struct prune *p, enum object_class class, struct offer *offers,
                        uint64_t *budget)
@@ -237,11 +295,14 @@ static void condemn(struct prune *p)
                         : condemned_has(&l->others, id) ||
                               (is_old(l->packs.mtimes[i], p->store_now_s) && !p->is_locked[i]);
 
-        if (!goes)
+        if (!goes) {
+            prune_keep_past(p, id);
             continue;
+        }
         if (p->doomed_count + p->forgotten_count >= CONDEMNED_MAX) {
             if (use != NULL)
                 use->fate = FATE_KEEP;
+            prune_keep_past(p, id);
             continue;
         }
         p->doomed[p->doomed_count++] = *id;
@@ -279,12 +340,13 @@ bool prune_plan(struct prune *p, struct err *e)
     p->store_now_s = now_of(&p->first.packs);
     sum_uses(p);
     choose_fates(p);
-    if (!prune_hold_packs(p, may_go, e))
+    if (!find_epochs(p, e) || !prune_hold_packs(p, may_go, e))
         return false;
     keep_locked(p);
 
     AUTO(mem) struct offer *offers = mem_array(p->use_count, sizeof(*offers));
 
+    repack_past(p, offers, &budget);
     repack_wasteful(p, offers, &budget);
     if (!repack_long(p, offers, &budget, e))
         return false;

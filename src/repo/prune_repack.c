@@ -184,13 +184,18 @@ static bool copy_all(struct repacker *k, struct err *e)
 {
     const struct prune *p = k->prune;
     uint64_t done = 0;
+    uint64_t bytes = 0;
 
     for (uint32_t n = 0; n < p->use_count; n++) {
         if (p->uses[n].fate != FATE_REPACK)
             continue;
         if (cancel_is_requested())
             return cancel_err(e);
-        prune_progress(p, "repack", done++, p->stats.packs_repacked);
+        if (p->below_epoch > 0)
+            prune_progress(p, "reencrypt", bytes, p->stats.bytes_past);
+        else
+            prune_progress(p, "repack", done++, p->stats.packs_repacked);
+        bytes += p->uses[n].size;
         if (!copy_pack(k, index_pack_at(p->repo->index, n), e))
             return false;
     }

@@ -147,7 +147,6 @@ static bool header_take(struct reader *rd, uint32_t pack, const uint8_t **out, s
 static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct err *e)
 {
     const enum object_class class = index_pack_at(rd->repo->index, pack)->class;
-    const struct seal_identity expected = repo_identity(rd->repo, class);
     const uint8_t *header;
 
     if (rd->box_pack == pack)
@@ -159,8 +158,7 @@ static bool open_pack(struct reader *rd, uint32_t pack, const char *key, struct 
 
     if (!is_kept && !header_take(rd, pack, &header, e))
         return false;
-    if (!seal_open(rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), &expected,
-                   repo_class_key(rd->repo, class), e))
+    if (!object_seal_open(rd->repo, rd->box, SLICE_OF(header, SEAL_HEADER_SIZE), class, e))
         return err_wrap(e, "%s", key);
     if (!is_kept)
         nearby_keep_header(rd->repo, pack, header);

@@ -113,13 +113,12 @@ static bool header_opens(struct repo *r, const struct index_row *row)
 {
     AUTO(seal_box) struct seal_box *box = seal_box_new();
     AUTO(buf) struct buf header = {0};
-    const struct seal_identity id = repo_identity(r, row->class);
     struct err why;
     char key[PACK_KEY_MAX];
 
     pack_key(&row->id, key);
     return store_get(r->store, key, 0, SEAL_HEADER_SIZE, &header, &why) &&
-           seal_open(box, buf_slice(&header), &id, repo_class_key(r, row->class), &why);
+           object_seal_open(r, box, buf_slice(&header), row->class, &why);
 }
 
 static bool salvage_object(struct repair *p, const char *key, struct err *e)

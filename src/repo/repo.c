@@ -1,10 +1,5 @@
 /*
- * The open repository, and its config:
- *
- *     {"version": 1, "id": hex 32, "created": time, "id_key": hex 64, "chunk_key": hex 64, "suite":
- * 1}
- *
- * A repository exists when its config does, so that is written last.
+ * The open repository.  One exists when its config does, so that is written last.
  */
 #include <assert.h>
 #include <limits.h>
@@ -15,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/random.h"
+#include "repo/epochs.h"
 #include "repo/index.h"
 #include "repo/object_locks.h"
 #include "repo/parity_objects.h"
@@ -22,7 +18,6 @@
 
 enum {
     VERSION = 1,
-    EPOCH = 1,
     HOST_TYPE = 0xFF, /* no chunk has it */
 };
 
@@ -31,7 +26,6 @@ static struct repo *repo_new(struct store *s)
     struct repo *r = mem_new(sizeof(*r));
 
     r->store = s;
-    r->epoch = EPOCH;
     r->suite = SUITE_AES_256_GCM;
     r->keys = mem_secret_new(sizeof(*r->keys));
     pthread_mutex_init(&r->parity.lock, NULL);
@@ -46,6 +40,7 @@ void repo_close(struct repo *r)
     repo_drop_index(r);
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
+    mem_secret_free(r->epochs);
     pthread_mutex_destroy(&r->parity.lock);
     object_locks_free(r->locks);
     mem_free(r->mended);
@@ -55,23 +50,6 @@ void repo_close(struct repo *r)
 void repo_auto(struct repo **r)
 {
     repo_close(*r);
-}
-
-static void class_keys_derive(struct repo_keys *k)
-{
-    const struct {
-        const char *info;
-        uint8_t *key;
-    } classes[] = {
-        {"holdfast content", k->content},
-        {"holdfast meta", k->meta},
-        {"holdfast index", k->index},
-        {"holdfast config", k->config},
-    };
-
-    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
-        hkdf(SLICE_OF(k->master, SEAL_KEY_SIZE), SLICE_OF(NULL, 0), slice_string(classes[i].info),
-             classes[i].key, SEAL_KEY_SIZE);
 }
 
 /* What follows from the keys in the config.  One host is one writer, whatever runs on it. */
@@ -90,36 +68,12 @@ static void repo_finish(struct repo *r)
 
 /* Making */
 
-static void config_encode(const struct repo *r, struct buf *out)
-{
-    char id[2 * SEAL_ID_SIZE + 1];
-    char created[CLOCK_TEXT_MAX];
-    char id_key[2 * SEAL_KEY_SIZE + 1];
-    char chunk_key[2 * SEAL_KEY_SIZE + 1];
-
-    repo_id_text(r, id);
-    clock_format(r->created_ns, created);
-    hex_encode(SLICE_OF(r->keys->chunk_id, SEAL_KEY_SIZE), id_key);
-    hex_encode(SLICE_OF(r->keys->cut, SEAL_KEY_SIZE), chunk_key);
-
-    AUTO(json)
-    json_t *j =
-        json_pack("{s:i, s:s, s:s, s:s, s:s, s:i}", "version", VERSION, "id", id, "created",
-                  created, "id_key", id_key, "chunk_key", chunk_key, "suite", (int)r->suite);
-
-    /* Growing would leave copies behind. */
-    buf_reserve(out, 1024);
-    json_append(j, out);
-    mem_wipe(id_key, sizeof(id_key));
-    mem_wipe(chunk_key, sizeof(chunk_key));
-}
-
 /* That nothing was ever stored: with keys and no config it would be a repository that was hurt. */
 static bool check_bare(struct repo *r, struct err *e)
 {
     static const char *const folders[] = {
         "packs/",     "index/",     "snapshots/", "commits/", "trash/",
-        "condemned/", "discarded/", "drills/",    "parity/",
+        "condemned/", "discarded/", "drills/",    "parity/",  EPOCH_FOLDER,
     };
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -215,9 +169,8 @@ bool repo_create_like(struct store *s, const struct repo *like, const struct unl
     r->parity.is_known = true; /* and off */
     r->created_ns = clock_now_ns();
     random_bytes(r->id, sizeof(r->id));
-    random_bytes(r->keys->master, SEAL_KEY_SIZE);
+    epoch_begin(r);
     chunk_keys_choose(r->keys, like);
-    class_keys_derive(r->keys);
     repo_finish(r);
 
     if (!keys_put(r, with, label, &slot, e))
@@ -257,35 +210,11 @@ static bool header_read(struct repo *r, struct slice object, struct err *e)
     return true;
 }
 
-static bool config_decode(struct repo *r, struct slice plain, struct err *e)
-{
-    AUTO(json) json_t *j = NULL;
-    uint8_t id[SEAL_ID_SIZE];
-    uint64_t version = 0;
-    uint64_t suite = 0;
-
-    if (!document_parse(plain, &j, e) || !json_take_u64(j, "version", &version, e))
-        return false;
-    if (version > VERSION)
-        return err_set(e, ERR_USAGE, "it has version %llu and needs a newer program",
-                       (unsigned long long)version);
-    if (!json_take_hex(j, "id", id, sizeof(id), e) ||
-        !json_take_time(j, "created", &r->created_ns, e) ||
-        !json_take_hex(j, "id_key", r->keys->chunk_id, SEAL_KEY_SIZE, e) ||
-        !json_take_hex(j, "chunk_key", r->keys->cut, SEAL_KEY_SIZE, e) ||
-        !json_take_u64(j, "suite", &suite, e))
-        return false;
-    if (version != VERSION || suite != r->suite || memcmp(id, r->id, sizeof(id)) != 0)
-        return err_set(e, ERR_CORRUPT, "what it says of itself differs from its header");
-    return true;
-}
-
 static bool config_open(struct repo *r, struct slice object, struct err *e)
 {
     AUTO(secret_buf) struct buf plain = {0};
 
-    if (!document_open(r, CLASS_CONFIG, object, &plain, e) ||
-        !config_decode(r, buf_slice(&plain), e))
+    if (!document_open(r, CLASS_CONFIG, object, &plain, e) || !config_take(r, buf_slice(&plain), e))
         return err_wrap(e, "object config");
     return true;
 }
@@ -296,10 +225,7 @@ static bool open_with(struct store *s, struct slice config, const struct unlock 
 {
     AUTO(repo) struct repo *r = repo_new(s);
 
-    if (!header_read(r, config, e) || !keys_unlock(r, with, e))
-        return false;
-    class_keys_derive(r->keys);
-    if (!config_open(r, config, e))
+    if (!header_read(r, config, e) || !keys_unlock(r, with, e) || !config_open(r, config, e))
         return false;
     repo_finish(r);
     *out = TAKE(r);
@@ -347,19 +273,25 @@ static bool open_once(struct store *s, const struct unlock *with, struct repo **
                : false;
 }
 
+static bool distrust_all(struct repo *finder, const char *folder)
+{
+    AUTO(key_list) struct key_list keys = {0};
+    struct err ignored;
+
+    if (!key_list_read(finder, folder, &keys, &ignored))
+        return false;
+    for (size_t i = 0; i < keys.count; i++)
+        store_distrust(finder->store, keys.items[i]);
+    return true;
+}
+
 /* Forget what is kept near by of all that opening takes: an answer may have been wrong once. */
 static bool distrust_keys(struct store *s)
 {
     AUTO(repo) struct repo *finder = repo_new(s);
-    AUTO(key_list) struct key_list keys = {0};
-    struct err ignored;
 
     store_distrust(s, "config");
-    if (!key_list_read(finder, "keys/", &keys, &ignored))
-        return false;
-    for (size_t i = 0; i < keys.count; i++)
-        store_distrust(s, keys.items[i]);
-    return true;
+    return distrust_all(finder, "keys/") && distrust_all(finder, EPOCH_FOLDER);
 }
 
 bool repo_open(struct store *s, const struct unlock *with, struct repo **out, struct err *e)
@@ -400,6 +332,11 @@ struct store *repo_store(struct repo *r)
 const struct cutter *repo_cutter(const struct repo *r)
 {
     return r->cutter;
+}
+
+uint32_t repo_epoch(const struct repo *r)
+{
+    return r->epoch;
 }
 
 void repo_created(const struct repo *r, int64_t *created_ns)

@@ -46,14 +46,17 @@ struct unlock {
 #define KEY_SLOT_MAX    16
 #define KEY_SLOT_ID_MAX 33 /* 32 hex digits and a NUL */
 #define KEY_LABEL_MAX   64
+#define EPOCH_MAX       1000
 
 struct key_slot {
     char id[KEY_SLOT_ID_MAX];
     enum unlock_kind kind;
     int64_t created_ns;
     char label[KEY_LABEL_MAX + 1];
+    uint32_t epoch;  /* of the master key in it; repo_epoch() but where a rotation was cut short:
+                        below,  it opens nothing any more; above, nothing yet */
     bool is_current; /* the slot that opened this handle */
-    bool is_damaged; /* it opens with no secret; only id is set, and it can be removed */
+    bool is_damaged; /* it opens with no secret; id is right, and it can be removed */
 };
 
 /*
@@ -80,7 +83,8 @@ bool repo_is_like(const struct repo *a, const struct repo *b);
  * Open.  ERR_NOT_FOUND when the store holds no config, ERR_DENIED when no slot of this kind
  * opens with the secret, ERR_CORRUPT for damaged or hostile slots or config (a slot with
  * parameters beyond FORMAT.md is refused before anything is computed with them; other slots
- * are still tried), ERR_USAGE for a newer version.
+ * are still tried), ERR_USAGE for a newer version.  ERR_TRANSIENT from anything that reads later:
+ * the keys were rotated meanwhile, and it met what is of the new epoch; open again.
  */
 MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct repo **out,
                           struct err *e);
@@ -125,6 +129,96 @@ MUST_CHECK bool key_remove(struct repo *r, const char *id, struct err *e);
 /* Add a slot for the new secret, then remove the current one; the handle stays open. */
 MUST_CHECK bool key_passwd(struct repo *r, const struct unlock *with, struct err *e);
 
+/*
+ * Epochs of the keys (rotate.c, epochs_measure.c, reencrypt.c; docs/decisions/0069).  A repository
+ * begins in epoch 1.  What is written is of the newest epoch when the repository was opened, and
+ * what is of any earlier one stays readable.
+ */
+uint32_t repo_epoch(const struct repo *r);
+
+struct key_rotation {
+    /* What the slot in use opens with afterwards: the secret that it opens with now, or another. */
+    const struct unlock *in_use;
+    /* Secrets of other slots, which stay what they are.  Of a slot none of which is known the
+     * secret opens nothing afterwards. */
+    const struct unlock *kept;
+    size_t kept_count;
+    bool drops_others; /* otherwise ERR_USAGE, naming them, when there are such slots */
+    bool is_dry_run;   /* write nothing, only find out what becomes of the slots */
+};
+struct key_rotated {
+    uint32_t epoch;       /* the new one */
+    size_t kept, dropped; /* slots */
+};
+/*
+ * Begin a new epoch: a new master key, in new slots.  Cheap, and nothing is written again: what was
+ * stored before can be read with the old master key until key_reencrypt() is through.  The handle
+ * is of the new epoch afterwards; no other thread, reader or writer uses it meanwhile.  Others who
+ * have the repository open may finish what they do, in the old epoch.
+ *
+ * ERR_DENIED: a secret that was given opens no slot.  ERR_TRANSIENT: somebody else rotated the keys
+ * or changed slots at the same moment; nothing is changed.  Whatever fails, the repository opens
+ * with the old secrets or with those that were kept; a sentence that begins with "the keys are
+ * rotated" says the latter, and that something is left to be removed.
+ */
+MUST_CHECK bool key_rotate(struct repo *r, const struct key_rotation *o, struct key_rotated *out,
+                           struct err *e);
+
+/* Objects of one epoch. */
+struct epoch_sum {
+    uint32_t epoch;
+    uint64_t packs, pack_bytes;
+    uint64_t indexes, index_bytes;
+    uint64_t trash_packs, trash_bytes; /* taken away by prune, not gone yet */
+    /* Sealed records, which keep their epoch as long as they are there: of snapshots, with their
+     * commits and the evidence of drills, until these are forgotten and pruned; of the parity
+     * switch; and lists of collectors at work. */
+    uint64_t snapshots, records, record_bytes; /* records: snapshots among them */
+    size_t slots;
+};
+struct epochs_figures {
+    uint32_t newest;
+    struct epoch_sum *of; /* of epochs 1 to newest: of[0] is epoch 1; released with mem_free() */
+    uint64_t unreadable;  /* objects whose header cannot be read or is damaged */
+    /* What key_reencrypt() has to do: packs and index objects of past epochs. */
+    uint64_t packs_left, pack_bytes_left, indexes_left;
+    uint64_t trash_packs_left, trash_bytes_left, records_left, snapshots_left; /* and does not */
+    size_t slots_past, slots_unfinished; /* that open nothing any more, or nothing yet */
+};
+/*
+ * Of which epochs the objects are, by their headers.  Reads the header of each object, many beside
+ * each other where the store can; none when the keys were never rotated.
+ */
+MUST_CHECK bool epochs_measure(struct repo *r,
+                               void (*progress)(void *arg, const char *step, uint64_t done,
+                                                uint64_t total),
+                               void *arg, struct epochs_figures *out, struct err *e);
+
+struct reencrypt_options {
+    uint64_t max_bytes;   /* of packs to pack again in this run, at least one; 0: all */
+    uint64_t round_bytes; /* of them in one round, after which old packs go; 0: a good size */
+    bool keeps_locked;    /* as in struct prune_options */
+    /* step "reencrypt": bytes of packs that are done, of those to do in this run; others count
+     * steps. */
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
+    void *arg;
+};
+struct reencrypt_stats {
+    uint64_t rounds, packs, bytes;             /* of past epochs, packed again or removed */
+    uint64_t packs_discarded, bytes_discarded; /* of those removed, what went to the trash */
+    uint64_t packs_locked;                     /* left alone because the store has them locked */
+    uint64_t snapshots_removed;                /* forgotten ones, as any prune does */
+    size_t slots_removed;                      /* of past epochs */
+};
+/*
+ * Pack again what is of past epochs, and write its index anew, by the collector's protocol
+ * (prune_run()), so what prune removes goes too.  In rounds: killed at any time, what earlier
+ * rounds did stays done, and another run goes on.  epochs_measure() says what is left.  Drops the
+ * loaded index.  Codes as prune_run(); *out is set in any case.
+ */
+MUST_CHECK bool key_reencrypt(struct repo *r, const struct reencrypt_options *o,
+                              struct reencrypt_stats *out, struct err *e);
+
 /* Key files: 64 hex digits and a newline (key_file.c). */
 MUST_CHECK bool key_file_read(const char *path, uint8_t out[32], struct err *e);
 /* Make one with mode 0600 from random bytes.  ERR_EXISTS when the path is taken. */
@@ -132,10 +226,10 @@ MUST_CHECK bool key_file_make(const char *path, uint8_t out[32], struct err *e);
 
 /*
  * The key pair of the repository (mailbox.c): whoever knows the public key can seal bytes that only
- * an open repository reads.  It is the same as long as the master key is.
+ * an open repository reads.  Each epoch has one; this is that of the newest.
  */
 void repo_recipient(const struct repo *r, struct envelope_recipient *out);
-/* As envelope_open(). */
+/* As envelope_open(), with the key pairs of all epochs. */
 MUST_CHECK bool repo_open_envelope(const struct repo *r, struct slice envelope, struct buf *out,
                                    struct err *e);
 
@@ -611,6 +705,8 @@ struct prune_options {
     bool only_extends_locks; /* write and remove nothing: extend the locks of what snapshots need */
     bool keeps_locked;       /* leave alone what is locked: packs, and forgotten snapshots with all
                                 that they need */
+    uint32_t below_epoch;    /* packs and index objects of epochs before this are packed or written
+                                again; 0: as they are */
     uint64_t max_unused_percent; /* packs of which more than this is unused are repacked */
     uint64_t max_repack_bytes;   /* 0: no limit; 1: repack nothing */
     int level;                   /* of level_parse(), for what is repacked; LEVEL_AUTO: 3 */
@@ -643,6 +739,9 @@ struct prune_stats {
      * lock to end, of packs and snapshots, in seconds since 1970 (0: none). */
     uint64_t packs_locked, bytes_locked, snapshots_locked;
     int64_t first_lock_ends_s;
+
+    /* With below_epoch: packs of epochs before it that were there, and of them those that stay. */
+    uint64_t packs_past, bytes_past, packs_past_kept, bytes_past_kept, packs_past_locked;
     uint64_t locks_asked, locks_extended;
 };
 

@@ -363,7 +363,7 @@ bool slot_seal(const struct repo *r, const struct unlock *with, const char *labe
     memcpy(s.commitment, secret.commitment, sizeof(s.commitment));
     slot_encode(&s, &bytes);
     memcpy(s.bytes, bytes.data, bytes.size);
-    key_wrap(secret.kek, slot_ad(&s), r->keys->master, s.wrapped);
+    key_wrap(secret.kek, slot_ad(&s), repo_newest(r)->master, s.wrapped);
     memcpy(s.bytes + WRAPPED_AT, s.wrapped, sizeof(s.wrapped));
     *out = s;
     return true;

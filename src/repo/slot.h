@@ -30,7 +30,7 @@ struct slot {
  */
 MUST_CHECK bool slot_decode(struct slice bytes, struct slot *out, struct err *e);
 
-/* Wrap the master key of r for a secret in a slot with a new id.  ERR_USAGE for an empty
+/* Wrap the newest master key of r for a secret in a slot with a new id.  ERR_USAGE for an empty
  * passphrase or a label that is too long or no printable UTF-8. */
 MUST_CHECK bool slot_seal(const struct repo *r, const struct unlock *with, const char *label,
                           struct slot *out, struct err *e);
@@ -51,12 +51,36 @@ MUST_CHECK bool slot_open(const struct slot *s, const struct unlock *with,
 MUST_CHECK bool slot_recall(const struct slot *s, const struct unlock *with,
                             uint8_t master[SEAL_KEY_SIZE], bool *is_open, struct err *e);
 
-/* The key that opens r, written to the store in a new slot. */
+/* Keys of the objects of all slots, sorted; out has neither sizes nor times. */
+MUST_CHECK bool slot_names(struct repo *r, struct key_list *out, struct err *e);
+/* "keys/<id>", and the id in it. */
+#define SLOT_KEY_MAX (5 + KEY_SLOT_ID_MAX)
+void slot_key(const char *id, char out[SLOT_KEY_MAX]);
+const char *slot_name(const char *key);
+bool slot_is_key(const char *key);
+/* Take bytes apart that stand under a key; as slot_read() does. */
+MUST_CHECK bool slot_check(const struct repo *r, const char *key, struct slice bytes,
+                           struct slot *out, struct err *e);
+/* Read one.  Errors of the slot itself, which slot_is_at_fault() tells from the store's, name it.
+ */
+MUST_CHECK bool slot_read(struct repo *r, const char *key, struct slot *out, struct err *e);
+bool slot_is_at_fault(const struct err *e);
+/* Hand a failure on that is not the slot's. */
+static inline bool slot_fail_with(struct err *e, const struct err *why)
+{
+    *e = *why;
+    return false;
+}
+
+/* Write a slot. */
+MUST_CHECK bool slot_put(struct repo *r, const struct slot *s, struct err *e);
+
+/* The newest master key of r, written to the store in a new slot. */
 MUST_CHECK bool keys_put(struct repo *r, const struct unlock *with, const char *label,
                          struct key_slot *out, struct err *e);
 
-/* Find the slot that with opens; fills in the master key and the slot of r, whose store, id
- * and epoch are set. */
+/* Find the slot that with opens (unlock.c); fills in the slot of r, whose store, id and suite are
+ * set, and takes the keys that follow: epoch_take(). */
 MUST_CHECK bool keys_unlock(struct repo *r, const struct unlock *with, struct err *e);
 
 /* Whether bytes have the form of the slot that a key names, in this repository. */

@@ -32,7 +32,8 @@ bool object_key_is_valid(const char *key)
 
 bool object_key_is_lasting(const char *key)
 {
-    static const char *const folders[] = {"packs/", "index/", "snapshots/", "commits/", "keys/"};
+    static const char *const folders[] = {"packs/",   "index/", "snapshots/",
+                                          "commits/", "keys/",  "epochs/"};
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (strncmp(key, folders[i], strlen(folders[i])) == 0)

@@ -30,7 +30,7 @@ def write_files(folder, names, noise):
 
 class Base:
     """What each case begins with: two snapshots that share files, one more that is forgotten,
-    and a source that has changed since."""
+    keys that were rotated since, and a source that has changed since."""
 
     def __init__(self, folder):
         noise = rig.Noise(7)
@@ -39,8 +39,6 @@ class Base:
         self.key, self.spare_key = f"{folder}/key", f"{folder}/spare key"
         self.program = rig.Program(f"{folder}/base", self.key).init()
         self.program.must("key", "add", "--new-key-file", self.spare_key)
-        slots = self.program.must("key", "list").array()
-        self.spare_slot = next(s["id"] for s in slots if not s["current"])
         self.states, self.ids = {}, []
         write_files(self.source, {"a/one": 3000, "a/two": 20, "b/three": 9000}, noise)
         self.backup()
@@ -51,6 +49,9 @@ class Base:
         self.backup()
         self.program.must("forget", self.ids[0])
         del self.states[self.ids.pop(0)]
+        self.program.must("key", "rotate", "--yes", "--keep-key-file", self.spare_key)
+        slots = self.program.must("key", "list").array()
+        self.spare_slot = next(s["id"] for s in slots if not s["current"])
         write_files(self.source, {"c/six": 4000, "a/two": 21}, noise)
         self.now = rig.tree_state(self.source)
 
@@ -108,6 +109,9 @@ COMMANDS = [
     Command("key remove", ["key", "remove", "{spare}"]),
     Command("key passwd", ["key", "passwd", "--new-key-file", "{new_key}"],
             opens_with=("key", "new key")),
+    Command("key rotate", ["key", "rotate", "--yes", "--drop-others", "--new-key-file", "{new_key}"],
+            opens_with=("key", "new key")),
+    Command("key reencrypt", ["key", "reencrypt"]),
     Command("tag", ["tag", "--add", "kept", "{first}"], gone=1),
     Command("repair index", ["repair", "index"]),
 ]

@@ -281,6 +281,17 @@ def plan_key_passwd(world):
     return ["key", "passwd", "--new-key-file", world.keys[-1]], {}
 
 
+def plan_key_rotate(world):
+    world.keys.append(f"{world.folder}/key {len(world.keys)} {world.turn}")
+    return ["key", "rotate", "--yes", "--drop-others", "--new-key-file", world.keys[-1]], {}
+
+
+def plan_key_reencrypt(world):
+    """With something of a past epoch to pack again."""
+    world.run("key", "rotate", "--yes", "--drop-others")
+    return ["key", "reencrypt"], {}
+
+
 def plan_tag(world):
     target = world.random.choice(list(world.states))
     return ["tag", "--add", f"t{world.turn}", target], {"originals": [target]}
@@ -303,6 +314,7 @@ def plan_repair_index(_world):
 
 PLANS = {"backup": plan_backup, "forget --prune": plan_forget_prune, "prune": plan_prune, "prune --recompress": plan_recompress,
          "key add": plan_key_add, "key remove": plan_key_remove, "key passwd": plan_key_passwd,
+         "key rotate": plan_key_rotate, "key reencrypt": plan_key_reencrypt,
          "tag": plan_tag, "forget --undo": plan_undo, "repair index": plan_repair_index}
 
 
@@ -375,7 +387,7 @@ def measure(world):
 
 
 DICE = ["backup"] * 7 + ["forget --prune"] * 3 + ["prune"] * 4 + ["prune --recompress"] * 2 + ["tag", "forget --undo"] * 2 + \
-    ["key add", "key remove", "key passwd", "repair index"]
+    ["key add", "key remove", "key passwd", "repair index"] + ["key rotate", "key reencrypt"] * 2
 
 
 def roll(world, durations):

@@ -18,8 +18,11 @@ from nacl.bindings import crypto_pwhash_ALG_ARGON2ID13, crypto_pwhash_alg
 MIB = 1 << 20
 OBJECT_MAX, CHUNK_MAX, FRAME_MAX, PREFIX_MAX, TEXT_MAX = 64 * MIB, 4 * MIB, 8 * MIB, 8 * MIB, 65536
 CONFIG, CONTENT, TREE, INDEX, SNAPSHOT, COMMIT, TOMBSTONE, CONDEMNED, EVIDENCE = range(1, 10)
+EPOCH = 11
+EPOCH_MAX = 1000
 LABELS = {CONFIG: b"config", CONTENT: b"content", TREE: b"meta", INDEX: b"index", SNAPSHOT: b"meta",
-          COMMIT: b"meta", TOMBSTONE: b"meta", CONDEMNED: b"index", EVIDENCE: b"meta"}
+          COMMIT: b"meta", TOMBSTONE: b"meta", CONDEMNED: b"index", EVIDENCE: b"meta",
+          EPOCH: b"config"}
 FRAME, DIRECTORY, DOCUMENT = 1, 2, 3
 DATA, PAGE, LIST = 1, 2, 3
 CHUNK_TYPES = {CONTENT: (DATA,), TREE: (PAGE, LIST)}
@@ -129,12 +132,16 @@ def unseal(sealed, section, stored, prefix=b""):
     return decompressed(plain, section.compression, section.plain_size, prefix)
 
 
+def slot_epoch(slot):
+    return int.from_bytes(slot[12:16], "little")
+
+
 def slot_key(slot, name, password, key):
-    """The master key that a slot holds, or None when the slot is of the other kind."""
+    """The epoch and the master key that a slot holds, or None when the slot is of the other kind."""
     demand(len(slot) == 248 and slot[:8] == b"HFKEYSLT" and slot[8] == 1, "it is no key slot of version 1")
-    kind, suite, zero, epoch = slot[9], slot[10], slot[11], slot[12:16]
+    kind, suite, zero, epoch = slot[9], slot[10], slot[11], slot_epoch(slot)
     memory, passes, lanes, zeros = struct.unpack("<IIII", slot[56:72])
-    demand(suite == 1 and zero == 0 and zeros == 0 and epoch == b"\1\0\0\0" and kind in (1, 2), "a field is wrong")
+    demand(suite == 1 and zero == 0 and zeros == 0 and 1 <= epoch <= EPOCH_MAX and kind in (1, 2), "a field is wrong")
     demand(slot[32:48].hex() == name, "its id is not its name")
     salt = slot[72:104]
     if kind == 1:
@@ -151,7 +158,7 @@ def slot_key(slot, name, password, key):
     demand(hmac.compare_digest(commitment, slot[168:200]), "the password or key file is not the right one")
     kek = hkdf(ikm, salt, b"holdfast slot kek" + slot[32:48], 32)
     try:
-        return AESGCM(kek).decrypt(bytes(12), slot[200:], slot[:200])
+        return epoch, AESGCM(kek).decrypt(bytes(12), slot[200:], slot[:200])
     except InvalidTag as error:
         raise Refused("its master key does not fit its tag") from error
 

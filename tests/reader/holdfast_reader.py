@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from holdfast_format import (CHUNK_TYPES, CIPHERS, COMMIT, CONDEMNED, CONFIG, CONTENT, DATA, DIRECTORY,
-                             DOCUMENT, EVIDENCE, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, PREFIX_MAX, SNAPSHOT,
+                             DOCUMENT, EPOCH, EPOCH_MAX, EVIDENCE, FRAME, INDEX, LABELS, LIST, OBJECT_MAX, PAGE, PREFIX_MAX, SNAPSHOT,
                              TOMBSTONE, Refused, Sealed, Section, Take, demand, extents, hkdf, ids_in,
-                             parse_directory, parse_entry, parse_time, slot_key, unseal)
+                             parse_directory, parse_entry, parse_time, slot_epoch, slot_key, unseal)
 
-MEMBERS = {CONFIG: ("version", "id", "id_key", "suite"), COMMIT: ("snapshot", "time"),
+MEMBERS = {CONFIG: ("version", "id", "id_key", "suite"), EPOCH: ("version", "id", "id_key", "suite", "epoch", "masters"), COMMIT: ("snapshot", "time"),
            SNAPSHOT: ("version", "time", "scan_started", "tree", "host", "paths", "tags", "seq", "writer"),
            TOMBSTONE: ("snapshot", "time"), EVIDENCE: ("snapshot", "time"), CONDEMNED: ("time", "packs")}
 
@@ -44,8 +44,10 @@ def about(name):
 class Repository:
     def __init__(self, path, password=None, key=None):
         self.path = path
-        self.master, slot_id = self.unlock(password, key)
-        self.id, self.suite = slot_id, None  # config tells the suite
+        self.id, self.suite = None, None  # config tells the suite
+        self.masters = {}                 # master keys by epoch
+        self.unlock(password, key)
+        self.epoch = max(self.masters)
         config = self.document("config", CONFIG)
         with about("config"):
             demand(config["version"] == 1, "its version is not 1")
@@ -54,6 +56,8 @@ class Repository:
             demand(len(self.id_key) == 32, "id_key is not 32 bytes")
             self.suite = config["suite"]
             demand(self.suite == self.read("config")[10], "its suite is not the one of its header")
+            for epoch in range(2, self.epoch + 1):
+                self.check_epoch(epoch, config)
         self.where = defaultdict(list)  # chunk id: [(pack, frame, chunk)]
         self.packs = {}                 # pack id: (class, size, plain directory), as an index says
         self.frame = lru_cache(16)(self.read_frame)
@@ -88,39 +92,74 @@ class Repository:
         demand(len(data) <= OBJECT_MAX, "it is longer than 64 MiB")
         return data
 
+    def slots(self):
+        """Name and bytes of the slots that can count, those of the newest epoch first, then later ones."""
+        slots = [(name, self.read(f"keys/{name}")) for name in self.names("keys", 32)]
+        numbers = [slot_epoch(slot) for _, slot in slots]
+        published = [n for n in numbers if n == 1 or os.path.lexists(os.path.join(self.path, f"epochs/{n}"))]
+        newest = max((n for n in published if n <= EPOCH_MAX), default=1)
+        return sorted((s for s in slots if slot_epoch(s[1]) >= newest), key=lambda s: slot_epoch(s[1]))
+
     def unlock(self, password, key):
+        """Take the master keys of all epochs from the slot that opens."""
         reasons = []
-        for name in self.names("keys", 32)[:16]:
+        for name, slot in self.slots():
             try:
-                slot = self.read(f"keys/{name}")
-                master = slot_key(slot, name, password, key)
-                if master:
-                    return master, slot[16:32]
+                opened = slot_key(slot, name, password, key)
+                if opened:
+                    self.id = slot[16:32]
+                    self.take_masters(*opened)
+                    return
             except Refused as reason:
                 reasons.append(f"keys/{name}: {reason}")
         raise Refused("; ".join(reasons) or "there is no key slot of this kind")
 
-    def open_sealed(self, data, class_):
+    def take_masters(self, epoch, master):
+        self.masters = {epoch: master}
+        if epoch > 1:
+            self.masters.update(enumerate(self.masters_before(epoch), 1))
+
+    def masters_before(self, epoch):
+        """The keys that the object of an epoch holds."""
+        document = self.document(f"epochs/{epoch}", EPOCH, epoch)
+        with about(f"epochs/{epoch}"):
+            masters = [bytes.fromhex(m) for m in document["masters"]]
+            demand(document["epoch"] == epoch and len(masters) == epoch - 1, "it is not the object of this epoch")
+            demand(all(len(m) == 32 for m in masters), "a master key is not 32 bytes")
+            return masters
+
+    def check_epoch(self, epoch, config):
+        """The object of an epoch says what the others say; those before the newest may be gone."""
+        if epoch < self.epoch and not os.path.lexists(os.path.join(self.path, f"epochs/{epoch}")):
+            return
+        masters = self.masters_before(epoch)
+        demand(dict(enumerate(masters, 1)).items() <= self.masters.items(), f"epochs/{epoch}: its keys are others")
+        document = self.document(f"epochs/{epoch}", EPOCH, epoch)
+        same = ("version", "id", "created", "id_key", "chunk_key", "suite")
+        demand(all(document[m] == config[m] for m in same), f"epochs/{epoch}: it differs from config")
+
+    def open_sealed(self, data, class_, epoch=None):
         """Check the header of an object and derive its key."""
         demand(len(data) >= 128 and data[:8] == b"HOLDFAST", "it is no holdfast object")
         demand(data[8] <= 1, f"it has version {data[8]}, newer than this reader")
-        epoch, repository, writer = data[12:16], data[16:32], data[32:48]
+        number, repository, writer = int.from_bytes(data[12:16], "little"), data[16:32], data[32:48]
+        wanted = {CONFIG: {1}, EPOCH: {epoch}}.get(class_, self.masters)
         demand(data[8] == 1 and data[9] == class_ and data[10] in CIPHERS and
-               self.suite in (None, data[10]) and data[11] == 0 and epoch == b"\1\0\0\0" and
+               self.suite in (None, data[10]) and data[11] == 0 and number in wanted and
                repository == self.id and not any(data[112:128]), "a field of its header is wrong")
-        label = hkdf(self.master, b"", b"holdfast " + LABELS[class_], 32)
-        info = b"holdfast object" + data[9:11] + repository + epoch + writer
+        label = hkdf(self.masters[number], b"", b"holdfast " + LABELS[class_], 32)
+        info = b"holdfast object" + data[9:11] + repository + data[12:16] + writer
         keys = hkdf(label, data[48:80], info, 64)
         demand(hmac.compare_digest(keys[32:], data[80:112]), "its key commitment is wrong")
         return Sealed(CIPHERS[data[10]](keys[:32]), hashlib.sha256(data[:128]).digest(), class_)
 
-    def document(self, name, class_):
+    def document(self, name, class_, epoch=None):
         """The JSON object (index: the bytes) of a document."""
         with about(name):
             data = self.read(name)
             if class_ in (INDEX, SNAPSHOT):
                 demand(hashlib.sha256(data).hexdigest() == name.split("/")[1], "its name is not its SHA-256")
-            sealed = self.open_sealed(data, class_)
+            sealed = self.open_sealed(data, class_, epoch)
             rest = Take(data[128:])
             plain_size, compression, zeros = rest.u32(), rest.u8(), rest.take(3)
             demand(plain_size <= OBJECT_MAX and zeros == bytes(3), "a field before its section is wrong")

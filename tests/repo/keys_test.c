@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/epochs.h"
 #include "repo/slot.h"
 #include "support/test.h"
 
@@ -308,9 +309,9 @@ TEST(slot_of_another_epoch_or_suite_is_corrupt)
     slot.data[10] = 1;
     slot.data[8] = 2;
     CHECK_ERR(slot_decode(buf_slice(&slot), &out, e), ERR_USAGE);
-    r->epoch = 2;
+    epoch_begin(r);
     slot_add(r, 1, "");
-    r->epoch = 1;
+    epoch_withdraw(r);
     CHECK(opens(s, 0) && !opens(s, 1));
 }
 END

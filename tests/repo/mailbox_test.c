@@ -50,8 +50,8 @@ TEST(the_key_pair_follows_from_the_master_key_as_the_format_says)
     struct envelope_recipient to;
     uint8_t secret[ENVELOPE_KEY_SIZE], public[ENVELOPE_KEY_SIZE];
 
-    hkdf(SLICE_OF(r->keys->master, 32), SLICE_OF(NULL, 0), slice_string("holdfast mailbox"), secret,
-         sizeof(secret));
+    hkdf(SLICE_OF(repo_newest(r)->master, 32), SLICE_OF(NULL, 0), slice_string("holdfast mailbox"),
+         secret, sizeof(secret));
     envelope_public_key(secret, public);
     repo_recipient(r, &to);
     CHECK(memcmp(to.key, public, sizeof(public)) == 0);

@@ -96,15 +96,13 @@ TEST(document_that_is_not_as_long_as_it_says_is_corrupt)
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = repo_in(s);
     AUTO(seal_box) struct seal_box *box = seal_box_new();
-    const struct seal_identity id = repo_identity(r, CLASS_COMMIT);
 
     for (size_t i = 0; i < 2; i++) {
         const struct section claim = {0, SECTION_DOCUMENT, kinds[i], 1000};
         AUTO(buf) struct buf object = {0};
         AUTO(buf) struct buf plain = {0};
 
-        seal_begin(box, &id, repo_class_key(r, CLASS_COMMIT),
-                   buf_extend(&object, SEAL_HEADER_SIZE));
+        object_seal_begin(r, box, CLASS_COMMIT, buf_extend(&object, SEAL_HEADER_SIZE));
         buf_put_u32(&object, claim.plain_size);
         buf_put_u32(&object, (uint32_t)claim.compression);
         seal_section(box, &claim, slice_string("{}"), &object);
