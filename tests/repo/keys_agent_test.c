@@ -115,6 +115,29 @@ TEST(the_slot_that_is_kept_is_found_behind_others)
 }
 END
 
+TEST(a_rotation_of_the_keys_is_derived_for_once_and_what_was_kept_before_opens_nothing)
+{
+    AUTO(agent_rig) struct agent_rig a;
+    AUTO(store) struct store *s = store_with("first");
+    AUTO(repo) struct repo *r = NULL;
+    struct unlock first = password("first", NULL);
+    struct unlock second = password("second", NULL);
+    const struct key_rotation rotation = {.in_use = &second};
+    uint64_t uses = 0;
+
+    agent_rig_init(&a, RIG_LONG_NS, RIG_LONG_NS);
+    CHECK(opening_with(s, "first", a.path) == ERR_NONE);
+    CHECK_OK(repo_open(s, &first, &r, e));
+    CHECK_OK(key_rotate(r, &rotation, &(struct key_rotated){0}, e));
+    CHECK(opening_with(s, "first", a.path) == ERR_DENIED);
+    CHECK(opening_with(s, "second", a.path) == ERR_NONE);
+    CHECK(kept(&a, &uses) == 2 && uses == 0);
+    (void)forbid_derivation();
+    CHECK(opening_with(s, "second", a.path) == ERR_NONE);
+    CHECK(kept(&a, &uses) == 2 && uses == 1);
+}
+END
+
 TEST(two_repositories_of_one_password_are_kept_apart)
 {
     AUTO(agent_rig) struct agent_rig a;
@@ -240,7 +263,9 @@ END
 
 TESTS("keys_agent", a_password_is_derived_from_once,
       a_wrong_password_is_wrong_beside_a_right_one_that_is_kept,
-      the_slot_that_is_kept_is_found_behind_others, two_repositories_of_one_password_are_kept_apart,
+      the_slot_that_is_kept_is_found_behind_others,
+      a_rotation_of_the_keys_is_derived_for_once_and_what_was_kept_before_opens_nothing,
+      two_repositories_of_one_password_are_kept_apart,
       a_slot_that_was_changed_is_another_one,
       a_password_that_was_replaced_opens_nothing_though_it_is_kept,
       a_key_file_is_no_matter_of_the_agent,
