@@ -19,7 +19,7 @@
 
 struct attempt {
     struct repo *repo;
-    struct unlock with; /* without the agent, once that is of no use */
+    struct unlock with;     /* without the agent, once that is of no use */
     struct key_list epochs; /* listed */
     struct slot *slots;     /* those that are sound */
     size_t count, listed, vanished;
