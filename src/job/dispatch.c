@@ -145,8 +145,9 @@ static void on_message(void *arg, const struct child_job *j, const json_t *messa
     tell(d, j->id, "progress", message);
 }
 
-/* A restore that was killed while it changed what is in use goes back, and not only when the next
- * one begins: rules of a firewall may have locked somebody out. */
+/* A restore that was killed while it changed what is in use goes back, and an undo that was killed
+ * goes on, and not only when the next one begins: rules of a firewall may have locked somebody out.
+ */
 struct way_back {
     const struct child_job *job;
     const char *restore;
@@ -160,6 +161,7 @@ static bool queue_way_back(struct catalog_tx *t, void *arg, struct err *e)
     struct catalog_job_ids ids;
 
     buf_printf(&arguments, "{\"restore\":\"%s\"}", w->restore); /* digits */
+    /* Once for each: a way back that is killed itself is tried again as a job that fails is. */
     buf_printf(&dedup, "back@%s", w->restore);
 
     const struct catalog_job_request q = {.kind = RUN_RESTORE,
@@ -181,13 +183,27 @@ static bool is_killed(const struct child_outcome *o)
     return o->signal != 0 || o->state == CHILD_INTERRUPTED;
 }
 
+/* Which one is between two states, as far as is known; or NULL.  What an undo discards or confirms
+ * stays where it is, and one that was interrupted has a second chance by its lease. */
+static const char *killed_restore(const struct child_job *j, const struct held *h,
+                                  const struct child_outcome *o)
+{
+    const char *undone = child_text(j, "restore");
+    const bool is_undo = o->signal != 0 && !child_flag(j, "discard") && !child_flag(j, "confirm");
+
+    if (j->verb == CHILD_UNDO)
+        return is_undo && is_restore_id(undone) ? undone : NULL;
+    return j->verb == CHILD_RESTORE && is_killed(o) && h != NULL && h->restore[0] != '\0'
+               ? h->restore
+               : NULL;
+}
+
 static bool go_back(const struct dispatch *d, const struct child_job *j, const struct held *h,
                     const struct child_outcome *o, struct err *e)
 {
-    struct way_back w = {j, h == NULL ? "" : h->restore};
+    struct way_back w = {j, killed_restore(j, h, o)};
 
-    return j->verb != CHILD_RESTORE || !is_killed(o) || w.restore[0] == '\0' ||
-           catalog_write(d->options.catalog, queue_way_back, &w, e);
+    return w.restore == NULL || catalog_write(d->options.catalog, queue_way_back, &w, e);
 }
 
 static bool on_ended(void *arg, const struct child_job *j, const struct child_outcome *o)
@@ -230,6 +246,8 @@ bool dispatch_open(const struct dispatch_options *o, struct dispatch **out, stru
                                           .arg = d};
 
     d->options = *o;
+    if (d->options.lease_ms == 0)
+        d->options.lease_ms = DISPATCH_LEASE_MS;
     d->listener = (struct catalog_job_listener){dispatch_given_up, &d->options};
     (void)snprintf(d->holder, sizeof(d->holder), "%.100s:%d", o->host, (int)getpid());
     if (!runner_open(&runner, &d->runner, e))
@@ -517,7 +535,7 @@ static bool take_jobs(struct dispatch *d, struct err *e)
     AUTO(arena) struct arena mine = {0};
     struct catalog_job_offer offer = {.holder = d->holder,
                                       .place = d->options.host,
-                                      .lease_ms = DISPATCH_LEASE_MS,
+                                      .lease_ms = d->options.lease_ms,
                                       .listener = &d->listener};
     const char **sets = NULL;
 
@@ -556,7 +574,7 @@ static bool extend(struct dispatch *d, struct held *h, struct err *e)
     const struct catalog_job_hold hold = {h->id, h->fence};
     bool is_cancelled = false;
 
-    if (!catalog_job_extend(d->options.catalog, &hold, DISPATCH_LEASE_MS, h->progress,
+    if (!catalog_job_extend(d->options.catalog, &hold, d->options.lease_ms, h->progress,
                             &is_cancelled, e)) {
         if (e->code != ERR_DENIED)
             return false;
@@ -611,7 +629,7 @@ static bool beat(struct dispatch *d, struct err *e)
     for (size_t i = 0; i < d->count && ok; i++) {
         struct held *h = &d->held[i];
 
-        if (h->is_adopted || h->is_urgent || is_older(h, DISPATCH_BEAT_MS) ||
+        if (h->is_adopted || h->is_urgent || is_older(h, d->options.lease_ms / 3) ||
             (is_shared && h->progress != NULL && is_older(h, NEWS_MS)))
             ok = extend(d, h, e);
         if (ok && clock_monotonic_ns() - h->logged_ns >= LOG_NS)
@@ -619,7 +637,7 @@ static bool beat(struct dispatch *d, struct err *e)
     }
     /* Not heard of for a whole lease: another host may have it by now. */
     for (size_t i = 0; i < d->count; i++)
-        if (is_older(&d->held[i], DISPATCH_LEASE_MS))
+        if (is_older(&d->held[i], d->options.lease_ms))
             (void)runner_cancel(d->runner, d->held[i].id);
     return ok;
 }

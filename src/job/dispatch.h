@@ -16,9 +16,7 @@
 #include "job/roster.h"
 #include "notify/notify.h"
 
-/* A lease outlives two heartbeats that fail. */
-#define DISPATCH_LEASE_MS 30000
-#define DISPATCH_BEAT_MS  10000
+#define DISPATCH_LEASE_MS 30000 /* the default of lease_ms */
 
 /* Something happened to a job: topic "jobs/ID"; event "started", "progress", "logged" (its log has
  * more), "ended"; data belongs
@@ -32,7 +30,8 @@ struct dispatch_options {
     struct roster *roster;                /* sets beside those of config; NULL: there are none */
     const struct template_set *templates; /* of messages */
     const char *host;                     /* jobs of other places are left alone */
-    dispatch_told_fn *told;               /* or NULL */
+    int lease_ms;           /* of a job: heartbeats come three times in it; 0: DISPATCH_LEASE_MS */
+    dispatch_told_fn *told; /* or NULL */
     void (*failed)(void *arg, const struct err *e); /* what kept it from working; or NULL */
     void *arg;
 };

@@ -82,6 +82,16 @@ psql -c 'delete from sale; delete from stock.item'
 bring 1 --schema public --data-only # their items are not there
 has err 'sale_item_fkey'
 [ "$(count '"-t"')" = 1 ] || fail "a restore that failed added rows"
+# A key between tables that are both filled is checked when all rows are in: then they are all out again, and it stands as before.
+psql -c 'alter table sale add constraint own foreign key (id) references stock.item (id) deferrable; comment on constraint own on sale is $$mine$$'
+bring 1 --table stock.item --table public.sale --data-only
+has err 'foreign keys: '
+has err '"own"'
+[ "$(count sale) $(count stock.item)" = '0 0' ] || fail "a restore whose keys failed in the end added rows"
+[ "$(psql -c "select count(*) from pg_constraint where conname in ('own', 'sale_item_fkey') and convalidated")" = 2 ] ||
+    fail "a restore that failed took a key away"
+[ "$(psql -c "select obj_description(oid) from pg_constraint where conname = 'own'")" = mine ] || fail "the key lost its comment"
+psql -c 'alter table sale drop constraint own'
 bring 1 --data-only # rows of other tables are there
 psql -c 'delete from "-t"; delete from "a.b"."c""d
 $(touch /tmp/x)"'

@@ -13,7 +13,7 @@
 #include "job_program.h"
 #include "runner_world.h"
 
-enum { MINUTE_S = 60 };
+enum { MINUTE_S = 60, LEASE_MS = 4500 /* tests wait for heartbeats and for the end of leases */ };
 
 /* What a dispatcher needs. */
 struct service {
@@ -25,7 +25,8 @@ struct service {
 
 static void dispatch_begin(struct service *s)
 {
-    const struct dispatch_options o = {.catalog = s->catalog, .config = s->config, .host = "here"};
+    const struct dispatch_options o = {
+        .catalog = s->catalog, .config = s->config, .host = "here", .lease_ms = LEASE_MS};
 
     CHECK_OK(dispatch_open(&o, &s->dispatch, e));
 }
@@ -399,6 +400,56 @@ TEST(a_restore_that_is_killed_while_places_change_is_taken_back_and_no_other)
 }
 END
 
+TEST(a_lease_lasts_half_a_minute_where_nobody_says_how_long)
+{
+    AUTO(service) struct service s;
+    AUTO(arena) struct arena a = {0};
+
+    service_init(&s);
+    dispatch_close(s.dispatch);
+
+    const struct dispatch_options o = {.catalog = s.catalog, .config = s.config, .host = "here"};
+
+    CHECK_OK(dispatch_open(&o, &s.dispatch, e));
+
+    const struct catalog_job_ids ids = order(&s, RUN_BACKUP, "a", "{\"tags\":[\"nap\"]}");
+    const int64_t before_ns = clock_now_ns();
+
+    step_until_begun(&s, ids.job);
+    CHECK(job_of(&s, ids.job, &a).lease_ns >= before_ns + DISPATCH_LEASE_MS * (NS_PER_S / 1000));
+    step_until_ended(&s, 1, 60);
+}
+END
+
+TEST(an_undo_that_is_killed_is_taken_up_again_once_and_a_discard_is_not)
+{
+    static const char *const rows[] = {
+        "{\"restore\":\"fedcba9876543210\",\"discard\":true}",
+        "{\"restore\":\"fedcba9876543210\"}",
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(service) struct service s;
+        AUTO(arena) struct arena a = {0};
+        struct catalog_run_list runs;
+        size_t ways = 0;
+
+        service_init(&s);
+        (void)order(&s, RUN_RESTORE, "a", rows[i]);
+        step_until_ended(&s, 1, 60);
+        for (int k = 0; k < 5; k++)
+            dispatch_step(s.dispatch, 100);
+        runs = runs_of(&s, &a);
+        for (size_t k = 0; k < runs.count; k++)
+            if (strcmp(runs.items[k].requested_by, "system") == 0 && runs.items[k].attempt == 1) {
+                ck_assert_str_eq(job_of(&s, runs.items[k].job, &a).arguments, rows[1]);
+                ways++;
+            }
+        ck_assert_uint_eq(ways, i);
+    }
+}
+END
+
 JOB_PROGRAM_TESTS
 #define main run_tests
 TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
@@ -408,4 +459,6 @@ TESTS("dispatcher", a_job_of_the_queue_is_run_and_its_end_recorded,
       a_dispatcher_that_comes_later_keeps_the_lease_of_what_it_finds,
       a_catalog_that_fails_at_once_is_not_asked_without_a_pause,
       a_restore_that_is_killed_while_places_change_is_taken_back_and_no_other,
+      a_lease_lasts_half_a_minute_where_nobody_says_how_long,
+      an_undo_that_is_killed_is_taken_up_again_once_and_a_discard_is_not,
       all_jobs_whose_lease_is_over_are_stopped_when_the_catalog_does_not_answer)

@@ -140,6 +140,15 @@ static int burn(void)
     return say_good();
 }
 
+/* Of one restore, whose undo never comes to an end. */
+static bool is_killed_undo(char **argv)
+{
+    for (char **one = argv; *one != NULL; one++)
+        if (strcmp(*one, "fedcba9876543210") == 0)
+            return true;
+    return false;
+}
+
 static int behave(char **argv)
 {
     const char *tag = option_of(argv, "--tag=");
@@ -152,7 +161,7 @@ static int behave(char **argv)
     if (strcmp(included, "swap") == 0)
         say("{\"message_type\":\"restore_state\",\"restore_id\":\"0123456789abcdef\","
             "\"phase\":\"swapping\"}\n");
-    if (*included != '\0')
+    if (*included != '\0' || is_killed_undo(argv))
         (void)raise(SIGKILL);
     if (strcmp(how, "work") == 0)
         return work(argv);
