@@ -411,7 +411,8 @@ bool check_run(struct repo *r, const struct check_options *o, struct check_stats
 
     repo_drop_index(r);
     /* Snapshots before the index: what they need is in it by then. */
-    if (!check_config(&c, e) || !check_epochs(&c, e) || !check_condemned(&c, e) ||
+    /* Epochs first: to one who opened before a rotation what came later may look damaged. */
+    if (!check_epochs(&c, e) || !check_config(&c, e) || !check_condemned(&c, e) ||
         !check_snapshots(&c, e) || !check_index(&c, e) || !check_trees(&c, e))
         return false;
     check_index_rest(&c);

@@ -384,11 +384,20 @@ TEST(whoever_opened_before_the_rotation_finishes_a_backup_in_the_old_epoch)
 }
 END
 
+static void count_fault(void *arg, const struct check_fault *f)
+{
+    int *count = arg;
+
+    *count += f->kind == CHECK_DAMAGED ? 1 : 0;
+}
+
 TEST(whoever_opened_before_the_rotation_takes_nothing_of_the_new_epoch_for_damage)
 {
     AUTO(world) struct world w = world_new(&world_files);
     AUTO(repo) struct repo *old = world_open(w.store);
     const struct prune_options o = {0};
+    int damaged = 0;
+    const struct check_options looking = {.fault = count_fault, .arg = &damaged};
     const struct unlock with = key_file(1);
     struct prune_stats pruned;
     struct repair_stats repaired;
@@ -397,10 +406,12 @@ TEST(whoever_opened_before_the_rotation_takes_nothing_of_the_new_epoch_for_damag
     struct hash id;
 
     CHECK_OK(rotate(w.repo, e));
+    CHECK_OK(rotate(w.repo, e));
     CHECK_OK(world_plant(w.repo, &other_files, &id, e));
     CHECK_ERR(prune_run(old, &o, &pruned, e), ERR_TRANSIENT);
     CHECK_ERR(repair_index(old, NULL, NULL, &repaired, e), ERR_TRANSIENT);
-    CHECK_ERR(check_run(old, &(struct check_options){0}, &checked, e), ERR_TRANSIENT);
+    CHECK_ERR(check_run(old, &looking, &checked, e), ERR_TRANSIENT);
+    CHECK(damaged == 0);
     CHECK_ERR(key_add(old, &with, "", &slot, e), ERR_TRANSIENT);
     CHECK_ERR(key_remove(old, w.repo->slot, e), ERR_TRANSIENT);
     CHECK_ERR(world_plant(old, &other_files, &id, e), ERR_TRANSIENT);
