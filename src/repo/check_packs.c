@@ -149,8 +149,7 @@ static bool frame_matches(const struct index *ix, const struct pack_directory *d
     const struct index_frame known = index_frame_at(ix, number);
 
     if (f->offset != known.offset || f->sealed_size != known.sealed_size ||
-        f->plain_size != known.plain_size ||
-        f->compression != (enum compression)known.compression)
+        f->plain_size != known.plain_size || f->compression != (enum compression)known.compression)
         return false;
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!has_chunk(ix, &d->chunks[f->first_chunk + i], number))

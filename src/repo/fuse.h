@@ -13,7 +13,8 @@
 /* Where a filter's numbers go, which follows from how many there are, but for the seed. */
 struct fuse {
     uint64_t seed;
-    uint32_t part;  /* slots of a part, a power of two; a number has a slot in three parts in a row */
+    uint32_t
+        part; /* slots of a part, a power of two; a number has a slot in three parts in a row */
     uint32_t first; /* slots in which the first of the three may be */
 };
 

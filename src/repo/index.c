@@ -107,21 +107,31 @@ static void name_pack(struct index *ix, uint32_t number)
     ix->by_id[i] = number + 1;
 }
 
+void index_reserve_packs(struct index *ix, size_t extra)
+{
+    const size_t wanted = ix->pack_count + extra;
+    size_t room = ix->by_id_room;
+
+    if (wanted > ix->pack_room) {
+        ix->pack_room = wanted > 2 * ix->pack_room ? wanted : 2 * ix->pack_room;
+        ix->packs = mem_resize(ix->packs, ix->pack_room, sizeof(*ix->packs));
+    }
+    while (wanted > room / 2)
+        room *= 2;
+    if (room == ix->by_id_room)
+        return;
+    mem_free(ix->by_id);
+    ix->by_id_room = room;
+    ix->by_id = mem_array(room, sizeof(*ix->by_id));
+    for (uint32_t n = 0; n < ix->pack_count; n++)
+        name_pack(ix, n);
+}
+
 uint32_t index_append_pack(struct index *ix, const struct hash *id)
 {
     const uint32_t number = (uint32_t)ix->pack_count;
 
-    if (ix->pack_count == ix->pack_room) {
-        ix->pack_room = ix->pack_room == 0 ? 64 : ix->pack_room * 2;
-        ix->packs = mem_resize(ix->packs, ix->pack_room, sizeof(*ix->packs));
-    }
-    if (ix->pack_count + 1 > ix->by_id_room / 2) {
-        mem_free(ix->by_id);
-        ix->by_id_room *= 2;
-        ix->by_id = mem_array(ix->by_id_room, sizeof(*ix->by_id));
-        for (uint32_t n = 0; n < ix->pack_count; n++)
-            name_pack(ix, n);
-    }
+    index_reserve_packs(ix, 1);
     ix->packs[number].id = *id;
     ix->pack_count++;
     name_pack(ix, number);

@@ -60,11 +60,11 @@ static bool folder_open(struct index_cache *c, bool makes_it)
 void index_cache_open(struct repo *r, struct index_cache *out)
 {
     *out = (struct index_cache){.repo = r, .dir = -1};
-    if (r->cache_folder == NULL)
+    if (r->cache_folder == NULL || !r->keeps_index)
         return;
     out->owner = mem_secret_new(sizeof(*out->owner));
     memcpy(out->owner->repository, r->id, sizeof(r->id));
-    hkdf(SLICE_OF(r->keys->master, SEAL_KEY_SIZE), SLICE_OF(NULL, 0),
+    hkdf(SLICE_OF(repo_newest(r)->master, SEAL_KEY_SIZE), SLICE_OF(NULL, 0),
          slice_string("holdfast index segment"), out->owner->key, SEAL_KEY_SIZE);
 }
 
@@ -118,16 +118,17 @@ static int larger_first(const void *a, const void *b)
     const size_t l = segment_tables(left->file)->entry_count;
     const size_t r = segment_tables(right->file)->entry_count;
 
-    return l != r ? (l > r ? -1 : 1)
-                  : strcmp(segment_name(left->file), segment_name(right->file));
+    return l != r ? (l > r ? -1 : 1) : strcmp(segment_name(left->file), segment_name(right->file));
 }
 
 static void find_all(const struct index_cache *c, bool checks_all, struct found_list *l)
 {
-    const int fd = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = fcntl(c->dir, F_DUPFD_CLOEXEC, 0);
     AUTO(stream) DIR *d = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
 
+    if (d != NULL)
+        rewinddir(d);
     while (d != NULL && (entry = readdir(d)) != NULL)
         if (strncmp(entry->d_name, BEGIN, strlen(BEGIN)) == 0)
             find_one(c, entry->d_name, checks_all, l);

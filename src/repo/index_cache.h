@@ -12,7 +12,7 @@
 #include "repo/index_parts.h"
 
 /* So many chunks in memory become a segment when the index is loaded. */
-#define INDEX_KEEP_CHUNKS  ((size_t)100 * 1000)
+#define INDEX_KEEP_CHUNKS ((size_t)100 * 1000)
 /* And so many, while it is. */
 #define INDEX_FLUSH_CHUNKS ((size_t)4 << 20)
 

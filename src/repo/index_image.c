@@ -98,19 +98,19 @@ void index_attach(struct index *ix, struct segment *s, int dir)
     const struct segment_tables *t = segment_tables(s);
 
     assert(ix->used == 0 && ix->pack_count == ix->segment_packs);
+    index_reserve_packs(ix, t->pack_count);
     for (size_t i = 0; i < t->pack_count; i++) {
         const struct segment_pack *p = &t->packs[i];
 
         const uint32_t number = index_append_pack(ix, &p->id);
 
-        ix->packs[number] =
-            (struct index_pack){.id = p->id,
-                                .class = (enum object_class)p->class,
-                                .state = PACK_MISSING,
-                                .size = p->size,
-                                .first_frame = p->first_frame + ix->segment_frames,
-                                .frame_count = p->frame_count,
-                                .chunk_count = p->chunk_count};
+        ix->packs[number] = (struct index_pack){.id = p->id,
+                                                .class = (enum object_class)p->class,
+                                                .state = PACK_MISSING,
+                                                .size = p->size,
+                                                .first_frame = p->first_frame + ix->segment_frames,
+                                                .frame_count = p->frame_count,
+                                                .chunk_count = p->chunk_count};
     }
     append(ix, s, dir);
 }

@@ -284,8 +284,7 @@ static bool load_round(const struct loading *l, struct index **out, bool *is_sta
 
     *is_stale = false;
     aside_start(&reading, r, doom_read, &doom);
-    if (!key_list_read(r, "index/", &keys, e) ||
-        !load_objects(l, ix, &keys, is_stale, e))
+    if (!key_list_read(r, "index/", &keys, e) || !load_objects(l, ix, &keys, is_stale, e))
         return false;
 
     const bool is_known = aside_end(&reading, &why);

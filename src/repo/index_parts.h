@@ -43,7 +43,7 @@ struct index {
     size_t source_count, source_room;
     bool has_loose; /* packs were added that are of no source, or not all of one */
 
-    uint8_t *judged; /* by frame: 0, or 1 and the state of a delta's bases */
+    uint8_t *judged;     /* by frame: 0, or 1 and the state of a delta's bases */
     size_t judged_count; /* frames beyond it have live bases: index_judge_deltas() is yet to come */
 };
 
@@ -73,6 +73,8 @@ static inline size_t index_slot_of(const uint8_t *id, size_t room)
     return (size_t)h & (room - 1);
 }
 
+/* Make room for so many more packs. */
+void index_reserve_packs(struct index *ix, size_t extra);
 /* Append a pack, whose id is new, to the packs; the caller sets the rest before anything else is
  * called.  Returns its number. */
 uint32_t index_append_pack(struct index *ix, const struct hash *id);

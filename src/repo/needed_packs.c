@@ -21,8 +21,7 @@ void needed_packs_done(struct needed_packs *n)
 
 static void note_pack(struct needed_packs *n, uint32_t frame)
 {
-    __atomic_store_n(&n->found[index_frame_at(n->repo->index, frame).pack], true,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&n->found[index_frame_at(n->repo->index, frame).pack], true, __ATOMIC_RELAXED);
 }
 
 /* A live delta has live bases; of the copies of a base the one counts that readers prefer. */

@@ -33,8 +33,9 @@ static struct repo *repo_new(struct store *s)
     return r;
 }
 
-void repo_keep_in(struct repo *r, const char *folder)
+void repo_keep_in(struct repo *r, const char *folder, bool keeps_index)
 {
+    r->keeps_index = keeps_index;
     mem_free(r->cache_folder);
     r->cache_folder = mem_string(folder);
 }

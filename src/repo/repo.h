@@ -92,9 +92,10 @@ MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct rep
  * "config"; NULL when all was well.  check --repair puts it back. */
 const char *repo_mended(const struct repo *r);
 /* Remember on this machine, in a folder of this repository that need not be there, what takes long
- * to find out: where the chunks of a large one stand, and which locks are known.  It need not be
- * kept and is not relied on.  Before anything else is done. */
-void repo_keep_in(struct repo *r, const char *folder);
+ * to find out: which locks are known and, unless the repository itself is to be looked at, where
+ * the chunks of a large one stand.  It need not be kept and is not relied on.  Before anything else
+ * is done. */
+void repo_keep_in(struct repo *r, const char *folder, bool keeps_index);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
@@ -476,8 +477,8 @@ struct place {
     uint32_t size;
 };
 MUST_CHECK bool repo_find(struct repo *r, const struct hash *id, struct place *out);
-/* Fails: a chunk is in no pack that exists.  ERR_CORRUPT, or ERR_TRANSIENT when what is kept near by
- * was damaged, which another attempt does not use. */
+/* Fails: a chunk is in no pack that exists.  ERR_CORRUPT, or ERR_TRANSIENT when what is kept near
+ * by was damaged, which another attempt does not use. */
 MUST_CHECK bool repo_err_lost(const struct repo *r, const struct hash *id, struct err *e);
 /* Size of a frame when decoded. */
 uint32_t repo_frame_size(struct repo *r, uint32_t frame);
@@ -646,7 +647,6 @@ void repo_drop_index(struct repo *r);
  * needs is locked for as long as the store's rule promises when it is committed, and again by each
  * prune_run().
  */
-
 
 struct lock_stats {
     bool is_on;               /* the store has a rule */

@@ -1,5 +1,3 @@
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -8,8 +6,8 @@
 #include "repo/segment_format.h"
 
 /* Rows of a part at most: a size is computed without running over. */
-#define ROWS_MAX  ((uint64_t)1 << 40)
-#define BITS_MAX  32
+#define ROWS_MAX ((uint64_t)1 << 40)
+#define BITS_MAX 32
 
 struct segment {
     char *name;
@@ -26,14 +24,10 @@ struct segment {
 };
 
 const size_t segment_row[PART_COUNT] = {
-    [PART_SOURCES] = sizeof(struct index_source),
-    [PART_PACKS] = sizeof(struct segment_pack),
-    [PART_FRAMES] = sizeof(struct index_frame),
-    [PART_BASES] = sizeof(struct index_base),
-    [PART_ENTRIES] = sizeof(struct index_entry),
-    [PART_FAN] = sizeof(uint32_t),
-    [PART_SHARDS] = sizeof(struct segment_shard),
-    [PART_FILTER] = 1,
+    [PART_SOURCES] = sizeof(struct index_source), [PART_PACKS] = sizeof(struct segment_pack),
+    [PART_FRAMES] = sizeof(struct index_frame),   [PART_BASES] = sizeof(struct index_base),
+    [PART_ENTRIES] = sizeof(struct index_entry),  [PART_FAN] = sizeof(uint32_t),
+    [PART_SHARDS] = sizeof(struct segment_shard), [PART_FILTER] = 1,
 };
 
 void segment_head_sum(const struct segment_head *h, const struct segment_owner *owner,
@@ -48,8 +42,7 @@ void segment_free(struct segment *s)
 {
     if (s == NULL)
         return;
-    if (s->file.data != NULL)
-        (void)munmap((void *)(uintptr_t)s->file.data, s->file.size);
+    file_unmap(s->file);
     mem_free(s->is_checked);
     mem_free(s->name);
     mem_free(s);
@@ -86,6 +79,9 @@ static bool check(struct segment *s, const void *at, size_t size)
 
         if (__atomic_load_n(&s->is_checked[n], __ATOMIC_RELAXED))
             continue;
+        if (size <= SEGMENT_BLOCK) /* one read of the disk, not one for each page */
+            (void)madvise((void *)(uintptr_t)(first + n * SEGMENT_BLOCK), SEGMENT_BLOCK,
+                          MADV_WILLNEED);
         sha256(SLICE_OF(first + n * SEGMENT_BLOCK, SEGMENT_BLOCK), &sum);
         if (!hash_is_equal(&sum, &s->sums[n])) {
             __atomic_store_n(&s->is_damaged, true, __ATOMIC_RELAXED);
@@ -96,29 +92,21 @@ static bool check(struct segment *s, const void *at, size_t size)
     return true;
 }
 
-bool segment_is_sound(struct segment *s)
+/* How it will be read: what is looked up is all over the place.  A hint. */
+static void advise(const struct segment *s, int how)
 {
-    return check(s, s->file.data + SEGMENT_HEAD_SIZE, s->block_count * SEGMENT_BLOCK);
+    (void)madvise((void *)(uintptr_t)s->file.data, s->file.size, how);
 }
 
-/* Map a file, as long as it is a file of ours could be. */
-static bool map(struct segment *s, int dirfd, struct err *e)
+bool segment_is_sound(struct segment *s)
 {
-    AUTO(fd) int fd = openat(dirfd, s->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
+    advise(s, MADV_SEQUENTIAL);
 
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return err_sys(e, "open %s", s->name);
-    if (!S_ISREG(st.st_mode) || st.st_size < (off_t)SEGMENT_HEAD_SIZE)
-        return err_set(e, ERR_CORRUPT, "%s is no segment", s->name);
+    const bool is_sound =
+        check(s, s->file.data + SEGMENT_HEAD_SIZE, s->block_count * SEGMENT_BLOCK);
 
-    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-
-    if (at == MAP_FAILED)
-        return err_sys(e, "map %s", s->name);
-    s->file = SLICE_OF(at, (size_t)st.st_size);
-    memcpy(&s->head, at, sizeof(s->head));
-    return true;
+    advise(s, MADV_RANDOM);
+    return is_sound;
 }
 
 static bool head_is_right(const struct segment *s, const struct segment_owner *owner)
@@ -175,12 +163,12 @@ bool segment_open(int dirfd, const char *name, const struct segment_owner *owner
     AUTO(segment) struct segment *s = mem_new(sizeof(*s));
 
     s->name = mem_string(name);
-    if (!map(s, dirfd, e))
+    if (!file_map(dirfd, name, &s->file, e))
         return false;
+    if (s->file.size >= SEGMENT_HEAD_SIZE)
+        memcpy(&s->head, s->file.data, sizeof(s->head));
     if (!head_is_right(s, owner) || !parts_are_there(s))
         return err_set(e, ERR_CORRUPT, "%s is no segment of this repository", name);
-    /* What is looked up is all over the place. */
-    (void)madvise((void *)(uintptr_t)s->file.data, s->file.size, MADV_RANDOM);
     s->is_checked = mem_array(s->block_count, sizeof(bool));
 
     const struct segment_tables *t = &s->tables;
@@ -188,6 +176,7 @@ bool segment_open(int dirfd, const char *name, const struct segment_owner *owner
     if (!check(s, t->sources, t->source_count * sizeof(*t->sources)) ||
         !check(s, t->packs, t->pack_count * sizeof(*t->packs)))
         return err_set(e, ERR_CORRUPT, "%s is damaged", name);
+    advise(s, MADV_RANDOM);
     *out = TAKE(s);
     return true;
 }

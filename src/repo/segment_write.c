@@ -14,7 +14,7 @@
 #define FAN_ENTRIES   64
 #define SHARD_ENTRIES ((uint64_t)1 << 19)
 
-#define NOWHERE UINT32_MAX
+#define NOWHERE       UINT32_MAX
 
 /* Where a pack of an input goes. */
 struct target {
@@ -119,8 +119,7 @@ static void plan_input(struct writing *w, struct input *in, const bool *drops)
     in->sources = mem_array(t->source_count, sizeof(*in->sources));
     in->packs = mem_array(t->pack_count, sizeof(*in->packs));
     for (size_t i = 0; i < t->source_count; i++)
-        in->sources[i] =
-            drops != NULL && drops[i] ? NOWHERE : (uint32_t)counts[PART_SOURCES]++;
+        in->sources[i] = drops != NULL && drops[i] ? NOWHERE : (uint32_t)counts[PART_SOURCES]++;
     for (size_t i = 0; i < t->pack_count; i++) {
         const struct segment_pack *p = &t->packs[i];
 
@@ -216,9 +215,9 @@ static bool put_tables(struct writing *w, struct err *e)
 static bool end_shard(struct writing *w, struct err *e)
 {
     struct segment_shard row = {.offset = w->head.counts[PART_FILTER]};
-    AUTO(mem) uint8_t *bytes = w->number_count > FUSE_MAX
-                                   ? NULL
-                                   : fuse_new(w->numbers, w->number_count, &row.fuse);
+    AUTO(mem)
+    uint8_t *bytes =
+        w->number_count > FUSE_MAX ? NULL : fuse_new(w->numbers, w->number_count, &row.fuse);
 
     if (bytes == NULL)
         return err_set(e, ERR_USAGE, "ids are not as even as those of chunks");
@@ -338,9 +337,8 @@ static bool finish(struct writing *w, int dirfd, const struct segment_owner *own
     return file_draft_link(&w->draft, dirfd, name, e) || e->code == ERR_EXISTS;
 }
 
-bool segment_write(int dirfd, const struct segment_owner *owner,
-                   const struct segment_input *inputs, size_t count, char name[SEGMENT_NAME_MAX],
-                   struct err *e)
+bool segment_write(int dirfd, const struct segment_owner *owner, const struct segment_input *inputs,
+                   size_t count, char name[SEGMENT_NAME_MAX], struct err *e)
 {
     AUTO(writing)
     struct writing w = {
