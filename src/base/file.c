@@ -115,6 +115,30 @@ bool file_open(const char *path, int *fd, struct err *e)
     return *fd >= 0 || err_sys(e, "open %s", path);
 }
 
+bool file_map(int dirfd, const char *name, struct slice *out, struct err *e)
+{
+    AUTO(fd) int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(e, "open %s", name);
+    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+        return err_set(e, ERR_CORRUPT, "%s is no file, or empty", name);
+
+    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (at == MAP_FAILED)
+        return err_sys(e, "map %s", name);
+    *out = SLICE_OF(at, (size_t)st.st_size);
+    return true;
+}
+
+void file_unmap(struct slice map)
+{
+    if (map.data != NULL)
+        (void)munmap((void *)(uintptr_t)map.data, map.size);
+}
+
 bool file_read(const char *path, size_t limit, struct buf *out, struct err *e)
 {
     AUTO(fd) int fd = -1;

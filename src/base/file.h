@@ -29,6 +29,14 @@ MUST_CHECK bool fd_write_at(int fd, uint64_t offset, struct slice bytes, struct 
 /* Open a file for reading. */
 MUST_CHECK bool file_open(const char *path, int *fd, struct err *e);
 
+/*
+ * Map a regular file of an open directory for reading, until file_unmap().  ERR_CORRUPT for
+ * anything else, ERR_NOT_FOUND.  Whoever makes the file shorter meanwhile ends this process: for
+ * files that are only ever replaced.
+ */
+MUST_CHECK bool file_map(int dirfd, const char *name, struct slice *out, struct err *e);
+void file_unmap(struct slice map); /* accepts {0} */
+
 /* Append the whole of a file to *out.  ERR_CORRUPT when it is longer than limit. */
 MUST_CHECK bool file_read(const char *path, size_t limit, struct buf *out, struct err *e);
 

@@ -140,7 +140,7 @@ bool session_open_secret(struct call *call, struct session *out, struct secret *
         return err_wrap(e, "open repository %s", session_shown(url));
     tell_mended(call, s.repo);
     if (nearby_folder(call, url, &folder))
-        repo_keep_locks_in(s.repo, buf_string(&folder));
+        repo_keep_in(s.repo, buf_string(&folder), !call->command->wants_store_itself);
     call->stage = STAGE_WORK;
     out->repo = TAKE(s.repo);
     out->store = TAKE(s.store);

@@ -105,12 +105,8 @@ static bool add_chunk(struct restore_plan *p, uint32_t file, const uint8_t *id, 
     struct place at;
 
     memcpy(hash.bytes, id, HASH_SIZE);
-    if (!repo_find(p->run->repo, &hash, &at)) {
-        char text[65];
-
-        hex_encode(SLICE_OF(id, HASH_SIZE), text);
-        return err_set(e, ERR_CORRUPT, "chunk %.16s is in no pack that exists", text);
-    }
+    if (!repo_find(p->run->repo, &hash, &at))
+        return repo_err_lost(p->run->repo, &hash, e);
     for (uint32_t done = 0; done < at.size;) {
         (void)extent_skip(x);
 

@@ -47,7 +47,7 @@ bool restore_verify_file(struct restore_run *run, struct reader *rd, const char 
 
         memcpy(id.bytes, ids.data + i, HASH_SIZE);
         if (!repo_find(run->repo, &id, &place))
-            return err_set(e, ERR_CORRUPT, "a chunk of it is in no pack that exists");
+            return repo_err_lost(run->repo, &id, e);
         buf_clear(&bytes);
         if (!read_content(fd, &at, place.size, &bytes, e))
             return false;

@@ -342,7 +342,7 @@ static void tell_missing(const struct root *root, const struct hash *chunk, cons
     char key[OBJECT_KEY_MAX];
 
     while (index_entry_next(c->repo->index, chunk->bytes, &number, &at)) {
-        const uint32_t pack = index_frame_at(c->repo->index, at.frame)->pack;
+        const uint32_t pack = index_frame_at(c->repo->index, at.frame).pack;
 
         /* A delta that is there is no base. */
         if (index_pack_at(c->repo->index, pack)->state == PACK_MISSING) {
@@ -372,7 +372,7 @@ static bool on_mark_fault(void *arg, enum mark_fault kind, const struct hash *ch
     if (why->code != ERR_NOT_FOUND && !check_is_damage(why))
         return false;
     if (index_find(c->repo->index, chunk, &at)) {
-        const uint32_t pack = index_frame_at(c->repo->index, at.frame)->pack;
+        const uint32_t pack = index_frame_at(c->repo->index, at.frame).pack;
 
         c->is_suspect[pack] = true;
         check_pack_damage(c, pack, why);

@@ -34,7 +34,7 @@ static void find_frames(struct check_bases *b)
         const struct index_base *bases = index_bases_at(ix, n);
         struct place at;
 
-        for (uint32_t i = 0; i < index_frame_at(ix, n)->base_count; i++)
+        for (uint32_t i = 0; i < index_frame_at(ix, n).base_count; i++)
             if (index_find_base(ix, &bases[i].id, &at))
                 bits_add(b->wanted, at.frame);
     }

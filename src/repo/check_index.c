@@ -161,7 +161,7 @@ static bool *packs_needed(struct check *c)
 
         if (!marks_has(c->marks, i) || !index_entry_at(ix, i, prefix, &at))
             continue;
-        needed[index_frame_at(ix, at.frame)->pack] = true;
+        needed[index_frame_at(ix, at.frame).pack] = true;
         bits_add(c->needed_frames, at.frame);
     }
     return needed;

@@ -94,7 +94,7 @@ bool check_chunk_is_sound(const struct check *c, const struct hash *id)
         return false;
 
     const struct index_base *bases = index_bases_at(ix, at.frame);
-    const uint32_t count = index_frame_at(ix, at.frame)->base_count;
+    const uint32_t count = index_frame_at(ix, at.frame).base_count;
 
     for (uint32_t i = 0; i < count; i++)
         if (!index_find_base(ix, &bases[i].id, &base) || is_bad(c, base.frame))
@@ -130,7 +130,7 @@ static bool bases_match(const struct index *ix, const struct pack_directory *d,
                         const struct pack_frame *f, uint32_t number)
 {
     const struct index_base *bases = index_bases_at(ix, number);
-    const uint32_t count = index_frame_at(ix, number)->base_count;
+    const uint32_t count = index_frame_at(ix, number).base_count;
 
     if (bases == NULL)
         return true;
@@ -146,11 +146,10 @@ static bool frame_matches(const struct index *ix, const struct pack_directory *d
                           uint32_t number)
 {
     const struct pack_frame *f = &d->frames[frame];
-    const struct index_frame *known = index_frame_at(ix, number);
+    const struct index_frame known = index_frame_at(ix, number);
 
-    if (f->offset != known->offset || f->sealed_size != known->sealed_size ||
-        f->plain_size != known->plain_size ||
-        f->compression != (enum compression)known->compression)
+    if (f->offset != known.offset || f->sealed_size != known.sealed_size ||
+        f->plain_size != known.plain_size || f->compression != (enum compression)known.compression)
         return false;
     for (size_t i = 0; i < f->chunk_count; i++)
         if (!has_chunk(ix, &d->chunks[f->first_chunk + i], number))
@@ -432,7 +431,7 @@ static bool has_deltas(const struct index *ix, uint32_t pack)
     const struct index_pack *p = index_pack_at(ix, pack);
 
     for (uint32_t i = 0; i < p->frame_count; i++)
-        if (index_frame_at(ix, p->first_frame + i)->base_count > 0)
+        if (index_frame_at(ix, p->first_frame + i).base_count > 0)
             return true;
     return false;
 }

@@ -78,7 +78,8 @@ static bool load_source(struct copy *c, struct err *e)
     forget_marks(c);
     repo_drop_index(c->from);
     key_list_done(&c->index_keys);
-    return (key_list_read(c->from, "index/", &c->index_keys, e) && repo_load_index(c->from, e)) ||
+    return (key_list_read(c->from, "index/", &c->index_keys, e) && repo_load_index(c->from, e) &&
+            (index_is_sound(c->from->index) || index_err_damaged(e))) ||
            blame_source(c, e);
 }
 

@@ -114,19 +114,19 @@ static bool fetch_run(struct mover *k, const struct job *j, const char *key, siz
                       size_t *end, struct err *e)
 {
     const struct index *ix = k->move->copy->from->index;
-    const struct index_frame *first = index_frame_at(ix, j->frames[next].frame);
-    uint64_t begin = first->offset;
-    uint64_t stop = (uint64_t)first->offset + first->sealed_size;
+    const struct index_frame first = index_frame_at(ix, j->frames[next].frame);
+    uint64_t begin = first.offset;
+    uint64_t stop = (uint64_t)first.offset + first.sealed_size;
 
     /* The header too where that saves a request. */
     if (next == 0 && begin <= GAP_MAX)
         begin = 0;
     for (*end = next + 1; *end < j->count; ++*end) {
-        const struct index_frame *f = index_frame_at(ix, j->frames[*end].frame);
+        const struct index_frame f = index_frame_at(ix, j->frames[*end].frame);
 
-        if (f->offset - stop > GAP_MAX || f->offset + f->sealed_size - begin > RUN_MAX)
+        if (f.offset - stop > GAP_MAX || f.offset + f.sealed_size - begin > RUN_MAX)
             break;
-        stop = (uint64_t)f->offset + f->sealed_size;
+        stop = (uint64_t)f.offset + f.sealed_size;
     }
     return fetch(k, key, begin, (size_t)(stop - begin), e);
 }
@@ -145,7 +145,7 @@ static bool open_source(struct mover *k, const struct job *j, const char *key, s
     const struct index *ix = k->move->copy->from->index;
 
     /* Where the first run has the header, it is read with that. */
-    return index_frame_at(ix, j->frames[0].frame)->offset <= GAP_MAX ||
+    return index_frame_at(ix, j->frames[0].frame).offset <= GAP_MAX ||
            (fetch(k, key, 0, SEAL_HEADER_SIZE, e) && open_header(k, j->pack, e));
 }
 
@@ -153,23 +153,23 @@ static bool open_source(struct mover *k, const struct job *j, const char *key, s
 static bool open_frame(struct mover *k, uint32_t number, struct slice *plain, struct err *e)
 {
     const struct index *ix = k->move->copy->from->index;
-    const struct index_frame *f = index_frame_at(ix, number);
-    const struct section s = {.number = number - index_pack_at(ix, f->pack)->first_frame,
+    const struct index_frame f = index_frame_at(ix, number);
+    const struct section s = {.number = number - index_pack_at(ix, f.pack)->first_frame,
                               .kind = SECTION_FRAME,
-                              .compression = (enum compression)f->compression,
-                              .plain_size = f->plain_size};
-    const uint8_t *sealed = k->sealed.data + (f->offset - k->sealed_at);
+                              .compression = (enum compression)f.compression,
+                              .plain_size = f.plain_size};
+    const uint8_t *sealed = k->sealed.data + (f.offset - k->sealed_at);
 
     buf_clear(&k->stored);
     buf_clear(&k->plain);
-    if (!unseal_section(k->box, &s, SLICE_OF(sealed, f->sealed_size), &k->stored, e))
+    if (!unseal_section(k->box, &s, SLICE_OF(sealed, f.sealed_size), &k->stored, e))
         return false;
     *plain = buf_slice(&k->stored);
     if (s.compression == COMPRESSION_NONE)
         return true;
     if (!prefix_of_frame(&k->prefix, number, e) ||
         !compressor_expand(k->compressor, buf_slice(&k->prefix.bytes), buf_slice(&k->stored),
-                           f->plain_size, &k->plain, e))
+                           f.plain_size, &k->plain, e))
         return false;
     *plain = buf_slice(&k->plain);
     return true;
@@ -190,7 +190,7 @@ static bool name_chunks(struct mover *k, const struct copy_frame *f, struct slic
     const struct index *ix = k->move->copy->from->index;
     const struct copy_chunk *from = &k->move->plan->chunks[f->first];
     const struct index_base *bases = index_bases_at(ix, f->frame);
-    const bool is_tree = index_pack_at(ix, index_frame_at(ix, f->frame)->pack)->class == CLASS_TREE;
+    const bool is_tree = index_pack_at(ix, index_frame_at(ix, f->frame).pack)->class == CLASS_TREE;
     const enum chunk_type type = is_tree ? CHUNK_TREE : CHUNK_DATA;
 
     if (f->count > k->room) {
@@ -228,14 +228,14 @@ static bool name_chunks(struct mover *k, const struct copy_frame *f, struct slic
 static void land_whole(struct mover *k, const struct copy_frame *f)
 {
     const struct index *ix = k->move->copy->from->index;
-    const struct index_frame *from = index_frame_at(ix, f->frame);
+    const struct index_frame from = index_frame_at(ix, f->frame);
     struct landing *l = &k->move->landing;
-    const bool is_tree = index_pack_at(ix, from->pack)->class == CLASS_TREE;
+    const bool is_tree = index_pack_at(ix, from.pack)->class == CLASS_TREE;
 
     open_pack_add(is_tree ? &l->tree : &l->content,
                   &(struct stored_frame){.stored = buf_slice(&k->stored),
-                                         .compression = (enum compression)from->compression,
-                                         .plain_size = from->plain_size,
+                                         .compression = (enum compression)from.compression,
+                                         .plain_size = from.plain_size,
                                          .chunks = k->chunks,
                                          .count = f->count});
 }
@@ -271,7 +271,7 @@ static void tell_progress(struct move *m)
 /* Deltas move whole, which is next to nothing; of others half must be wanted. */
 static bool move_frame(struct mover *k, const struct copy_frame *f, struct err *e)
 {
-    const struct index_frame *from = index_frame_at(k->move->copy->from->index, f->frame);
+    const struct index_frame from = index_frame_at(k->move->copy->from->index, f->frame);
     struct slice plain;
 
     if (cancel_is_requested())
@@ -280,8 +280,8 @@ static bool move_frame(struct mover *k, const struct copy_frame *f, struct err *
         return err_wrap(
             e, "frame %u",
             (unsigned)(f->frame -
-                       index_pack_at(k->move->copy->from->index, from->pack)->first_frame));
-    if (from->base_count > 0 || f->wanted * 2 >= from->plain_size)
+                       index_pack_at(k->move->copy->from->index, from.pack)->first_frame));
+    if (from.base_count > 0 || f->wanted * 2 >= from.plain_size)
         land_whole(k, f);
     else
         land_wanted(k, f, plain);
@@ -351,7 +351,7 @@ static size_t make_jobs(const struct index *ix, const struct copy_frames *f, str
     size_t count = 0;
 
     for (size_t i = 0; i < f->count; i++) {
-        const uint32_t pack = index_frame_at(ix, f->items[i].frame)->pack;
+        const uint32_t pack = index_frame_at(ix, f->items[i].frame).pack;
 
         if (count == 0 || jobs[count - 1].pack != pack)
             jobs[count++] = (struct job){.pack = pack, .frames = &f->items[i]};

@@ -65,15 +65,15 @@ static int chunk_order(const void *a, const void *b)
 
 static void add_frame(const struct index *ix, struct copy_plan *p, const struct copy_frame *f)
 {
-    const struct index_frame *from = index_frame_at(ix, f->frame);
-    struct copy_frames *to = from->base_count > 0 ? &p->deltas : &p->plain;
+    const struct index_frame from = index_frame_at(ix, f->frame);
+    struct copy_frames *to = from.base_count > 0 ? &p->deltas : &p->plain;
 
     if (to->count == to->room) {
         to->room = to->room == 0 ? 256 : to->room * 2;
         to->items = mem_resize(to->items, to->room, sizeof(*to->items));
     }
     to->items[to->count++] = *f;
-    p->stored_bytes += from->sealed_size;
+    p->stored_bytes += from.sealed_size;
 }
 
 /* From chunks in order to frames. */

@@ -1,50 +1,22 @@
 /*
- * The table of chunks, and of the frames and packs that they stand in.
+ * The table of chunks, and the frames and packs that they stand in.
  *
  * Entries are 28 bytes, at most three quarters of the table are used, so a million chunks
  * take 59 MB.  Linear probing from the first eight bytes of the id, which are uniform.
  */
-#include "repo/index.h"
-
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-#define PREFIX_SIZE 16
-
-struct index_entry {
-    uint8_t prefix[PREFIX_SIZE];
-    uint32_t frame; /* or INDEX_PENDING */
-    uint32_t offset;
-    uint32_t size; /* 0: the entry is free */
-};
-
-struct index {
-    pthread_rwlock_t lock; /* guards entries, room and used once the index is shared */
-    struct index_entry *entries;
-    size_t room; /* power of two */
-    size_t used;
-
-    struct index_pack *packs;
-    size_t pack_count, pack_room;
-    uint32_t *by_id; /* open addressing over pack ids; value is number + 1 */
-    size_t by_id_room;
-
-    struct index_frame *frames;
-    size_t frame_count, frame_room;
-
-    struct index_base *bases; /* of deltas, frame by frame */
-    size_t base_count, base_room;
-};
+#include "repo/index_parts.h"
 
 struct index *index_new(void)
 {
     struct index *ix = mem_new(sizeof(*ix));
 
     pthread_rwlock_init(&ix->lock, NULL);
+    ix->dir = -1;
     ix->room = 1024;
     ix->entries = mem_array(ix->room, sizeof(*ix->entries));
     ix->by_id_room = 64;
@@ -57,6 +29,9 @@ void index_free(struct index *ix)
     if (ix == NULL)
         return;
     pthread_rwlock_destroy(&ix->lock);
+    index_segments_done(ix);
+    mem_free(ix->sources);
+    mem_free(ix->judged);
     mem_free(ix->entries);
     mem_free(ix->packs);
     mem_free(ix->by_id);
@@ -70,17 +45,9 @@ void index_auto(struct index **ix)
     index_free(*ix);
 }
 
-static size_t slot_of(const uint8_t *id, size_t room)
-{
-    uint64_t h;
-
-    memcpy(&h, id, sizeof(h));
-    return (size_t)h & (room - 1);
-}
-
 static void insert(struct index_entry *entries, size_t room, const struct index_entry *en)
 {
-    size_t i = slot_of(en->prefix, room);
+    size_t i = index_slot_of(en->prefix, room);
 
     while (entries[i].size != 0)
         i = (i + 1) & (room - 1);
@@ -107,18 +74,19 @@ static void grow(struct index *ix, size_t extra)
     ix->room = room;
 }
 
-static void add_entry(struct index *ix, const struct hash *id, struct place place)
+void index_add_entry(struct index *ix, const uint8_t *id, struct place place)
 {
     struct index_entry en = {.frame = place.frame, .offset = place.offset, .size = place.size};
 
-    memcpy(en.prefix, id->bytes, PREFIX_SIZE);
+    grow(ix, 1);
+    memcpy(en.prefix, id, PREFIX_SIZE);
     insert(ix->entries, ix->room, &en);
     ix->used++;
 }
 
 bool index_has_pack(const struct index *ix, const struct hash *id, uint32_t *number)
 {
-    for (size_t i = slot_of(id->bytes, ix->by_id_room); ix->by_id[i] != 0;
+    for (size_t i = index_slot_of(id->bytes, ix->by_id_room); ix->by_id[i] != 0;
          i = (i + 1) & (ix->by_id_room - 1)) {
         const uint32_t n = ix->by_id[i] - 1;
 
@@ -132,27 +100,42 @@ bool index_has_pack(const struct index *ix, const struct hash *id, uint32_t *num
 
 static void name_pack(struct index *ix, uint32_t number)
 {
-    size_t i = slot_of(ix->packs[number].id.bytes, ix->by_id_room);
+    size_t i = index_slot_of(ix->packs[number].id.bytes, ix->by_id_room);
 
     while (ix->by_id[i] != 0)
         i = (i + 1) & (ix->by_id_room - 1);
     ix->by_id[i] = number + 1;
 }
 
-static struct index_pack *new_pack(struct index *ix)
+void index_reserve_packs(struct index *ix, size_t extra)
 {
-    if (ix->pack_count == ix->pack_room) {
-        ix->pack_room = ix->pack_room == 0 ? 64 : ix->pack_room * 2;
+    const size_t wanted = ix->pack_count + extra;
+    size_t room = ix->by_id_room;
+
+    if (wanted > ix->pack_room) {
+        ix->pack_room = wanted > 2 * ix->pack_room ? wanted : 2 * ix->pack_room;
         ix->packs = mem_resize(ix->packs, ix->pack_room, sizeof(*ix->packs));
     }
-    if (ix->pack_count + 1 > ix->by_id_room / 2) {
-        mem_free(ix->by_id);
-        ix->by_id_room *= 2;
-        ix->by_id = mem_array(ix->by_id_room, sizeof(*ix->by_id));
-        for (uint32_t n = 0; n < ix->pack_count; n++)
-            name_pack(ix, n);
-    }
-    return &ix->packs[ix->pack_count++];
+    while (wanted > room / 2)
+        room *= 2;
+    if (room == ix->by_id_room)
+        return;
+    mem_free(ix->by_id);
+    ix->by_id_room = room;
+    ix->by_id = mem_array(room, sizeof(*ix->by_id));
+    for (uint32_t n = 0; n < ix->pack_count; n++)
+        name_pack(ix, n);
+}
+
+uint32_t index_append_pack(struct index *ix, const struct hash *id)
+{
+    const uint32_t number = (uint32_t)ix->pack_count;
+
+    index_reserve_packs(ix, 1);
+    ix->packs[number].id = *id;
+    ix->pack_count++;
+    name_pack(ix, number);
+    return number;
 }
 
 static void add_bases(struct index *ix, const struct pack_directory *d, const struct pack_frame *f)
@@ -185,10 +168,19 @@ static void add_frames(struct index *ix, const struct pack_directory *d, uint32_
                                  .plain_size = f->plain_size,
                                  .first_base = (uint32_t)ix->base_count,
                                  .base_count = is_delta ? f->chunk_count : 0,
-                                 .compression = (uint8_t)f->compression};
+                                 .compression = f->compression};
         if (is_delta)
             add_bases(ix, d, f);
     }
+}
+
+void index_begin_source(struct index *ix, const struct hash *id)
+{
+    if (ix->source_count == ix->source_room) {
+        ix->source_room = ix->source_room == 0 ? 16 : ix->source_room * 2;
+        ix->sources = mem_resize(ix->sources, ix->source_room, sizeof(*ix->sources));
+    }
+    ix->sources[ix->source_count++] = (struct index_source){.id = *id};
 }
 
 bool index_add_pack(struct index *ix, const struct hash *id, enum object_class class,
@@ -196,34 +188,38 @@ bool index_add_pack(struct index *ix, const struct hash *id, enum object_class c
 {
     AUTO(pack_directory) struct pack_directory d = {0};
 
-    if (index_has_pack(ix, id, number))
+    if (index_has_pack(ix, id, number)) {
+        if (ix->source_count > 0)
+            ix->sources[ix->source_count - 1].is_shared = true;
         return true;
+    }
     if (!pack_directory_decode(directory, class, &d, e))
         return false;
-    if (ix->frame_count + d.frame_count >= INDEX_PENDING ||
+    if (index_frame_count(ix) + d.frame_count >= INDEX_PENDING ||
         ix->base_count + d.chunk_count >= UINT32_MAX)
         return err_set(e, ERR_FATAL, "the index holds too many frames for this program");
 
-    struct index_pack *p = new_pack(ix);
-    const uint32_t first = (uint32_t)ix->frame_count;
+    const uint32_t first = (uint32_t)index_frame_count(ix);
 
-    *p = (struct index_pack){.id = *id,
-                             .class = class,
-                             .state = state,
-                             .size = pack_size_of(&d, directory.size),
-                             .first_frame = first,
-                             .frame_count = (uint32_t)d.frame_count,
-                             .chunk_count = (uint32_t)d.chunk_count};
-    *number = (uint32_t)(ix->pack_count - 1);
-    name_pack(ix, *number);
+    *number = index_append_pack(ix, id);
+    ix->packs[*number] =
+        (struct index_pack){.id = *id,
+                            .class = class,
+                            .state = state,
+                            .size = pack_size_of(&d, directory.size),
+                            .first_frame = first,
+                            .frame_count = (uint32_t)d.frame_count,
+                            .chunk_count = (uint32_t)d.chunk_count,
+                            .source = ix->source_count == 0 ? 0 : (uint32_t)ix->source_count - 1};
+    ix->has_loose = ix->has_loose || ix->source_count == 0;
     add_frames(ix, &d, *number);
     grow(ix, d.chunk_count);
     for (size_t i = 0; i < d.frame_count; i++)
         for (size_t n = 0; n < d.frames[i].chunk_count; n++) {
             const struct pack_chunk *c = &d.chunks[d.frames[i].first_chunk + n];
 
-            add_entry(
-                ix, &c->id,
+            index_add_entry(
+                ix, c->id.bytes,
                 (struct place){.frame = first + (uint32_t)i, .offset = c->offset, .size = c->size});
         }
     return true;
@@ -246,118 +242,40 @@ void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state sta
     ix->packs[number].state = state;
 }
 
-enum pack_state index_frame_state(const struct index *ix, uint32_t frame)
+size_t index_frame_count(const struct index *ix)
 {
-    const struct index_frame *f = index_frame_at(ix, frame);
-    const enum pack_state state = ix->packs[f->pack].state;
+    return ix->segment_frames + ix->frame_count;
+}
 
-    return state > (enum pack_state)f->bases ? state : (enum pack_state)f->bases;
+struct index_frame index_frame_at(const struct index *ix, uint32_t frame)
+{
+    const struct index_segment *s = index_segment_of(ix, frame);
+
+    assert(frame < index_frame_count(ix));
+    if (s == NULL)
+        return ix->frames[frame - ix->segment_frames];
+
+    struct index_frame f = segment_tables(s->file)->frames[frame - s->first_frame];
+
+    f.pack += s->first_pack;
+    return f;
 }
 
 bool index_holds_bases(const struct index *ix, uint32_t frame)
 {
-    const struct index_frame *f = index_frame_at(ix, frame);
+    const struct index_frame f = index_frame_at(ix, frame);
 
-    return f->base_count == 0 && ix->packs[f->pack].class == CLASS_CONTENT;
-}
-
-static enum pack_state state_of(const struct index *ix, const struct index_entry *en)
-{
-    return index_frame_state(ix, en->frame);
-}
-
-static bool is_in_missing_pack(const struct index *ix, const struct index_entry *en)
-{
-    return ix->packs[ix->frames[en->frame].pack].state == PACK_MISSING;
-}
-
-/* The next entry for this id from position *at on, or NULL. */
-static const struct index_entry *next_copy(const struct index *ix, const struct hash *id,
-                                           size_t *at)
-{
-    while (ix->entries[*at].size != 0) {
-        const struct index_entry *en = &ix->entries[*at];
-
-        *at = (*at + 1) & (ix->room - 1);
-        if (memcmp(en->prefix, id->bytes, PREFIX_SIZE) == 0)
-            return en;
-    }
-    return NULL;
-}
-
-static struct place place_of(const struct index_entry *en)
-{
-    return (struct place){.frame = en->frame, .offset = en->offset, .size = en->size};
-}
-
-/* The copy to use, or NULL; with the lock held. */
-static const struct index_entry *best_copy(const struct index *ix, const struct hash *id,
-                                           bool plain_only)
-{
-    const struct index_entry *en, *best = NULL;
-    size_t at = slot_of(id->bytes, ix->room);
-
-    while ((best == NULL || state_of(ix, best) != PACK_LIVE) &&
-           (en = next_copy(ix, id, &at)) != NULL)
-        if (en->frame != INDEX_PENDING && !is_in_missing_pack(ix, en) &&
-            (!plain_only || index_holds_bases(ix, en->frame)) &&
-            (best == NULL || state_of(ix, en) < state_of(ix, best)))
-            best = en;
-    return best;
-}
-
-void index_judge_deltas(struct index *ix)
-{
-    for (size_t i = 0; i < ix->frame_count; i++) {
-        struct index_frame *f = &ix->frames[i];
-
-        f->bases = PACK_LIVE;
-        for (uint32_t n = 0; n < f->base_count && f->bases != PACK_MISSING; n++) {
-            const struct index_entry *en = best_copy(ix, &ix->bases[f->first_base + n].id, true);
-            const enum pack_state state = en == NULL ? PACK_MISSING : state_of(ix, en);
-
-            f->bases = state > (enum pack_state)f->bases ? (uint8_t)state : f->bases;
-        }
-    }
-}
-
-void index_distrust_pack(struct index *ix, uint32_t number)
-{
-    assert(number < ix->pack_count);
-    pthread_rwlock_wrlock(&ix->lock);
-    if (ix->packs[number].state == PACK_LIVE) {
-        ix->packs[number].state = PACK_CONDEMNED;
-        index_judge_deltas(ix);
-    }
-    pthread_rwlock_unlock(&ix->lock);
-}
-
-bool index_has_lost_bases(struct index *ix, uint32_t frame)
-{
-    pthread_rwlock_rdlock(&ix->lock);
-
-    const bool is_lost = index_frame_at(ix, frame)->bases == PACK_MISSING;
-
-    pthread_rwlock_unlock(&ix->lock);
-    return is_lost;
-}
-
-size_t index_frame_count(const struct index *ix)
-{
-    return ix->frame_count;
-}
-
-const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame)
-{
-    assert(frame < ix->frame_count);
-    return &ix->frames[frame];
+    return f.base_count == 0 && ix->packs[f.pack].class == CLASS_CONTENT;
 }
 
 const struct index_base *index_bases_at(const struct index *ix, uint32_t frame)
 {
-    const struct index_frame *f = index_frame_at(ix, frame);
+    const struct index_frame f = index_frame_at(ix, frame);
+    const struct index_segment *s = index_segment_of(ix, frame);
 
-    return f->base_count == 0 ? NULL : &ix->bases[f->first_base];
+    if (f.base_count == 0)
+        return NULL;
+    return (s == NULL ? ix->bases : segment_tables(s->file)->bases) + f.first_base;
 }
 
 static int base_compare(const void *key, const void *member)
@@ -370,143 +288,18 @@ static int base_compare(const void *key, const void *member)
 
 const struct hash *index_base_of(const struct index *ix, const struct place *at)
 {
-    const struct index_frame *f = index_frame_at(ix, at->frame);
+    const struct index_base *bases = index_bases_at(ix, at->frame);
 
-    if (f->base_count == 0)
+    if (bases == NULL)
         return NULL;
 
-    const struct index_base *found = bsearch(&at->offset, &ix->bases[f->first_base], f->base_count,
-                                             sizeof(*found), base_compare);
+    const struct index_base *found = bsearch(
+        &at->offset, bases, index_frame_at(ix, at->frame).base_count, sizeof(*found), base_compare);
 
     return found == NULL ? NULL : &found->id;
 }
 
 size_t index_chunk_count(const struct index *ix)
 {
-    return ix->used;
-}
-
-static bool find(struct index *ix, const struct hash *id, bool plain_only, bool live_only,
-                 struct place *out)
-{
-    pthread_rwlock_rdlock(&ix->lock);
-    const struct index_entry *best = best_copy(ix, id, plain_only);
-    const bool found = best != NULL && (!live_only || state_of(ix, best) == PACK_LIVE);
-
-    if (found)
-        *out = place_of(best);
-    pthread_rwlock_unlock(&ix->lock);
-    return found;
-}
-
-bool index_find(struct index *ix, const struct hash *id, struct place *out)
-{
-    return find(ix, id, false, false, out);
-}
-
-bool index_find_live(struct index *ix, const struct hash *id, struct place *out)
-{
-    return find(ix, id, false, true, out);
-}
-
-bool index_find_base(struct index *ix, const struct hash *id, struct place *out)
-{
-    return find(ix, id, true, false, out);
-}
-
-bool index_find_live_base(struct index *ix, const struct hash *id, struct place *out)
-{
-    return find(ix, id, true, true, out);
-}
-
-/* With the lock held for writing. */
-static bool claim(struct index *ix, const struct hash *id, uint32_t size, struct place *out)
-{
-    size_t at = slot_of(id->bytes, ix->room);
-    const struct index_entry *en;
-
-    while ((en = next_copy(ix, id, &at)) != NULL)
-        if (en->frame == INDEX_PENDING || state_of(ix, en) == PACK_LIVE) {
-            *out = place_of(en);
-            return true;
-        }
-    grow(ix, 1);
-    add_entry(ix, id, (struct place){.frame = INDEX_PENDING, .size = size});
-    return false;
-}
-
-bool index_find_or_claim(struct index *ix, const struct hash *id, uint32_t size, struct place *out)
-{
-    pthread_rwlock_wrlock(&ix->lock);
-    const bool found = claim(ix, id, size, out);
-    pthread_rwlock_unlock(&ix->lock);
-    return found;
-}
-
-void index_claim_all(struct index *ix, struct claim *claims, size_t count)
-{
-    pthread_rwlock_wrlock(&ix->lock);
-    for (size_t i = 0; i < count; i++)
-        claims[i].is_found = claim(ix, &claims[i].id, claims[i].size, &claims[i].place);
-    pthread_rwlock_unlock(&ix->lock);
-}
-
-void index_each(const struct index *ix, index_entry_fn *fn, void *arg)
-{
-    for (size_t i = 0; i < ix->room; i++)
-        if (ix->entries[i].size != 0 && ix->entries[i].frame != INDEX_PENDING)
-            fn(arg, ix->entries[i].prefix, place_of(&ix->entries[i]));
-}
-
-size_t index_copies(struct index *ix, const struct hash *id, struct place *out, size_t room)
-{
-    const struct index_entry *en;
-    size_t count = 0;
-
-    pthread_rwlock_rdlock(&ix->lock);
-    size_t at = slot_of(id->bytes, ix->room);
-
-    while ((en = next_copy(ix, id, &at)) != NULL)
-        if (en->frame != INDEX_PENDING) {
-            if (count < room)
-                out[count] = place_of(en);
-            count++;
-        }
-    pthread_rwlock_unlock(&ix->lock);
-    return count;
-}
-
-size_t index_entry_room(const struct index *ix)
-{
-    return ix->room;
-}
-
-bool index_entry_at(const struct index *ix, size_t number, uint8_t prefix[16], struct place *out)
-{
-    assert(number < ix->room);
-    const struct index_entry *en = &ix->entries[number];
-
-    if (en->size == 0 || en->frame == INDEX_PENDING)
-        return false;
-    memcpy(prefix, en->prefix, PREFIX_SIZE);
-    *out = place_of(en);
-    return true;
-}
-
-bool index_entry_next(const struct index *ix, const uint8_t prefix[16], size_t *number,
-                      struct place *out)
-{
-    const size_t mask = ix->room - 1;
-    size_t at = *number == INDEX_NO_ENTRY ? slot_of(prefix, ix->room) : (*number + 1) & mask;
-
-    for (; ix->entries[at].size != 0; at = (at + 1) & mask) {
-        const struct index_entry *en = &ix->entries[at];
-
-        if (en->frame == INDEX_PENDING || memcmp(prefix, en->prefix, PREFIX_SIZE) != 0)
-            continue;
-        *number = at;
-        *out = place_of(en);
-        return true;
-    }
-    return false;
+    return ix->segment_entries + ix->used;
 }

@@ -1,9 +1,14 @@
 /*
- * Private to src/repo: where every chunk stands, in memory.
+ * Private to src/repo: where every chunk stands.
  *
- * Open addressing over the first 16 bytes of ids: an id is a keyed hash, so two chunks that
+ * Chunks are found by the first 16 bytes of ids: an id is a keyed hash, so two chunks that
  * share 128 bits do not happen, and readers recompute the whole id anyway.  A chunk may have
  * copies in several packs; lookups prefer one in a pack that is not condemned.
+ *
+ * What is added stands in memory, in a table with open addressing.  Where the index is large, most
+ * of it stands in segments, files of the cache that are mapped (segment.h): packs are in memory
+ * all the same, frames, bases and entries are not.  Numbers of packs, frames and entries go
+ * through the segments and then on through the table.
  *
  * A frame may be a delta: it was compressed after the bytes of other chunks, its bases, which have
  * to be read before it.  Bases stand in plain frames of content.  A delta is only as live, and only
@@ -30,17 +35,18 @@ struct index_pack {
     uint64_t size;
     uint32_t first_frame, frame_count; /* numbers of its frames */
     uint32_t chunk_count;
+    uint32_t source; /* of one in memory: the index object, by index_begin_source() */
 };
 
+/* A row of segments, too: no byte of it is padding. */
 struct index_frame {
     uint32_t pack;
     uint32_t offset; /* in the pack */
     uint32_t sealed_size;
     uint32_t plain_size;
-    uint32_t first_base; /* of a delta, in the index's bases */
+    uint32_t first_base; /* of a delta, for index_bases_at() */
     uint32_t base_count; /* one per chunk; 0: a plain frame */
-    uint8_t compression;
-    uint8_t bases; /* enum pack_state: the worst off of a delta's bases; index_judge_deltas() */
+    uint32_t compression;
 };
 
 /* The base of a chunk in a delta. */
@@ -54,6 +60,9 @@ struct index *index_new(void);
 void index_free(struct index *ix); /* accepts NULL */
 void index_auto(struct index **ix);
 
+/* The packs that are added from now on, up to the next call, are named by this index object. */
+void index_begin_source(struct index *ix, const struct hash *id);
+
 /* Add a pack; a pack that is there already is skipped and *number is its old number. */
 MUST_CHECK bool index_add_pack(struct index *ix, const struct hash *id, enum object_class class,
                                enum pack_state state, struct slice directory, uint32_t *number,
@@ -62,8 +71,8 @@ MUST_CHECK bool index_has_pack(const struct index *ix, const struct hash *id, ui
 size_t index_pack_count(const struct index *ix);
 const struct index_pack *index_pack_at(const struct index *ix, uint32_t number);
 void index_set_pack_state(struct index *ix, uint32_t number, enum pack_state state);
-/* Find the deltas that cannot count as live, or not be read, once all packs have their states.
- * Takes no lock. */
+/* From now on a delta counts as no better than its bases; called once all packs have their states,
+ * and whenever they change.  Takes no lock. */
 void index_judge_deltas(struct index *ix);
 /* Whether a base of a delta is in no pack that exists.  Beside index_distrust_pack(). */
 bool index_has_lost_bases(struct index *ix, uint32_t frame);
@@ -71,7 +80,7 @@ bool index_has_lost_bases(struct index *ix, uint32_t frame);
  * thread. */
 void index_distrust_pack(struct index *ix, uint32_t number);
 size_t index_frame_count(const struct index *ix);
-const struct index_frame *index_frame_at(const struct index *ix, uint32_t frame);
+struct index_frame index_frame_at(const struct index *ix, uint32_t frame);
 /* State of its pack, or that of its bases when that is worse.  Takes no lock. */
 enum pack_state index_frame_state(const struct index *ix, uint32_t frame);
 /* Whether chunks in it can be bases: it is a plain frame of content. */
@@ -113,6 +122,16 @@ struct claim {
     struct place place; /* when it was found */
 };
 void index_claim_all(struct index *ix, struct claim *claims, size_t count);
+
+/*
+ * A segment was found to be damaged: chunks that it has are not found, and whoever misses one says
+ * so.  index_is_sound() looks at all of it first, for those who draw conclusions from what is not
+ * there; false means the same.
+ */
+bool index_is_damaged(const struct index *ix);
+bool index_is_sound(const struct index *ix);
+/* ERR_TRANSIENT: what another attempt does not meet, since the segment is removed. */
+MUST_CHECK bool index_err_damaged(struct err *e);
 
 /* Call fn for each chunk entry (every copy) with its place; ids are the first 16 bytes. */
 typedef void index_entry_fn(void *arg, const uint8_t prefix[16], struct place place);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "repo/index_cache.h"
 #include "repo/nearby.h"
 
 /* An index object this long holds the directories of some 400,000 chunks. */
@@ -120,21 +122,27 @@ static bool add_rows(struct index *ix, struct slice plain, struct err *e)
 static bool load_object(struct repo *r, struct index *ix, const char *key, struct err *e)
 {
     AUTO(buf) struct buf plain = {0};
+    struct hash id;
 
     if (!document_get(r, CLASS_INDEX, key, &plain, e))
         return false;
-    if (!add_rows(ix, buf_slice(&plain), e))
+    if (key_hash(key, &id))
+        index_begin_source(ix, &id);
+    if (!add_rows(ix, buf_slice(&plain), e)) {
+        ix->has_loose = true;
         return err_wrap(e, "%s", key);
+    }
     return true;
 }
 
-static void fetch_objects(struct repo *r, const struct key_list *keys)
+/* Fetch the objects that are not had. */
+static void fetch_objects(struct repo *r, const struct key_list *keys, const bool *has_it)
 {
     AUTO(mem) struct hash *ids = mem_array(keys->count, sizeof(*ids));
     size_t count = 0;
 
     for (size_t i = 0; i < keys->count; i++)
-        count += key_hash(keys->items[i], &ids[count]) ? 1 : 0;
+        count += !has_it[i] && key_hash(keys->items[i], &ids[count]) ? 1 : 0;
     nearby_fetch(r, "index", ids, count);
 }
 
@@ -152,25 +160,42 @@ static bool key_list_has_all(const struct key_list *l, const struct key_list *wa
     return true;
 }
 
+/* How an index is loaded. */
+struct loading {
+    struct repo *repo;
+    damaged_fn *damaged;
+    void *arg;
+    bool checks_all; /* of the segments near by */
+};
+
 /* One pass over the index objects; *is_stale when one of them vanished meanwhile. */
-static bool load_objects(struct repo *r, struct index *ix, const struct key_list *keys,
-                         damaged_fn *damaged, void *arg, bool *is_stale, struct err *e)
+static bool load_objects(const struct loading *l, struct index *ix, const struct key_list *keys,
+                         bool *is_stale, struct err *e)
 {
-    fetch_objects(r, keys);
+    AUTO(mem) bool *has_it = mem_array(keys->count, sizeof(*has_it));
+    AUTO(index_cache) struct index_cache cache = {0};
+
+    index_cache_open(l->repo, &cache);
+    index_cache_attach(&cache, ix, keys, l->checks_all, has_it);
+    fetch_objects(l->repo, keys, has_it);
     for (size_t i = 0; i < keys->count; i++) {
         struct err why = {0};
 
-        if (load_object(r, ix, keys->items[i], &why))
+        if (has_it[i])
             continue;
-        if (why.code == ERR_NOT_FOUND) {
+        if (load_object(l->repo, ix, keys->items[i], &why)) {
+            index_cache_flush(&cache, ix, INDEX_FLUSH_CHUNKS);
+        } else if (why.code == ERR_NOT_FOUND) {
             *is_stale = true;
-        } else if (why.code == ERR_CORRUPT && damaged != NULL) {
-            damaged(arg, keys->items[i], &why);
+        } else if (why.code == ERR_CORRUPT && l->damaged != NULL) {
+            l->damaged(l->arg, keys->items[i], &why);
         } else {
             *e = why;
             return err_wrap(e, "load the index");
         }
     }
+    index_cache_flush(&cache, ix, INDEX_KEEP_CHUNKS);
+    index_cache_merge(&cache, ix);
     return true;
 }
 
@@ -196,23 +221,33 @@ static void doom_auto(struct doom *d)
  * Packs begin as missing; those that the store has become live, or condemned.  With a damaged
  * list any pack may be condemned: all can be read, and none be relied on.
  */
+struct states {
+    struct index *index;
+    const struct condemned *doomed; /* NULL: anything may be */
+};
+
+static bool set_state(void *arg, const struct object_info *info, struct err *e)
+{
+    const struct states *s = arg;
+    struct hash id;
+    uint32_t number;
+
+    (void)e; /* a callback that cannot fail */
+    if (key_hash(info->key, &id) && index_has_pack(s->index, &id, &number))
+        index_set_pack_state(s->index, number,
+                             s->doomed != NULL && !condemned_has(s->doomed, &id) ? PACK_LIVE
+                                                                                 : PACK_CONDEMNED);
+    return true;
+}
+
 static bool set_states(struct repo *r, struct index *ix, const struct condemned *doomed,
                        bool is_known, struct err *e)
 {
-    AUTO(key_list) struct key_list packs = {0};
+    struct states states = {ix, is_known ? doomed : NULL};
 
     r->has_bad_condemned = !is_known;
-    if (!key_list_read(r, "packs/", &packs, e))
+    if (!store_list(r->store, "packs/", set_state, &states, e))
         return false;
-    for (size_t i = 0; i < packs.count; i++) {
-        struct hash id;
-        uint32_t number;
-
-        if (!key_hash(packs.items[i], &id) || !index_has_pack(ix, &id, &number))
-            continue;
-        index_set_pack_state(ix, number,
-                             is_known && !condemned_has(doomed, &id) ? PACK_LIVE : PACK_CONDEMNED);
-    }
     index_judge_deltas(ix);
     return true;
 }
@@ -238,9 +273,9 @@ static bool moved_check(struct repo *r, const struct index *ix, const struct key
 }
 
 /* Load the index as it was at a moment; *is_stale when there was none. */
-static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct index **out,
-                       bool *is_stale, struct err *e)
+static bool load_round(const struct loading *l, struct index **out, bool *is_stale, struct err *e)
 {
+    struct repo *r = l->repo;
     AUTO(index) struct index *ix = index_new();
     AUTO(key_list) struct key_list keys = {0};
     AUTO(doom) struct doom doom = {.repo = r};
@@ -249,8 +284,7 @@ static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct in
 
     *is_stale = false;
     aside_start(&reading, r, doom_read, &doom);
-    if (!key_list_read(r, "index/", &keys, e) ||
-        !load_objects(r, ix, &keys, damaged, arg, is_stale, e))
+    if (!key_list_read(r, "index/", &keys, e) || !load_objects(l, ix, &keys, is_stale, e))
         return false;
 
     const bool is_known = aside_end(&reading, &why);
@@ -266,13 +300,13 @@ static bool load_round(struct repo *r, damaged_fn *damaged, void *arg, struct in
     return true;
 }
 
-bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out, struct err *e)
+static bool load(const struct loading *l, struct index **out, struct err *e)
 {
     for (int round = 0; round < INDEX_LOAD_ROUNDS; round++) {
         AUTO(index) struct index *ix = NULL;
         bool is_stale = false;
 
-        if (!load_round(r, damaged, arg, &ix, &is_stale, e))
+        if (!load_round(l, &ix, &is_stale, e))
             return false;
         if (!is_stale) {
             *out = TAKE(ix);
@@ -280,6 +314,13 @@ bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **o
         }
     }
     return err_set(e, ERR_TRANSIENT, "the index keeps changing while it is read");
+}
+
+bool index_load(struct repo *r, damaged_fn *damaged, void *arg, struct index **out, struct err *e)
+{
+    const struct loading l = {.repo = r, .damaged = damaged, .arg = arg, .checks_all = true};
+
+    return load(&l, out, e);
 }
 
 bool index_is_stale(struct repo *r, const struct key_list *loaded)
@@ -294,7 +335,9 @@ static bool load_whole(void *arg, struct err *e)
 {
     struct repo *r = arg;
 
-    if (!index_load(r, NULL, NULL, &r->index, e))
+    const struct loading l = {.repo = r};
+
+    if (!load(&l, &r->index, e))
         return false;
     nearby_init(r);
     return true;
@@ -331,9 +374,19 @@ bool repo_find(struct repo *r, const struct hash *id, struct place *out)
     return index_find(r->index, id, out);
 }
 
+bool repo_err_lost(const struct repo *r, const struct hash *id, struct err *e)
+{
+    char text[65];
+
+    if (index_is_damaged(r->index))
+        return index_err_damaged(e);
+    hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
+    return err_set(e, ERR_CORRUPT, "chunk %.16s is in no pack that exists", text);
+}
+
 uint32_t repo_frame_size(struct repo *r, uint32_t frame)
 {
-    return index_frame_at(r->index, frame)->plain_size;
+    return index_frame_at(r->index, frame).plain_size;
 }
 
 bool repo_is_collecting(struct repo *r, bool *out, struct err *e)

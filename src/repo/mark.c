@@ -83,7 +83,7 @@ static bool tell(struct marks *m, enum mark_fault kind, const struct hash *chunk
 
 static const struct index_pack *pack_of(const struct index *ix, const struct place *at)
 {
-    return index_pack_at(ix, index_frame_at(ix, at->frame)->pack);
+    return index_pack_at(ix, index_frame_at(ix, at->frame).pack);
 }
 
 /* Whether a is the copy to mark rather than b. */
@@ -159,7 +159,7 @@ static bool need_bases(struct marks *m, uint32_t frame, struct err *e)
 {
     const struct index *ix = m->repo->index;
     const struct index_base *bases = index_bases_at(ix, frame);
-    const uint32_t count = index_frame_at(ix, frame)->base_count;
+    const uint32_t count = index_frame_at(ix, frame).base_count;
 
     if (bases == NULL || bits_have(m->deltas, frame))
         return true;

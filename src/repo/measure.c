@@ -27,7 +27,7 @@ static bool is_first(const struct index *ix, size_t entry, const uint8_t prefix[
     struct place at;
 
     while (index_entry_next(ix, prefix, &number, &at))
-        if (index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->state != PACK_MISSING)
+        if (index_pack_at(ix, index_frame_at(ix, at.frame).pack)->state != PACK_MISSING)
             return number == entry;
     return false;
 }
@@ -42,7 +42,7 @@ static void count_chunks(const struct index *ix, struct repo_sizes *out)
             continue;
         out->chunks++;
         out->chunk_bytes += at.size;
-        if (index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->class == CLASS_CONTENT)
+        if (index_pack_at(ix, index_frame_at(ix, at.frame).pack)->class == CLASS_CONTENT)
             out->data_chunks++;
         else
             out->tree_chunks++;
@@ -52,13 +52,13 @@ static void count_chunks(const struct index *ix, struct repo_sizes *out)
 static void count_deltas(const struct index *ix, struct repo_sizes *out)
 {
     for (uint32_t i = 0; i < index_frame_count(ix); i++) {
-        const struct index_frame *f = index_frame_at(ix, i);
+        const struct index_frame f = index_frame_at(ix, i);
 
-        if (f->base_count == 0 || index_pack_at(ix, f->pack)->state == PACK_MISSING)
+        if (f.base_count == 0 || index_pack_at(ix, f.pack)->state == PACK_MISSING)
             continue;
-        out->delta_chunks += f->base_count;
-        out->delta_bytes += f->plain_size;
-        out->delta_stored += f->sealed_size;
+        out->delta_chunks += f.base_count;
+        out->delta_bytes += f.plain_size;
+        out->delta_stored += f.sealed_size;
     }
 }
 
@@ -74,6 +74,8 @@ bool repo_measure(struct repo *r, struct repo_sizes *out, struct err *e)
         !store_list(r->store, "index/", add_object, &indexes, e) || !discarded_read(r, &trash, e) ||
         !snapshot_scan(r, "", NULL, NULL, &snapshots, &count, e) || !repo_load_index(r, e))
         return false;
+    if (!index_is_sound(r->index))
+        return index_err_damaged(e);
     sizes.packs = packs.count;
     sizes.pack_bytes = packs.bytes;
     sizes.trash_packs = trash.keys.count;

@@ -21,15 +21,14 @@ void needed_packs_done(struct needed_packs *n)
 
 static void note_pack(struct needed_packs *n, uint32_t frame)
 {
-    __atomic_store_n(&n->found[index_frame_at(n->repo->index, frame)->pack], true,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&n->found[index_frame_at(n->repo->index, frame).pack], true, __ATOMIC_RELAXED);
 }
 
 /* A live delta has live bases; of the copies of a base the one counts that readers prefer. */
 static void note_bases(struct needed_packs *n, uint32_t frame)
 {
     const struct index_base *bases = index_bases_at(n->repo->index, frame);
-    const uint32_t count = index_frame_at(n->repo->index, frame)->base_count;
+    const uint32_t count = index_frame_at(n->repo->index, frame).base_count;
 
     if (count == 0 || __atomic_load_n(&n->deltas[frame], __ATOMIC_RELAXED))
         return;
@@ -110,6 +109,7 @@ bool needed_packs_check(struct needed_packs *n, bool *are_safe, struct err *e)
         if (key_hash(packs.items[i], &id) && is_needed(n, &id) && !condemned_has(&doomed, &id))
             present++;
     }
-    *are_safe = present == needed;
+    /* A base that was not found was not counted. */
+    *are_safe = present == needed && !index_is_damaged(n->repo->index);
     return !*are_safe || keep_locked(n, e);
 }

@@ -46,6 +46,8 @@ struct repo {
     struct index *index;  /* NULL until loaded */
     struct aside loading; /* the index, while is_loading */
     bool is_loading;
+    char *cache_folder;     /* NULL: nothing is kept on this machine */
+    bool keeps_index;       /* in that folder (index_cache.h) */
     bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
     struct object_locks *locks; /* NULL: the store locks nothing (object_locks.h) */

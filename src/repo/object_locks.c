@@ -30,17 +30,8 @@ void object_locks_free(struct object_locks *l)
     if (l == NULL)
         return;
     lock_record_done(&l->record);
-    mem_free(l->folder);
     pthread_mutex_destroy(&l->lock);
     mem_free(l);
-}
-
-void repo_keep_locks_in(struct repo *r, const char *folder)
-{
-    if (r->locks == NULL)
-        return;
-    mem_free(r->locks->folder);
-    r->locks->folder = mem_string(folder);
 }
 
 void repo_lock_stats(const struct repo *r, struct lock_stats *out)
@@ -201,14 +192,15 @@ static void *round_main(void *arg)
 static void look_up(struct lock_group *g, int64_t now)
 {
     struct object_locks *l = g->repo->locks;
+    const char *folder = g->repo->cache_folder;
 
     if (l == NULL)
         return;
     pthread_mutex_lock(&l->lock);
-    if (!l->is_read && l->folder != NULL) {
+    if (!l->is_read && folder != NULL) {
         struct lock_record read = {0};
 
-        lock_record_read(l->folder, &read);
+        lock_record_read(folder, &read);
         for (size_t i = 0; i < read.count; i++)
             lock_record_note(&l->record, &read.rows[i].name, &read.rows[i].lock);
         lock_record_done(&read);
@@ -243,8 +235,8 @@ static void note_all(struct round *d)
     lock_record_settle(&l->record, d->now_s);
     l->stats.asked += atomic_load(&d->asked);
     l->stats.extended += atomic_load(&d->extended);
-    if (l->folder != NULL)
-        lock_record_write(l->folder, &l->record);
+    if (g->repo->cache_folder != NULL)
+        lock_record_write(g->repo->cache_folder, &l->record);
     pthread_mutex_unlock(&l->lock);
 }
 

@@ -13,7 +13,6 @@
 /* What is known of the locks of a repository; NULL in struct repo where the store has no rule. */
 struct object_locks {
     pthread_mutex_t lock; /* guards what follows */
-    char *folder;         /* of the record; NULL: it lasts for this run only */
     bool is_read;
     struct lock_record record;
     struct lock_stats stats;

@@ -29,7 +29,7 @@ static bool read_base(struct prefix *p, const struct place *at, struct slice *ou
         p->reader = reader_new(p->repo);
     if (!reader_frame(p->reader, at->frame, &frame, e)) {
         if (e->code == ERR_CORRUPT)
-            index_distrust_pack(ix, index_frame_at(ix, at->frame)->pack);
+            index_distrust_pack(ix, index_frame_at(ix, at->frame).pack);
         return err_wrap(e, "base");
     }
     if (p->on_frame != NULL)
@@ -87,11 +87,11 @@ bool prefix_add_copy(struct prefix *p, const struct hash *base, const struct pla
 
 bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e)
 {
-    const struct index_frame *f = index_frame_at(p->repo->index, frame);
+    const struct index_frame f = index_frame_at(p->repo->index, frame);
     const struct index_base *bases = index_bases_at(p->repo->index, frame);
 
     prefix_clear(p);
-    for (uint32_t i = 0; i < f->base_count; i++)
+    for (uint32_t i = 0; i < f.base_count; i++)
         if (!prefix_add(p, &bases[i].id, e))
             return false;
     return true;

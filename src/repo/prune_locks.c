@@ -102,7 +102,7 @@ void prune_note_needed(struct prune *p, const struct look *l)
         struct place at;
 
         if (marks_has(p->marks, i) && index_entry_at(ix, i, prefix, &at))
-            p->is_needed[index_frame_at(ix, at.frame)->pack] = true;
+            p->is_needed[index_frame_at(ix, at.frame).pack] = true;
     }
     p->committed = mem_array(l->snapshot_count, sizeof(*p->committed));
     p->committed_count = 0;

@@ -28,7 +28,7 @@ static void sum_uses(struct prune *p)
         if (!index_entry_at(ix, i, prefix, &at))
             continue;
 
-        const uint32_t pack = index_frame_at(ix, at.frame)->pack;
+        const uint32_t pack = index_frame_at(ix, at.frame).pack;
         struct pack_use *use = &p->uses[pack];
 
         use->plain += at.size;

@@ -58,7 +58,7 @@ static bool find_plain(const struct index *ix, const struct index_pack *pack, ui
                        uint32_t *frame)
 {
     for (uint32_t n = pack->first_frame; n < pack->first_frame + pack->frame_count; n++)
-        if (index_frame_at(ix, n)->base_count == 0 && skip-- == 0) {
+        if (index_frame_at(ix, n).base_count == 0 && skip-- == 0) {
             *frame = n;
             return true;
         }
@@ -72,8 +72,8 @@ static uint32_t count_plain(const struct index *ix, const struct index_pack *pac
 
     *size = 0;
     for (uint32_t n = pack->first_frame; n < pack->first_frame + pack->frame_count; n++)
-        if (index_frame_at(ix, n)->base_count == 0) {
-            *size += index_frame_at(ix, n)->sealed_size;
+        if (index_frame_at(ix, n).base_count == 0) {
+            *size += index_frame_at(ix, n).sealed_size;
             count++;
         }
     return count;
@@ -95,7 +95,7 @@ static bool try_pack(struct trial *t, uint32_t number, uint64_t *gain, struct er
             continue;
         if (!try_frame(t, frame, &size, e))
             return false;
-        before += index_frame_at(ix, frame)->sealed_size;
+        before += index_frame_at(ix, frame).sealed_size;
         after += size;
     }
     *gain = before <= after ? 0 : stored * (before - after) / before;

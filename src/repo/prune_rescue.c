@@ -64,7 +64,7 @@ static void rescue_auto(struct rescue *r)
 
 static const struct standing *standing_of(const struct view *v, uint32_t frame)
 {
-    return &v->packs[index_frame_at(v->ix, frame)->pack];
+    return &v->packs[index_frame_at(v->ix, frame).pack];
 }
 
 static bool pack_stays(const struct rescue *r, const struct standing *s)
@@ -90,7 +90,7 @@ static bool base_stays(const struct rescue *r, const struct hash *id)
 static bool bases_stay(const struct rescue *r, const struct view *v, uint32_t frame)
 {
     const struct index_base *bases = index_bases_at(v->ix, frame);
-    const uint32_t count = index_frame_at(v->ix, frame)->base_count;
+    const uint32_t count = index_frame_at(v->ix, frame).base_count;
 
     if (v->bases[frame] == BASES_UNKNOWN) {
         v->bases[frame] = BASES_STAY;
@@ -132,7 +132,7 @@ static void rescue_bases(const struct rescue *r, uint32_t frame)
 {
     const struct view *v = &r->views[0];
     const struct index_base *bases = index_bases_at(v->ix, frame);
-    const uint32_t count = index_frame_at(v->ix, frame)->base_count;
+    const uint32_t count = index_frame_at(v->ix, frame).base_count;
 
     if (v->bases[frame] == BASES_RESCUED)
         return;

@@ -183,13 +183,13 @@ static bool fetch_sealed(struct reader *rd, const struct index_frame *f, struct 
 
 static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, struct err *e)
 {
-    const struct index_frame *f = index_frame_at(rd->repo->index, number);
-    const struct index_pack *p = index_pack_at(rd->repo->index, f->pack);
+    const struct index_frame f = index_frame_at(rd->repo->index, number);
+    const struct index_pack *p = index_pack_at(rd->repo->index, f.pack);
     const struct section s = {.number = number - p->first_frame,
                               .kind = SECTION_FRAME,
-                              .compression = (enum compression)f->compression,
-                              .plain_size = f->plain_size};
-    const bool is_delta = f->base_count > 0;
+                              .compression = (enum compression)f.compression,
+                              .plain_size = f.plain_size};
+    const bool is_delta = f.base_count > 0;
     struct slice sealed;
     char key[PACK_KEY_MAX];
 
@@ -197,8 +197,8 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
     /* Bases first: reading them takes the box and the buffers. */
     if (is_delta && !prefix_of_frame(&rd->prefix, number, e))
         return err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
-    header_expect(rd, f->pack);
-    if (!fetch_sealed(rd, f, &sealed, e) || !open_pack(rd, f->pack, key, e))
+    header_expect(rd, f.pack);
+    if (!fetch_sealed(rd, &f, &sealed, e) || !open_pack(rd, f.pack, key, e))
         return false;
     buf_clear(plain);
     if (s.compression == COMPRESSION_NONE)
@@ -208,46 +208,46 @@ static bool fetch_frame(struct reader *rd, uint32_t number, struct buf *plain, s
     return (unseal_section(rd->box, &s, sealed, &rd->stored, e) &&
             compressor_expand(rd->compressor,
                               is_delta ? buf_slice(&rd->prefix.bytes) : (struct slice){0},
-                              buf_slice(&rd->stored), f->plain_size, plain, e)) ||
+                              buf_slice(&rd->stored), f.plain_size, plain, e)) ||
            err_wrap(e, "%s: frame %u", key, (unsigned)s.number);
 }
 
 bool repo_may_join(struct repo *r, uint32_t first, uint32_t last, uint32_t next)
 {
-    const struct index_frame *f = index_frame_at(r->index, first);
-    const struct index_frame *l = index_frame_at(r->index, last);
-    const struct index_frame *n = index_frame_at(r->index, next);
+    const struct index_frame f = index_frame_at(r->index, first);
+    const struct index_frame l = index_frame_at(r->index, last);
+    const struct index_frame n = index_frame_at(r->index, next);
 
-    return store_parallel(r->store) > 1 && f->pack == n->pack &&
-           n->offset - l->offset - l->sealed_size <= AHEAD_GAP_MAX &&
-           n->offset - f->offset + (uint64_t)n->sealed_size <= AHEAD_MAX;
+    return store_parallel(r->store) > 1 && f.pack == n.pack &&
+           n.offset - l.offset - l.sealed_size <= AHEAD_GAP_MAX &&
+           n.offset - f.offset + (uint64_t)n.sealed_size <= AHEAD_MAX;
 }
 
 void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
 {
-    const struct index_frame *f = index_frame_at(rd->repo->index, first);
-    const struct index_frame *l = index_frame_at(rd->repo->index, last);
+    const struct index_frame f = index_frame_at(rd->repo->index, first);
+    const struct index_frame l = index_frame_at(rd->repo->index, last);
     char key[PACK_KEY_MAX];
     struct err ignored;
 
     rd->ahead_pack = NO_NUMBER;
     if (first == last)
         return;
-    assert(f->pack == l->pack && first < last);
-    header_expect(rd, f->pack);
-    pack_key(&index_pack_at(rd->repo->index, f->pack)->id, key);
+    assert(f.pack == l.pack && first < last);
+    header_expect(rd, f.pack);
+    pack_key(&index_pack_at(rd->repo->index, f.pack)->id, key);
     buf_clear(&rd->ahead);
 
     const bool is_read =
-        store_get(rd->repo->store, key, f->offset, (size_t)(l->offset - f->offset) + l->sealed_size,
+        store_get(rd->repo->store, key, f.offset, (size_t)(l.offset - f.offset) + l.sealed_size,
                   &rd->ahead, &ignored);
 
     if (!aside_end(&rd->header.reading, &ignored))
         rd->header.pack = NO_NUMBER;
     if (!is_read)
         return;
-    rd->ahead_pack = f->pack;
-    rd->ahead_offset = f->offset;
+    rd->ahead_pack = f.pack;
+    rd->ahead_offset = f.offset;
 }
 
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)
@@ -266,7 +266,7 @@ bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct e
             oldest = k;
     }
     oldest->frame = NO_NUMBER;
-    if (index_frame_at(rd->repo->index, frame)->base_count > 0)
+    if (index_frame_at(rd->repo->index, frame).base_count > 0)
         rd->filling = oldest; /* one at a time: bases stand in plain frames */
 
     const bool is_read = fetch_frame(rd, frame, &oldest->plain, e);
@@ -308,7 +308,7 @@ bool reader_place(struct reader *rd, enum chunk_type type, const struct hash *id
 
     if (!reader_frame(rd, at->frame, &frame, e)) {
         if (e->code == ERR_CORRUPT)
-            index_distrust_pack(ix, index_frame_at(ix, at->frame)->pack);
+            index_distrust_pack(ix, index_frame_at(ix, at->frame).pack);
         return false;
     }
 
@@ -325,12 +325,8 @@ bool reader_chunk(struct reader *rd, enum chunk_type type, const struct hash *id
 {
     struct place at, last;
 
-    if (!index_find(rd->repo->index, id, &at)) {
-        char text[65];
-
-        hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
-        return err_set(e, ERR_CORRUPT, "chunk %.16s is in no pack that exists", text);
-    }
+    if (!index_find(rd->repo->index, id, &at))
+        return repo_err_lost(rd->repo, id, e);
     do {
         if (reader_place(rd, type, id, &at, out, e))
             return true;

@@ -125,7 +125,7 @@ static enum chunk_origin own_origin(const struct mending *m, const struct hash *
     if (!index_find(m->own.index, id, &at))
         return CHUNK_OF_REST;
 
-    const struct index_pack *pack = index_pack_at(ix, index_frame_at(ix, at.frame)->pack);
+    const struct index_pack *pack = index_pack_at(ix, index_frame_at(ix, at.frame).pack);
 
     return discarded_find(&m->trash, &pack->id) != NULL ? CHUNK_OF_TRASH : CHUNK_OF_REST;
 }

@@ -33,6 +33,13 @@ static struct repo *repo_new(struct store *s)
     return r;
 }
 
+void repo_keep_in(struct repo *r, const char *folder, bool keeps_index)
+{
+    r->keeps_index = keeps_index;
+    mem_free(r->cache_folder);
+    r->cache_folder = mem_string(folder);
+}
+
 void repo_close(struct repo *r)
 {
     if (r == NULL)
@@ -44,6 +51,7 @@ void repo_close(struct repo *r)
     pthread_mutex_destroy(&r->parity.lock);
     object_locks_free(r->locks);
     mem_free(r->mended);
+    mem_free(r->cache_folder);
     mem_free(r);
 }
 

@@ -91,6 +91,11 @@ MUST_CHECK bool repo_open(struct store *s, const struct unlock *with, struct rep
 /* The object that was damaged or missing and read from its parity to open the repository, as in
  * "config"; NULL when all was well.  check --repair puts it back. */
 const char *repo_mended(const struct repo *r);
+/* Remember on this machine, in a folder of this repository that need not be there, what takes long
+ * to find out: which locks are known and, unless the repository itself is to be looked at, where
+ * the chunks of a large one stand.  It need not be kept and is not relied on.  Before anything else
+ * is done. */
+void repo_keep_in(struct repo *r, const char *folder, bool keeps_index);
 void repo_close(struct repo *r); /* accepts NULL */
 void repo_auto(struct repo **r);
 
@@ -472,6 +477,9 @@ struct place {
     uint32_t size;
 };
 MUST_CHECK bool repo_find(struct repo *r, const struct hash *id, struct place *out);
+/* Fails: a chunk is in no pack that exists.  ERR_CORRUPT, or ERR_TRANSIENT when what is kept near
+ * by was damaged, which another attempt does not use. */
+MUST_CHECK bool repo_err_lost(const struct repo *r, const struct hash *id, struct err *e);
 /* Size of a frame when decoded. */
 uint32_t repo_frame_size(struct repo *r, uint32_t frame);
 
@@ -639,10 +647,6 @@ void repo_drop_index(struct repo *r);
  * needs is locked for as long as the store's rule promises when it is committed, and again by each
  * prune_run().
  */
-
-/* Remember near by what is known of them, in a file of this folder, which need not be there.
- * Without it every run asks for all of them.  Before anything else is done. */
-void repo_keep_locks_in(struct repo *r, const char *folder);
 
 struct lock_stats {
     bool is_on;               /* the store has a rule */

@@ -17,12 +17,12 @@ static void check_places(const struct index *ix)
         if (!index_entry_at(ix, i, prefix, &at))
             continue;
 
-        const struct index_frame *f = index_frame_at(ix, at.frame);
+        const struct index_frame f = index_frame_at(ix, at.frame);
 
-        assert((uint64_t)at.offset + at.size <= f->plain_size);
-        assert(f->pack < index_pack_count(ix));
-        assert((index_base_of(ix, &at) == NULL) == (f->base_count == 0));
-        assert(!index_holds_bases(ix, at.frame) || f->base_count == 0);
+        assert((uint64_t)at.offset + at.size <= f.plain_size);
+        assert(f.pack < index_pack_count(ix));
+        assert((index_base_of(ix, &at) == NULL) == (f.base_count == 0));
+        assert(!index_holds_bases(ix, at.frame) || f.base_count == 0);
     }
 }
 

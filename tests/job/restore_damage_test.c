@@ -113,7 +113,7 @@ TEST(a_damaged_directory_is_named_and_the_others_restored)
 
     CHECK_OK(tree_find(rd, &s->tree, path_in(w.dir.path, "b"), &keep, &en, e));
     CHECK(repo_find(w.repo, &en.subtree, &at));
-    pack_key(&index_pack_at(w.repo->index, index_frame_at(w.repo->index, at.frame)->pack)->id, key);
+    pack_key(&index_pack_at(w.repo->index, index_frame_at(w.repo->index, at.frame).pack)->id, key);
     object_damage(w.store, key, 150);
     restoring_init(&r, &w);
     r.o.delete_extra = true;

@@ -31,7 +31,7 @@ static const struct plant many_plants[] = {
 static const struct planting many = {many_plants, MANY, 0, 0};
 
 /* The frame that holds the content of a plant. */
-static const struct index_frame *frame_of(struct world *w, const struct plant *p)
+static struct index_frame frame_of(struct world *w, const struct plant *p)
 {
     AUTO(reader) struct reader *rd = NULL;
     AUTO(snapshot) struct snapshot *s = NULL;
@@ -54,7 +54,7 @@ static const struct index_frame *frame_of(struct world *w, const struct plant *p
 /* The key of the pack that holds the content of a plant. */
 static char *pack_of(struct world *w, const struct plant *p)
 {
-    const uint32_t pack = frame_of(w, p)->pack;
+    const uint32_t pack = frame_of(w, p).pack;
     char key[PACK_KEY_MAX];
 
     pack_key(&index_pack_at(w->repo->index, pack)->id, key);
@@ -105,10 +105,10 @@ static void damage_frame_of(struct world *w, const struct plant *p)
 {
     AUTO(mem) char *key = pack_of(w, p);
     AUTO(buf) struct buf bytes = {0};
-    const struct index_frame *f = frame_of(w, p);
+    const struct index_frame f = frame_of(w, p);
 
     world_get(w->store, key, &bytes);
-    bytes.data[f->offset + f->sealed_size / 2] ^= 1;
+    bytes.data[f.offset + f.sealed_size / 2] ^= 1;
     world_replace(w->store, key, buf_slice(&bytes));
 }
 
@@ -116,7 +116,7 @@ TEST(check_names_each_file_with_a_damaged_frame_once_when_threads_share_a_pack)
 {
     AUTO(world) struct world w = world_new(&many);
     AUTO(mem) char *key = pack_of(&w, &many_plants[0]);
-    const uint32_t pack = frame_of(&w, &many_plants[0])->pack;
+    const uint32_t pack = frame_of(&w, &many_plants[0]).pack;
     AUTO(told) struct told t = {0};
     char id[65];
 

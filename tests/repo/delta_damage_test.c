@@ -39,7 +39,7 @@ static struct stack stack_in(struct world *w)
     ix = w->repo->index;
     for (uint32_t n = 0; n < index_frame_count(ix); n++) {
         const struct index_base *bases = index_bases_at(ix, n);
-        const struct index_pack *p = index_pack_at(ix, index_frame_at(ix, n)->pack);
+        const struct index_pack *p = index_pack_at(ix, index_frame_at(ix, n).pack);
         struct place at;
 
         if (bases == NULL)
@@ -47,7 +47,7 @@ static struct stack stack_in(struct world *w)
         pack_key(&p->id, s.delta);
         s.frame = n - p->first_frame;
         CHECK(index_find_base(ix, &bases[0].id, &at));
-        pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->id, s.base);
+        pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame).pack)->id, s.base);
     }
     repo_drop_index(w->repo);
     CHECK(s.base[0] != '\0' && s.delta[0] != '\0');
@@ -213,7 +213,7 @@ TEST(check_that_reads_data_tells_of_a_damaged_delta_and_of_nothing_beside)
     CHECK_OK(repo_load_index(w.repo, e));
     for (uint32_t n = 0; n < index_frame_count(w.repo->index); n++)
         if (index_bases_at(w.repo->index, n) != NULL)
-            offset = index_frame_at(w.repo->index, n)->offset;
+            offset = index_frame_at(w.repo->index, n).offset;
     spoil(w.store, s.delta, offset + 3);
 
     const struct check_stats stats = check(w.repo, true, &told);

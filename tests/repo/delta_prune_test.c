@@ -32,7 +32,7 @@ struct places {
 
 static struct hash pack_of(const struct index *ix, const struct place *at)
 {
-    return index_pack_at(ix, index_frame_at(ix, at->frame)->pack)->id;
+    return index_pack_at(ix, index_frame_at(ix, at->frame).pack)->id;
 }
 
 static struct places places_of(struct store *s, const struct hash *snapshot)

@@ -120,7 +120,7 @@ static void pack_of(struct repo *r, uint8_t times, char key[PACK_KEY_MAX])
     struct place at;
 
     CHECK(index_find(r->index, &id, &at));
-    pack_key(&index_pack_at(r->index, index_frame_at(r->index, at.frame)->pack)->id, key);
+    pack_key(&index_pack_at(r->index, index_frame_at(r->index, at.frame).pack)->id, key);
 }
 
 static void store_base(struct repo *r)

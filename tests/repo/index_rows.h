@@ -40,4 +40,26 @@ static inline void directory_of(uint64_t first, size_t count, struct buf *out)
     }
 }
 
+/* That of a pack with chunks first .. first + count - 1 in one delta, whose bases are base ..
+ * base + count - 1. */
+static inline void delta_directory_of(uint64_t first, uint32_t count, uint64_t base,
+                                      struct buf *out)
+{
+    buf_put_u32(out, 1);
+    buf_put_u32(out, count);
+    buf_put_u32(out, SEAL_TAG_SIZE + 1);
+    buf_put_u32(out, count * CHUNK_SIZE);
+    buf_put_u8(out, COMPRESSION_ZSTD_AFTER);
+    buf_put_u32(out, count);
+    for (uint64_t n = 0; n < count; n++) {
+        const struct hash chunk = id_of(first + n), below = id_of(base + n);
+
+        buf_append(out, chunk.bytes, HASH_SIZE);
+        buf_put_u8(out, CHUNK_DATA);
+        buf_put_u8(out, 1);
+        buf_put_u32(out, CHUNK_SIZE);
+        buf_append(out, below.bytes, HASH_SIZE);
+    }
+}
+
 #endif

@@ -29,28 +29,14 @@ static uint32_t add_deltas(struct index *ix, uint64_t p, enum pack_state state, 
     const struct hash id = id_of(UINT64_C(1) << 40 | p);
     uint32_t number = UINT32_MAX;
 
-    buf_put_u32(&directory, 1);
-    buf_put_u32(&directory, count);
-    buf_put_u32(&directory, SEAL_TAG_SIZE + 1);
-    buf_put_u32(&directory, count * CHUNK_SIZE);
-    buf_put_u8(&directory, COMPRESSION_ZSTD_AFTER);
-    buf_put_u32(&directory, count);
-    for (uint64_t n = 0; n < count; n++) {
-        const struct hash chunk = id_of(first + n), below = id_of(base + n);
-
-        buf_append(&directory, chunk.bytes, HASH_SIZE);
-        buf_put_u8(&directory, CHUNK_DATA);
-        buf_put_u8(&directory, 1);
-        buf_put_u32(&directory, CHUNK_SIZE);
-        buf_append(&directory, below.bytes, HASH_SIZE);
-    }
+    delta_directory_of(first, count, base, &directory);
     CHECK_OK(index_add_pack(ix, &id, CLASS_CONTENT, state, buf_slice(&directory), &number, e));
     return index_pack_at(ix, number)->first_frame;
 }
 
 static uint32_t pack_of(const struct index *ix, const struct place *at)
 {
-    return index_frame_at(ix, at->frame)->pack;
+    return index_frame_at(ix, at->frame).pack;
 }
 
 TEST(each_of_200000_chunks_is_found_where_it_stands)
@@ -88,10 +74,10 @@ TEST(frames_and_packs_have_the_numbers_and_sizes_of_the_directory)
     CHECK(p->first_frame == 2 && p->frame_count == 1);
     ck_assert_uint_eq(p->size, SEAL_HEADER_SIZE + 700 * CHUNK_SIZE + SEAL_TAG_SIZE +
                                    (8 + 13 + 700 * 38) + SEAL_TAG_SIZE + PACK_TRAILER_SIZE);
-    ck_assert_uint_eq(index_frame_at(ix, 0)->offset, SEAL_HEADER_SIZE);
-    ck_assert_uint_eq(index_frame_at(ix, 1)->offset,
+    ck_assert_uint_eq(index_frame_at(ix, 0).offset, SEAL_HEADER_SIZE);
+    ck_assert_uint_eq(index_frame_at(ix, 1).offset,
                       SEAL_HEADER_SIZE + 1000 * CHUNK_SIZE + SEAL_TAG_SIZE);
-    ck_assert_uint_eq(index_frame_at(ix, 1)->plain_size, 500 * CHUNK_SIZE);
+    ck_assert_uint_eq(index_frame_at(ix, 1).plain_size, 500 * CHUNK_SIZE);
 }
 END
 
@@ -196,7 +182,7 @@ TEST(each_chunk_of_a_delta_has_its_base)
 
     CHECK(index_bases_at(ix, plain) == NULL && index_holds_bases(ix, plain));
     CHECK(!index_holds_bases(ix, first) && !index_holds_bases(ix, second));
-    ck_assert_uint_eq(index_frame_at(ix, second)->base_count, 3);
+    ck_assert_uint_eq(index_frame_at(ix, second).base_count, 3);
     for (uint64_t n = 0; n < 13; n++) {
         const struct hash id = id_of(n < 10 ? 100 + n : 190 + n);
         const struct hash base = id_of(n < 10 ? n : n - 5);

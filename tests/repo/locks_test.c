@@ -98,7 +98,7 @@ static bool is_protected(struct store *s, const struct hash *id)
 
         if (!marks_has(m, i) || !index_entry_at(r->index, i, prefix, &at))
             continue;
-        pack_key(&index_pack_at(r->index, index_frame_at(r->index, at.frame)->pack)->id, key);
+        pack_key(&index_pack_at(r->index, index_frame_at(r->index, at.frame).pack)->id, key);
         is_good = is_good && lockable_lock(s, key).until_s >= until_s;
     }
     return is_good;
@@ -112,7 +112,7 @@ static struct lock_stats plant_near(struct store *s, const char *folder, const s
     struct lock_stats stats;
 
     if (folder != NULL)
-        repo_keep_locks_in(r, folder);
+        repo_keep_in(r, folder, true);
     CHECK_OK(world_plant(r, p, id, e));
     repo_lock_stats(r, &stats);
     return stats;
@@ -254,7 +254,7 @@ TEST(an_extension_that_is_refused_commits_nothing_and_goes_on_where_it_was)
 
     AUTO(repo) struct repo *r = world_repo(s);
 
-    repo_keep_locks_in(r, near);
+    repo_keep_in(r, near, true);
     lockable_extend_only(s, 3);
     CHECK_ERR(world_plant(r, &old, &id, e), ERR_DENIED);
     CHECK(world_count(s, "commits/") == 1);

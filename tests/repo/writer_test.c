@@ -429,7 +429,7 @@ static void pack_of_chunk(struct repo *r, uint64_t n, char key[PACK_KEY_MAX])
 
     CHECK_OK(index_load(r, NULL, NULL, &ix, e));
     CHECK(index_find(ix, &id, &at));
-    pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame)->pack)->id, key);
+    pack_key(&index_pack_at(ix, index_frame_at(ix, at.frame).pack)->id, key);
 }
 
 /* A run that finds chunk 0 and writes chunk 2. */
