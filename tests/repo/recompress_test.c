@@ -34,7 +34,7 @@ static size_t delta_frames(struct store *s)
 
     CHECK_OK(repo_load_index(r, e));
     for (uint32_t n = 0; n < index_frame_count(r->index); n++)
-        count += index_frame_at(r->index, n)->base_count > 0;
+        count += index_frame_at(r->index, n).base_count > 0;
     return count;
 }
 
