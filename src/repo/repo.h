@@ -604,8 +604,8 @@ MUST_CHECK bool writer_drain(struct writer *w, struct err *e);
 /* Make everything durable: last frames, packs, then the index. */
 MUST_CHECK bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e);
 
-/* Whether bases of pieces are made use of whenever there are some: searching for them is for nothing
- * otherwise. */
+/* Whether bases of pieces are made use of whenever there are some: searching for them is for
+ * nothing otherwise. */
 bool writer_takes_bases(const struct writer *w);
 
 /* Moment's figures for progress. */
