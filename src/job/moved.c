@@ -277,7 +277,7 @@ static const struct known *find_by(const struct moved *m, const struct entry *no
 bool moved_find(const struct moved *m, const struct entry *now, struct slice folder,
                 struct content_before *out)
 {
-    const size_t ways = now->type == ENTRY_FILE ? KEYS : KEY_INODE + 1;
+    const enum key_kind ways = now->type == ENTRY_FILE ? KEYS : KEY_PLACE;
     const struct known *found = NULL;
     uint64_t keys[KEYS];
 
@@ -285,7 +285,7 @@ bool moved_find(const struct moved *m, const struct entry *now, struct slice fol
         (now->type != ENTRY_DIRECTORY && (now->type != ENTRY_FILE || now->size < SIZE_MIN)))
         return false;
     find_keys(now, folder, keys);
-    for (size_t by = 0; by < ways && found == NULL; by++)
+    for (enum key_kind by = KEY_INODE; by < ways && found == NULL; by++)
         found = find_by(m, now, keys[by], by);
     if (found == NULL)
         return false;
