@@ -15,8 +15,9 @@ class Tool:
     oldest() says of what the line "list" prints.
     """
 
-    def __init__(self, name, version, lines, env=None):
+    def __init__(self, name, version, lines, env=None, words=None):
         self.name = name
+        self.words = words or [name.replace(",", " ").split()[0]]  # by which it is chosen
         self.version = version
         self.lines = lines
         self.env = env or {}
@@ -42,10 +43,10 @@ def holdfast_tools(program):
         "restore": f"exec {program} restore latest --target {{target}}",
         "list": f"exec {program} snapshots --json",
         "restore first": f"exec {program} restore {{oldest}} --target {{target}}",
-    }, {**env, "HOLDFAST_KEY_FILE": "{cache}/key"})
+    }, {**env, "HOLDFAST_KEY_FILE": "{cache}/key"}, ["holdfast", "key-file"])
     yield Tool("holdfast, passphrase", version,
                {"init": program + " init -r {repo}", "first": backup, "no change": backup},
-               {**env, "HOLDFAST_PASSWORD": "correct horse battery staple"})
+               {**env, "HOLDFAST_PASSWORD": "correct horse battery staple"}, ["holdfast", "passphrase"])
 
 
 def restic_tool(program):
@@ -91,7 +92,7 @@ def copy_tool():
 
 
 def find_tools(holdfast, wanted):
-    """Those that are installed and, unless it is empty, whose first word is among the wanted ones."""
+    """Those that are installed and, unless it is empty, of whose words one is wanted."""
     restic = os.environ.get("RESTIC") or shutil.which("restic")
     borg = shutil.which("borg")
     tools = []
@@ -102,4 +103,4 @@ def find_tools(holdfast, wanted):
     if borg:
         tools.append(borg_tool(borg))
     tools += [tar_zstd_tool(), tar_tool(), copy_tool()]
-    return [t for t in tools if not wanted or t.name.replace(",", " ").split()[0] in wanted]
+    return [t for t in tools if not wanted or set(t.words) & set(wanted)]

@@ -6,7 +6,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 
 fail() { echo "10-gate: $*" >&2; exit 1; }
-bench() { "$PYTHON" script/bench --smoke --sets random --tools holdfast,cp --recorded "$place/kept.json" "$@" >"$place/out" 2>&1; }
+bench() { "$PYTHON" script/bench --smoke --sets random --tools key-file,cp --recorded "$place/kept.json" "$@" >"$place/out" 2>&1; }
 # Set the ratio $1 that is kept to $2.
 keep() {
     "$PYTHON" - "$place/kept.json" "$1" "$2" <<'PROGRAM'
