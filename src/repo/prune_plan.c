@@ -252,7 +252,9 @@ static void repack_past(struct prune *p, struct offer *offers, uint64_t *budget)
     }
     if (count > 0)
         qsort(offers, count, sizeof(*offers), offer_compare);
-    for (size_t i = 0; i<count && * budget> 0; i++) {
+    for (size_t i = 0; i < count; i++) {
+        if (*budget == 0)
+            break;
         p->uses[offers[i].pack].fate = FATE_REPACK;
         *budget -= offers[i].size < *budget ? offers[i].size : *budget;
     }
