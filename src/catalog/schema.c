@@ -178,6 +178,10 @@ static const char verified_stores[] = "ALTER TABLE stores ADD COLUMN verified_ns
 /* When a check found no damage in what it read. */
 static const char checked_stores[] = "ALTER TABLE stores ADD COLUMN checked_ns BIGINT;";
 
+/* Of which epochs of its keys what a repository holds is, as a job measured it. */
+static const char measured_keys[] = "ALTER TABLE stores ADD COLUMN keys_ns BIGINT;"
+                                    "ALTER TABLE stores ADD COLUMN keys TEXT;";
+
 /* What the process of a run told. */
 static const char run_logs[] = "CREATE TABLE run_logs ("
                                " run_id TEXT NOT NULL PRIMARY KEY REFERENCES runs (id)"
@@ -200,6 +204,7 @@ static const struct migration migrations[] = {
     {verified_stores, NULL, NULL},
     {checked_stores, NULL, NULL},
     {run_logs, NULL, NULL},
+    {measured_keys, NULL, NULL},
 };
 
 int schema_newest(void)

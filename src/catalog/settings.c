@@ -137,6 +137,13 @@ bool catalog_store_check(struct catalog_tx *t, const char *name, int64_t time_ns
                   DB_VALUES(db_text(name), db_time(time_ns)), NULL, e);
 }
 
+bool catalog_store_keys(struct catalog_tx *t, const char *name, const char *document, struct err *e)
+{
+    return catalog_check_document("the keys of a repository", document, e) &&
+           db_run(t->db, "UPDATE stores SET keys_ns = $2, keys = $3 WHERE name = $1",
+                  DB_VALUES(db_text(name), db_time(t->db->now_ns), db_text(document)), NULL, e);
+}
+
 bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_store_list *out,
                         struct err *e)
 {
@@ -144,7 +151,7 @@ bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_st
 
     if (!db_run(t->db,
                 "SELECT name, state, seen_ns, bytes, snapshots, error, updated_ns, verified_ns,"
-                " verified_id, checked_ns FROM stores ORDER BY name",
+                " verified_id, checked_ns, keys_ns, keys FROM stores ORDER BY name",
                 DB_NO_VALUES, &r, e))
         return false;
     out->count = r.rows;
@@ -161,6 +168,8 @@ bool catalog_store_list(struct catalog_tx *t, struct arena *a, struct catalog_st
             .verified_ns = db_get_number(&r, i, 7),
             .verified_id = db_keep_text(&r, i, 8, a),
             .checked_ns = db_get_number(&r, i, 9),
+            .keys_ns = db_get_number(&r, i, 10),
+            .keys = db_keep_text(&r, i, 11, a),
         };
     return true;
 }

@@ -57,13 +57,15 @@ struct catalog_store {
     int64_t verified_ns;
     const char *verified_id; /* of the repository that it was */
     int64_t checked_ns;      /* catalog_store_check(); 0: never */
+    int64_t keys_ns;         /* catalog_store_keys(); 0: never */
+    const char *keys;        /* the document that it was told; or NULL */
 };
 struct catalog_store_list {
     struct catalog_store *items;
     size_t count;
 };
-/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns, verified_... and checked_ns are
- * ignored. */
+/* seen_ns 0, bytes -1, snapshots -1: as before.  updated_ns, verified_..., checked_ns and
+ * keys... are ignored. */
 MUST_CHECK bool catalog_store_put(struct catalog_tx *t, const struct catalog_store *s,
                                   struct err *e);
 /* All of the repository was read and found whole, as it was at a time; id NULL: it is damaged.  One
@@ -73,6 +75,10 @@ MUST_CHECK bool catalog_store_verify(struct catalog_tx *t, const char *name, con
 /* A check that began then found no damage, whatever it read. */
 MUST_CHECK bool catalog_store_check(struct catalog_tx *t, const char *name, int64_t time_ns,
                                     struct err *e);
+/* What is left of which epoch of its keys, as a JSON object of at most CATALOG_DOCUMENT_MAX bytes,
+ * measured now. */
+MUST_CHECK bool catalog_store_keys(struct catalog_tx *t, const char *name, const char *document,
+                                   struct err *e);
 /* By name. */
 MUST_CHECK bool catalog_store_list(struct catalog_tx *t, struct arena *a,
                                    struct catalog_store_list *out, struct err *e);

@@ -79,6 +79,8 @@ static void tell_json(struct call *call, const struct reencrypt_stats *s,
     json_set_u64(line, "snapshots_left", f->snapshots_left);
     json_set_u64(line, "records_left", f->records_left);
     json_set_u64(line, "unreadable", f->unreadable);
+    json_set_u64(line, "keys_past", f->slots_past);
+    json_set_u64(line, "keys_unfinished", f->slots_unfinished);
     json_set(line, "epochs", epochs);
     output_json(call->out, line);
 }

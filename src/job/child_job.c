@@ -29,6 +29,7 @@ const char *child_verb_name(enum child_verb v)
         [CHILD_MEASURE] = "measure",
         [CHILD_PARITY] = "parity",
         [CHILD_PRUNE] = "prune",
+        [CHILD_REENCRYPT] = "reencrypt",
         [CHILD_REPAIR] = "repair",
         [CHILD_RESTORE] = "restore",
         [CHILD_TAG] = "tag",

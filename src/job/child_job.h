@@ -26,6 +26,7 @@ enum child_verb {
     CHILD_MEASURE, /* "stats" of a repository, as a job */
     CHILD_PARITY,
     CHILD_PRUNE,
+    CHILD_REENCRYPT, /* "key reencrypt" */
     CHILD_REPAIR,
     CHILD_RESTORE,
     CHILD_TAG,

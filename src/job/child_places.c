@@ -52,6 +52,7 @@ static const struct verb_row rows[CHILD_VERBS] = {
     [CHILD_IMPORT] = {.touch = TOUCH_NOTHING, .is_writer = true, .has_parser = true},
     [CHILD_PARITY] = {.touch = TOUCH_NOTHING},
     [CHILD_PRUNE] = {.touch = TOUCH_NOTHING, .is_writer = true},
+    [CHILD_REENCRYPT] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_REPAIR] = {.touch = TOUCH_NOTHING, .is_writer = true},
     [CHILD_RESTORE] = {.touch = TOUCH_WRITE,
                        .has_scratch = true,
@@ -526,6 +527,8 @@ void child_plan_places(const struct child_job *j, const struct config *c,
         row.is_writer = child_flag(j, "repair");
     if (j->verb == CHILD_PARITY)
         row.is_writer = strcmp(child_text(j, "command"), "parity status") != 0;
+    if (j->verb == CHILD_REENCRYPT)
+        row.is_writer = !child_flag(j, "dry_run");
     s.sets_owners = row.sets_owners;
     s.has_parser = row.has_parser;
     add_system(&s, c);

@@ -36,7 +36,7 @@ struct argument {
 
 #define BIT(verb) (1U << CHILD_##verb)
 /* Named by the argument "command", about one repository. */
-#define COMMANDS (BIT(KEYS) | BIT(MEASURE) | BIT(PARITY) | BIT(REPAIR) | BIT(TAG))
+#define COMMANDS (BIT(KEYS) | BIT(MEASURE) | BIT(PARITY) | BIT(REENCRYPT) | BIT(REPAIR) | BIT(TAG))
 /* child_verb_reads() */
 #define READS \
     (BIT(DIFF) | BIT(DUMP) | BIT(EXPORT) | BIT(FIND) | BIT(LS) | BIT(SNAPSHOTS) | BIT(STATS))
@@ -52,7 +52,8 @@ static const struct argument arguments[] = {
     {"add", "add", BIT(TAG), ARGUMENT_TEXTS},
     {"remove", "remove", BIT(TAG), ARGUMENT_TEXTS},
     {"dry_run", "dry-run",
-     BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(RESTORE) | BIT(IMPORT),
+     BIT(BACKUP) | BIT(PRUNE) | BIT(FORGET) | BIT(COPY) | BIT(REENCRYPT) | BIT(RESTORE) |
+         BIT(IMPORT),
      ARGUMENT_FLAG},
     {"tags", "tag", BIT(BACKUP) | BIT(SNAPSHOTS), ARGUMENT_TEXTS},
     {"create", "create-repository", BIT(BACKUP), ARGUMENT_TEXTS},
@@ -62,7 +63,7 @@ static const struct argument arguments[] = {
     {"read_data_subset", "read-data-subset", BIT(CHECK), ARGUMENT_TEXT},
     {"repair", "repair", BIT(CHECK), ARGUMENT_FLAG},
     {"max_unused", "max-unused", BIT(PRUNE), ARGUMENT_TEXT},
-    {"max_repack_size", "max-repack-size", BIT(PRUNE), ARGUMENT_TEXT},
+    {"max_repack_size", "max-repack-size", BIT(PRUNE) | BIT(REENCRYPT), ARGUMENT_TEXT},
     {"empty_trash", "empty-trash", BIT(PRUNE), ARGUMENT_FLAG},
     {"prune", "prune", BIT(FORGET), ARGUMENT_FLAG},
     {"approve", "approve", BIT(FORGET), ARGUMENT_TEXT},
@@ -172,15 +173,11 @@ static const struct {
     const char *words;
     enum child_verb verb;
 } commands[] = {
-    {"config test", CHILD_TRY},
-    {"key list", CHILD_KEYS},
-    {"parity disable", CHILD_PARITY},
-    {"parity enable", CHILD_PARITY},
-    {"parity status", CHILD_PARITY},
-    {"repair index", CHILD_REPAIR},
-    {"repair packs", CHILD_REPAIR},
-    {"stats", CHILD_MEASURE},
-    {"tag", CHILD_TAG},
+    {"config test", CHILD_TRY},         {"key list", CHILD_KEYS},
+    {"key reencrypt", CHILD_REENCRYPT}, {"parity disable", CHILD_PARITY},
+    {"parity enable", CHILD_PARITY},    {"parity status", CHILD_PARITY},
+    {"repair index", CHILD_REPAIR},     {"repair packs", CHILD_REPAIR},
+    {"stats", CHILD_MEASURE},           {"tag", CHILD_TAG},
 };
 
 bool child_verb_of(const char *command, enum child_verb *out)
@@ -759,6 +756,7 @@ struct child_promise child_plan_promise(const struct child_job *j)
     case CHILD_COPY:
     case CHILD_PARITY:
     case CHILD_PRUNE:
+    case CHILD_REENCRYPT:
     case CHILD_REPAIR:
     case CHILD_TAG:
     case CHILD_TRY:

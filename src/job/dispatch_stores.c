@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "codec/json.h"
 
+enum { EPOCHS_TOLD = 100 };
+
 static bool put_up(struct catalog_tx *t, const char *name, int64_t snapshots, struct err *e)
 {
     return catalog_store_put(t,
@@ -98,6 +100,63 @@ static bool put_checked(struct catalog_tx *t, const char *name, const struct chi
            (!dispatch_verified(o) || catalog_store_verify(t, name, id, began_ns, e));
 }
 
+/* What a measuring of epochs has to say, by the names that the command has for it. */
+static const char *const left_names[] = {
+    "epoch",        "packs_left",     "bytes_left",          "index_objects_left",
+    "records_left", "snapshots_left", "packs_left_in_trash", "bytes_left_in_trash",
+    "unreadable",   "keys_past",      "keys_unfinished",     NULL,
+};
+static const char *const epoch_names[] = {
+    "epoch",          "keys",           "packs",     "pack_bytes", "index_objects",
+    "packs_in_trash", "bytes_in_trash", "snapshots", "records",    NULL,
+};
+
+/* The numbers of these names, or NULL: one is missing, or is none. */
+static json_t *take_numbers(const json_t *from, const char *const *names)
+{
+    AUTO(json) json_t *out = json_object();
+
+    for (size_t i = 0; names[i] != NULL; i++) {
+        const json_t *n = json_object_get(from, names[i]);
+
+        if (!json_is_integer(n) || json_integer_value(n) < 0)
+            return NULL;
+        (void)json_object_set_new(out, names[i], json_integer(json_integer_value(n)));
+    }
+    return TAKE(out);
+}
+
+/* Of the newest epochs, for there may be many. */
+static json_t *take_epochs(const json_t *list)
+{
+    AUTO(json) json_t *out = json_array();
+    const size_t count = json_array_size(list);
+
+    for (size_t i = count > EPOCHS_TOLD ? count - EPOCHS_TOLD : 0; i < count; i++) {
+        json_t *one = take_numbers(json_array_get(list, i), epoch_names);
+
+        if (one == NULL)
+            return NULL;
+        (void)json_array_append_new(out, one);
+    }
+    return count > 0 ? TAKE(out) : NULL;
+}
+
+/* What is left of which epoch of the keys; a result that does not say so in full says nothing. */
+static bool put_keys(struct catalog_tx *t, const char *name, const struct child_outcome *o,
+                     struct err *e)
+{
+    AUTO(json) json_t *left = take_numbers(o->result, left_names);
+    AUTO(json) json_t *epochs = take_epochs(json_object_get(o->result, "epochs"));
+    AUTO(buf) struct buf text = {0};
+
+    if (left == NULL || epochs == NULL)
+        return true;
+    (void)json_object_set(left, "epochs", epochs);
+    json_append(left, &text);
+    return catalog_store_keys(t, name, buf_string(&text), e);
+}
+
 bool dispatch_verified(const struct child_outcome *o)
 {
     return o->state == CHILD_SUCCEEDED && json_is_true(json_object_get(o->result, "read_all"));
@@ -124,6 +183,8 @@ bool dispatch_stores(struct catalog_tx *t, const struct config_set *set, const s
                 e))
         return false;
     if (j->verb == CHILD_CHECK && !put_checked(t, name, o, e))
+        return false;
+    if (j->verb == CHILD_REENCRYPT && was_open(j, o) && !put_keys(t, name, o, e))
         return false;
     if (o->state == CHILD_FAILED && o->is_opening)
         return put_down(t, name, o->why.text, false, e);

@@ -106,12 +106,18 @@ static bool is_writer(enum child_verb v)
     return v == CHILD_BACKUP || v == CHILD_RESTORE || v == CHILD_UNDO;
 }
 
+/* It removes what nobody needs; several in one repository would only wait for each other. */
+static bool is_collector(enum child_verb v)
+{
+    return v == CHILD_PRUNE || v == CHILD_REENCRYPT;
+}
+
 bool runner_collide(enum child_verb a, const char *set_a, enum child_verb b, const char *set_b)
 {
     /* Nobody knows whose restore it is before it runs, and one at a time is what there can be. */
     if ((a == CHILD_UNDO && is_writer(b)) || (b == CHILD_UNDO && is_writer(a)))
         return true;
-    if (a == CHILD_PRUNE && b == CHILD_PRUNE)
+    if (is_collector(a) && is_collector(b))
         return true;
     return set_a != NULL && set_b != NULL && strcmp(set_a, set_b) == 0 &&
            (is_writer(a) || is_writer(b));

@@ -62,6 +62,7 @@ static const struct field restore_fields[] = {REPOSITORY,
                                               {0}};
 static const struct field no_fields[] = {{0}};
 static const struct field repository_fields[] = {REPOSITORY, {0}};
+static const struct field reencrypt_fields[] = {REPOSITORY, TEXT("max_repack_size"), {0}};
 static const struct field parity_fields[] = {REPOSITORY, TEXT("percent"), TEXT("shards"), {0}};
 static const struct field tag_fields[] = {REPOSITORY,
                                           {"snapshots", FIELD_LIST, FIELD_REQUIRED, 1, 1000, word},
@@ -80,7 +81,10 @@ struct kind {
     bool names_repository; /* works on one, which has to be said when the set has several */
     bool is_restore;       /* one at a time of a set */
     const char *command;   /* what several of one kind are told apart by (job.h); or NULL */
+    bool is_dry_run;
 };
+
+#define REENCRYPT "key reencrypt"
 
 static const struct kind kinds[] = {
     {"backup", "backup", backup_fields, RUN_BACKUP, false, false},
@@ -96,6 +100,8 @@ static const struct kind kinds[] = {
     {"tag", "tag", tag_fields, RUN_RETENTION, true, false, "tag"},
     {"stats", "stats", repository_fields, RUN_CHECK, true, false, "stats"},
     {"keys", "key.list", repository_fields, RUN_CHECK, true, false, "key list"},
+    {"keys/epochs", "key.epochs", repository_fields, RUN_CHECK, true, false, REENCRYPT, true},
+    {"keys/reencrypt", "key.reencrypt", reencrypt_fields, RUN_PRUNE, true, false, REENCRYPT},
     {"parity/status", "parity.status", repository_fields, RUN_CHECK, true, false, "parity status"},
     {"parity/enable", "parity.enable", parity_fields, RUN_CHECK, true, false, "parity enable"},
     {"parity/disable", "parity.disable", repository_fields, RUN_CHECK, true, false,
@@ -279,6 +285,8 @@ static bool read_arguments(struct order *o)
         (void)json_object_set_new(o->arguments, "uploads", json_true());
     if (o->kind->command != NULL)
         (void)json_object_set_new(o->arguments, "command", json_string(o->kind->command));
+    if (o->kind->is_dry_run)
+        (void)json_object_set_new(o->arguments, "dry_run", json_true());
     json_append(o->arguments, &o->text);
     return true;
 }
@@ -296,6 +304,27 @@ static bool check_alone(struct catalog_tx *t, const struct order *o, struct err 
     for (size_t i = 0; i < jobs.count; i++)
         if (jobs.items[i].kind == RUN_RESTORE && strcmp(jobs.items[i].set, o->set) == 0)
             return err_set(e, ERR_EXISTS, "a restore of this set is under way");
+    return true;
+}
+
+/* Of a repository, whichever set it was ordered for. */
+static bool check_alone_there(struct catalog_tx *t, const struct order *o, struct err *e)
+{
+    AUTO(arena) struct arena a = {0};
+    struct catalog_job_list jobs = {0};
+
+    if (!catalog_job_list(t, &a, &jobs, e))
+        return false;
+    for (size_t i = 0; i < jobs.count; i++) {
+        AUTO(json) json_t *other = api_document(jobs.items[i].arguments);
+
+        if (jobs.items[i].kind == o->kind->kind &&
+            json_equal(json_object_get(other, "command"),
+                       json_object_get(o->arguments, "command")) &&
+            json_equal(json_object_get(other, "repository"),
+                       json_object_get(o->arguments, "repository")))
+            return err_set(e, ERR_EXISTS, "the repository is being reencrypted, or will be");
+    }
     return true;
 }
 
@@ -341,6 +370,7 @@ static bool write_order(struct catalog_tx *t, void *arg, struct err *e)
     if (!is_known)
         return err_set(e, ERR_NOT_FOUND, "no such set");
     if ((o->kind->is_restore && !check_alone(t, o, e)) ||
+        (o->kind->fields == reencrypt_fields && !check_alone_there(t, o, e)) ||
         (o->kind->fields == undo_fields && !check_undo(t, o, e)) ||
         !catalog_job_enqueue(t, &q, &o->ids, e))
         return false;
@@ -382,6 +412,11 @@ const struct route api_order_routes[] = {
      .handler = post_order, .summary = "Measure a repository of a set"},
     {METHOD_POST, "/api/v1/sets/{set}/keys", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
      .handler = post_order, .summary = "Look what opens a repository"},
+    {METHOD_POST, "/api/v1/sets/{set}/keys/epochs", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
+     .handler = post_order, .summary = "Measure what past keys of a repository still read"},
+    {METHOD_POST, "/api/v1/sets/{set}/keys/reencrypt", API_REMOVE, FLAGS | ROUTE_STEP_UP,
+     AUTH_BODY_MAX, AUTH_JSON, .handler = post_order,
+     .summary = "Pack again what past keys of a repository still read"},
     {METHOD_POST, "/api/v1/sets/{set}/parity/status", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,
      .handler = post_order, .summary = "Look how much of a repository has parity"},
     {METHOD_POST, "/api/v1/sets/{set}/parity/enable", API_RUN, FLAGS, AUTH_BODY_MAX, AUTH_JSON,

@@ -111,6 +111,16 @@ static json_t *number_or_null(int64_t n)
     return n < 0 ? json_null() : json_integer((json_int_t)n);
 }
 
+/* What was measured last, and when; null: nothing was. */
+static json_t *keys_json(const struct catalog_store *s)
+{
+    json_t *keys = api_document(s->keys);
+
+    if (json_is_object(keys))
+        (void)json_object_set_new(keys, "measured_at", auth_time_json(s->keys_ns));
+    return keys;
+}
+
 static void get_stores(struct request *r)
 {
     AUTO(catalog_tx) struct catalog_tx *t = NULL;
@@ -129,12 +139,12 @@ static void get_stores(struct request *r)
         const struct catalog_store *s = &list.items[i];
 
         (void)json_array_append_new(
-            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name,
+            items, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}", "name", s->name,
                              "state", s->state, "seen_at", auth_time_json(s->seen_ns), "bytes",
                              number_or_null(s->bytes), "snapshots", number_or_null(s->snapshots),
                              "checked_at", auth_time_json(s->checked_ns), "verified_at",
-                             auth_time_json(s->verified_ns), "error", s->error, "updated_at",
-                             auth_time_json(s->updated_ns)));
+                             auth_time_json(s->verified_ns), "keys", keys_json(s), "error",
+                             s->error, "updated_at", auth_time_json(s->updated_ns)));
     }
     reply_json(r, 200, json_pack("{s:o}", "stores", items));
 }

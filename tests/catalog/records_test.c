@@ -203,6 +203,28 @@ TEST(a_store_stays_verified_until_damage_is_found)
 }
 END
 
+TEST(what_was_measured_of_the_keys_of_a_store_stays_until_it_is_measured_again)
+{
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    const struct catalog_store up = {.name = "main", .state = "up", .bytes = -1, .snapshots = -1};
+    struct catalog_store_list stores = {0};
+
+    world_init(&w);
+    AUTO(catalog_tx) struct catalog_tx *t = tx_write(&w);
+    CHECK_OK(catalog_store_put(t, &up, e));
+    CHECK_OK(catalog_store_list(t, &a, &stores, e));
+    CHECK(stores.items[0].keys == NULL && stores.items[0].keys_ns == 0);
+    CHECK_OK(catalog_store_keys(t, "main", "{\"epoch\":1}", e));
+    CHECK_OK(catalog_store_keys(t, "main", "{\"epoch\":2}", e));
+    CHECK_OK(catalog_store_put(t, &up, e));
+    CHECK_OK(catalog_store_list(t, &a, &stores, e));
+    ck_assert_str_eq(stores.items[0].keys, "{\"epoch\":2}");
+    ck_assert_int_eq(stores.items[0].keys_ns, catalog_tx_now(t));
+    CHECK_ERR(catalog_store_keys(t, "main", "{epoch: 3}", e), ERR_USAGE);
+}
+END
+
 TEST(a_message_is_sent_by_one_and_again_when_that_one_is_gone)
 {
     AUTO(world) struct world w;
@@ -449,6 +471,7 @@ TESTS_BETWEEN("records", world_begin, world_end, cleaning_removes_what_is_over_a
               a_schedule_is_moved_on_only_by_who_knows_where_it_stands,
               settings_and_stores_are_as_they_were_written_last,
               a_store_stays_verified_until_damage_is_found,
+              what_was_measured_of_the_keys_of_a_store_stays_until_it_is_measured_again,
               a_message_is_sent_by_one_and_again_when_that_one_is_gone,
               a_message_that_did_not_go_waits_for_its_next_time,
               a_request_that_is_repeated_gets_the_answer_of_the_first,

@@ -366,6 +366,10 @@ TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
         {CHILD_PARITY, "{\"repository\":\"main\",\"command\":\"parity\"}"},
         {CHILD_REPAIR, "{\"repository\":\"main\",\"command\":\"repair index --force\"}"},
         {CHILD_MEASURE, "{\"command\":\"stats\"}"},
+        {CHILD_REENCRYPT, "{\"command\":\"key reencrypt\"}"},
+        {CHILD_REENCRYPT, "{\"repository\":\"main\",\"command\":\"key rotate\"}"},
+        {CHILD_REENCRYPT,
+         "{\"repository\":\"main\",\"command\":\"key reencrypt\",\"drop_others\":true}"},
         {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"add\":[\"x\"]}"},
         {CHILD_TAG, "{\"repository\":\"main\",\"command\":\"tag\",\"snapshots\":[]}"},
         {CHILD_CHECK, "{\"repository\":\"main\",\"command\":\"tag\"}"},
@@ -393,6 +397,24 @@ TEST(a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set)
                   &q, e));
     join(q.argv, &all);
     CHECK(strstr(buf_string(&all), "|repair|packs|--json|") != NULL);
+}
+END
+
+TEST(reencrypting_is_about_one_repository_and_as_much_of_it_as_the_job_says)
+{
+    AUTO(world) struct world w;
+    AUTO(child_plan) struct child_plan p = {0};
+    AUTO(buf) struct buf all = {0};
+
+    world_init(&w, FILES_SOURCE);
+    CHECK_OK(plan(&w, CHILD_REENCRYPT, NULL,
+                  "{\"repository\":\"main\",\"command\":\"key reencrypt\","
+                  "\"max_repack_size\":\"-1\"}",
+                  &p, e));
+    join(p.argv, &all);
+    CHECK(strstr(buf_string(&all), "|key|reencrypt|--json|") != NULL);
+    CHECK(ends_with(&all, "|--max-repack-size=-1|--|"));
+    CHECK(strstr(buf_string(&all), "--dry-run") == NULL);
 }
 END
 
@@ -652,6 +674,11 @@ TEST(a_remote_repository_takes_a_network_and_a_command_takes_programs)
                "{\"repository\":\"main\",\"command\":\"parity status\"}", ALWAYS "read_inside");
     check_acts(FILES_SOURCE, CHILD_PARITY,
                "{\"repository\":\"main\",\"command\":\"parity enable\"}", ALWAYS INSIDE);
+    check_acts(FILES_SOURCE, CHILD_REENCRYPT,
+               "{\"repository\":\"main\",\"command\":\"key reencrypt\",\"dry_run\":true}",
+               ALWAYS "read_inside");
+    check_acts(FILES_SOURCE, CHILD_REENCRYPT,
+               "{\"repository\":\"main\",\"command\":\"key reencrypt\"}", ALWAYS INSIDE);
     check_acts(FILES_SOURCE, CHILD_REPAIR, "{\"repository\":\"main\",\"command\":\"repair index\"}",
                ALWAYS INSIDE);
     check_acts(FILES_SOURCE, CHILD_TAG,
@@ -825,6 +852,9 @@ TEST(a_set_has_one_writer)
     CHECK(runner_collide(CHILD_RESTORE, "a", CHILD_UNDO, NULL));
     CHECK(runner_collide(CHILD_PRUNE, NULL, CHILD_PRUNE, NULL));
     CHECK(!runner_collide(CHILD_PRUNE, NULL, CHILD_BACKUP, "a"));
+    CHECK(runner_collide(CHILD_PRUNE, NULL, CHILD_REENCRYPT, NULL));
+    CHECK(runner_collide(CHILD_REENCRYPT, NULL, CHILD_REENCRYPT, NULL));
+    CHECK(!runner_collide(CHILD_REENCRYPT, NULL, CHILD_BACKUP, "a"));
 }
 END
 
@@ -849,6 +879,7 @@ TESTS("child", lines_that_no_job_of_ours_writes_are_refused,
       what_was_forgotten_is_named_to_come_back_and_nothing_else_goes_with_it,
       a_job_for_cfms_has_the_places_of_the_configuration_and_no_others,
       a_command_is_the_one_that_the_job_names_and_tags_only_snapshots_of_its_set,
+      reencrypting_is_about_one_repository_and_as_much_of_it_as_the_job_says,
       a_repository_is_named_with_its_secret_and_options,
       an_import_reads_what_an_id_names_and_nothing_of_the_jobs_choice,
       an_export_for_somebody_who_waits_goes_to_its_output, an_undo_is_of_one_set_or_of_any,

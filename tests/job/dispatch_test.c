@@ -370,6 +370,51 @@ TEST(a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage)
 }
 END
 
+#define EPOCH(n, packs, bytes)                                                          \
+    "{\"epoch\":" #n ",\"keys\":1,\"packs\":" #packs ",\"pack_bytes\":" #bytes          \
+    ",\"index_objects\":1,\"index_bytes\":9,\"packs_in_trash\":0,\"bytes_in_trash\":0," \
+    "\"snapshots\":1,\"records\":2,\"record_bytes\":9}"
+#define LEFT                                                                                      \
+    "\"epoch\":2,\"packs_left\":3,\"bytes_left\":40,\"index_objects_left\":1,\"records_left\":2," \
+    "\"snapshots_left\":1,\"packs_left_in_trash\":0,\"bytes_left_in_trash\":0,"                   \
+    "\"unreadable\":0,\"keys_past\":0"
+
+TEST(what_is_left_of_past_keys_is_what_a_measuring_said_in_full)
+{
+    static const char *const bad[] = {
+        "{" LEFT ",\"epochs\":[" EPOCH(1, 3, 40) "]}",
+        "{" LEFT ",\"keys_unfinished\":0}",
+        "{" LEFT ",\"keys_unfinished\":0,\"epochs\":[]}",
+        "{" LEFT ",\"keys_unfinished\":0,\"epochs\":[{\"epoch\":1}]}",
+        "{" LEFT ",\"keys_unfinished\":-1,\"epochs\":[" EPOCH(1, 3, 40) "]}",
+        "{" LEFT ",\"keys_unfinished\":\"0\",\"epochs\":[" EPOCH(1, 3, 40) "]}",
+    };
+    static const char good[] = "{" LEFT ",\"keys_unfinished\":0,\"more\":\"\",\"epochs\":[" EPOCH(
+        1, 3, 40) "," EPOCH(2, 5, 60) "]}";
+    AUTO(world) struct world w;
+    AUTO(arena) struct arena a = {0};
+    AUTO(json) json_t *keys = NULL;
+
+    world_init(&w, "");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        tell_end(&w, CHILD_REENCRYPT, CHILD_SUCCEEDED, bad[i]);
+    tell_end(&w, CHILD_REENCRYPT, CHILD_CANCELLED, good);
+    tell_end(&w, CHILD_PRUNE, CHILD_SUCCEEDED, good);
+    CHECK(store_of(&w, "main", &a).name != NULL && store_of(&w, "main", &a).keys == NULL);
+
+    tell_end(&w, CHILD_REENCRYPT, CHILD_SUCCEEDED, good);
+    tell_end(&w, CHILD_REENCRYPT, CHILD_SUCCEEDED, bad[0]);
+    keys = json_loads(store_of(&w, "main", &a).keys, 0, NULL);
+    ck_assert_int_eq(json_integer_value(json_object_get(keys, "bytes_left")), 40);
+    CHECK(json_object_get(keys, "more") == NULL && store_of(&w, "main", &a).keys_ns != 0);
+
+    const json_t *newest = json_array_get(json_object_get(keys, "epochs"), 1);
+
+    ck_assert_int_eq(json_integer_value(json_object_get(newest, "pack_bytes")), 60);
+    CHECK(json_object_get(newest, "index_bytes") == NULL);
+}
+END
+
 TEST(a_check_that_did_not_read_everything_has_no_verdict)
 {
     static const char *const results[] = {"{\"read_all\":false}", "{\"read_all\":true}"};
@@ -781,6 +826,7 @@ TESTS("job dispatch", a_backup_that_succeeded_is_recorded_with_its_snapshot_and_
       a_failure_of_something_else_says_nothing_of_the_store,
       each_of_several_stores_is_what_the_job_says_of_it,
       a_store_is_verified_by_a_check_that_read_all_and_until_one_finds_damage,
+      what_is_left_of_past_keys_is_what_a_measuring_said_in_full,
       a_check_that_did_not_read_everything_has_no_verdict,
       an_incomplete_backup_is_a_success_only_of_a_set_that_may_be_incomplete,
       who_counts_the_time_hears_of_an_incomplete_backup_that_is_allowed,

@@ -10,6 +10,12 @@ import people
 import rig
 from api_case import Case, S
 
+# Of a repository whose keys were rotated once, as a job told the catalog.
+KEYS = {"epoch": 2, "packs_left": 3, "bytes_left": 40, "index_objects_left": 1, "records_left": 2, "snapshots_left": 1, "packs_left_in_trash": 0,
+        "bytes_left_in_trash": 0, "unreadable": 0, "keys_past": 0, "keys_unfinished": 0,
+        "epochs": [{"epoch": n, "keys": n - 1, "packs": 3, "pack_bytes": 40, "index_objects": 1, "packs_in_trash": 0, "bytes_in_trash": 0,
+                    "snapshots": 1, "records": 2} for n in (1, 2)]}
+
 
 class Configs(Case):
     def put(self, document, match=None, id_=None, none=None, client=None):
@@ -139,7 +145,8 @@ class Figures(Case):
     def test_schedules_and_stores_are_what_the_catalog_knows(self):
         self.house.sql("INSERT INTO schedules VALUES ('shop', 1000000000, 2000000000, '{\"missed\":1}', 1), ('wiki', 1, 2, NULL, 1),"
                        " ('drill:shop', NULL, NULL, NULL, 1), ('check:shop/main', 1, 3000000000, NULL, 1)")
-        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000, 2000000000, 'ab', 3000000000)")
+        self.house.sql("INSERT INTO stores VALUES ('main', 'up', 1000000000, -1, 3, NULL, 1000000000, 2000000000, 'ab', 3000000000,"
+                       " 4000000000, ?), ('away', 'up', 1, -1, -1, NULL, 1, NULL, NULL, NULL, NULL, NULL)", json.dumps(KEYS))
         schedules = self.boss.get("/api/v1/schedules").json()["schedules"]
         self.assertEqual([(s["set"], s["kind"]) for s in schedules],
                          [("wiki", "backup"), ("shop", "backup"), ("shop", "check"), ("shop", "drill")])
@@ -147,10 +154,12 @@ class Figures(Case):
         self.assertIsNone(schedules[3]["next_at"])
         self.assertEqual((schedules[1]["next_at"], schedules[1]["details"]), ("1970-01-01T00:00:02.000000000Z", {"missed": 1}))
         self.assertEqual(self.boss.get("/api/v1/sets/shop").json()["next_at"], "1970-01-01T00:00:02.000000000Z")
-        store = self.boss.get("/api/v1/stores").json()["stores"][0]
+        away, store = self.boss.get("/api/v1/stores").json()["stores"]
         self.assertEqual((store["name"], store["state"], store["bytes"], store["snapshots"]), ("main", "up", None, 3))
         self.assertEqual(store["verified_at"], "1970-01-01T00:00:02.000000000Z")
         self.assertEqual(store["checked_at"], "1970-01-01T00:00:03.000000000Z")
+        self.assertEqual(store["keys"], {**KEYS, "measured_at": "1970-01-01T00:00:04.000000000Z"})
+        self.assertIsNone(away["keys"])
         program = self.program(sets=["shop"])
         self.assertEqual([s["set"] for s in program.get("/api/v1/schedules").json()["schedules"]], ["shop"] * 3)
         self.assertEqual(program.get("/api/v1/stores").status, 403)
@@ -244,8 +253,8 @@ class Metrics(Case):
         now = time.time_ns()
         self.house.sql("INSERT INTO sets (name, success_ns, failures, proven_ns, pause_reason, updated_ns)"
                        " VALUES ('a\"b\\c', ?, 2, ?, 'why', 1)", now - 100 * S, now - 200 * S)
-        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1, NULL, NULL, NULL),"
-                       " ('near', 'up', 1, -1, -1, NULL, 1, ?, 'ab', ?)", now - 400 * S, now - 300 * S)
+        self.house.sql("INSERT INTO stores VALUES ('far', 'down', 1, -1, -1, 'no route', 1, NULL, NULL, NULL, NULL, NULL),"
+                       " ('near', 'up', 1, -1, -1, NULL, 1, ?, 'ab', ?, NULL, NULL)", now - 400 * S, now - 300 * S)
         self.add_run(1, id=f"{0xe001:032x}", set_name='a"b\\c', state="failed", kind="drill")
         self.order("backup")
         # What was read in the last ten seconds is good enough.

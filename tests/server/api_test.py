@@ -29,7 +29,8 @@ class Orders(Case):
         for verb, body, kind in (("drill", {"snapshot": "latest"}, "drill"), ("check", {"read_data": True}, "check"),
                                  ("copy", None, "copy"), ("prune", {"dry_run": True}, "prune"),
                                  ("forget", {"keep_last": 3}, "retention"), ("forget", {"undo": ["ab12"]}, "retention"),
-                                 ("stats", None, "check"), ("keys", None, "check"), ("parity/status", None, "check"),
+                                 ("stats", None, "check"), ("keys", None, "check"), ("keys/epochs", None, "check"),
+                                 ("keys/reencrypt", None, "prune"), ("parity/status", None, "check"),
                                  ("parity/enable", {"percent": "10"}, "check"), ("parity/disable", {}, "check"),
                                  ("repair/index", None, "check"), ("repair/packs", None, "check"),
                                  ("tag", {"snapshots": ["ab12"], "add": ["pin"]}, "retention"),
@@ -138,6 +139,30 @@ class Orders(Case):
         self.assertEqual(self.boss.post(f"/api/v1/jobs/{first.json()['job']}/cancel").status, 200)
         self.assertEqual(self.order("restore", body).status, 202)
 
+    def test_keys_are_measured_without_a_change_and_reencrypted_within_bounds(self):
+        job = self.job(self.order("keys/epochs").json()["job"])
+        self.assertEqual(job["arguments"], {"repository": "main", "command": "key reencrypt", "dry_run": True})
+        job = self.job(self.order("keys/reencrypt", {"max_repack_size": "10G"}).json()["job"])
+        self.assertEqual(job["arguments"], {"repository": "main", "command": "key reencrypt", "max_repack_size": "10G"})
+        self.assertEqual(job["result"]["variant"], "key reencrypt")
+        actor, action, thing, outcome, record = self.audit()
+        self.assertEqual((actor, action, thing, outcome), ("admin", "key.reencrypt", "shop", "done"))
+        self.assertIn(job["id"], record)
+        for verb, body in (("keys/epochs", {"dry_run": False}), ("keys/epochs", {"max_repack_size": "1G"}), ("keys/reencrypt", {"dry_run": True}),
+                           ("keys/reencrypt", {"max_repack_size": 5}), ("keys/reencrypt", {"max_repack_size": "1G\n"}),
+                           ("keys/reencrypt", {"repository": "other"}), ("keys/reencrypt", {"command": "key rotate"})):
+            self.assertEqual(self.order(verb, body).status, 400, (verb, body))
+
+    def test_a_repository_is_reencrypted_once_at_a_time_whoever_asks(self):
+        first = self.order("keys/reencrypt")
+        self.assertEqual((first.status, self.order("keys/reencrypt").status), (202, 409))
+        refused = self.order("keys/reencrypt", {"repository": "main"}, "wiki")
+        self.assertEqual((refused.status, refused.json()["detail"]), (409, "the repository is being reencrypted, or will be"))
+        self.assertEqual(self.order("keys/reencrypt", {"repository": "remote"}, "wiki").status, 202)
+        self.assertEqual((self.order("keys/epochs").status, self.order("prune").status), (202, 202))
+        self.assertEqual(self.boss.post(f"/api/v1/jobs/{first.json()['job']}/cancel").status, 200)
+        self.assertEqual(self.order("keys/reencrypt").status, 202)
+
     def test_only_a_restore_of_the_set_is_undone(self):
         details = json.dumps({"message_type": "summary", "restore_id": "ab12cd34ef"})
         self.add_run(500, kind="restore", details=details)
@@ -154,7 +179,7 @@ class Orders(Case):
     def test_a_session_proves_itself_before_what_cannot_be_undone(self):
         self.house.sql("UPDATE sessions SET stepped_up_ns = 1")
         try:
-            for verb in ("restore", "undo", "prune", "forget", "tag", "parity/disable"):
+            for verb in ("restore", "undo", "prune", "forget", "tag", "parity/disable", "keys/reencrypt"):
                 self.assertEqual(self.order(verb, {}).json()["code"], "step_up_required")
             self.assertEqual(self.order("restore/plan", {"snapshot": "latest"}).status, 202)
         finally:
