@@ -11,11 +11,11 @@ import { texts } from './texts';
 import type { BackupSet } from './types';
 
 export type Order = 'backup' | 'drill' | 'check' | StoreOrder;
-export type StoreOrder = 'keys' | 'parity' | 'stats' | 'index' | 'prune';
+export type StoreOrder = 'keys' | 'epochs' | 'reencrypt' | 'parity' | 'stats' | 'index' | 'prune';
 
 // Where they are given, behind the set.
 const PATHS: Record<Order, string> = {
-    backup: 'backup', drill: 'drill', check: 'check', keys: 'keys', parity: 'parity/status', stats: 'stats', index: 'repair/index', prune: 'prune',
+    backup: 'backup', drill: 'drill', check: 'check', keys: 'keys', epochs: 'keys/epochs', reencrypt: 'keys/reencrypt', parity: 'parity/status', stats: 'stats', index: 'repair/index', prune: 'prune',
 };
 
 export async function order(set: string, kind: Order, options: object = {}): Promise<void> {

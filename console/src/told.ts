@@ -24,19 +24,29 @@ const KINDS: Record<keyof Told, (run: Run) => boolean> = {
     parity: (run) => run.kind === 'check' && run.variant === 'parity status',
     stats: (run) => run.kind === 'check' && run.variant === 'stats',
     keys: (run) => run.kind === 'check' && run.variant === 'key list',
-    prune: (run) => run.kind === 'prune',
+    prune: (run) => run.kind === 'prune' && run.variant === null,
 };
 
 async function isAbout(run: Run, name: string, sets: BackupSet[], signal: AbortSignal): Promise<boolean> {
     if (sets.find((set) => set.name === run.set)?.repositories.length === 1) return true;
     if (run.job === null) return false;
     try {
-        const job = await api<Job & { arguments?: { repository?: string } | null }>(path`/api/v1/jobs/${run.job}`, { signal });
-        return job.arguments?.repository === name;
+        const job = await api<Job>(path`/api/v1/jobs/${run.job}`, { signal });
+        return isOf(job, name);
     } catch {
         if (signal.aborted) throw signal.reason;
         return false; // it is forgotten
     }
+}
+
+export function isOf(job: Job, store: string): boolean {
+    return (job.arguments as { repository?: unknown } | null | undefined)?.repository === store;
+}
+
+// Which of the things that have the kind "prune" it is: of a job only administrators know.
+export function isReencrypting(one: Job | Run): boolean {
+    const named = 'variant' in one ? one.variant : (one.arguments as { command?: unknown } | null | undefined)?.command;
+    return one.kind === 'prune' && named === 'key reencrypt';
 }
 
 export async function readTold(name: string, sets: BackupSet[], signal: AbortSignal): Promise<Told> {

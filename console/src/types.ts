@@ -91,6 +91,7 @@ export interface Job {
     cause: Run['cause'];
     state: RunState;
     cancelled: boolean;
+    arguments?: object | null; // for administrators
     result?: Run;
 }
 
@@ -102,8 +103,38 @@ export interface Store {
     snapshots: number | null;
     checked_at: Time | null;
     verified_at: Time | null;
+    keys: KeysLeft | null; // null: never measured
     error: string | null;
     updated_at: Time;
+}
+
+export interface Epoch {
+    epoch: number;
+    keys: number;
+    packs: number;
+    pack_bytes: number;
+    index_objects: number;
+    packs_in_trash: number;
+    bytes_in_trash: number;
+    snapshots: number;
+    records: number;
+}
+
+// What past keys of a repository still read.
+export interface KeysLeft {
+    measured_at: Time;
+    epoch: number;
+    packs_left: number;
+    bytes_left: number;
+    index_objects_left: number;
+    records_left: number;
+    snapshots_left: number;
+    packs_left_in_trash: number;
+    bytes_left_in_trash: number;
+    unreadable: number;
+    keys_past: number;
+    keys_unfinished: number;
+    epochs: Epoch[]; // the newest is the last
 }
 
 export interface Snapshot {
@@ -231,8 +262,8 @@ export interface ImportDetails {
     snapshot_id?: string;
 }
 
-export interface JobSeen<D, A = object> extends Job {
-    arguments?: A; // for administrators
+export interface JobSeen<D, A extends object = object> extends Job {
+    arguments?: A;
     result: Run & { details?: D | null };
 }
 
@@ -444,4 +475,6 @@ export interface KeySlot {
     created: string;
     label: string;
     current: boolean;
+    epoch?: number; // not told by runs of older versions
+    state?: string; // valid, past, unfinished, damaged
 }

@@ -1,6 +1,7 @@
 // People and keys: one's account, users, tokens, the audit log, repositories with their keys, the recovery kit, and logs of runs.
 import assert from 'node:assert';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { PASSWORD, SCREENSHOTS, WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, newPage, origin, startService, test, totp } from './desk.mjs';
 
 const ODD = 'ann+gpj.exe@example.org';
@@ -105,6 +106,54 @@ await test('a repository shows its state, what a check covered, parity, size and
     await at(page, '#/repositories/main');
     await page.getByText('in use by the service').waitFor();
     await examine(page, 'repository');
+});
+
+await test('what past keys read after a rotation is measured, packed again with a stop in between, and gone', async () => {
+    execFileSync(process.env.HOLDFAST, ['key', 'rotate', '-r', `${WORK}/repo`, '--key-file', `${WORK}/key`, '--yes'], { stdio: 'ignore' });
+    const rotation = page.getByRole('region', { name: 'Rotation of keys', exact: true });
+    await button(page, 'Look at the keys').click();
+    await page.getByRole('region', { name: 'Keys', exact: true }).getByRole('cell', { name: '2', exact: true }).waitFor();
+    await rotation.locator('.verdict.warn', { hasText: 'was not measured yet' }).waitFor();
+    await rotation.getByText('holdfast key rotate').waitFor();
+    await button(page, 'Measure what past keys read').click();
+    await rotation.getByText('Keys of epoch 2: 0 % of').waitFor();
+    await rotation.getByText('the files in').waitFor();
+    await rotation.getByText('but no file').waitFor();
+    await examine(page, 'rotation');
+    await at(page, '#/repositories');
+    await page.getByText('past keys read some of it').waitFor();
+    await page.getByRole('link', { name: 'main' }).click();
+
+    const config = readFileSync(`${WORK}/holdfast.yaml`, 'utf8');
+    writeFileSync(`${WORK}/holdfast.yaml`, config.replace('/key}', '/key, options: {limit-upload: 2}}'));
+    await press(page, 'Re-encrypt now');
+    await rotation.getByRole('article', { name: 'Re-encryption under way' }).getByRole('progressbar').waitFor();
+    assert.equal(await button(page, 'Re-encrypt now').isDisabled(), true);
+    await at(page, '#/jobs');
+    await page.getByRole('article', { name: /^Re-encryption/ }).getByRole('progressbar').waitFor();
+    await page.screenshot({ path: `${SCREENSHOTS}/rotation-job.png` });
+    await button(page, 'Stop').click();
+    await dialog(page, 'Stop').click();
+    const row = page.getByRole('row', { name: /^Re-encryption/ });
+    await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+    await page.getByRole('article', { name: /^Re-encryption/ }).waitFor({ state: 'detached' });
+    writeFileSync(`${WORK}/holdfast.yaml`, config);
+    await at(page, '#/jobs');
+    await page.reload();
+    await row.getByText('cancelled', { exact: true }).waitFor();
+
+    await at(page, '#/repositories/main');
+    await press(page, 'Re-encrypt now');
+    await rotation.locator('.verdict.good', { hasText: 'Keys of epoch 2: 100 % of' }).waitFor();
+    assert.equal(await rotation.getByText('the files in').count(), 0);
+    await rotation.getByText('in the trash, ').waitFor();
+    assert.equal(await button(page, 'Re-encrypt now').count(), 0);
+    await examine(page, 'rotation-done');
+    await at(page, '#/repositories');
+    await page.getByRole('link', { name: 'main' }).waitFor();
+    assert.equal(await page.getByText('past keys read some of it').count(), 0);
+    const left = (await ask(page, '/api/v1/stores')).stores.find((one) => one.name === 'main').keys;
+    assert.deepEqual([left.epoch, left.packs_left, left.index_objects_left, left.epochs.length], [2, 0, 0, 2]);
 });
 
 await test('the recovery kit is printed without a secret and without what is no part of it', async () => {

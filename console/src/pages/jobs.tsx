@@ -5,7 +5,7 @@ import { changes, progress } from '../events';
 import { durationText, numberText, secondsBetween, visibleText } from '../format';
 import { CancelButton, CheckOfSet, OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
-import { At, Bytes, Name, Progress, State, When } from '../parts/figures';
+import { At, Bytes, Name, Progress, State, When, workText } from '../parts/figures';
 import { RunLog } from '../parts/log';
 import { MoreButton, pageQuery, usePaged } from '../parts/paged';
 import { Trouble, Waiting, useRead } from '../parts/read';
@@ -30,10 +30,10 @@ function UnderWay() {
             {reading.value === undefined ? !reading.problem && <Waiting /> : reading.value.jobs.length === 0 ? <p class="empty">{t.jobs.nothing}</p> : (
                 <div class="cards">
                     {reading.value.jobs.map((job) => (
-                        <article key={job.id} class="card" aria-label={`${t.kinds[job.kind]} ${job.set ?? ''}`}>
-                            <h3><a href={href`/jobs/${job.id}`}>{t.kinds[job.kind]} {job.set !== null && <Name text={job.set} />}</a> <State state={job.state} /></h3>
+                        <article key={job.id} class="card" aria-label={`${workText(job)} ${job.set ?? ''}`}>
+                            <h3><a href={href`/jobs/${job.id}`}>{workText(job)} {job.set !== null && <Name text={job.set} />}</a> <State state={job.state} /></h3>
                             <p class="faint">{t.causes[job.cause]} · <Name text={job.requested_by} />{job.cancelled && ` · ${t.jobs.stopping}`}</p>
-                            {job.state === 'running' && <Progress status={progress.value.get(job.id)} label={t.progressOf(t.kinds[job.kind], job.set ?? '')} />}
+                            {job.state === 'running' && <Progress status={progress.value.get(job.id)} label={t.progressOf(workText(job), job.set ?? '')} />}
                             {!job.cancelled && <div class="buttons"><CancelButton job={job.id} /></div>}
                         </article>
                     ))}
@@ -51,7 +51,7 @@ function Jobs() {
         return { items: runs, next };
     }, (run) => run.id, [kind]);
     const columns: Column<Run>[] = [
-        { title: t.jobs.what, kind: 'main', cell: (run) => <a href={href`/runs/${run.id}`}>{t.kinds[run.kind]} <Name text={run.set} /></a> },
+        { title: t.jobs.what, kind: 'main', cell: (run) => <a href={href`/runs/${run.id}`}>{workText(run)} <Name text={run.set} /></a> },
         { title: t.jobs.state, cell: (run) => <State state={run.state} /> },
         { title: t.jobs.ended, cell: (run) => <When time={run.ended_at} /> },
         { title: t.jobs.lasted, kind: 'number', cell: (run) => <Lasted run={run} /> },
@@ -120,7 +120,7 @@ function Head({ run }: { run: Run | undefined }) {
         <>
             <p class="crumbs"><a href="#/jobs">{t.jobs.title}</a></p>
             <div class="title">
-                <h1>{run ? <>{t.kinds[run.kind]} <Name text={run.set} /></> : t.jobs.one}</h1>
+                <h1>{run ? <>{workText(run)} <Name text={run.set} /></> : t.jobs.one}</h1>
                 {run && run.ended_at !== null && AGAIN.includes(run.kind) && (
                     <div class="buttons"><OrderButton set={run.set} kind="backup" /><OrderButton set={run.set} kind="drill" /><CheckOfSet set={run.set} /></div>
                 )}
@@ -142,7 +142,7 @@ function JobPage({ values }: PageProps) {
                 <>
                     {isOpen && (
                         <div class="card">
-                            {job.state === 'running' ? <Progress status={progress.value.get(id) ?? job.result.progress ?? undefined} label={texts.value.progressOf(texts.value.kinds[job.kind], job.set ?? '')} />
+                            {job.state === 'running' ? <Progress status={progress.value.get(id) ?? job.result.progress ?? undefined} label={texts.value.progressOf(workText(job.result), job.set ?? '')} />
                                 : <p>{texts.value.jobs.waits}</p>}
                             {job.cancelled ? <p>{texts.value.jobs.stopping}</p> : <div class="buttons"><CancelButton job={id} /></div>}
                         </div>

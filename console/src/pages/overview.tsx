@@ -4,7 +4,7 @@ import { changes, progress } from '../events';
 import { durationText, relativeText, secondsBetween, visibleText } from '../format';
 import { CheckButton, OrderButton } from '../orders';
 import type { PageRow } from '../pages';
-import { Bytes, Name, Progress, State, When } from '../parts/figures';
+import { Bytes, Name, Progress, State, When, workText } from '../parts/figures';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { Spark } from '../parts/spark';
 import { href } from '../router';
@@ -107,8 +107,8 @@ function Card({ set, state }: { set: BackupSet; state: Whole }) {
             </dl>
             {jobs.map((job) => (
                 <div key={job.id} class="under-way">
-                    <div><a href={href`/jobs/${job.id}`}>{texts.value.kinds[job.kind]}</a> <State state={job.state} /></div>
-                    {job.state === 'running' && <Progress status={progress.value.get(job.id)} label={texts.value.progressOf(texts.value.kinds[job.kind], set.name)} />}
+                    <div><a href={href`/jobs/${job.id}`}>{workText(job)}</a> <State state={job.state} /></div>
+                    {job.state === 'running' && <Progress status={progress.value.get(job.id)} label={texts.value.progressOf(workText(job), set.name)} />}
                 </div>
             ))}
             {set.origin !== 'history' && (

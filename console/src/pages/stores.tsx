@@ -2,17 +2,19 @@
 import { api, isAdmin } from '../api';
 import { changes } from '../events';
 import { bytesText, numberText, visibleText } from '../format';
+import { hasLeft, opens } from '../left';
 import { CheckButton, order } from '../orders';
 import type { PageProps, PageRow } from '../pages';
 import { Act } from '../parts/act';
 import { At, Bytes, Name, When } from '../parts/figures';
 import { Trouble, Waiting, useRead } from '../parts/read';
+import { Rotation } from '../parts/rotation';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
 import { href } from '../router';
 import { texts } from '../texts';
-import type { BackupSet, KeySlot, Run, Store } from '../types';
-import { readTold, usersOf } from '../told';
+import type { BackupSet, Job, KeySlot, Run, Store } from '../types';
+import { isOf, isReencrypting, readTold, usersOf } from '../told';
 import type { Told } from '../told';
 
 // One that no job has used yet is known by its sets only.
@@ -43,7 +45,7 @@ function Stores() {
     const reading = useRead(readKnown, [changes.value]);
     const columns: Column<Known>[] = [
         { title: p.repository, kind: 'main', cell: (one) => <a href={href`/repositories/${one.name}`}><Name text={one.name} /></a>, sort: (a, b) => a.name.localeCompare(b.name) },
-        { title: t.jobs.state, cell: (one) => <StoreState store={one.store} /> },
+        { title: t.jobs.state, cell: (one) => <><StoreState store={one.store} />{hasLeft(one.store) && <> <span class="chip warn">{t.epochs.chip}</span></>}</> },
         { title: p.lastUsed, kind: 'wide', cell: (one) => <When time={one.store?.seen_at ?? null} never={t.overview.never} /> },
         { title: p.checked, cell: (one) => <When time={one.store?.checked_at ?? null} never={t.overview.never} /> },
         { title: p.verified, kind: 'wide', cell: (one) => <When time={one.store?.verified_at ?? null} never={t.overview.never} /> },
@@ -160,10 +162,12 @@ function PruneCard({ run }: { run: Run | undefined }) {
 
 export function KeyTable({ slots }: { slots: KeySlot[] }) {
     const p = texts.value.people;
+    const e = texts.value.epochs;
     const columns: Column<KeySlot>[] = [
         { title: p.key, kind: 'main', cell: (slot) => <><code title={slot.id}>{visibleText(slot.id).slice(0, 8)}</code> {slot.current && <span class="chip good">{p.inUse}</span>}</> },
         { title: p.kind, cell: (slot) => slot.kind === 'key file' ? p.keyFile : slot.kind === 'password' ? p.keyPassword : <Name text={slot.kind} /> },
         { title: p.age, cell: (slot) => <When time={slot.created} />, sort: (a, b) => a.created.localeCompare(b.created) },
+        { title: e.epoch, cell: (slot) => <>{slot.epoch === undefined ? '–' : numberText(slot.epoch)} {!opens(slot) && <span class="chip warn">{e.states[slot.state ?? ''] ?? visibleText(slot.state ?? '')}</span>}</> },
         { title: p.label, kind: 'wide', cell: (slot) => <Name text={slot.label} /> },
     ];
     return <Table label={p.keys} columns={columns} rows={slots} rowKey={(slot) => slot.id} empty="" />;
@@ -176,6 +180,7 @@ function Keys({ run }: { run: Run | undefined }) {
             <h2>{p.keys}</h2>
             {run === undefined ? <p class="faint">{p.keysNever}</p> : !Array.isArray(run.details) ? <p class="wrong"><Name text={run.error ?? ''} /></p> : (
                 <>
+                    {!(run.details as KeySlot[]).every(opens) && <p class="verdict warn">{texts.value.epochs.strange}</p>}
                     <KeyTable slots={run.details as KeySlot[]} />
                     <p class="faint">{p.asOf} <a href={href`/runs/${run.id}`}>{run.ended_at !== null && <At time={run.ended_at} />}</a></p>
                 </>
@@ -205,11 +210,12 @@ function StorePage({ values }: PageProps) {
     const t = texts.value;
     const p = t.people;
     const reading = useRead(async (signal) => {
-        const known = (await readKnown(signal)).find((one) => one.name === name);
+        const [all, open] = await Promise.all([readKnown(signal), api<{ jobs: Job[] }>('/api/v1/jobs', { signal })]);
+        const known = all.find((one) => one.name === name);
         const told: Told = known ? await readTold(name, known.sets, signal) : {};
-        return { known, told };
+        return { known, told, job: open.jobs.find((one) => isReencrypting(one) && isOf(one, name)) };
     }, [name, changes.value]);
-    const { known, told } = reading.value ?? {};
+    const { known, told, job } = reading.value ?? {};
     const set = known?.sets[0]?.name;
     return (
         <>
@@ -234,6 +240,7 @@ function StorePage({ values }: PageProps) {
                         <PruneCard run={told!.prune} />
                     </div>
                     <Keys run={told!.keys} />
+                    <Rotation name={name} set={set} left={known.store?.keys ?? null} slots={Array.isArray(told!.keys?.details) ? (told!.keys.details as KeySlot[]) : []} job={job} />
                 </>
             )}
         </>

@@ -2,7 +2,8 @@
 import { signal } from '@preact/signals';
 import { absoluteText, bytesText, durationText, exactText, numberText, relativeText, visibleText } from '../format';
 import { texts } from '../texts';
-import type { RunState, Status } from '../types';
+import { isReencrypting } from '../told';
+import type { Job, Run, RunState, Status } from '../types';
 
 const now = signal(Date.now());
 setInterval(() => (now.value = Date.now()), 10000);
@@ -33,6 +34,11 @@ const TONES: Record<RunState, string> = {
 
 export function State({ state }: { state: RunState }) {
     return <span class={`chip ${TONES[state]}`}>{texts.value.states[state]}</span>;
+}
+
+// What a job or run does, in a word.
+export function workText(one: Job | Run): string {
+    return isReencrypting(one) ? texts.value.epochs.reencrypting : texts.value.kinds[one.kind];
 }
 
 export function Progress({ status, label }: { status: Status | undefined; label: string }) {
