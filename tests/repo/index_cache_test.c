@@ -394,7 +394,8 @@ TEST(a_damaged_byte_anywhere_is_found_before_it_misleads)
     reload(l.repo);
     CHECK(count_segments(l.folder, &path) == 1);
     CHECK_OK(file_read(path.text, 1 << 30, &whole, e));
-    for (size_t at = 0; at < whole.size; at += at < sizeof(struct segment_head) ? 29 : 4 * 16411 + 1) {
+    for (size_t at = 0; at < whole.size;
+         at += at < sizeof(struct segment_head) ? 29 : 4 * 16411 + 1) {
         AUTO(index) struct index *ix = NULL;
 
         if (at >= sizeof(struct segment_head) && at < SEGMENT_HEAD_SIZE)
