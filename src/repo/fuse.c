@@ -59,9 +59,12 @@ static struct fuse shape_of(size_t count)
     const double spare = 0.875 + 4.983 / (63 - __builtin_clzl(n));
     const double slots = (double)count * (spare > 1.125 ? spare : 1.125);
     uint32_t part = 4;
+    double most = 2.465;
 
-    for (double most = 2.465; (double)n >= most && part < PART_MAX; most *= 3.33)
+    while ((double)n >= most && part < PART_MAX) {
         part *= 2;
+        most *= 3.33;
+    }
 
     const uint32_t parts = ((uint32_t)slots + part - 1) / part;
 

@@ -243,6 +243,15 @@ enum publication {
     PERHAPS_PUBLISHED, /* the store does not say */
 };
 
+static enum publication publication_doubt(const struct err *why, struct err *e)
+{
+    (void)err_set(e, why->code,
+                  "it is not known whether the keys are rotated; the old secrets open the "
+                  "repository, or those that were kept: %s",
+                  why->text);
+    return PERHAPS_PUBLISHED;
+}
+
 /* A put whose answer was lost may have been done, and a repeated one finds its own object. */
 static enum publication publication_ask(struct repo *r, const char *key, struct slice object,
                                         struct err *e)
@@ -252,19 +261,18 @@ static enum publication publication_ask(struct repo *r, const char *key, struct 
     struct err ignored;
 
     if (store_get_all(r->store, key, &there, &ignored)) {
+        /* What a disk answers with an error may be gone after a crash, though it can be read. */
+        const bool is_durable = why.code == ERR_EXISTS || why.code == ERR_TRANSIENT;
+
         if (slice_is_equal(buf_slice(&there), object))
-            return PUBLISHED;
+            return is_durable ? PUBLISHED : publication_doubt(&why, e);
         (void)err_set(e, ERR_TRANSIENT,
                       "object %s is there already: the keys were rotated at the same moment, and "
                       "nothing is changed here",
                       key);
         return NOT_PUBLISHED;
     }
-    (void)err_set(e, why.code,
-                  "it is not known whether the keys are rotated; the old secrets open the "
-                  "repository, or those that were kept: %s",
-                  why.text);
-    return PERHAPS_PUBLISHED;
+    return publication_doubt(&why, e);
 }
 
 static enum publication publish(const struct rotation *t, struct err *e)
