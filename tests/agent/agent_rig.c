@@ -22,6 +22,9 @@ static int serve(const struct agent_rig *r, int64_t idle_ns, int64_t life_ns, in
         .path = r->path, .idle_ns = idle_ns, .life_ns = life_ns};
     struct err e = {0};
 
+    /* Whoever runs the tests may ignore some of them, as nohup does. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
     cancel_install();
     (void)umask(077);
     return agent_serve(&settings, tell_ready, &told, &e) ? 0 : (int)e.code;

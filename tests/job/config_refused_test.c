@@ -161,7 +161,7 @@ TEST(a_schedule_or_limit_that_makes_no_sense_is_refused_with_its_line)
         {"    retention: {daily: 1, min_keep: 0}", "9: min_keep must be at least 1"},
         {"    retention: {daily: 1, max_percent: 101}", "9: max_percent must be at most 100"},
         {"    retention: {daily: 1, only: tested}",
-         "9: only must be any or verified or proven, not \"tested\""},
+         "9: only must be any or verified or proven or auto, not \"tested\""},
         {"    retention: {min_keep: 3}", "9: retention has no rule that keeps a snapshot"});
 }
 END
