@@ -4,9 +4,6 @@
 
 #include "base/mem.h"
 
-/* A decimal of as many digits comes out as it is written; 17 would show what binary makes of it. */
-#define REAL_DIGITS 15
-
 /* The JSON of a repository's config holds keys, and Jansson leaves copies behind that it does not
  * show. */
 static void json_release(void *p)
@@ -39,5 +36,5 @@ static int text_append(const char *bytes, size_t size, void *arg)
 void json_append(const json_t *j, struct buf *out)
 {
     /* Does not fail: text_append() does not, and depth and text were checked when made. */
-    (void)json_dump_callback(j, text_append, out, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
+    (void)json_dump_callback(j, text_append, out, JSON_COMPACT);
 }

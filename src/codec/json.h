@@ -11,7 +11,7 @@
 /* AUTO(json) */
 void json_auto(json_t **j);
 
-/* Append it in one line; reals with 15 digits. */
+/* Append it in one line. */
 void json_append(const json_t *j, struct buf *out);
 
 #endif

@@ -149,7 +149,7 @@ static bool write_runs(struct catalog_tx *t, void *arg, struct err *e)
                                       .requested_by = "system",
                                       .created_ns = begun_ns,
                                       .started_ns = begun_ns,
-                                      .ended_ns = begun_ns + NS_PER_S * 11 / 10,
+                                      .ended_ns = begun_ns + NS_PER_S * 3 / 2,
                                       .outcome = {.state = i % 10 == 3 ? RUN_FAILED : RUN_SUCCESS,
                                                   .snapshot = i % 10 == 3 ? NULL : "00ff",
                                                   .bytes = 1000}};
