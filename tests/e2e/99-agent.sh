@@ -13,8 +13,11 @@ export HOME="$work" HOLDFAST_REPOSITORY="$work/repo" HOLDFAST_PASSWORD_FILE="$wo
 unset XDG_RUNTIME_DIR XDG_STATE_HOME HOLDFAST_AGENT
 status 0 "$HOLDFAST" init
 
-agent=''
-at_end() { [ -z "$agent" ] || kill "$agent" 2>/dev/null || :; }
+agent='' theirs=''
+at_end() {
+    [ -z "$agent" ] || kill "$agent" 2>/dev/null || :
+    [ -z "$theirs" ] || rm -rf "$theirs"
+}
 # start_agent OPTION...: its socket is in the variable socket.
 start_agent() {
     rm -f "$work/agent.out"
@@ -188,25 +191,23 @@ end_agent
 # Its own user cannot look into it, neither, but for what anybody sees.
 if [ "$(id -u)" = 0 ]; then
     other='setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all'
-    chmod 755 "$work"
-    mkdir theirs
-    chown 65534 theirs
+    theirs=$(mktemp -d /tmp/holdfast-agent.XXXXXX) # folders of tests may be closed to others
+    chown 65534 "$theirs"
     rm -f "$work/agent.out"
     # shellcheck disable=SC2086
-    $other sh -c 'echo $$ >theirs/pid; exec "$0" agent --agent "$1"' "$HOLDFAST" "$work/theirs/run/agent.sock" >"$work/agent.out" &
+    $other sh -c 'echo $$ >"${1%/run/*}/pid"; exec "$0" agent --agent "$1"' "$HOLDFAST" "$theirs/run/agent.sock" >"$work/agent.out" &
     agent=$!
-    socket="$work/theirs/run/agent.sock"
+    socket="$theirs/run/agent.sock"
     until_true 20 test -s "$work/agent.out"
     # shellcheck disable=SC2086
     for file in environ maps mem; do
         status 0 $other sh -c "cat /proc/self/$file >/dev/null 2>&1 || [ $file = mem ]"
-        status 1 $other cat "/proc/$(cat theirs/pid)/$file"
+        status 1 $other cat "/proc/$(cat "$theirs/pid")/$file"
         has err 'ermission denied'
     done
     # shellcheck disable=SC2086
     status 0 $other "$HOLDFAST" agent stop --agent "$socket"
     end_agent
-    chmod 700 "$work"
 fi
 status 2 "$HOLDFAST" agent --idle never
 status 1 "$HOLDFAST" agent --agent "$work/source/agent.sock"

@@ -42,7 +42,8 @@ class Forge:
 
     def seal(self, class_):
         """A header, and what seals sections behind it."""
-        r, salt, writer, epoch = self.repository, os.urandom(32), os.urandom(16), r.epoch.to_bytes(4, "little")
+        r, salt, writer = self.repository, os.urandom(32), os.urandom(16)
+        epoch = r.epoch.to_bytes(4, "little")
         info = b"holdfast object" + bytes([class_, r.suite]) + r.id + epoch + writer
         keys = hkdf(hkdf(r.masters[r.epoch], b"", b"holdfast " + LABELS[class_], 32), salt, info, 64)
         header = b"HOLDFAST" + bytes([1, class_, r.suite, 0]) + epoch + r.id + writer + salt + keys[32:] + bytes(16)
