@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Run the stages of script/test.
 
-"all" is what every change has to pass, within half an hour of two cores: sweeps that do the same
+"all" is what every change has to pass, in some half an hour of two cores: sweeps that do the same
 with each call failing in turn take a sample, and so do programs that another build runs, too
 (SAMPLE_PROGRAMS); it differs from commit to commit.  What THOROUGH and TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
 

@@ -339,7 +339,8 @@ static int fail_restore(enum fault_mode mode, int parallel)
 
 TEST(restore_is_whole_or_says_so_whichever_store_call_fails)
 {
-    /* Two readers may ask for the header of a pack at once, and one answer is enough. */
+    /* What was to be fetched ahead is fetched when it is needed, and of two readers that ask for
+     * the header of a pack one answer is enough. */
     (void)fail_restore(FAULT_ONCE, 1);
     ck_assert_int_eq(fail_restore(FAULT_FROM, 1), 0);
 }
