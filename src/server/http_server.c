@@ -265,8 +265,9 @@ static bool is_quiet(struct http_server *s)
     return !is_busy;
 }
 
-/* Requests that nobody finished: their connections are resumed and cut, which libmicrohttpd wants
- * before it stops.  A worker that is still at one notices. */
+/* Requests that nobody finished: their connections are resumed and cut, and no other one begins,
+ * for libmicrohttpd ends the program when it stops with one suspended.  A worker that is still at
+ * one notices. */
 static void abandon_requests(struct http_server *s)
 {
     size_t count = 0;
@@ -274,11 +275,13 @@ static void abandon_requests(struct http_server *s)
 
     pthread_mutex_lock(&s->peers_lock);
     all = mem_array(s->peer_count + 1, sizeof(struct request *));
-    for (const struct peer *p = s->peers; p != NULL; p = p->next)
+    for (struct peer *p = s->peers; p != NULL; p = p->next) {
+        p->is_ended = true;
         if (p->request != NULL) {
             request_hold(p->request);
             all[count++] = p->request;
         }
+    }
     pthread_mutex_unlock(&s->peers_lock);
     for (size_t i = 0; i < count; i++) {
         request_abandon(all[i]);
@@ -312,13 +315,10 @@ void http_server_stop(struct http_server *s, int64_t drain_ms)
 {
     if (s == NULL)
         return;
+    /* Who comes is turned away from here on, by peer_accept().  Not by MHD_quiesce_daemon(), which
+     * takes the socket out of the epoll sets on this thread while the threads that own them do: the
+     * second to do it ends the program (to 1.0.1 at least). */
     s->is_stopping = true;
-    for (size_t i = 0; i < s->options.listen_count; i++)
-        if (s->listeners[i].daemon != NULL) {
-            (void)MHD_quiesce_daemon(s->listeners[i].daemon);
-            /* Who comes is refused from here on; the descriptor stays until no thread knows it. */
-            (void)shutdown(s->listeners[i].fd, SHUT_RDWR);
-        }
     events_close(s->events);
     if (s->sockets != NULL)
         sockets_close(s->sockets);
@@ -329,8 +329,9 @@ void http_server_stop(struct http_server *s, int64_t drain_ms)
     stream_watch_free(s->stream_watch);
     for (size_t i = 0; i < s->options.listen_count; i++) {
         if (s->listeners[i].daemon != NULL)
-            MHD_stop_daemon(s->listeners[i].daemon);
-        fd_auto(&s->listeners[i].fd);
+            MHD_stop_daemon(s->listeners[i].daemon); /* and closes its socket */
+        else
+            fd_auto(&s->listeners[i].fd);
     }
     workers_free(s->workers);
     sockets_free(s->sockets);

@@ -102,7 +102,7 @@ uint16_t http_server_port(const struct http_server *s, size_t listen);
 struct events *http_server_events(struct http_server *s);
 
 /*
- * Take no more connections, let requests under way finish for at most drain_ms, end streams, and
+ * Close connections that come, let requests under way finish for at most drain_ms, end streams, and
  * stop.  Then waits for handlers that still run: they see request_is_gone().  Accepts NULL.
  */
 void http_server_stop(struct http_server *s, int64_t drain_ms);

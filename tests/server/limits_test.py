@@ -439,27 +439,46 @@ class Stops(rig.Case):
     def tearDown(self):
         pass
 
-    def test_requests_under_way_are_finished_and_new_ones_refused(self):
+    def test_requests_under_way_are_finished_and_who_comes_is_turned_away(self):
         service = rig.Service()
         ends = []
 
-        def is_refused():
-            try:
-                rig.connect(service.port).close()
-                return False
-            except OSError:
-                return True
+        def is_turned_away():
+            return rig.exchange(service.port, rig.request("GET", "/hello")) is None
 
         with rig.connect(service.port) as sock:
             sock.sendall(rig.request("GET", "/stream?size=50000000"))
             begun = sock.recv(1)
             stop = threading.Thread(target=lambda: ends.append(service.stop(rig.END_S * 1000)[0]))
             stop.start()
-            rig.wait_until(is_refused, "new connections are refused")
+            rig.wait_until(is_turned_away, "new connections are turned away")
             self.assertEqual(ends, [])
             self.assertEqual(len(rig.read_answer(sock, have=begun).body), 50000000)
             stop.join()
         self.assertEqual(ends, [0])
+
+    def test_it_stops_while_clients_come_and_go(self):
+        def come(service, end):
+            while not end.is_set():
+                try:
+                    with rig.connect(service.port) as sock:
+                        sock.sendall(rig.request("GET", "/hello"))
+                        while rig.read_answer(sock) is not None and not end.is_set():
+                            sock.sendall(rig.request("GET", "/hello"))
+                except OSError:
+                    pass
+
+        for round in range(30):
+            service, end = rig.Service(), threading.Event()
+            clients = [threading.Thread(target=come, args=(service, end)) for _ in range(6)]
+            for client in clients:
+                client.start()
+            time.sleep(0.05)
+            status, _ = service.stop()
+            end.set()
+            for client in clients:
+                client.join()
+            self.assertEqual(status, 0, round)
 
     def test_stopping_waits_no_longer_than_it_was_told(self):
         service = rig.Service()

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -14,11 +15,12 @@ END_S = 60 # for what comes at once, on a machine with other work to do
 
 class Service:
     def __init__(self, *options):
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen([SERVICE, *options], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=None if os.environ.get("SERVER_STDERR") else subprocess.DEVNULL, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError("the service did not start")
+            raise RuntimeError("the service did not start: " + self.last_words())
         self.told = told = json.loads(line)
         self.port, self.port6, self.tls = told["port"], told["port6"], told["tls"]
         self.routes, self.fingerprint = told["routes"], told["fingerprint"]
@@ -39,6 +41,11 @@ class Service:
         status = self.process.wait(timeout=60)
         self.process.stdout.close()
         return status, time.monotonic() - started
+
+    def last_words(self):
+        """The end of what it wrote to its standard error."""
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), 4000, max(0, size - 4000)).decode(errors="replace")
 
     def rss_mb(self):
         """The most that it ever had."""
@@ -181,7 +188,7 @@ class Case(unittest.TestCase):
     def tearDownClass(cls):
         status, _ = cls.service.stop()
         if status != 0:
-            raise AssertionError(f"the service ended with status {status}")
+            raise AssertionError(f"the service ended with status {status}: {cls.service.last_words()}")
 
     def tearDown(self):
         answer = self.ask("GET", "/healthz")
