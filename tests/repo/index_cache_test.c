@@ -394,12 +394,16 @@ TEST(a_damaged_byte_anywhere_is_found_before_it_misleads)
     reload(l.repo);
     CHECK(count_segments(l.folder, &path) == 1);
     CHECK_OK(file_read(path.text, 1 << 30, &whole, e));
+    int number = 0;
+
     for (size_t at = 0; at < whole.size;
          at += at < sizeof(struct segment_head) ? 29 : 4 * 16411 + 1) {
         AUTO(index) struct index *ix = NULL;
 
         if (at >= sizeof(struct segment_head) && at < SEGMENT_HEAD_SIZE)
             at = SEGMENT_HEAD_SIZE;
+        if (number++ % test_every() != test_first())
+            continue;
         flip(path.text, at);
         if (at % 2 == 0) { /* who looks at everything first */
             CHECK_OK(index_load(l.repo, NULL, NULL, &ix, e));
@@ -418,7 +422,7 @@ TEST(a_damaged_byte_anywhere_is_found_before_it_misleads)
         /* It was made anew, the same. */
         CHECK(count_segments(l.folder, &path) == 1);
     }
-    CHECK(kept > 5);
+    CHECK(kept > 5 || test_every() > 1);
 }
 END
 

@@ -12,6 +12,14 @@
 
 #include "base/err.h"
 
+/* Check's own writes where it is to a pipe, two system calls for every condition that holds, so a
+ * loop over a million of them takes most of its time there. */
+#undef ck_assert_msg
+#define ck_assert_msg(condition, ...)                                                         \
+    ((condition) ? (void)0                                                                    \
+                 : _ck_assert_failed(__FILE__, __LINE__, "Assertion '" #condition "' failed", \
+                                     ##__VA_ARGS__))
+
 #define TEST(name)       START_TEST(name)
 #define END              END_TEST
 

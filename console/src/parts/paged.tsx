@@ -22,7 +22,7 @@ export interface Part<T> {
 
 export interface Paged<T> extends Reading<T[]> {
     isWhole: boolean;
-    isBusy: boolean; // more is being read
+    isBusy: boolean; // more is being read, or the list for these inputs
     more: () => void;
 }
 
@@ -67,7 +67,7 @@ export function usePaged<T>(read: (after: string | null, signal: AbortSignal) =>
             setState((before) => (before.of === of && before.next === after ? { of, items: [...before.items!, ...part.items], next: part.next } : before));
         }, (error: unknown) => { if (!control.signal.aborted) fail(error); }).finally(() => setBusy(false));
     }
-    return { value: state.items, problem: state.problem, again: () => setTries(tries + 1), isWhole: state.next === null, isBusy, more };
+    return { value: state.items, problem: state.problem, again: () => setTries(tries + 1), isWhole: state.next === null, isBusy: isBusy || state.of !== of, more };
 }
 
 export function MoreButton({ list, text }: { list: Paged<unknown>; text?: string }) {
