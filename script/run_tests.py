@@ -3,7 +3,8 @@
 
 "all" is what every change has to pass, in some half an hour of two cores: sweeps that do the same
 with each call failing in turn take a sample, and so do programs that another build runs, too
-(SAMPLE_PROGRAMS); it differs from commit to commit.  What THOROUGH and TSAN_WITHOUT name is left out.  "thorough" is all of everything; so is a stage that is named.
+(SAMPLE_PROGRAMS); it differs from commit to commit.  What THOROUGH and TSAN_WITHOUT name is left out, and
+so is fuzz, whose corpora are in unit and asan, too.  "thorough" is all of everything; so is a stage that is named.
 
 A stage names the build it needs and yields cases; a case is one program.  All builds come
 first, since they keep every core busy; then the cases of all stages run together, more of them
@@ -46,7 +47,7 @@ SANITIZER_ENV = {
 
 
 # The amounts of "all"; a stage that is named, and "thorough", take what stands where they are read.
-SAMPLE = {"FUZZ_SECONDS": "2", "SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
+SAMPLE = {"SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
 # Of so many cases of a sweep one is taken (tests/support/test.h): sanitizers look at the same calls as
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
@@ -244,7 +245,7 @@ class Gateway:
 
 # name: (build types, cases); in the order they are started, long programs first.
 STAGES = {
-    "lint": (["fuzz"], lint_cases),
+    "lint": ([], lint_cases),
     "stores": (["release", "asan"], stores_cases),
     "deploy": (["release"], deploy_cases),
     "console": (["release"], console_cases),
@@ -477,7 +478,10 @@ def main(argv):
     for name, amount in SAMPLE.items() if stage == "all" else ():
         os.environ.setdefault(name, amount)
 
-    chosen = STAGES if stage in ("all", "thorough") else {stage: {**STAGES, **NAMED}[stage]}
+    if stage in ("all", "thorough"):
+        chosen = {name: what for name, what in STAGES.items() if stage == "thorough" or name != "fuzz"}
+    else:
+        chosen = {stage: {**STAGES, **NAMED}[stage]}
     totals = Totals()
     good = build(dict.fromkeys(t for types, _ in chosen.values() for t in types), totals)
     cases = [case for name, (types, make) in chosen.items() if good.issuperset(types)
