@@ -6,7 +6,7 @@ bool postgres_script_begins(struct slice s, const char *text)
 {
     const size_t size = strlen(text);
 
-    return s.size >= size && strncmp((const char *)s.data, text, size) == 0;
+    return s.size >= size && memcmp(s.data, text, size) == 0;
 }
 
 struct slice postgres_script_after(struct slice s, size_t size)

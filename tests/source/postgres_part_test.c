@@ -53,7 +53,7 @@ static void check_same_dump(const char *database, struct buf *wanted)
     AUTO(buf) struct buf found = {0};
 
     dump_of(database, &found);
-    check_same_lines(buf_string(wanted), buf_string(&found));
+    check_same_lines(buf_slice(wanted), buf_slice(&found));
 }
 
 /* A table with all that can belong to one, and others that look like it. */

@@ -26,6 +26,6 @@ bool database_exists(const char *name);
 void dump_of(const char *database, struct buf *out);
 
 /* Equal texts; the first line that differs is told. */
-void check_same_lines(const char *wanted, const char *found);
+void check_same_lines(struct slice wanted, struct slice found);
 
 #endif
