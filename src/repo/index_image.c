@@ -8,6 +8,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+/* The place in the table of packs so many further on is fetched while one is added. */
+#define AHEAD 16
+
 void index_image_auto(struct index_image *image)
 {
     mem_free(image->packs);
@@ -101,6 +104,9 @@ void index_attach(struct index *ix, struct segment *s, int dir)
     index_reserve_packs(ix, t->pack_count);
     for (size_t i = 0; i < t->pack_count; i++) {
         const struct segment_pack *p = &t->packs[i];
+
+        if (i + AHEAD < t->pack_count)
+            __builtin_prefetch(&ix->by_id[index_slot_of(p[AHEAD].id.bytes, ix->by_id_room)], 1);
 
         const uint32_t number = index_append_pack(ix, &p->id);
 

@@ -68,26 +68,50 @@ bool segment_is_damaged(const struct segment *s)
     return __atomic_load_n(&s->is_damaged, __ATOMIC_RELAXED);
 }
 
-/* Whether bytes of a part are those that were written. */
-static bool check(struct segment *s, const void *at, size_t size)
+static struct slice block_at(const struct segment *s, size_t n)
 {
-    const uint8_t *first = s->file.data + SEGMENT_HEAD_SIZE;
-    const size_t begin = (size_t)((const uint8_t *)at - first);
+    return SLICE_OF(s->file.data + SEGMENT_HEAD_SIZE + n * SEGMENT_BLOCK, SEGMENT_BLOCK);
+}
 
-    for (size_t n = begin / SEGMENT_BLOCK; n * SEGMENT_BLOCK < begin + size; n++) {
-        struct hash sum;
+/* Whether a block, or two in a row, are those that were written. */
+static bool check_blocks(struct segment *s, size_t n, size_t count)
+{
+    struct hash sums[2];
 
-        if (__atomic_load_n(&s->is_checked[n], __ATOMIC_RELAXED))
-            continue;
-        if (size <= SEGMENT_BLOCK) /* one read of the disk, not one for each page */
-            (void)madvise((void *)(uintptr_t)(first + n * SEGMENT_BLOCK), SEGMENT_BLOCK,
-                          MADV_WILLNEED);
-        sha256(SLICE_OF(first + n * SEGMENT_BLOCK, SEGMENT_BLOCK), &sum);
-        if (!hash_is_equal(&sum, &s->sums[n])) {
+    if (count == 2)
+        sha256_two(block_at(s, n), block_at(s, n + 1), &sums[0], &sums[1]);
+    else
+        sha256(block_at(s, n), &sums[0]);
+    for (size_t i = 0; i < count; i++) {
+        if (!hash_is_equal(&sums[i], &s->sums[n + i])) {
             __atomic_store_n(&s->is_damaged, true, __ATOMIC_RELAXED);
             return false;
         }
-        __atomic_store_n(&s->is_checked[n], true, __ATOMIC_RELAXED);
+        __atomic_store_n(&s->is_checked[n + i], true, __ATOMIC_RELAXED);
+    }
+    return true;
+}
+
+static bool is_checked(const struct segment *s, size_t n)
+{
+    return __atomic_load_n(&s->is_checked[n], __ATOMIC_RELAXED);
+}
+
+/* Whether bytes of a part are those that were written. */
+static bool check(struct segment *s, const void *at, size_t size)
+{
+    const size_t begin = (size_t)((const uint8_t *)at - block_at(s, 0).data);
+    const size_t end = (begin + size + SEGMENT_BLOCK - 1) / SEGMENT_BLOCK;
+
+    for (size_t n = begin / SEGMENT_BLOCK, count = 1; n < end; n += count) {
+        count = 1;
+        if (is_checked(s, n))
+            continue;
+        if (size <= SEGMENT_BLOCK) /* one read of the disk, not one for each page */
+            (void)madvise((void *)(uintptr_t)block_at(s, n).data, SEGMENT_BLOCK, MADV_WILLNEED);
+        count = n + 1 < end && !is_checked(s, n + 1) ? 2 : 1;
+        if (!check_blocks(s, n, count))
+            return false;
     }
     return true;
 }
