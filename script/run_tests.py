@@ -52,7 +52,7 @@ SAMPLE = {"SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
 # Beginnings of names.  Those of tsan do the most with the fewest threads.
-THOROUGH = ("deploy: 30-package", "deploy: 50-container", "e2e: 68-zip-large", "lint: analyzer", "tsan: catalog/fault", "tsan: repo/index_cache",
+THOROUGH = ("deploy: 30-package", "deploy: 50-container", "e2e: 68-zip-large", "lint: analyzer", "tsan: catalog/fault", "tsan: repo/index_cache", "tsan: repo/mark",
             "tsan: job/config_refused", "tsan: job/sink", "tsan: job/timetable", "tsan: server/identity")
 
 # Tests that differ from others of their program in amounts only, or by a moment of computing: with

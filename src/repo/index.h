@@ -155,6 +155,20 @@ MUST_CHECK bool index_entry_next(const struct index *ix, const uint8_t prefix[16
                                  struct place *out);
 
 /*
+ * Where many chunks stand, fewer than 2^32.  They are looked up in the order of their ids, which
+ * goes through a segment once, from its beginning to its end, where any other order is all over it.
+ * The index has to be sound; nothing is read of frames.  No lock is taken.  Fails when it is
+ * cancelled only.  Memory: 4 bytes a chunk.
+ */
+struct index_spot {
+    size_t entry;   /* number of a copy; INDEX_NO_ENTRY: there is none */
+    uint32_t frame; /* that it is in */
+    bool is_only;   /* there is this copy and no other, missing packs included */
+};
+MUST_CHECK bool index_locate(const struct index *ix, const struct hash *ids, size_t count,
+                             struct index_spot *out, struct err *e);
+
+/*
  * Load index objects into a new index, ask the store which packs exist and read the condemned
  * lists, so that every pack has its state.  An index object that vanishes while this runs makes
  * it list again.  damaged, when given, is told of unreadable index objects, which are skipped.

@@ -3,7 +3,11 @@
  *
  * Trees are written after the trees below them, so a stack that yields the last child first
  * goes through the packs from their ends to their beginnings, and each frame is read about
- * once.  Memory is one bit per entry of the index and the trees that wait on the stack.
+ * once.  Content, which is nearly all, waits until there is much of it and is then looked up
+ * together (index_locate()): ids are random, and a large index is read in order only.
+ *
+ * Memory is one bit per entry and per frame of the index, the trees that wait on the stack, and 56
+ * bytes for each chunk that waits: 3.5 bytes per entry.
  */
 #include "repo/mark.h"
 
@@ -15,14 +19,28 @@
 #include "base/text.h"
 #include "repo/bits.h"
 
+/* One entry in so many waits at most, but for small indexes. */
+#define WAITING_PART  16
+#define WAITING_LEAST ((size_t)4 << 10)
+#define WAITING_MOST  ((size_t)16 << 20)
+
+/* Chunks that are needed and are still to be looked up. */
+struct waiting {
+    struct hash *ids;
+    struct index_spot *spots; /* where they are, once they are looked up */
+    size_t count, room;
+};
+
 struct marks {
     struct repo *repo;
     struct reader *reader;
     uint64_t *bits;   /* by entry number */
-    uint64_t *deltas; /* by frame number: the bases of this one are marked */
+    uint64_t *deltas; /* by frame number: the bases of this one are marked, or wait */
     uint64_t count, trees;
+    size_t most;        /* that wait */
     struct hash *stack; /* trees that are marked and not walked yet */
     size_t depth, room;
+    struct waiting content, bases;
     struct buf page, list; /* being walked */
     mark_fault_fn *fault;  /* of the present call */
     void *arg;
@@ -36,6 +54,9 @@ struct marks *marks_new(struct repo *r)
     m->reader = reader_new(r);
     m->bits = bits_new(index_entry_room(r->index));
     m->deltas = bits_new(index_frame_count(r->index));
+    m->most = index_entry_room(r->index) / WAITING_PART;
+    m->most = m->most < WAITING_LEAST ? WAITING_LEAST : m->most;
+    m->most = m->most > WAITING_MOST ? WAITING_MOST : m->most;
     return m;
 }
 
@@ -47,6 +68,10 @@ void marks_free(struct marks *m)
     mem_free(m->bits);
     mem_free(m->deltas);
     mem_free(m->stack);
+    mem_free(m->content.ids);
+    mem_free(m->content.spots);
+    mem_free(m->bases.ids);
+    mem_free(m->bases.spots);
     buf_done(&m->page);
     buf_done(&m->list);
     mem_free(m);
@@ -104,35 +129,38 @@ static bool is_preferred(const struct index *ix, const struct place *a, const st
     return a->frame != b->frame ? a->frame < b->frame : a->offset < b->offset;
 }
 
+/* The copy of a chunk to mark. */
+struct choice {
+    size_t number; /* of its entry */
+    struct place at;
+};
+
 static bool choose_copy(const struct index *ix, const struct hash *id, bool plain_only,
-                        size_t *number, struct place *out)
+                        struct choice *out)
 {
-    size_t at = INDEX_NO_ENTRY;
+    size_t number = INDEX_NO_ENTRY;
     struct place place;
 
-    *number = INDEX_NO_ENTRY;
-    while (index_entry_next(ix, id->bytes, &at, &place)) {
+    out->number = INDEX_NO_ENTRY;
+    while (index_entry_next(ix, id->bytes, &number, &place)) {
         if (pack_of(ix, &place)->state == PACK_MISSING ||
             (plain_only && !index_holds_bases(ix, place.frame)))
             continue;
-        if (*number == INDEX_NO_ENTRY || is_preferred(ix, &place, out)) {
-            *number = at;
-            *out = place;
-        }
+        if (out->number == INDEX_NO_ENTRY || is_preferred(ix, &place, &out->at))
+            *out = (struct choice){number, place};
     }
-    return *number != INDEX_NO_ENTRY;
+    return out->number != INDEX_NO_ENTRY;
 }
 
 /* Read the very copy that is marked: the others may go. */
 static bool read_copy(struct marks *m, enum chunk_type type, const struct hash *id, struct buf *out,
                       struct err *why)
 {
-    struct place at;
-    size_t number;
-    const bool is_there = choose_copy(m->repo->index, id, false, &number, &at);
+    struct choice copy;
+    const bool is_there = choose_copy(m->repo->index, id, false, &copy);
 
     assert(is_there);
-    return reader_place(m->reader, type, id, &at, out, why);
+    return reader_place(m->reader, type, id, &copy.at, out, why);
 }
 
 static bool is_missing(struct marks *m, const char *what, const struct hash *id, struct err *e)
@@ -145,67 +173,132 @@ static bool is_missing(struct marks *m, const char *what, const struct hash *id,
     return tell(m, MARK_MISSING, id, &why, e);
 }
 
-static bool set_mark(struct marks *m, size_t number)
+static void set_mark(struct marks *m, size_t number)
 {
     if (marks_has(m, number))
-        return false;
+        return;
     bits_add(m->bits, number);
     m->count++;
+}
+
+/* choose_copy(), where it is known already that there is one copy and no other. */
+static bool choose_known(const struct index *ix, const struct hash *id, bool plain_only,
+                         const struct index_spot *known, struct choice *out)
+{
+    if (!known->is_only)
+        return choose_copy(ix, id, plain_only, out);
+    *out = (struct choice){known->entry, {.frame = known->frame}};
+    return pack_of(ix, &out->at)->state != PACK_MISSING &&
+           (!plain_only || index_holds_bases(ix, known->frame));
+}
+
+static bool need_base(struct marks *m, const struct hash *id, const struct index_spot *known,
+                      struct err *e)
+{
+    struct choice copy;
+
+    if (!choose_known(m->repo->index, id, true, known, &copy))
+        return is_missing(m, "base", id, e);
+    set_mark(m, copy.number);
+    return true;
+}
+
+typedef bool settle_fn(struct marks *m, const struct hash *id, const struct index_spot *known,
+                       struct err *e);
+
+/* Look up what waits. */
+static bool settle(struct marks *m, struct waiting *w, settle_fn *fn, struct err *e)
+{
+    if (!index_locate(m->repo->index, w->ids, w->count, w->spots, e))
+        return false;
+    for (size_t i = 0; i < w->count; i++)
+        if (!fn(m, &w->ids[i], &w->spots[i], e))
+            return false;
+    w->count = 0;
+    return true;
+}
+
+static bool wait_for(struct marks *m, struct waiting *w, const struct hash *id, settle_fn *fn,
+                     struct err *e)
+{
+    if (w->count == m->most && !settle(m, w, fn, e))
+        return false;
+    if (w->count == w->room) {
+        w->room = w->room < WAITING_LEAST ? WAITING_LEAST : w->room * 2;
+        w->room = w->room > m->most ? m->most : w->room;
+        w->ids = mem_resize(w->ids, w->room, sizeof(*w->ids));
+        w->spots = mem_resize(w->spots, w->room, sizeof(*w->spots));
+    }
+    w->ids[w->count++] = *id;
     return true;
 }
 
 /* What has to be there for a frame to be read. */
 static bool need_bases(struct marks *m, uint32_t frame, struct err *e)
 {
-    const struct index *ix = m->repo->index;
-    const struct index_base *bases = index_bases_at(ix, frame);
-    const uint32_t count = index_frame_at(ix, frame).base_count;
+    const struct index_base *bases = index_bases_at(m->repo->index, frame);
+    const uint32_t count = index_frame_at(m->repo->index, frame).base_count;
 
     if (bases == NULL || bits_have(m->deltas, frame))
         return true;
-    for (uint32_t i = 0; i < count; i++) {
-        struct place at;
-        size_t number;
-
-        if (choose_copy(ix, &bases[i].id, true, &number, &at))
-            (void)set_mark(m, number);
-        else if (!is_missing(m, "base", &bases[i].id, e))
+    for (uint32_t i = 0; i < count; i++)
+        if (!wait_for(m, &m->bases, &bases[i].id, need_base, e))
             return false;
-    }
     bits_add(m->deltas, frame);
     return true;
 }
 
-static bool need(struct marks *m, const struct hash *id, enum object_class class, bool *is_new,
-                 struct err *e)
+static bool need_copy(struct marks *m, const struct hash *id, enum object_class class,
+                      const struct choice *copy, struct err *e)
 {
     char text[65];
     struct err why;
-    struct place at;
-    size_t number;
 
-    *is_new = false;
-    if (!choose_copy(m->repo->index, id, false, &number, &at))
-        return is_missing(m, "chunk", id, e);
-    if (pack_of(m->repo->index, &at)->class != class) {
+    if (pack_of(m->repo->index, &copy->at)->class != class) {
         hex_encode(SLICE_OF(id->bytes, HASH_SIZE), text);
         (void)err_set(&why, ERR_CORRUPT, "chunk %.16s is of another type than expected", text);
         return tell(m, MARK_UNREADABLE, id, &why, e);
     }
-    *is_new = set_mark(m, number);
-    return need_bases(m, at.frame, e);
+    set_mark(m, copy->number);
+    return need_bases(m, copy->at.frame, e);
+}
+
+static bool need_content(struct marks *m, const struct hash *id, const struct index_spot *known,
+                         struct err *e)
+{
+    struct choice copy;
+
+    if (!choose_known(m->repo->index, id, false, known, &copy))
+        return is_missing(m, "chunk", id, e);
+    return need_copy(m, id, CLASS_CONTENT, &copy, e);
 }
 
 static bool need_all(struct marks *m, struct slice ids, struct err *e)
 {
     for (; ids.size >= HASH_SIZE; ids.data += HASH_SIZE, ids.size -= HASH_SIZE) {
         struct hash id;
-        bool is_new;
 
         memcpy(id.bytes, ids.data, HASH_SIZE);
-        if (!need(m, &id, CLASS_CONTENT, &is_new, e))
+        if (!wait_for(m, &m->content, &id, need_content, e))
             return false;
     }
+    return true;
+}
+
+/* A tree or a list, which is read next when it is new. */
+static bool need_node(struct marks *m, const struct hash *id, bool *is_new, struct err *e)
+{
+    struct choice copy;
+
+    *is_new = false;
+    if (!choose_copy(m->repo->index, id, false, &copy))
+        return is_missing(m, "chunk", id, e);
+
+    const bool was_marked = marks_has(m, copy.number);
+
+    if (!need_copy(m, id, CLASS_TREE, &copy, e))
+        return false;
+    *is_new = !was_marked && marks_has(m, copy.number);
     return true;
 }
 
@@ -213,7 +306,7 @@ static bool need_tree(struct marks *m, const struct hash *id, struct err *e)
 {
     bool is_new;
 
-    if (!need(m, id, CLASS_TREE, &is_new, e))
+    if (!need_node(m, id, &is_new, e))
         return false;
     if (!is_new)
         return true;
@@ -230,7 +323,7 @@ static bool walk_list(struct marks *m, const struct hash *id, struct err *e)
     struct err why;
     bool is_new;
 
-    if (!need(m, id, CLASS_TREE, &is_new, e))
+    if (!need_node(m, id, &is_new, e))
         return false;
     if (!is_new)
         return true;
@@ -330,7 +423,7 @@ bool marks_add(struct marks *m, const struct hash *tree, mark_fault_fn *fault, v
 {
     m->fault = fault;
     m->arg = arg;
-    m->depth = 0;
+    assert(m->depth == 0 && m->content.count == 0 && m->bases.count == 0);
     if (!need_tree(m, tree, e))
         return false;
     while (m->depth > 0) {
@@ -341,5 +434,5 @@ bool marks_add(struct marks *m, const struct hash *tree, mark_fault_fn *fault, v
         if (!walk_tree(m, &id, e))
             return false;
     }
-    return true;
+    return settle(m, &m->content, need_content, e) && settle(m, &m->bases, need_base, e);
 }

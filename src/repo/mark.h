@@ -17,11 +17,11 @@ typedef bool mark_fault_fn(void *arg, enum mark_fault kind, const struct hash *c
                            struct err *why);
 
 /*
- * Marks over the entries of the loaded index, to which nothing may be added meanwhile.  Of the
- * copies of a chunk one is marked, always the same: a live one rather than a condemned one, one
- * that can be read rather than a delta that lacks a base, then one in a plain frame rather than in
- * a delta, then in the pack with the lowest id.  With a chunk
- * in a delta the bases of that frame are marked too, in a plain copy each.
+ * Marks over the entries of the loaded index, which is sound, and to which nothing may be added
+ * meanwhile.  Of the copies of a chunk one is marked, always the same: a live one rather than a
+ * condemned one, one that can be read rather than a delta that lacks a base, then one in a plain
+ * frame rather than in a delta, then in the pack with the lowest id.  With a chunk in a delta the
+ * bases of that frame are marked too, in a plain copy each.
  */
 struct marks;
 struct marks *marks_new(struct repo *r);
@@ -29,7 +29,7 @@ void marks_free(struct marks *m); /* accepts NULL */
 void marks_auto(struct marks **m);
 
 /* Mark a tree and all that it needs: pages, lists, content, the trees below.  What is marked
- * already is not walked again. */
+ * already is not walked again.  After a failure the marks are of no use any more. */
 MUST_CHECK bool marks_add(struct marks *m, const struct hash *tree, mark_fault_fn *fault, void *arg,
                           struct err *e);
 

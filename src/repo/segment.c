@@ -107,29 +107,30 @@ static bool check(struct segment *s, const void *at, size_t size)
         count = 1;
         if (is_checked(s, n))
             continue;
-        if (size <= SEGMENT_BLOCK) /* one read of the disk, not one for each page */
-            (void)madvise((void *)(uintptr_t)block_at(s, n).data, SEGMENT_BLOCK, MADV_WILLNEED);
         count = n + 1 < end && !is_checked(s, n + 1) ? 2 : 1;
+        if (size <= SEGMENT_BLOCK) /* one read of the disk, not one for each page */
+            (void)madvise((void *)(uintptr_t)block_at(s, n).data, count * SEGMENT_BLOCK,
+                          MADV_WILLNEED);
         if (!check_blocks(s, n, count))
             return false;
     }
     return true;
 }
 
-/* How it will be read: what is looked up is all over the place.  A hint. */
-static void advise(const struct segment *s, int how)
+void segment_expect(const struct segment *s, bool is_in_order)
 {
-    (void)madvise((void *)(uintptr_t)s->file.data, s->file.size, how);
+    (void)madvise((void *)(uintptr_t)s->file.data, s->file.size,
+                  is_in_order ? MADV_SEQUENTIAL : MADV_RANDOM);
 }
 
 bool segment_is_sound(struct segment *s)
 {
-    advise(s, MADV_SEQUENTIAL);
+    segment_expect(s, true);
 
     const bool is_sound =
         check(s, s->file.data + SEGMENT_HEAD_SIZE, s->block_count * SEGMENT_BLOCK);
 
-    advise(s, MADV_RANDOM);
+    segment_expect(s, false);
     return is_sound;
 }
 
@@ -200,7 +201,7 @@ bool segment_open(int dirfd, const char *name, const struct segment_owner *owner
     if (!check(s, t->sources, t->source_count * sizeof(*t->sources)) ||
         !check(s, t->packs, t->pack_count * sizeof(*t->packs)))
         return err_set(e, ERR_CORRUPT, "%s is damaged", name);
-    advise(s, MADV_RANDOM);
+    segment_expect(s, false);
     *out = TAKE(s);
     return true;
 }

@@ -82,6 +82,8 @@ const struct segment_tables *segment_tables(const struct segment *s);
 
 /* Whether all of it is as it was written; reads everything that was not read yet. */
 bool segment_is_sound(struct segment *s);
+/* A hint: it will be read from its beginning to its end, or all over the place, as at first. */
+void segment_expect(const struct segment *s, bool is_in_order);
 /* Whether some block was found to be otherwise.  What stands in such is not found. */
 bool segment_is_damaged(const struct segment *s);
 

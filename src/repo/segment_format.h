@@ -1,5 +1,6 @@
 /*
- * Private to segment.c and segment_write.c: the head of a segment and where its parts are.
+ * Private to segment.c and segment_write.c: the head of a segment and where its parts are; and how
+ * ids are divided into ranges, for index_locate.c too.
  */
 #ifndef REPO_SEGMENT_FORMAT_H
 #define REPO_SEGMENT_FORMAT_H
@@ -82,6 +83,16 @@ static inline uint64_t segment_number(const uint8_t *prefix)
 static inline size_t segment_range(uint64_t number, uint32_t bits)
 {
     return bits == 0 ? 0 : (size_t)(number >> (64 - bits));
+}
+
+/* So many bits that a range of ids has at most about so many entries. */
+static inline uint32_t segment_bits(uint64_t entries, uint64_t wanted)
+{
+    uint32_t bits = 0;
+
+    while (bits < 30 && entries >> bits > wanted)
+        bits++;
+    return bits;
 }
 
 #endif

@@ -135,16 +135,6 @@ static void plan_input(struct writing *w, struct input *in, const bool *drops)
     }
 }
 
-/* So many bits that a range of ids has at most about so many entries. */
-static uint32_t bits_for(uint64_t entries, uint64_t wanted)
-{
-    uint32_t bits = 0;
-
-    while (bits < 30 && entries >> bits > wanted)
-        bits++;
-    return bits;
-}
-
 static bool plan(struct writing *w, const struct segment_input *inputs, struct err *e)
 {
     struct segment_head *h = &w->head;
@@ -156,8 +146,8 @@ static bool plan(struct writing *w, const struct segment_input *inputs, struct e
     if (h->counts[PART_FRAMES] >= INDEX_PENDING || h->counts[PART_ENTRIES] >= UINT32_MAX ||
         h->counts[PART_BASES] >= UINT32_MAX)
         return err_set(e, ERR_USAGE, "a segment cannot hold so much");
-    h->fan_bits = bits_for(h->counts[PART_ENTRIES], FAN_ENTRIES);
-    h->shard_bits = bits_for(h->counts[PART_ENTRIES], SHARD_ENTRIES);
+    h->fan_bits = segment_bits(h->counts[PART_ENTRIES], FAN_ENTRIES);
+    h->shard_bits = segment_bits(h->counts[PART_ENTRIES], SHARD_ENTRIES);
     h->counts[PART_FAN] = (UINT64_C(1) << h->fan_bits) + 1;
     h->counts[PART_SHARDS] = UINT64_C(1) << h->shard_bits;
     for (int i = 0; i < PART_COUNT; i++)

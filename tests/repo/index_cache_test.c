@@ -12,93 +12,9 @@
 #include "base/text.h"
 #include "repo/fuse.h"
 #include "repo/index_cache.h"
-#include "repo/index_rows.h"
+#include "repo/large.h"
 #include "repo/segment_format.h"
-#include "repo/world.h"
-#include "store/scratch.h"
 #include "support/test.h"
-
-/* Chunks of a pack of these tests, and of an index object, which is enough for a segment. */
-#define PACK_CHUNKS   2000
-#define OBJECT_CHUNKS ((uint64_t)120000)
-#define DELTA_CHUNKS  500
-/* Numbers of chunks in deltas, and of packs of these. */
-#define DELTAS ((uint64_t)1 << 32)
-
-static struct hash pack_id(uint64_t n)
-{
-    return id_of((uint64_t)1 << 40 | n);
-}
-
-/* Put an index object with chunks first .. first + count - 1, and DELTA_CHUNKS in a delta after
- * the first of these. */
-static void put_object(struct repo *r, uint64_t first, uint64_t count)
-{
-    AUTO(index_document) struct index_document d = {0};
-    AUTO(buf) struct buf directory = {0};
-    struct hash id;
-
-    for (uint64_t n = first; n < first + count; n += PACK_CHUNKS) {
-        id = pack_id(n);
-        buf_clear(&directory);
-        directory_of(n, PACK_CHUNKS, &directory);
-        index_document_add(&d, &id, CLASS_CONTENT, 1, buf_slice(&directory));
-    }
-    id = pack_id(DELTAS + first);
-    buf_clear(&directory);
-    delta_directory_of(DELTAS + first, DELTA_CHUNKS, first, &directory);
-    index_document_add(&d, &id, CLASS_CONTENT, 1, buf_slice(&directory));
-    CHECK_OK(index_document_put(r, &d, e));
-}
-
-/* Let packs be there that begin with these chunks, with other bytes than theirs: nothing of them is
- * read. */
-static void put_packs(struct store *s, uint64_t first, uint64_t count)
-{
-    char key[PACK_KEY_MAX];
-    struct hash id = pack_id(DELTAS + first);
-
-    pack_key(&id, key);
-    CHECK_OK(store_put(s, key, slice_string("x"), PUT_NEW, e));
-    for (uint64_t n = first; n < first + count; n += PACK_CHUNKS) {
-        id = pack_id(n);
-        pack_key(&id, key);
-        CHECK_OK(store_put(s, key, slice_string("x"), PUT_NEW, e));
-    }
-}
-
-/* A repository of some such objects, and a folder for its cache. */
-struct large {
-    struct store *store;
-    struct repo *repo;
-    char *folder;
-};
-
-static void large_auto(struct large *l)
-{
-    repo_close(l->repo);
-    store_close(l->store);
-    scratch_auto(&l->folder);
-}
-
-static struct large large_new(uint64_t objects)
-{
-    struct large l = {.store = store_memory_new(), .folder = scratch_new()};
-
-    l.repo = world_repo(l.store);
-    for (uint64_t i = 0; i < objects; i++) {
-        put_object(l.repo, i * OBJECT_CHUNKS, OBJECT_CHUNKS);
-        put_packs(l.store, i * OBJECT_CHUNKS, OBJECT_CHUNKS);
-    }
-    repo_keep_in(l.repo, l.folder, true);
-    return l;
-}
-
-static void reload(struct repo *r)
-{
-    repo_drop_index(r);
-    CHECK_OK(repo_load_index(r, e));
-}
 
 /* How many segments the folder has; the path of the last to *path. */
 static int count_segments(const char *folder, struct scratch_path *path)
@@ -264,6 +180,40 @@ TEST(segments_of_like_size_become_one)
     reload(l.repo);
     CHECK(count_segments(l.folder, NULL) <= 2 && l.repo->index->used == 0);
     check_index(l.repo, 6);
+}
+END
+
+/* Those that are there, once and in two packs, in segments and in memory, and those that are not.
+ */
+TEST(chunks_that_are_located_together_are_where_one_by_one_they_are)
+{
+    enum { COUNT = 30000 };
+    AUTO(large) struct large l = large_new(2);
+    AUTO(mem) struct hash *ids = mem_array(COUNT, sizeof(*ids));
+    AUTO(mem) struct index_spot *spots = mem_array(COUNT, sizeof(*spots));
+    size_t kinds[3] = {0};
+
+    put_copies(l.repo, COPIES, 10, 1000);
+    reload(l.repo);
+    put_copies(l.repo, COPIES + 1, 500, 1000);
+    put_object(l.repo, 2 * OBJECT_CHUNKS, PACK_CHUNKS);
+    reload(l.repo);
+    CHECK(l.repo->index->segment_count > 0 && l.repo->index->used > 0);
+    for (uint64_t i = 0; i < COUNT; i++)
+        ids[i] = id_of(i % 8 == 0 ? i % 1600 : i * 17 % (4 * OBJECT_CHUNKS));
+    CHECK_OK(index_locate(l.repo->index, ids, COUNT, spots, e));
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t number = INDEX_NO_ENTRY, copies = 0;
+        struct place at;
+        bool is_met = false;
+
+        for (; index_entry_next(l.repo->index, ids[i].bytes, &number, &at); copies++)
+            is_met = is_met || (number == spots[i].entry && at.frame == spots[i].frame);
+        CHECK(is_met == (copies > 0) && spots[i].is_only == (copies == 1));
+        CHECK(copies > 0 || spots[i].entry == INDEX_NO_ENTRY);
+        kinds[copies < 2 ? copies : 2]++;
+    }
+    CHECK(kinds[0] > 100 && kinds[1] > 100 && kinds[2] > 100);
 }
 END
 
@@ -559,6 +509,7 @@ END
 TESTS("index cache", a_filter_has_all_that_went_in_and_little_else,
       a_filter_of_a_number_twice_is_none, a_large_index_says_the_same_from_segments,
       a_small_index_makes_no_file, segments_of_like_size_become_one,
+      chunks_that_are_located_together_are_where_one_by_one_they_are,
       claims_beside_segments_are_pending_once, a_delta_in_a_segment_is_as_live_as_its_bases,
       what_only_a_removed_index_object_named_is_gone,
       packs_that_two_index_objects_name_stay_with_either,
