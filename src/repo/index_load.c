@@ -286,6 +286,9 @@ static bool load_round(const struct loading *l, struct index **out, bool *is_sta
     aside_start(&reading, r, doom_read, &doom);
     if (!key_list_read(r, "index/", &keys, e) || !load_objects(l, ix, &keys, is_stale, e))
         return false;
+    /* Of segments that were just written nothing was compared yet. */
+    if (l->checks_all && !index_is_sound(ix))
+        return index_err_damaged(e);
 
     const bool is_known = aside_end(&reading, &why);
 

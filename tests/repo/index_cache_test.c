@@ -376,6 +376,22 @@ TEST(a_damaged_byte_anywhere_is_found_before_it_misleads)
 }
 END
 
+/* What was compared is not compared again: damage that comes later is not seen. */
+TEST(who_looks_at_everything_first_has_looked_at_what_was_just_written_too)
+{
+    AUTO(large) struct large l = large_new(1);
+    AUTO(index) struct index *ix = NULL;
+    struct scratch_path path;
+    struct stat st;
+
+    CHECK_OK(index_load(l.repo, NULL, NULL, &ix, e));
+    CHECK(ix->segment_count == 1 && count_segments(l.folder, &path) == 1);
+    CHECK(stat(path.text, &st) == 0);
+    flip(path.text, (size_t)st.st_size / 2);
+    CHECK(index_is_sound(ix));
+}
+END
+
 TEST(a_segment_that_was_cut_short_is_made_anew)
 {
     AUTO(large) struct large l = large_new(1);
@@ -514,6 +530,7 @@ TESTS("index cache", a_filter_has_all_that_went_in_and_little_else,
       what_only_a_removed_index_object_named_is_gone,
       packs_that_two_index_objects_name_stay_with_either,
       a_damaged_byte_anywhere_is_found_before_it_misleads,
+      who_looks_at_everything_first_has_looked_at_what_was_just_written_too,
       a_segment_that_was_cut_short_is_made_anew, a_segment_of_another_repository_is_not_used,
       without_room_for_a_segment_the_index_is_in_memory,
       a_folder_that_cannot_be_written_is_done_without,
