@@ -52,14 +52,17 @@ SAMPLE = {"SCHEDULES": "50", "RACE_ROUNDS": "40", "SERVICE_RACE_ROUNDS": "20"}
 # the release build, several times slower.  Odd, since sweeps alternate between two ways.
 SAMPLE_EVERY = {"unit": 3, "asan": 9, "tsan": 15, "crash": 5, "model": 5}
 # Beginnings of names.  Those of tsan do the most with the fewest threads.
-THOROUGH = ("deploy: 30-package", "deploy: 50-container", "e2e: 68-zip-large", "lint: analyzer", "tsan: catalog/fault", "tsan: repo/index_cache", "tsan: repo/mark",
-            "tsan: job/config_refused", "tsan: job/sink", "tsan: job/timetable", "tsan: server/identity")
+THOROUGH = ("deploy: 30-package", "deploy: 50-container", "e2e: 68-zip-large", "lint: analyzer",
+            "tsan: catalog/fault", "tsan: repo/index_cache", "tsan: repo/mark", "tsan: job/config_refused",
+            "tsan: job/sink", "tsan: job/timetable", "tsan: server/identity", "tsan: repo/keys_agent")
 
 # Tests that differ from others of their program in amounts only, or by a moment of computing: with
 # ThreadSanitizer, which follows each byte, they take as long as all the others together.
 TSAN_WITHOUT = {
     "repo/writer": "packs_are_about_as_long_as_asked_and_never_longer_than_an_object"
-                   " a_pack_of_tiny_chunks_is_no_longer_than_an_object",
+                   " a_pack_of_tiny_chunks_is_no_longer_than_an_object"
+                   " a_level_that_was_asked_for_stays_whatever_the_store_does"
+                   " frames_are_not_compressed_more_for_a_store_that_keeps_up",
     "repo/index": "each_of_200000_chunks_is_found_where_it_stands",
     "repo/index_object": "a_long_index_is_written_as_several_objects",
     "job/backup": "a_large_file_with_more_chunks_than_an_entry_holds_comes_back",

@@ -137,7 +137,7 @@ TEST(a_store_that_fails_at_any_call_leaves_every_snapshot_whole)
     const struct hash new_id = plant(s, &second);
     bool is_done = false;
 
-    for (int at = 0; !is_done; at++) {
+    for (int at = test_first(); !is_done; at += test_every()) {
         AUTO(store) struct store *copy = world_copy(s);
         AUTO(store)
         struct store *flaky =

@@ -297,10 +297,10 @@ TEST(a_kill_at_any_call_of_an_exchange_leaves_the_old_database_or_the_new_one)
     world_init(&w, "wal");
     for (enum left kind = 0; kind <= LEFT_KINDS; kind++)
         for (int back = 0; back < 2; back++) {
-            int n = 1;
+            int n = 1 + test_first();
 
-            while (!check_stop(&w, n, kind, back == 1))
-                ck_assert_int_lt(n++, 100);
+            for (; !check_stop(&w, n, kind, back == 1); n += test_every())
+                ck_assert_int_lt(n, 100);
             ck_assert_int_gt(n, 5);
         }
 }
