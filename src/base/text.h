@@ -58,6 +58,10 @@ struct duration {
     uint32_t years, months, days, hours;
 };
 MUST_CHECK bool parse_duration(const char *text, struct duration *out, struct err *e);
+bool duration_is_zero(const struct duration *d);
+/* The moment (ns since 1970) that lies d before time_ns by the calendar of the process's time zone;
+ * as early as can be when d reaches beyond all clocks. */
+int64_t duration_before(int64_t time_ns, const struct duration *d);
 
 /* "500ms", "60s", "5m", "2h": one whole number and one unit, above 0 and below 100 days. */
 MUST_CHECK bool parse_timeout(const char *text, int64_t *out_ms, struct err *e);

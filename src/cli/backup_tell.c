@@ -25,6 +25,13 @@ static void tell_counts(struct call *call, const struct backup_result *r)
     output_note(call->out, "Added:       %s, %s stored", added, stored);
     output_note(call->out, "Processed:   %llu files, %s in %s", (unsigned long long)c->total_files,
                 total, elapsed);
+    if (r->reused > 0) {
+        char id[SHORT_ID_MAX];
+
+        short_id(&r->parent, id);
+        output_note(call->out, "Not read:    %llu table%s that did not change since snapshot %s",
+                    (unsigned long long)r->reused, plural(r->reused), id);
+    }
     if (r->locks.extended > 0)
         output_note(call->out, "Locks:       %llu extended", (unsigned long long)r->locks.extended);
 }
@@ -62,6 +69,8 @@ static void tell_json(struct call *call, bool is_dry_run, const struct backup_re
     json_set(line, "total_duration",
              json_real((double)(c->ended_ns - c->started_ns) / (double)NS_PER_S));
     json_set_u64(line, "error_count", r->errors);
+    if (r->reused > 0)
+        json_set_u64(line, "tables_reused", r->reused);
     if (r->has_parent)
         json_set_hash(line, "parent", &r->parent);
     if (r->is_committed)

@@ -116,6 +116,8 @@ static json_t *json_table(const struct tables_database *d, const struct stored_t
         json_set_u64(line, "rows", t->rows);
         json_set_text(line, "hash", t->hash);
     }
+    if (t->read != NULL)
+        json_set_text(line, "read", t->read);
     return line;
 }
 
@@ -124,7 +126,10 @@ static void table_line(struct output *out, const struct tables_database *d,
 {
     AUTO(buf) struct buf name = {0};
     AUTO(buf) struct buf shown = {0};
+    struct err ignored = {0};
     char rows[24] = "-";
+    char time[CLOCK_TEXT_MAX];
+    int64_t read_ns = 0;
 
     if (t->has_rows)
         (void)snprintf(rows, sizeof(rows), "%llu", (unsigned long long)t->rows); /* fits */
@@ -134,6 +139,10 @@ static void table_line(struct output *out, const struct tables_database *d,
     (void)path_for_people(d->path, &shown);
     buf_printf(&shown, "  ");
     path_escape(buf_slice(&name), &shown);
+    if (t->read != NULL && clock_parse(t->read, &read_ns, &ignored)) {
+        clock_format_local(read_ns, time);
+        buf_printf(&shown, "  (unchanged since it was read %s)", time);
+    }
     output_line(out, "%12s  %s", rows, buf_string(&shown));
 }
 

@@ -319,6 +319,7 @@ static void fill_result(struct backup_run *run, const struct writer_stats *stats
 {
     *out = (struct backup_result){.counts = run->snapshot->counts,
                                   .errors = atomic_load(&run->counters.errors),
+                                  .reused = atomic_load(&run->counters.reused),
                                   .frames = stats->frames,
                                   .frames_verified = stats->frames_verified};
     if (run->before != NULL) {

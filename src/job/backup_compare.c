@@ -9,20 +9,22 @@
 /* For a new file below this, in a directory that was there, only its neighbours are looked at. */
 #define SEARCH_SIZE_MIN ((uint64_t)1 << 20)
 
-/* The previous content counts only when every chunk of it is still there. */
+bool backup_run_keep(struct backup_run *run, struct reader *rd, const struct entry *before,
+                     struct buf *ids)
+{
+    struct err unreadable = {0};
+
+    /* A list that cannot be read is no reason to fail: the file is read again. */
+    return ((before->flags & ENTRY_INDIRECT) == 0 || writer_keep(run->writer, before->content)) &&
+           reader_content(rd, before, ids, &unreadable) && writer_keep(run->writer, buf_slice(ids));
+}
+
 static bool keep_content(struct backup_run *run, struct reader *rd, struct listing *l,
                          struct entry *now, const struct entry *before)
 {
     AUTO(buf) struct buf ids = {0};
-    struct err unreadable = {0};
 
-    if ((before->flags & ENTRY_INDIRECT) != 0) {
-        /* A list that cannot be read is no reason to fail: the file is read again. */
-        if (!writer_keep(run->writer, before->content) ||
-            !reader_content(rd, before, &ids, &unreadable))
-            return false;
-    }
-    if (!writer_keep(run->writer, ids.size > 0 ? buf_slice(&ids) : before->content))
+    if (!backup_run_keep(run, rd, before, &ids))
         return false;
     now->flags |= before->flags;
     now->cut = before->cut;
@@ -48,7 +50,10 @@ static void compare(struct backup_run *run, struct reader *rd, struct sink_dir *
     else if (now->type == ENTRY_FILE)
         d->before[slot] =
             (struct content_before){.content = arena_copy(&d->listing->arena, before->content),
-                                    .is_indirect = (before->flags & ENTRY_INDIRECT) != 0};
+                                    .is_indirect = (before->flags & ENTRY_INDIRECT) != 0,
+                                    .cut = before->cut,
+                                    .size = before->size,
+                                    .has_holes = before->holes.size > 0};
 }
 
 /* Both sides are sorted by name.  A tree that cannot be read ends the comparison: what it

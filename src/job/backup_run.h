@@ -76,6 +76,7 @@ struct backup_counters {
     _Atomic uint64_t total_files, total_bytes; /* announced by the source */
     _Atomic uint64_t done_files, done_bytes;   /* read, or kept */
     _Atomic uint64_t rows;                     /* of the source that is being read */
+    _Atomic uint64_t reused;                   /* files that a source did not read */
     _Atomic uint64_t errors;
 };
 
@@ -117,6 +118,9 @@ void backup_run_fail(struct backup_run *run, const struct err *e);
 /* backup_compare.c */
 /* Find what the previous snapshot, which there is, has of a directory and its entries. */
 void backup_run_compare(struct backup_run *run, struct reader *rd, struct sink_dir *d);
+/* Take over the content of a file: append its ids.  False unless every chunk is still there. */
+bool backup_run_keep(struct backup_run *run, struct reader *rd, const struct entry *before,
+                     struct buf *ids);
 
 /* backup_report.c */
 /* action as in struct report. */

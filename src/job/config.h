@@ -60,7 +60,8 @@ struct config_postgres {
     struct config_secret secret;
     struct texts schemas, exclude_schemas, tables, exclude_tables, exclude_table_data;
     bool globals, role_passwords;
-    int jobs; /* 0: as many as the source chooses */
+    int jobs;                               /* 0: as many as the source chooses */
+    struct duration reuse_unchanged_tables; /* as struct postgres_options says */
 };
 
 struct config_sqlite {

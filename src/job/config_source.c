@@ -42,6 +42,7 @@ static const struct field postgres_fields[] = {
     {"globals", FIELD_FLAG, AT(postgres.globals)},
     {"role_passwords", FIELD_FLAG, AT(postgres.role_passwords)},
     {"jobs", FIELD_NUMBER, AT(postgres.jobs)},
+    {"reuse_unchanged_tables", FIELD_DURATION, AT(postgres.reuse_unchanged_tables)},
     {0},
 };
 

@@ -101,6 +101,7 @@ struct backup_result {
     bool is_committed;
     bool is_found;   /* by a former attempt at the job, whose figures these are */
     uint64_t errors; /* > 0: incomplete, exit status 3 */
+    uint64_t reused; /* tables of databases that were taken over from the parent, not read */
     uint64_t frames, frames_verified;
     bool has_parent;
     struct hash parent;

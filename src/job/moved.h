@@ -13,6 +13,10 @@
 struct content_before {
     struct slice content; /* empty: nothing is known */
     bool is_indirect;
+    /* Only of a file that had this name. */
+    enum cut_kind cut;
+    uint64_t size;
+    bool has_holes;
 };
 
 /* Files and directories to find; no more than some 60 MB of them, what comes later is not found. */

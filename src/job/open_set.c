@@ -72,7 +72,8 @@ static bool new_postgres(const struct config_source *c, struct member **out, str
                       [POSTGRES_EXCLUDE_TABLE_DATA] = texts_of(&p->exclude_table_data)},
         .with_globals = p->globals,
         .with_role_passwords = p->role_passwords,
-        .jobs = p->jobs};
+        .jobs = p->jobs,
+        .reuse = p->reuse_unchanged_tables};
 
     return postgres_member_new(&o, out, e);
 }

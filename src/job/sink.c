@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/backup_run.h"
+#include "job/feed.h"
 #include "job/former.h"
 
 /* Files that end in one batch at most: bounds what waits when files are tiny or empty. */
@@ -233,17 +234,49 @@ void file_record_free(struct backup_run *run, struct file_record *f)
     mem_free(f);
 }
 
+/* A file of the previous snapshot, as far as it is known. */
+static struct entry entry_before(const struct content_before *b)
+{
+    return (struct entry){.type = ENTRY_FILE,
+                          .flags = b->is_indirect ? ENTRY_INDIRECT : 0,
+                          .cut = b->cut,
+                          .size = b->size,
+                          .content = b->content};
+}
+
+/* *out is the file of the same name; false: there is none without holes. */
+static bool find_former(const struct sink_dir *d, size_t slot, struct entry *out)
+{
+    if (d->before == NULL || !d->had_before[slot] || d->before[slot].has_holes)
+        return false;
+    *out = entry_before(&d->before[slot]);
+    return true;
+}
+
 static void begin_former(struct lane *n, const struct sink_dir *d, size_t slot)
 {
     former_clear(&n->former);
     if (d->before == NULL || d->before[slot].content.size == 0)
         return;
 
-    const struct content_before *b = &d->before[slot];
+    const struct entry before = entry_before(&d->before[slot]);
 
-    former_begin(
-        &n->former, n->reader,
-        &(struct entry){.flags = b->is_indirect ? ENTRY_INDIRECT : 0, .content = b->content});
+    former_begin(&n->former, n->reader, &before);
+}
+
+static void former(struct lane *n, struct sink_dir *d, size_t slot, size_t max, struct buf *out)
+{
+    AUTO(feed) struct feed f = {0};
+    struct err unreadable = {0};
+    struct entry before;
+
+    if (!find_former(d, slot, &before) || before.size > max ||
+        !feed_open(&f, n->reader, &before, &unreadable))
+        return;
+    do {
+        if (!feed_next(&f, out, &unreadable))
+            buf_clear(out);
+    } while (out->size > 0 && out->size < before.size);
 }
 
 static bool begin(struct lane *n, struct sink_dir *d, size_t slot, struct err *e)
@@ -377,6 +410,37 @@ static bool end(struct lane *n, const struct entry *final, struct err *e)
     return end_record(n, e) && !failed(run, e);
 }
 
+/* The record goes the way of one that was read, with all its ids known. */
+static bool keep(struct lane *n, uint64_t size, bool *is_kept, struct err *e)
+{
+    struct backup_run *run = n->run;
+    struct file_record *f = n->file;
+    const struct entry *announced = &f->dir->listing->entries[f->slot];
+    struct entry before;
+
+    assert(n->file_bytes == 0);
+    if (failed(run, e))
+        return false;
+    *is_kept = find_former(f->dir, f->slot, &before) && before.size == size &&
+               backup_run_keep(run, n->reader, &before, &f->ids);
+    if (!*is_kept) {
+        buf_clear(&f->ids);
+        return true;
+    }
+
+    struct entry en = *announced;
+
+    en.size = size;
+    en.cut = before.cut;
+    f->chunk_count = f->known = f->ids.size / HASH_SIZE;
+    entry_encode(&en, &f->final);
+    count_done(run, announced, &en, 0);
+    atomic_fetch_add(&run->counters.files_unmodified, 1);
+    atomic_fetch_add(&run->counters.reused, 1);
+    backup_run_tell_item(run, "unchanged", f->dir, f->slot);
+    return end_record(n, e) && !failed(run, e);
+}
+
 static bool restart(struct lane *n, struct err *e)
 {
     struct sink_dir *d = n->file->dir;
@@ -441,6 +505,8 @@ const struct sink_ops backup_sink_ops = {
     .room = room,
     .write = write_bytes,
     .end = end,
+    .former = former,
+    .keep = keep,
     .restart = restart,
     .skip = skip,
     .note = note,

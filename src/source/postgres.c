@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "source/postgres_run.h"
+#include "source/postgres_reuse.h"
 #include "source/postgres_tool.h"
 
 #define OLDEST_SERVER 130000
@@ -49,7 +49,8 @@ static bool look(struct postgres_member *m, struct err *e)
     if (PQserverVersion(m->link.conn) < OLDEST_SERVER)
         return err_set(e, ERR_USAGE, "the server is of version %d, needed is 13 or newer",
                        PQserverVersion(m->link.conn) / PER_MAJOR);
-    return find_tools(m, e) && check_rights(m, e);
+    return find_tools(m, e) && check_rights(m, e) &&
+           (duration_is_zero(&m->o.reuse) || postgres_reuse_probe(&m->link, e));
 }
 
 /* The connection does not wait for send(): other members may take hours before it. */

@@ -8,6 +8,7 @@
 #ifndef SOURCE_POSTGRES_H
 #define SOURCE_POSTGRES_H
 
+#include "base/text.h"
 #include "source/member.h"
 
 /* What part of a database is wanted; each as pg_dump's option of that name. */
@@ -36,6 +37,9 @@ struct postgres_options {
     bool with_globals;        /* roles and tablespaces of the server too */
     bool with_role_passwords; /* and the hashes of the roles' passwords: superusers only */
     int jobs;                 /* tables read at a time; 0: processors, at most 8 */
+    /* A table that did not change since it was read is taken over from the previous backup, unless
+     * it was read so long ago; zero: every table is read. */
+    struct duration reuse;
 };
 
 #define POSTGRES_JOBS_MAX 64

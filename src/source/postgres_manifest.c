@@ -37,9 +37,10 @@ static json_t *texts_pack(const struct postgres_texts *t)
 
 static json_t *table_pack(const struct postgres_table *t)
 {
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:o}", "schema", t->schema, "name",
-                          t->name, "kind", t->kind, "extension", t->extension, "condition",
-                          t->condition, "file", t->file, "columns", texts_pack(&t->columns));
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:o, s:s*, s:s*}", "schema", t->schema,
+                          "name", t->name, "kind", t->kind, "extension", t->extension, "condition",
+                          t->condition, "file", t->file, "columns", texts_pack(&t->columns),
+                          "state", t->state, "read", t->read);
 
     assert(t->file == NULL || t->row_hash == ROW_HASH_XXH3);
     if (j != NULL && t->file != NULL) {
@@ -120,13 +121,14 @@ bool postgres_manifest_encode(const struct postgres_manifest *m, struct buf *out
     AUTO(tree)
     json_t *j = json_pack(
         "{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:s*, s:s*}",
         "format", FORMAT, "time", m->time, "database", m->database, "server_version",
         m->server_version, "server_version_num", (json_int_t)m->server_number, "lsn", m->lsn,
         "encoding", m->encoding, "collate", m->collate, "ctype", m->ctype, "locale_provider",
         m->locale_provider, "locale", m->locale, "globals", m->has_globals, "selection",
         selection_pack(m), "extensions", extensions_pack(m), "tables", tables_pack(m), "sequences",
-        sequences_pack(m), "large_objects", blobs_pack(&m->blobs), "notes", texts_pack(&m->notes));
+        sequences_pack(m), "large_objects", blobs_pack(&m->blobs), "notes", texts_pack(&m->notes),
+        "instance", m->instance, "horizon", m->horizon);
 
     if (j == NULL)
         return err_set(e, ERR_FATAL, "a name in the database is not UTF-8");
@@ -194,10 +196,11 @@ static bool table_unpack(struct postgres_manifest *m, json_t *j, struct postgres
     json_int_t bytes = 0;
     const char *hash = NULL;
 
-    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s:o, s?I, s?I, s?s}", "schema",
-                       &t->schema, "name", &t->name, "kind", &t->kind, "extension", &t->extension,
-                       "condition", &t->condition, "file", &t->file, "columns", &columns, "rows",
-                       &rows, "bytes", &bytes, "hash", &hash) != 0)
+    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s:o, s?I, s?I, s?s, s?s, s?s}",
+                       "schema", &t->schema, "name", &t->name, "kind", &t->kind, "extension",
+                       &t->extension, "condition", &t->condition, "file", &t->file, "columns",
+                       &columns, "rows", &rows, "bytes", &bytes, "hash", &hash, "state", &t->state,
+                       "read", &t->read) != 0)
         return wrong(&why, e);
     if (t->file != NULL && (hash == NULL || !sum_is_well_formed(rows, bytes, hash)))
         return err_set(e, ERR_CORRUPT, "the manifest is damaged: counts of table %.100s", t->name);
@@ -207,6 +210,8 @@ static bool table_unpack(struct postgres_manifest *m, json_t *j, struct postgres
     t->extension = keep(m, t->extension);
     t->condition = keep(m, t->condition);
     t->file = keep(m, t->file);
+    t->state = keep(m, t->state);
+    t->read = keep(m, t->read);
     t->rows = (uint64_t)rows;
     t->bytes = (uint64_t)bytes;
     if (t->file != NULL)
@@ -285,17 +290,18 @@ static bool server_unpack(struct postgres_manifest *m, json_t *j, struct err *e)
     json_int_t number = 0;
     int has_globals = 0;
 
-    if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s?s, s:b}",
-                       "time", &m->time, "database", &m->database, "server_version",
-                       &m->server_version, "server_version_num", &number, "lsn", &m->lsn,
-                       "encoding", &m->encoding, "collate", &m->collate, "ctype", &m->ctype,
-                       "locale_provider", &m->locale_provider, "locale", &m->locale, "globals",
-                       &has_globals) != 0)
+    if (json_unpack_ex(j, &why, 0,
+                       "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s?s, s:b, s?s, s?s}", "time",
+                       &m->time, "database", &m->database, "server_version", &m->server_version,
+                       "server_version_num", &number, "lsn", &m->lsn, "encoding", &m->encoding,
+                       "collate", &m->collate, "ctype", &m->ctype, "locale_provider",
+                       &m->locale_provider, "locale", &m->locale, "globals", &has_globals,
+                       "instance", &m->instance, "horizon", &m->horizon) != 0)
         return wrong(&why, e);
 
-    const char **const texts[] = {&m->time,  &m->database,        &m->server_version,
-                                  &m->lsn,   &m->encoding,        &m->collate,
-                                  &m->ctype, &m->locale_provider, &m->locale};
+    const char **const texts[] = {
+        &m->time,  &m->database,        &m->server_version, &m->lsn,      &m->encoding, &m->collate,
+        &m->ctype, &m->locale_provider, &m->locale,         &m->instance, &m->horizon};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         *texts[i] = keep(m, *texts[i]);

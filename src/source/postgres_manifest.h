@@ -24,6 +24,8 @@ struct postgres_table {
     uint64_t rows, bytes;
     enum row_hash row_hash; /* what hash is a sum of */
     char hash[ROW_SUM_TEXT];
+    const char *state; /* that a later backup compares (postgres_reuse.h), or NULL */
+    const char *read;  /* time of the backup that read its rows; NULL: this one did */
 };
 
 struct postgres_sequence {
@@ -61,7 +63,8 @@ struct postgres_manifest {
     size_t extension_count;
     struct postgres_blobs blobs; /* count 0: there is no file */
     struct postgres_texts notes;
-    struct arena arena; /* of a decoded one: holds all of the above */
+    const char *instance, *horizon; /* that a later backup compares (postgres_reuse.h), or NULL */
+    struct arena arena;             /* of a decoded one: holds all of the above */
 };
 
 /* Append the JSON, for sums of rows by XXH3.  ERR_FATAL when a text is not UTF-8. */

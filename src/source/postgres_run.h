@@ -50,6 +50,7 @@ void postgres_snapshot_auto(struct postgres_snapshot *s);
 struct postgres_sender {
     struct made_file file;
     bool has_sink_failed;
+    bool is_kept; /* the file ended as the previous backup has it */
 };
 /* NULL keeps nothing: then what is sent is only counted and hashed. */
 MUST_CHECK bool postgres_sender_add(struct postgres_sender *s, struct slice bytes, struct err *e);

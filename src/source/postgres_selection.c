@@ -139,7 +139,8 @@ static bool resolve(struct postgres_link *l, const struct postgres_texts pattern
 
 /* Items */
 
-static const char *keep(struct postgres_selection *s, const PGresult *r, int row, int column)
+const char *postgres_selection_keep(struct postgres_selection *s, const PGresult *r, int row,
+                                    int column)
 {
     if (PQgetisnull(r, row, column) == 1)
         return NULL;
@@ -172,14 +173,14 @@ static bool item_read(struct postgres_selection *s, const PGresult *r, int row,
                       struct postgres_item *item, struct err *e)
 {
     item->oid = (uint32_t)postgres_result_u64(r, row, 0);
-    item->table.schema = keep(s, r, row, 1);
-    item->table.name = keep(s, r, row, 2);
-    item->sql_name = keep(s, r, row, 3);
+    item->table.schema = postgres_selection_keep(s, r, row, 1);
+    item->table.name = postgres_selection_keep(s, r, row, 2);
+    item->sql_name = postgres_selection_keep(s, r, row, 3);
     item->relkind = PQgetvalue(r, row, 4)[0];
-    item->table.kind = keep(s, r, row, 5);
-    item->table.extension = keep(s, r, row, 6);
-    item->table.condition = keep(s, r, row, 7);
-    item->sql_columns = keep(s, r, row, 9);
+    item->table.kind = postgres_selection_keep(s, r, row, 5);
+    item->table.extension = postgres_selection_keep(s, r, row, 6);
+    item->table.condition = postgres_selection_keep(s, r, row, 7);
+    item->sql_columns = postgres_selection_keep(s, r, row, 9);
     item->is_readable = postgres_result_bool(r, row, 10);
     item->is_secured = postgres_result_bool(r, row, 11);
     item->has_data = postgres_result_bool(r, row, 12);
@@ -226,17 +227,21 @@ bool postgres_selection_load(struct postgres_link *l,
     return true;
 }
 
+void postgres_selection_tables(const struct postgres_selection *s, struct buf *out)
+{
+    buf_printf(out, "{");
+    for (size_t i = 0; i < s->count; i++)
+        buf_printf(out, "%s%u", i > 0 ? "," : "", s->items[i].relkind == 'r' ? s->items[i].oid : 0);
+    buf_printf(out, "}");
+}
+
 bool postgres_selection_measure(struct postgres_link *l, struct postgres_selection *s,
                                 struct err *e)
 {
     AUTO(postgres_result) PGresult *r = NULL;
     AUTO(buf) struct buf oids = {0};
 
-    buf_printf(&oids, "{");
-    for (size_t i = 0; i < s->count; i++)
-        buf_printf(&oids, "%s%u", i > 0 ? "," : "",
-                   s->items[i].relkind == 'r' ? s->items[i].oid : 0);
-    buf_printf(&oids, "}");
+    postgres_selection_tables(s, &oids);
 
     const struct postgres_query q = {
         .sql = "SELECT pg_relation_size(x.oid) FROM unnest($1::oid[])"

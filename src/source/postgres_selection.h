@@ -33,6 +33,10 @@ struct postgres_selection {
 void postgres_selection_done(struct postgres_selection *s);
 void postgres_selection_auto(struct postgres_selection *s);
 
+/* A value that the server printed, for as long as the selection is there; NULL for null. */
+const char *postgres_selection_keep(struct postgres_selection *s, const PGresult *r, int row,
+                                    int column);
+
 /*
  * Find out, without waiting for anybody's lock.  ERR_NOT_FOUND when a pattern of what to take
  * matches nothing, ERR_USAGE when one is malformed.
@@ -40,6 +44,9 @@ void postgres_selection_auto(struct postgres_selection *s);
 MUST_CHECK bool postgres_selection_load(struct postgres_link *l,
                                         const struct postgres_texts patterns[POSTGRES_CHOICES],
                                         struct postgres_selection *out, struct err *e);
+
+/* Append an array of the numbers of all items, 0 for what has no rows of its own. */
+void postgres_selection_tables(const struct postgres_selection *s, struct buf *out);
 
 /* Fill in the sizes of tables; waits while somebody changes one. */
 MUST_CHECK bool postgres_selection_measure(struct postgres_link *l, struct postgres_selection *s,

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "source/postgres_crew.h"
-#include "source/postgres_run.h"
+#include "source/postgres_reuse.h"
 
 #define LOCK_NOT_THERE "55P03"
 
@@ -38,6 +38,7 @@ struct part {
 struct run {
     struct postgres_member *m;
     struct postgres_snapshot *snapshot;
+    struct postgres_reuse reuse; /* not changed while threads run */
     struct sink *sink;
     struct part *parts;
     size_t count;
@@ -129,6 +130,22 @@ static bool worker_lock(struct worker *w, const struct postgres_item *item, bool
            postgres_snapshot_join(w->run->snapshot, &w->link, e);
 }
 
+/* Send a table that the thread's connection has locked, unless the previous backup has it so. */
+static bool rows_send_locked(struct worker *w, const struct part *p, struct postgres_sender *to,
+                             struct err *e)
+{
+    const struct postgres_reuse *reuse = &w->run->reuse;
+    const struct postgres_table *then = NULL;
+
+    if (!postgres_reuse_find(reuse, &w->link, p->item, &then, e) ||
+        (then != NULL && !postgres_reuse_keep(reuse, then, p->item, to, e)))
+        return false;
+    if (to->is_kept)
+        return true;
+    return postgres_rows_send(&w->link, p->item, w->run->snapshot->manifest.encoding, to, e) &&
+           (then == NULL || postgres_reuse_compare(reuse, then, &p->item->table, p->path, to, e));
+}
+
 /*
  * Somebody who waits to change a table makes newcomers wait behind him, for as long as the
  * connection that holds the snapshot keeps him waiting: for ever.  But that connection has the
@@ -144,7 +161,7 @@ static bool rows_send(struct worker *w, const struct part *p, struct postgres_se
     if (!worker_connect(w, e) || !worker_lock(w, p->item, &is_there, e))
         return false;
     if (is_there)
-        return postgres_rows_send(&w->link, p->item, encoding, to, e);
+        return rows_send_locked(w, p, to, e);
     pthread_mutex_lock(&r->holder);
 
     const bool is_sent = postgres_rows_send(r->snapshot->link, p->item, encoding, to, e);
@@ -176,7 +193,7 @@ static void worker_send(struct worker *w, const struct part *p)
         return;
     }
     if (p->send(w, p, &to, &e)) {
-        if (!made_file_end(&to.file, &e))
+        if (!to.is_kept && !made_file_end(&to.file, &e))
             run_fail(r, &r->sink_failure, &e);
         return;
     }
@@ -408,12 +425,24 @@ static bool manifest_send(struct run *r, const struct places *p, struct err *fai
     return r->sink->ops->skip(p->lane, p->dir, p->manifest, buf_string(&path), failure, e);
 }
 
+/* Read what the previous backup says of the database. */
+static void look_back(struct run *r, const struct places *p)
+{
+    AUTO(buf) struct buf json = {0};
+
+    if (duration_is_zero(&r->m->o.reuse))
+        return;
+    r->sink->ops->former(p->lane, p->dir, p->manifest, POSTGRES_MANIFEST_MAX, &json);
+    postgres_reuse_begin(r->m, &r->snapshot->manifest, buf_slice(&json), &r->reuse);
+}
+
 static bool run_send(struct run *r, struct places *p, struct sink_dir *kind, size_t slot,
                      struct err *failure, struct err *e)
 {
     r->parts = mem_array(r->snapshot->selection.count + 4, sizeof(r->parts[0]));
     if (!run_announce(r, p, kind, slot, e))
         return false;
+    look_back(r, p);
     r->snapshot->link->is_stopping = &r->is_stopping;
     run_threads(r);
     r->snapshot->link->is_stopping = NULL;
@@ -439,6 +468,7 @@ static bool skip_all(const struct postgres_member *m, struct sink *k, struct pla
 static void run_auto(struct run *r)
 {
     mem_free(r->parts);
+    postgres_reuse_auto(&r->reuse);
 }
 
 bool postgres_send(struct member *member, struct sink *k, struct sink_dir *dir,

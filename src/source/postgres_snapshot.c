@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "source/postgres_run.h"
+#include "source/postgres_reuse.h"
 
 #define ATTEMPTS            5   /* at finding the same tables before and after locking them */
 #define SEQUENCES_PER_QUERY 200 /* each is a relation to open */
@@ -30,13 +30,6 @@ static const char describe_database[] =
 static const char list_extensions[] =
     "SELECT e.extname, n.nspname, e.extversion FROM pg_extension e"
     " JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY e.extname COLLATE \"C\"";
-
-static const char *keep(struct postgres_snapshot *s, const PGresult *r, int row, int column)
-{
-    if (PQgetisnull(r, row, column) == 1)
-        return NULL;
-    return arena_string(&s->selection.arena, slice_string(PQgetvalue(r, row, column)));
-}
 
 /* Zeroed. */
 static void *keep_array(struct postgres_snapshot *s, size_t count, size_t size)
@@ -105,7 +98,7 @@ static bool fix_moment(struct postgres_member *m, struct postgres_snapshot *s, s
     memcpy(s->id, PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0) + 1);
     if (!postgres_selection_load(&m->link, m->o.selection, &s->selection, e))
         return false;
-    s->manifest.lsn = keep(s, r, 0, 1);
+    s->manifest.lsn = postgres_selection_keep(&s->selection, r, 0, 1);
     return true;
 }
 
@@ -141,7 +134,8 @@ bool postgres_snapshot_begin(struct postgres_member *m, struct postgres_snapshot
         if (!attempt(m, s, &is_held, e))
             return false;
         if (is_held)
-            return postgres_selection_measure(&m->link, &s->selection, e);
+            return postgres_selection_measure(&m->link, &s->selection, e) &&
+                   (duration_is_zero(&m->o.reuse) || postgres_reuse_describe(s, e));
         postgres_selection_done(&s->selection);
         if (!postgres_link_run(&m->link, "ROLLBACK", e))
             return false;
@@ -180,14 +174,14 @@ static bool describe_server(struct postgres_snapshot *s, struct err *e)
 
     if (!postgres_link_query(s->link, &(struct postgres_query){.sql = describe_database}, &r, e))
         return false;
-    m->database = keep(s, r, 0, 0);
-    m->server_version = keep(s, r, 0, 1);
+    m->database = postgres_selection_keep(&s->selection, r, 0, 0);
+    m->server_version = postgres_selection_keep(&s->selection, r, 0, 1);
     m->server_number = PQserverVersion(s->link->conn);
-    m->encoding = keep(s, r, 0, 2);
-    m->collate = keep(s, r, 0, 3);
-    m->ctype = keep(s, r, 0, 4);
-    m->locale_provider = keep(s, r, 0, 5);
-    m->locale = keep(s, r, 0, 6);
+    m->encoding = postgres_selection_keep(&s->selection, r, 0, 2);
+    m->collate = postgres_selection_keep(&s->selection, r, 0, 3);
+    m->ctype = postgres_selection_keep(&s->selection, r, 0, 4);
+    m->locale_provider = postgres_selection_keep(&s->selection, r, 0, 5);
+    m->locale = postgres_selection_keep(&s->selection, r, 0, 6);
     m->blobs.count = s->selection.is_everything ? postgres_result_u64(r, 0, 7) : 0;
     return true;
 }
@@ -202,8 +196,10 @@ static bool describe_extensions(struct postgres_snapshot *s, struct err *e)
     m->extension_count = (size_t)PQntuples(r);
     m->extensions = keep_array(s, m->extension_count, sizeof(m->extensions[0]));
     for (size_t i = 0; i < m->extension_count; i++)
-        m->extensions[i] = (struct postgres_extension){keep(s, r, (int)i, 0), keep(s, r, (int)i, 1),
-                                                       keep(s, r, (int)i, 2)};
+        m->extensions[i] =
+            (struct postgres_extension){postgres_selection_keep(&s->selection, r, (int)i, 0),
+                                        postgres_selection_keep(&s->selection, r, (int)i, 1),
+                                        postgres_selection_keep(&s->selection, r, (int)i, 2)};
     return true;
 }
 

@@ -75,6 +75,18 @@ struct sink_ops {
      */
     MUST_CHECK bool (*end)(struct lane *n, const struct entry *final, struct err *e);
 
+    /*
+     * What the previous backup has in the place of an entry, which is a file in d, into a buffer
+     * that is empty, and stays so when there is none, it is longer than max or cannot be read.
+     */
+    void (*former)(struct lane *n, struct sink_dir *d, size_t slot, size_t max, struct buf *out);
+    /*
+     * In the place of all write() and of end(): the file that was begun is as the previous backup
+     * has it.  *is_kept is false, and nothing has happened, unless that has a file of this size
+     * there and all of its content.
+     */
+    MUST_CHECK bool (*keep)(struct lane *n, uint64_t size, bool *is_kept, struct err *e);
+
     /* Start the file at begin() again: what was written since is dropped. */
     MUST_CHECK bool (*restart)(struct lane *n, struct err *e);
 

@@ -24,7 +24,8 @@ bool postgres_tables_tell(struct slice manifest, stored_table_fn *fn, void *arg,
                                          .has_rows = t->file != NULL,
                                          .rows = t->rows,
                                          .bytes = t->bytes,
-                                         .hash = t->hash};
+                                         .hash = t->hash,
+                                         .read = t->read};
 
         if (!fn(arg, &one, e))
             return false;

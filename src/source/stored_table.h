@@ -19,6 +19,7 @@ struct stored_table {
     bool has_rows; /* what follows is known */
     uint64_t rows, bytes;
     const char *hash; /* over all rows, in any order */
+    const char *read; /* time of the backup that read them; NULL: this one did */
 };
 typedef bool stored_table_fn(void *arg, const struct stored_table *t, struct err *e);
 

@@ -224,6 +224,8 @@ TEST(a_file_tree_or_database_that_contradicts_itself_is_refused)
          "9: dsn: a secret (password) stands"},
         {"    - postgres: {dsn: dbname=a/b}", "9: name: \"a/b\" "},
         {"    - postgres: {dsn: dbname=a, jobs: 65}", "9: jobs is above 64"},
+        {"    - postgres: {dsn: dbname=a, reuse_unchanged_tables: often}",
+         "9: reuse_unchanged_tables: \"often\" is not a duration"},
         {"    - postgres: {dsn: dbname=a, globals: false, role_passwords: true}",
          "9: role_passwords needs globals"},
         {"    - postgres: {dsn: dbname=a, password_file: /p, passfile: /f}",

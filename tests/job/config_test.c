@@ -87,7 +87,8 @@ TEST(a_postgres_source_is_called_as_its_database_unless_it_has_a_name)
             "    - postgres: {dsn: 'postgresql://u@h:5433/forum?sslmode=require'}\n"
             "    - postgres: {name: main, dsn: service=main, password_command: [pass, pg],\n"
             "        schemas: [a], exclude_schemas: [b], tables: [a.c], exclude_tables: [a.d],\n"
-            "        exclude_table_data: [a.e], globals: false, jobs: 3}\n");
+            "        exclude_table_data: [a.e], globals: false, jobs: 3,\n"
+            "        reuse_unchanged_tables: 1m7d}\n");
     const struct config_source *s = &c->sets[0].sources[1];
 
     ck_assert_str_eq(s[0].name, "shop");
@@ -103,6 +104,9 @@ TEST(a_postgres_source_is_called_as_its_database_unless_it_has_a_name)
     check_texts(&s[2].postgres.exclude_tables, "a.d|");
     check_texts(&s[2].postgres.exclude_table_data, "a.e|");
     CHECK(!s[2].postgres.globals && s[2].postgres.jobs == 3);
+    CHECK(duration_is_zero(&s[1].postgres.reuse_unchanged_tables));
+    CHECK(s[2].postgres.reuse_unchanged_tables.months == 1);
+    CHECK(s[2].postgres.reuse_unchanged_tables.days == 7);
 }
 END
 

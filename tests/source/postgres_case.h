@@ -28,6 +28,7 @@ struct postgres_options options_of(const char *database);
 /* A backup that ran. */
 struct backup {
     struct recorder recorder;
+    int64_t time_ns; /* of the backup; 0: 1 */
     struct err failure;
     struct postgres_manifest manifest; /* unless it failed */
 };

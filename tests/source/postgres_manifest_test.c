@@ -17,7 +17,9 @@ static struct postgres_table tables[] = {
      .columns = {some_columns, 2},
      .rows = 3,
      .bytes = 40,
-     .hash = "00112233445566778899aabbccddeeff"},
+     .hash = "00112233445566778899aabbccddeeff",
+     .state = "16384 16390 3 0 0 -5",
+     .read = "before"},
     {.schema = "x",
      .name = "m",
      .kind = "materialized_view",
@@ -39,6 +41,8 @@ static struct postgres_manifest manifest_fixture(void)
                                       .ctype = "C",
                                       .locale_provider = "libc",
                                       .selection[POSTGRES_EXCLUDE_TABLES] = {some_patterns, 1},
+                                      .instance = "one life",
+                                      .horizon = "750",
                                       .tables = tables,
                                       .table_count = 2,
                                       .sequences = sequences,
@@ -59,6 +63,11 @@ TEST(a_manifest_reads_back_as_it_was_written)
     CHECK(slice_is_equal(buf_slice(&first), buf_slice(&second)));
     CHECK(read.table_count == 2 && read.sequences[0].last_value == INT64_MIN);
     ck_assert_str_eq(read.tables[0].columns.items[1], "a \"b\"\n");
+    ck_assert_str_eq(read.instance, "one life");
+    ck_assert_str_eq(read.horizon, "750");
+    ck_assert_str_eq(read.tables[0].state, "16384 16390 3 0 0 -5");
+    ck_assert_str_eq(read.tables[0].read, "before");
+    CHECK(read.tables[1].state == NULL && read.tables[1].read == NULL);
     ck_assert_ptr_null(read.tables[1].file);
     ck_assert_str_eq(read.tables[1].condition, "WHERE y");
     CHECK(postgres_manifest_find(&read, "x", "m") == &read.tables[1]);

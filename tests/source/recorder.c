@@ -253,6 +253,51 @@ static bool rec_end(struct lane *n, const struct entry *final, struct err *e)
     return true;
 }
 
+/* What the previous backup has of an entry, or NULL. */
+static const struct record *record_before(const struct sink_dir *d, size_t slot)
+{
+    const struct recorder *r = d->r;
+    const struct record *c =
+        r->before == NULL ? NULL : recorder_find(r->before, r->records[d->records[slot]].path);
+
+    return c != NULL && (c->is_sent || c->is_kept) ? c : NULL;
+}
+
+static void rec_former(struct lane *n, struct sink_dir *d, size_t slot, size_t max, struct buf *out)
+{
+    pthread_mutex_lock(&n->r->lock);
+
+    const struct record *c = record_before(d, slot);
+
+    assert(out->size == 0);
+    if (c != NULL && c->content.size <= max)
+        buf_append_slice(out, buf_slice(&c->content));
+    pthread_mutex_unlock(&n->r->lock);
+}
+
+static bool rec_keep(struct lane *n, uint64_t size, bool *is_kept, struct err *e)
+{
+    if (!call(n->r, e))
+        return false;
+    assert(n->d != NULL && n->d->states[n->slot] == SLOT_BEGUN && n->content.size == 0);
+    pthread_mutex_lock(&n->r->lock);
+
+    const struct record *before = record_before(n->d, n->slot);
+
+    *is_kept = before != NULL && before->content.size == size && !n->r->has_lost;
+    if (*is_kept) {
+        struct record *c = &n->r->records[n->d->records[n->slot]];
+
+        buf_append_slice(&c->content, buf_slice(&before->content));
+        c->en.size = size;
+        c->is_kept = true;
+        slot_done(n->d, n->slot);
+        n->d = NULL;
+    }
+    pthread_mutex_unlock(&n->r->lock);
+    return true;
+}
+
 static bool rec_restart(struct lane *n, struct err *e)
 {
     if (!call(n->r, e))
@@ -311,6 +356,8 @@ static const struct sink_ops recorder_ops = {
     .room = rec_room,
     .write = rec_write,
     .end = rec_end,
+    .former = rec_former,
+    .keep = rec_keep,
     .restart = rec_restart,
     .skip = rec_skip,
     .note = rec_note,

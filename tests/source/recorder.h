@@ -13,6 +13,7 @@ struct record {
     struct entry en; /* slices are owned by the recorder */
     struct buf content;
     bool is_sent; /* begin() .. end() */
+    bool is_kept; /* keep() */
 };
 
 struct remark {
@@ -32,6 +33,9 @@ struct recorder {
     size_t remark_count;
     struct sink_dir *dirs; /* not delivered completely */
     size_t open_dirs, open_lanes, restarts;
+
+    const struct recorder *before; /* the previous backup, or NULL */
+    bool has_lost;                 /* nothing of it is there any more but what former() tells */
 
     bool wants_nothing; /* as when every file is unchanged */
     size_t fail_at;     /* the n-th call fails; 0: none */
