@@ -160,7 +160,7 @@ def reader_cases():
 
 
 def fuzz_cases():
-    seconds = int(os.environ.get("FUZZ_SECONDS", "25"))
+    seconds = int(os.environ.get("FUZZ_SECONDS", "60"))
     os.makedirs("build/fuzz-found", exist_ok=True)
     for path in sorted(glob.glob("build/fuzz/tests/fuzz/fuzz_*")):
         if os.path.isdir(path) or not os.access(path, os.X_OK):
