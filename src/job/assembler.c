@@ -14,9 +14,14 @@
 /* A run of pages under construction. */
 struct pages {
     struct backup_run *run;
+    const struct sink_dir *dir;
+    bool has_former;
+    struct hash former; /* the tree that the directory had */
     struct buf page;
-    uint32_t count; /* entries in page */
-    struct buf ids; /* of the finished pages */
+    uint32_t count;       /* entries in page */
+    size_t first_slot;    /* of these */
+    size_t former_before; /* former pages that begin before this one, or with it */
+    struct buf ids;       /* of the finished pages */
 };
 
 static void pages_auto(struct pages *p)
@@ -25,10 +30,22 @@ static void pages_auto(struct pages *p)
     buf_done(&p->ids);
 }
 
+/* The page that stood where this one does; NULL: none. */
+static const struct hash *find_base(struct pages *p)
+{
+    const struct sink_dir *d = p->dir;
+
+    while (p->former_before < d->page_count && d->pages[p->former_before].slot <= p->first_slot)
+        p->former_before++;
+    if (p->former_before > 0)
+        return &d->pages[p->former_before - 1].id;
+    return p->has_former ? &p->former : NULL;
+}
+
 static bool put_page(struct pages *p, struct hash *id, struct err *e)
 {
     page_finish(&p->page, p->count);
-    if (!writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), id, e))
+    if (!writer_put_tree(p->run->writer, CHUNK_TREE, buf_slice(&p->page), find_base(p), id, e))
         return false;
     buf_append(&p->ids, id->bytes, HASH_SIZE);
     page_begin(&p->page, PAGE_ENTRIES);
@@ -36,10 +53,13 @@ static bool put_page(struct pages *p, struct hash *id, struct err *e)
     return true;
 }
 
-static bool add_entry(struct pages *p, const struct entry *en, struct err *e)
+static bool add_entry(struct pages *p, size_t slot, struct err *e)
 {
+    const struct entry *en = &p->dir->listing->entries[slot];
     struct hash id;
 
+    if (p->count == 0)
+        p->first_slot = slot;
     entry_encode(en, &p->page);
     p->count++;
     return !page_is_full(p->count, p->page.size, en->name) || put_page(p, &id, e);
@@ -49,11 +69,12 @@ static bool add_entry(struct pages *p, const struct entry *en, struct err *e)
 static bool write_tree(struct backup_run *run, const struct sink_dir *d, struct hash *tree,
                        struct err *e)
 {
-    AUTO(pages) struct pages p = {.run = run};
+    AUTO(pages) struct pages p = {.run = run, .dir = d};
 
+    p.has_former = backup_run_tree_before(run, d, &p.former);
     page_begin(&p.page, PAGE_ENTRIES);
     for (size_t i = 0; i < d->listing->count; i++)
-        if (d->states[i] != SLOT_LEFT_OUT && !add_entry(&p, &d->listing->entries[i], e))
+        if (d->states[i] != SLOT_LEFT_OUT && !add_entry(&p, i, e))
             return false;
     if ((p.count > 0 || p.ids.size == 0) && !put_page(&p, tree, e))
         return false;
@@ -64,7 +85,8 @@ static bool write_tree(struct backup_run *run, const struct sink_dir *d, struct 
     page_begin(&p.page, PAGE_PAGES);
     buf_append_slice(&p.page, buf_slice(&p.ids));
     page_finish(&p.page, (uint32_t)(p.ids.size / HASH_SIZE));
-    return writer_put_tree(run->writer, CHUNK_TREE, buf_slice(&p.page), tree, e);
+    return writer_put_tree(run->writer, CHUNK_TREE, buf_slice(&p.page),
+                           d->page_count > 0 ? &p.former : NULL, tree, e);
 }
 
 static void count_directory(struct backup_run *run, const struct sink_dir *d,
@@ -115,16 +137,29 @@ static bool settle(struct backup_run *run, struct sink_dir *d, size_t slot, enum
     return --d->pending > 0 || finish_directory(run, d, e);
 }
 
+/* The lists that a file had; none where its content was no such thing. */
+static struct slice former_lists(const struct sink_dir *d, size_t slot)
+{
+    return d->before == NULL || !d->before[slot].is_indirect ? (struct slice){0}
+                                                             : d->before[slot].content;
+}
+
 /* The content member of an entry with many chunks: ids of chunks that hold the ids. */
-static bool write_lists(struct backup_run *run, struct slice ids, struct buf *lists, struct err *e)
+static bool write_lists(struct backup_run *run, struct slice ids, struct slice former,
+                        struct buf *lists, struct err *e)
 {
     const size_t full = (size_t)LIST_CHUNK_IDS * HASH_SIZE;
 
     for (size_t at = 0; at < ids.size; at += full) {
         const size_t size = ids.size - at < full ? ids.size - at : full;
-        struct hash id;
+        struct hash base, id;
+        struct slice next;
+        const bool has_base = take_slice(&former, HASH_SIZE, &next);
 
-        if (!writer_put_tree(run->writer, CHUNK_LIST, SLICE_OF(ids.data + at, size), &id, e))
+        if (has_base)
+            memcpy(base.bytes, next.data, HASH_SIZE);
+        if (!writer_put_tree(run->writer, CHUNK_LIST, SLICE_OF(ids.data + at, size),
+                             has_base ? &base : NULL, &id, e))
             return false;
         buf_append(lists, id.bytes, HASH_SIZE);
     }
@@ -151,7 +186,7 @@ static bool finish_file(struct backup_run *run, struct file_record *f, struct er
     if (!entry_decode(&encoded, en, e))
         return err_wrap(e, "entry of a file just read");
     if (f->chunk_count > ENTRY_DIRECT_MAX) {
-        if (!write_lists(run, content, &lists, e))
+        if (!write_lists(run, content, former_lists(d, slot), &lists, e))
             return false;
         content = buf_slice(&lists);
         en->flags |= ENTRY_INDIRECT;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "job/backup_run.h"
 
 /* For a new file below this, in a directory that was there, only its neighbours are looked at. */
@@ -56,6 +57,18 @@ static void compare(struct backup_run *run, struct reader *rd, struct sink_dir *
                                     .has_holes = before->holes.size > 0};
 }
 
+/* Its names begin at this slot, or would stand before it. */
+static void add_page(struct sink_dir *d, const struct hash *id, size_t slot)
+{
+    if (d->page_count > 0 && hash_is_equal(&d->pages[d->page_count - 1].id, id))
+        return;
+    /* Room grows by doubling. */
+    if ((d->page_count & (d->page_count - 1)) == 0)
+        d->pages =
+            mem_resize(d->pages, d->page_count == 0 ? 1 : 2 * d->page_count, sizeof(*d->pages));
+    d->pages[d->page_count++] = (struct page_before){.id = *id, .slot = slot};
+}
+
 /* Both sides are sorted by name.  A tree that cannot be read ends the comparison: what it
  * would have told is read from the source again, and `check` is there to report damage. */
 static void compare_with_before(struct backup_run *run, struct reader *rd, struct sink_dir *d,
@@ -73,6 +86,8 @@ static void compare_with_before(struct backup_run *run, struct reader *rd, struc
         while (slot < d->listing->count &&
                slice_compare(d->listing->entries[slot].name, before.name) < 0)
             slot++;
+        if (!hash_is_equal(tree_page(c), tree))
+            add_page(d, tree_page(c), slot);
         if (slot < d->listing->count && slice_is_equal(d->listing->entries[slot].name, before.name))
             compare(run, rd, d, slot++, &before);
     }
@@ -91,12 +106,25 @@ static const struct hash *tree_before(const struct backup_run *run, const struct
 /* The tree of what a directory was that stood elsewhere. */
 static bool tree_moved(const struct sink_dir *d, struct hash *tree)
 {
-    const struct slice id =
-        d->parent == NULL ? (struct slice){0} : d->parent->before[d->parent_slot].content;
+    const struct sink_dir *parent = d->parent;
+    const struct slice id = parent == NULL || parent->before == NULL
+                                ? (struct slice){0}
+                                : parent->before[d->parent_slot].content;
 
     if (id.size != HASH_SIZE)
         return false;
     memcpy(tree->bytes, id.data, HASH_SIZE);
+    return true;
+}
+
+bool backup_run_tree_before(const struct backup_run *run, const struct sink_dir *d,
+                            struct hash *out)
+{
+    const struct hash *tree = run->before == NULL ? NULL : tree_before(run, d);
+
+    if (tree == NULL)
+        return run->before != NULL && tree_moved(d, out);
+    *out = *tree;
     return true;
 }
 
@@ -160,12 +188,10 @@ static void guess(struct backup_run *run, struct reader *rd, struct sink_dir *d,
 void backup_run_compare(struct backup_run *run, struct reader *rd, struct sink_dir *d)
 {
     const struct hash *tree = tree_before(run, d);
-    struct hash moved;
+    struct hash former;
 
     if (tree != NULL)
         compare_with_before(run, rd, d, tree);
-    else if (tree_moved(d, &moved))
-        tree = &moved;
     if (writer_takes_bases(run->writer))
-        guess(run, rd, d, tree);
+        guess(run, rd, d, backup_run_tree_before(run, d, &former) ? &former : NULL);
 }

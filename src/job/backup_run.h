@@ -32,14 +32,22 @@ enum slot_state {
     SLOT_LEFT_OUT,
 };
 
+/* A page of a directory in the previous snapshot. */
+struct page_before {
+    struct hash id;
+    size_t slot; /* the first in the listing whose name is not before all of its names */
+};
+
 struct sink_dir {
     enum message_kind kind;
     struct sink_dir *parent;
     size_t parent_slot;
     struct listing *listing;
-    uint8_t *states;                /* enum slot_state */
-    bool *had_before;               /* the previous backup has an entry of this name and type */
-    struct content_before *before;  /* of what is read again, or was moved; NULL: no snapshot */
+    uint8_t *states;               /* enum slot_state */
+    bool *had_before;              /* the previous backup has an entry of this name and type */
+    struct content_before *before; /* of what is read again, or was moved; NULL: no snapshot */
+    struct page_before *pages;     /* of a directory that had several, in their order */
+    size_t page_count;
     size_t pending;                 /* slots that are waiting */
     struct sink_dir *newer, *older; /* all directories alive */
 };
@@ -121,6 +129,10 @@ void backup_run_compare(struct backup_run *run, struct reader *rd, struct sink_d
 /* Take over the content of a file: append its ids.  False unless every chunk is still there. */
 bool backup_run_keep(struct backup_run *run, struct reader *rd, const struct entry *before,
                      struct buf *ids);
+/* The tree that the previous snapshot has of a directory, or of what it probably was; false: none.
+ */
+MUST_CHECK bool backup_run_tree_before(const struct backup_run *run, const struct sink_dir *d,
+                                       struct hash *out);
 
 /* backup_report.c */
 /* action as in struct report. */

@@ -199,6 +199,7 @@ void sink_dir_free(struct backup_run *run, struct sink_dir *d)
     mem_free(d->states);
     mem_free(d->had_before);
     mem_free(d->before);
+    mem_free(d->pages);
     mem_free(d);
 }
 

@@ -136,6 +136,15 @@ static bool take(struct check_bases *b, uint32_t frame)
     return is_free;
 }
 
+/* The index has no types.  A list among pages gets an id that is not its own, so its frame is
+ * proved when its pack comes. */
+static enum chunk_type usual_type(const struct index *ix, uint32_t frame)
+{
+    const struct index_pack *p = index_pack_at(ix, index_frame_at(ix, frame).pack);
+
+    return p->class == CLASS_TREE ? CHUNK_TREE : CHUNK_DATA;
+}
+
 void check_bases_note(struct check_bases *b, struct mac *mac, uint32_t frame, struct slice plain)
 {
     struct base_chunk *chunks;
@@ -145,10 +154,11 @@ void check_bases_note(struct check_bases *b, struct mac *mac, uint32_t frame, st
         return;
 
     AUTO(mem) struct mac_message *messages = mem_array(count, sizeof(*messages));
+    const enum chunk_type type = usual_type(b->check->repo->index, frame);
 
     for (size_t i = 0; i < count; i++)
         messages[i] = (struct mac_message){
-            .type = CHUNK_DATA, .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
+            .type = (uint8_t)type, .in = SLICE_OF(plain.data + chunks[i].offset, chunks[i].size)};
     mac_sum_all(mac, messages, count);
     for (size_t i = 0; i < count; i++)
         chunks[i].id = messages[i].sum;

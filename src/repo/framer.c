@@ -5,6 +5,7 @@
 #include "repo/framer.h"
 
 #include "base/mem.h"
+#include "codec/likeness.h"
 
 /* Chunks that are longer on average come from long files: most files end before. */
 #define LONG_CHUNK ((size_t)128 << 10)
@@ -18,6 +19,13 @@
 static const int levels[] = {1, 3, 6, 9};
 #define LEVEL_FRAMES 24
 #define BACKLOG_MAX  ((int)(sizeof(levels) / sizeof(levels[0])) * LEVEL_FRAMES - 1)
+
+/* Who looks for a page expands the delta that it stands in, and many nights left one of each part
+ * of the tree: docs/decisions/0079. */
+#define TREE_DELTA_BYTES ((size_t)128 << 10)
+
+/* Of a page as a delta at most this part is new. */
+#define PAGE_NEW_PART 2
 
 /* Open packs */
 
@@ -218,6 +226,7 @@ static void flush_deltas(struct framer *f)
     }
     buf_clear(&g->bytes);
     prefix_clear(&f->prefix);
+    f->base_frame_count = 0;
 }
 
 void framer_flush(struct framer *f)
@@ -228,9 +237,11 @@ void framer_flush(struct framer *f)
 
 void framer_settle(struct framer *f)
 {
+    const size_t delta_bytes = f->pack->class == CLASS_TREE ? TREE_DELTA_BYTES : BATCH_BYTES;
+
     if (f->plain.bytes.size >= BATCH_BYTES)
         flush_plain(f);
-    if (f->deltas.bytes.size >= BATCH_BYTES)
+    if (f->deltas.bytes.size >= delta_bytes)
         flush_deltas(f);
 }
 
@@ -242,18 +253,44 @@ void framer_gather(struct framer *f, const struct piece *p, struct slice bytes)
     buf_append_slice(&f->plain.bytes, bytes);
 }
 
+static bool rests_on(const struct framer *f, uint32_t frame)
+{
+    for (size_t i = 0; i < f->base_frame_count; i++)
+        if (f->base_frames[i] == frame)
+            return true;
+    return false;
+}
+
+/* Whether the delta that is being gathered has room for a chunk with a base in this frame. */
+static bool has_room(const struct framer *f, size_t size, uint32_t base_frame)
+{
+    return f->deltas.bytes.size + size <= FRAME_PLAIN_MAX &&
+           f->prefix.bytes.size + CHUNK_MAX <= COMPRESS_PREFIX_MAX &&
+           (f->base_frame_count < TREE_BASE_FRAMES || rests_on(f, base_frame));
+}
+
+/* A page that has become another one is stored whole, and is the base of those that follow. */
+static bool is_like(struct slice former, struct slice page)
+{
+    return likeness_new_bytes(former, page) <= page.size / PAGE_NEW_PART;
+}
+
 bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
                          const struct hash *base, const struct place *at)
 {
+    struct slice former;
     struct err unreadable;
 
     if (f->compressor == NULL)
         return false;
-    if (f->deltas.bytes.size + bytes.size > FRAME_PLAIN_MAX ||
-        f->prefix.bytes.size + CHUNK_MAX > COMPRESS_PREFIX_MAX)
+    if (!has_room(f, bytes.size, at->frame))
         flush_deltas(f);
-    if (!prefix_add_copy(&f->prefix, base, at, &unreadable))
+    if (!prefix_read_copy(&f->prefix, p->type, base, at, &former, &unreadable) ||
+        (f->pack->class == CLASS_TREE && !is_like(former, bytes)) ||
+        !prefix_append(&f->prefix, base, former, &unreadable))
         return false;
+    if (f->pack->class == CLASS_TREE && !rests_on(f, at->frame))
+        f->base_frames[f->base_frame_count++] = at->frame;
     add_chunk(&f->deltas, p)->base = *base;
     buf_append_slice(&f->deltas.bytes, bytes);
     return true;

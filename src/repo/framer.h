@@ -56,13 +56,18 @@ struct gather {
     size_t count, room;
 };
 
+/* A delta of pages rests on so few frames, for who looks for one page reads all of them. */
+#define TREE_BASE_FRAMES 4
+
 /* Collects new chunks, those with a base apart from the others. */
 struct framer {
     struct open_pack *pack;
     struct compressor *compressor; /* NULL: store raw */
     bool is_adaptive;              /* its level follows the backlog of the pack */
     struct gather plain, deltas;
-    struct prefix prefix; /* the bases of deltas */
+    struct prefix prefix;                   /* the bases of deltas */
+    uint32_t base_frames[TREE_BASE_FRAMES]; /* where they stand; of trees only */
+    size_t base_frame_count;
     struct buf packed;
 };
 /* level as in writer_options: 0 follows the store (docs/decisions/0074). */
@@ -73,9 +78,10 @@ void framer_done(struct framer *f);
 void framer_gather(struct framer *f, const struct piece *p, struct slice bytes);
 
 /*
- * The same with a base, and the copy of it to rely on, in a plain frame.  False, and it is
- * not added, when that copy cannot be read or is not what the base's id says, or when the framer
- * stores raw.  It becomes a delta unless that saves less than half.
+ * The same with a base of the same type, and the copy of it to rely on, in a plain frame.  False,
+ * and it is not added, when that copy cannot be read or is not what the base's id says, for a page
+ * of a tree that has little in common with it, and when the framer stores raw.  It becomes a delta
+ * unless that saves less than half.
  */
 MUST_CHECK bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
                                     const struct hash *base, const struct place *at);

@@ -263,9 +263,7 @@ struct index_frame index_frame_at(const struct index *ix, uint32_t frame)
 
 bool index_holds_bases(const struct index *ix, uint32_t frame)
 {
-    const struct index_frame f = index_frame_at(ix, frame);
-
-    return f.base_count == 0 && ix->packs[f.pack].class == CLASS_CONTENT;
+    return index_frame_at(ix, frame).base_count == 0;
 }
 
 const struct index_base *index_bases_at(const struct index *ix, uint32_t frame)

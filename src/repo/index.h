@@ -83,7 +83,7 @@ size_t index_frame_count(const struct index *ix);
 struct index_frame index_frame_at(const struct index *ix, uint32_t frame);
 /* State of its pack, or that of its bases when that is worse.  Takes no lock. */
 enum pack_state index_frame_state(const struct index *ix, uint32_t frame);
-/* Whether chunks in it can be bases: it is a plain frame of content. */
+/* Whether chunks in it can be bases: it is a plain frame. */
 bool index_holds_bases(const struct index *ix, uint32_t frame);
 /* The bases of a frame's chunks, in their order; NULL for a plain frame. */
 const struct index_base *index_bases_at(const struct index *ix, uint32_t frame);

@@ -6,7 +6,7 @@
  * once.  Content, which is nearly all, waits until there is much of it and is then looked up
  * together (index_locate()): ids are random, and a large index is read in order only.
  *
- * Memory is one bit per entry and per frame of the index, the trees that wait on the stack, and 56
+ * Memory is two bits per entry and per frame of the index, the trees that wait on the stack, and 56
  * bytes for each chunk that waits: 3.5 bytes per entry.
  */
 #include "repo/mark.h"
@@ -35,7 +35,9 @@ struct marks {
     struct repo *repo;
     struct reader *reader;
     uint64_t *bits;   /* by entry number */
+    uint64_t *needed; /* of trees and lists: for themselves and not only as bases, so walked */
     uint64_t *deltas; /* by frame number: the bases of this one are marked, or wait */
+    uint64_t *sound;  /* and that the copies of these to mark can be read */
     uint64_t count, trees;
     size_t most;        /* that wait */
     struct hash *stack; /* trees that are marked and not walked yet */
@@ -53,7 +55,9 @@ struct marks *marks_new(struct repo *r)
     m->repo = r;
     m->reader = reader_new(r);
     m->bits = bits_new(index_entry_room(r->index));
+    m->needed = bits_new(index_entry_room(r->index));
     m->deltas = bits_new(index_frame_count(r->index));
+    m->sound = bits_new(index_frame_count(r->index));
     m->most = index_entry_room(r->index) / WAITING_PART;
     m->most = m->most < WAITING_LEAST ? WAITING_LEAST : m->most;
     m->most = m->most > WAITING_MOST ? WAITING_MOST : m->most;
@@ -66,7 +70,9 @@ void marks_free(struct marks *m)
         return;
     reader_free(m->reader);
     mem_free(m->bits);
+    mem_free(m->needed);
     mem_free(m->deltas);
+    mem_free(m->sound);
     mem_free(m->stack);
     mem_free(m->content.ids);
     mem_free(m->content.spots);
@@ -152,15 +158,55 @@ static bool choose_copy(const struct index *ix, const struct hash *id, bool plai
     return out->number != INDEX_NO_ENTRY;
 }
 
-/* Read the very copy that is marked: the others may go. */
-static bool read_copy(struct marks *m, enum chunk_type type, const struct hash *id, struct buf *out,
-                      struct err *why)
+/*
+ * Read the copies of the bases of a frame that are marked with it: the others may go.  *is_sound =
+ * false when one is missing, which is told when it is marked, or after telling of one that cannot
+ * be read.
+ */
+static bool read_bases(struct marks *m, uint32_t frame, bool *is_sound, struct err *e)
 {
+    const struct index_base *bases = index_bases_at(m->repo->index, frame);
+    const uint32_t count = index_frame_at(m->repo->index, frame).base_count;
+    struct slice plain;
+    struct err why;
+
+    *is_sound = true;
+    if (bases == NULL || bits_have(m->sound, frame))
+        return true;
+    for (uint32_t i = 0; i < count && *is_sound; i++) {
+        struct choice copy;
+
+        *is_sound = choose_copy(m->repo->index, &bases[i].id, true, &copy);
+        if (!*is_sound || reader_frame(m->reader, copy.at.frame, &plain, &why))
+            continue;
+        *is_sound = false;
+        (void)err_wrap(&why, "base of a tree");
+        return tell(m, MARK_UNREADABLE, &bases[i].id, &why, e);
+    }
+    if (*is_sound)
+        bits_add(m->sound, frame);
+    return true;
+}
+
+/* Read the very copy that is marked.  *is_read = false: why it cannot be is told. */
+static bool read_copy(struct marks *m, enum chunk_type type, const struct hash *id, struct buf *out,
+                      bool *is_read, struct err *e)
+{
+    struct err why;
     struct choice copy;
     const bool is_there = choose_copy(m->repo->index, id, false, &copy);
 
     assert(is_there);
-    return reader_place(m->reader, type, id, &copy.at, out, why);
+    buf_clear(out);
+    if (!read_bases(m, copy.at.frame, is_read, e))
+        return false;
+    if (!*is_read)
+        return true;
+    *is_read = reader_place(m->reader, type, id, &copy.at, out, &why);
+    if (*is_read)
+        return true;
+    (void)err_wrap(&why, type == CHUNK_LIST ? "list of chunks" : "tree");
+    return tell(m, MARK_UNREADABLE, id, &why, e);
 }
 
 static bool is_missing(struct marks *m, const char *what, const struct hash *id, struct err *e)
@@ -293,12 +339,11 @@ static bool need_node(struct marks *m, const struct hash *id, bool *is_new, stru
     *is_new = false;
     if (!choose_copy(m->repo->index, id, false, &copy))
         return is_missing(m, "chunk", id, e);
-
-    const bool was_marked = marks_has(m, copy.number);
-
     if (!need_copy(m, id, CLASS_TREE, &copy, e))
         return false;
-    *is_new = !was_marked && marks_has(m, copy.number);
+    *is_new = marks_has(m, copy.number) && !bits_have(m->needed, copy.number);
+    if (*is_new)
+        bits_add(m->needed, copy.number);
     return true;
 }
 
@@ -321,15 +366,16 @@ static bool need_tree(struct marks *m, const struct hash *id, struct err *e)
 static bool walk_list(struct marks *m, const struct hash *id, struct err *e)
 {
     struct err why;
-    bool is_new;
+    bool is_new, is_read;
 
     if (!need_node(m, id, &is_new, e))
         return false;
     if (!is_new)
         return true;
-    buf_clear(&m->list);
-    if (!read_copy(m, CHUNK_LIST, id, &m->list, &why))
-        return tell(m, MARK_UNREADABLE, id, &why, e);
+    if (!read_copy(m, CHUNK_LIST, id, &m->list, &is_read, e))
+        return false;
+    if (!is_read)
+        return true;
     if (m->list.size % HASH_SIZE != 0) {
         (void)err_set(&why, ERR_CORRUPT, "a list of chunks has an odd length");
         return tell(m, MARK_UNREADABLE, id, &why, e);
@@ -399,11 +445,13 @@ static bool walk_tree(struct marks *m, const struct hash *id, struct err *e)
     uint32_t count;
     struct slice body;
     struct err why;
-    bool is_sound;
+    bool is_read, is_sound;
 
-    buf_clear(&m->page);
-    if (!read_copy(m, CHUNK_TREE, id, &m->page, &why) ||
-        !page_open(buf_slice(&m->page), &kind, &count, &body, &why)) {
+    if (!read_copy(m, CHUNK_TREE, id, &m->page, &is_read, e))
+        return false;
+    if (!is_read)
+        return true;
+    if (!page_open(buf_slice(&m->page), &kind, &count, &body, &why)) {
         (void)err_wrap(&why, "tree");
         return tell(m, MARK_UNREADABLE, id, &why, e);
     }

@@ -28,8 +28,9 @@ struct marks *marks_new(struct repo *r);
 void marks_free(struct marks *m); /* accepts NULL */
 void marks_auto(struct marks **m);
 
-/* Mark a tree and all that it needs: pages, lists, content, the trees below.  What is marked
- * already is not walked again.  After a failure the marks are of no use any more. */
+/* Mark a tree and all that it needs: pages, lists, content, the trees below.  What was walked
+ * already is not walked again; what is marked as a base only was not.  After a failure the marks
+ * are of no use any more. */
 MUST_CHECK bool marks_add(struct marks *m, const struct hash *tree, mark_fault_fn *fault, void *arg,
                           struct err *e);
 

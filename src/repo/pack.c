@@ -114,7 +114,7 @@ static bool decode_chunk(struct slice *s, enum object_class class, const struct 
         return corrupt(e, "a frame and its chunks disagree about bases");
     if (is_delta && !take_slice(s, HASH_SIZE, &base))
         return corrupt(e, "cut short");
-    if (!is_type_of_class(type, class) || (is_delta && type != CHUNK_DATA))
+    if (!is_type_of_class(type, class))
         return err_set(e, ERR_CORRUPT, "pack directory: chunk type %u does not belong here", type);
     if (c->size == 0 || c->size > CHUNK_MAX)
         return corrupt(e, "impossible chunk size");

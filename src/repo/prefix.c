@@ -38,18 +38,20 @@ static bool read_base(struct prefix *p, const struct place *at, struct slice *ou
     return true;
 }
 
-static bool append(struct prefix *p, const struct hash *base, struct slice bytes, struct err *e)
+static bool is_last(const struct prefix *p, const struct hash *base)
 {
+    return p->bytes.size > 0 && hash_is_equal(&p->last, base);
+}
+
+bool prefix_append(struct prefix *p, const struct hash *base, struct slice bytes, struct err *e)
+{
+    if (is_last(p, base))
+        return true;
     if (p->bytes.size + bytes.size > COMPRESS_PREFIX_MAX)
         return err_set(e, ERR_CORRUPT, "the bases of a frame are too long");
     buf_append_slice(&p->bytes, bytes);
     p->last = *base;
     return true;
-}
-
-static bool is_last(const struct prefix *p, const struct hash *base)
-{
-    return p->bytes.size > 0 && hash_is_equal(&p->last, base);
 }
 
 bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
@@ -67,22 +69,21 @@ bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
     }
     do {
         if (read_base(p, &at, &bytes, e))
-            return append(p, base, bytes, e);
+            return prefix_append(p, base, bytes, e);
         last = at;
         /* Another copy comes first when there is one whose pack is not distrusted. */
     } while (e->code == ERR_CORRUPT && index_find_base(ix, base, &at) && at.frame != last.frame);
     return false;
 }
 
-bool prefix_add_copy(struct prefix *p, const struct hash *base, const struct place *at,
-                     struct err *e)
+bool prefix_read_copy(struct prefix *p, enum chunk_type type, const struct hash *base,
+                      const struct place *at, struct slice *bytes, struct err *e)
 {
-    struct slice bytes;
-
-    if (is_last(p, base))
+    if (is_last(p, base)) {
+        *bytes = SLICE_OF(p->bytes.data + p->bytes.size - at->size, at->size);
         return true;
-    return read_base(p, at, &bytes, e) && reader_verify(p->reader, CHUNK_DATA, bytes, base, e) &&
-           append(p, base, bytes, e);
+    }
+    return read_base(p, at, bytes, e) && reader_verify(p->reader, type, *bytes, base, e);
 }
 
 bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e)

@@ -35,9 +35,12 @@ void prefix_clear(struct prefix *p);
  */
 MUST_CHECK bool prefix_add(struct prefix *p, const struct hash *base, struct err *e);
 
-/* The same from one copy of it, which is what its id says. */
-MUST_CHECK bool prefix_add_copy(struct prefix *p, const struct hash *base, const struct place *at,
-                                struct err *e);
+/* The same in two steps, from one copy of a base of this type, whose id is computed again: bytes
+ * are valid until the next call. */
+MUST_CHECK bool prefix_read_copy(struct prefix *p, enum chunk_type type, const struct hash *base,
+                                 const struct place *at, struct slice *bytes, struct err *e);
+MUST_CHECK bool prefix_append(struct prefix *p, const struct hash *base, struct slice bytes,
+                              struct err *e);
 
 /* All bases of a frame of the loaded index, in place of what was there; none for a plain frame. */
 MUST_CHECK bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e);

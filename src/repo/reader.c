@@ -12,9 +12,10 @@
 #include "repo/nearby.h"
 #include "repo/prefix.h"
 
-/* Frames kept per reader: enough for a walk that goes back and forth between two places,
- * about 4 MiB of memory. */
-#define READER_FRAMES 8
+/* Frames kept per reader: enough for a walk that goes back and forth between two places, or from
+ * page to page where each is of another night.  So much memory, or what the longest two take. */
+#define READER_FRAMES 64
+#define READER_BYTES  ((size_t)8 << 20)
 /* One request fetches so many bytes of frames, and at most so many between two for nothing. */
 #define AHEAD_MAX     ((uint64_t)4 << 20)
 #define AHEAD_GAP_MAX ((uint64_t)256 << 10)
@@ -250,10 +251,54 @@ void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
     rd->ahead_offset = f.offset;
 }
 
+/* Of the places that hold memory, or of the others, the one that was used least lately; NULL: none.
+ * The one that is being filled is left out. */
+static struct kept_frame *find_oldest(struct reader *rd, bool holds_memory)
+{
+    struct kept_frame *oldest = NULL;
+
+    for (size_t i = 0; i < READER_FRAMES; i++) {
+        struct kept_frame *k = &rd->frames[i];
+
+        if (k != rd->filling && (k->plain.room > 0) == holds_memory &&
+            (oldest == NULL || k->used < oldest->used))
+            oldest = k;
+    }
+    return oldest;
+}
+
+static size_t sum_memory(const struct reader *rd)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < READER_FRAMES; i++)
+        sum += rd->frames[i].plain.room;
+    return sum;
+}
+
+/* A place for a frame of this size.  The memory of the oldest serves again; what else is too much
+ * goes. */
+static struct kept_frame *make_room(struct reader *rd, size_t size)
+{
+    struct kept_frame *place = find_oldest(rd, false);
+    struct kept_frame *old;
+
+    if (place == NULL || sum_memory(rd) + size > READER_BYTES) {
+        old = find_oldest(rd, true);
+        place = old != NULL ? old : place;
+    }
+    place->frame = NO_NUMBER;
+    place->used = ++rd->tick;
+    while (sum_memory(rd) - place->plain.room + size > READER_BYTES &&
+           (old = find_oldest(rd, true)) != NULL && old != place) {
+        buf_done(&old->plain);
+        old->frame = NO_NUMBER;
+    }
+    return place;
+}
+
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)
 {
-    struct kept_frame *oldest = rd->filling == &rd->frames[0] ? &rd->frames[1] : &rd->frames[0];
-
     for (size_t i = 0; i < READER_FRAMES; i++) {
         struct kept_frame *k = &rd->frames[i];
 
@@ -262,22 +307,22 @@ bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct e
             *out = buf_slice(&k->plain);
             return true;
         }
-        if (k->used < oldest->used && k != rd->filling)
-            oldest = k;
     }
-    oldest->frame = NO_NUMBER;
+
+    struct kept_frame *place = make_room(rd, repo_frame_size(rd->repo, frame));
+
     if (index_frame_at(rd->repo->index, frame).base_count > 0)
-        rd->filling = oldest; /* one at a time: bases stand in plain frames */
+        rd->filling = place; /* one at a time: bases stand in plain frames */
 
-    const bool is_read = fetch_frame(rd, frame, &oldest->plain, e);
+    const bool is_read = fetch_frame(rd, frame, &place->plain, e);
 
-    if (rd->filling == oldest)
+    if (rd->filling == place)
         rd->filling = NULL;
     if (!is_read)
         return false;
-    oldest->frame = frame;
-    oldest->used = ++rd->tick;
-    *out = buf_slice(&oldest->plain);
+    place->frame = frame;
+    place->used = ++rd->tick;
+    *out = buf_slice(&place->plain);
     return true;
 }
 

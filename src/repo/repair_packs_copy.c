@@ -105,7 +105,7 @@ static bool store_chunk(struct copier *k, enum chunk_type type, struct slice byt
     struct hash id;
 
     if (type != CHUNK_DATA)
-        return writer_put_tree(k->writer, type, bytes, &id, e);
+        return writer_put_tree(k->writer, type, bytes, NULL, &id, e);
     if (k->batch == NULL)
         k->batch = writer_batch(k->writer);
 
@@ -229,8 +229,7 @@ static bool judge_row(struct mending *m, void *arg, const struct index_row *row,
         bad->is_named = bad->is_replaced = true;
     for (size_t n = 0; bad != NULL && n < d->frame_count; n++) {
         const struct pack_frame *f = &d->frames[n];
-        const bool is_base =
-            row->class == CLASS_CONTENT && f->compression != COMPRESSION_ZSTD_AFTER;
+        const bool is_base = f->compression != COMPRESSION_ZSTD_AFTER;
 
         for (size_t i = f->first_chunk; i < (size_t)f->first_chunk + f->chunk_count; i++) {
             const struct hash *id = &d->chunks[i].id;

@@ -525,6 +525,8 @@ MUST_CHECK bool tree_open(struct reader *rd, const struct hash *tree, struct tre
                           struct err *e);
 /* *more = false at the end.  The entry's slices are valid until the next call. */
 MUST_CHECK bool tree_next(struct tree_cursor *c, struct entry *out, bool *more, struct err *e);
+/* The page that the last entry stands in; of a directory of one page its tree. */
+const struct hash *tree_page(const struct tree_cursor *c);
 void tree_close(struct tree_cursor *c); /* accepts NULL */
 void tree_cursor_auto(struct tree_cursor **c);
 
@@ -540,10 +542,10 @@ MUST_CHECK bool tree_find(struct reader *rd, const struct hash *root, const char
 struct piece {
     size_t offset, size; /* in the batch's bytes */
     enum chunk_type type;
-    void *cookie;     /* the caller's */
-    uint64_t number;  /* the caller's */
-    bool has_base;    /* of type CHUNK_DATA: */
-    struct hash base; /* a chunk of the repository that is probably much like this one */
+    void *cookie;    /* the caller's */
+    uint64_t number; /* the caller's */
+    bool has_base;
+    struct hash base; /* a chunk of this type, of the repository, that is probably much like it */
     struct hash id;   /* set before done() */
     bool is_new;      /* set before done(): not in the repository before */
 };
@@ -584,7 +586,7 @@ struct writer_stats {
     uint64_t frames;
     uint64_t frames_harder;             /* of these: compressed more because the store was behind */
     uint64_t frames_verified;           /* read back and compared before upload */
-    uint64_t delta_chunks, delta_bytes; /* of the data chunks: stored as what differs from a base */
+    uint64_t delta_chunks, delta_bytes; /* of the chunks: stored as what differs from a base */
     uint64_t packs;
 };
 
@@ -602,9 +604,10 @@ void writer_release(struct writer *w, struct batch *b);
  */
 MUST_CHECK bool writer_submit(struct writer *w, struct batch *b, struct err *e);
 
-/* Store one tree or list chunk; the id is known on return.  Any thread, one at a time. */
+/* Store one tree or list chunk; the id is known on return.  base, or NULL, is one of the repository
+ * that is probably much like it.  Any thread, one at a time. */
 MUST_CHECK bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes,
-                                struct hash *id, struct err *e);
+                                const struct hash *base, struct hash *id, struct err *e);
 
 /* Wait until all submitted batches have been done(), without flushing. */
 MUST_CHECK bool writer_drain(struct writer *w, struct err *e);

@@ -10,6 +10,7 @@ struct tree_cursor {
     struct reader *reader; /* borrowed */
     struct buf pages;      /* ids of the pages, when the directory has several */
     size_t next_page;      /* offset in pages */
+    struct hash page_id;
     struct buf page;
     struct slice rest; /* of page */
     uint32_t left;     /* entries in rest */
@@ -36,8 +37,14 @@ static bool load_page(struct tree_cursor *c, const struct hash *id, enum page_ki
 {
     buf_clear(&c->page);
     c->left = 0;
+    c->page_id = *id;
     return reader_chunk(c->reader, CHUNK_TREE, id, &c->page, e) &&
            page_open(buf_slice(&c->page), kind, &c->left, &c->rest, e);
+}
+
+const struct hash *tree_page(const struct tree_cursor *c)
+{
+    return &c->page_id;
 }
 
 bool tree_open(struct reader *rd, const struct hash *tree, struct tree_cursor **out, struct err *e)

@@ -3,19 +3,19 @@
  * frames (framer.c), threads of their own upload full packs (uploader.c).
  *
  *     writer_submit() -> work queue -> workers -> open content pack -> full queue -> uploader
- *     writer_put_tree() --------------------------> open tree pack ---^
+ *     writer_put_tree() -> page queue -----------> open tree pack ---^
  *
  * Every wait is a queue with a bound, so memory is: batches (WRITER_BATCHES_PER_WORKER per
  * worker and a few more, each 0.5 to 4.5 MiB), two open packs, one in the queue, one with each
- * uploader, and for each worker the chunks that wait for a frame, their bases (8 MiB at most) and
- * the frames that its reader of bases keeps; the memory of a stored pack serves the next.  The
- * first failure is kept; everything after it drains without effect.
+ * uploader, for each worker and for trees the chunks that wait for a frame, their bases (8 MiB at
+ * most) and the frames that its reader of bases keeps, and the page queue; the memory of a stored
+ * pack serves the next.  The first failure is kept; everything after it drains without effect.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "repo/framer.h"
+#include "repo/page_queue.h"
 #include "repo/uploader.h"
 
 #define WRITER_BATCHES_PER_WORKER 2
@@ -29,6 +29,10 @@
 
 /* A chunk that is so many times longer or shorter than its base has little in common with it. */
 #define BASE_RATIO_MAX 4
+
+/* A shorter page saves no more than its base takes in the directory of the pack and in the index.
+ */
+#define PAGE_BASE_MIN ((size_t)256)
 
 /* From a store that is far away, bases are read for chunks of long files only: a frame of short
  * ones holds little else that is wanted. */
@@ -60,6 +64,7 @@ struct writer {
 
     struct open_pack content, tree;
     struct framer tree_framer;
+    struct page_queue pages; /* that wait for it */
     struct mac *tree_mac;
     struct uploader uploader;
     struct needed_packs needed;
@@ -204,19 +209,23 @@ static size_t claim_pieces(struct worker *k, struct batch *b)
     return count;
 }
 
-/* Far away, it has to cost no time: a worker would wait for its packs to be stored anyway. */
+/* Far away, it has to cost no time: a worker would wait for its packs to be stored anyway.  Pages
+ * of trees are read by all who look for a file, one after the other. */
 static bool takes_base(const struct writer *w, const struct piece *p)
 {
-    return p->has_base && (w->is_near || (p->size >= FAR_BASE_MIN && queue_count(w->full) > 0));
+    if (!p->has_base)
+        return false;
+    if (p->type != CHUNK_DATA)
+        return w->is_near && p->size >= PAGE_BASE_MIN;
+    return w->is_near || (p->size >= FAR_BASE_MIN && queue_count(w->full) > 0);
 }
 
 /*
  * The base to store a piece after: what it names when that stands in a plain frame, else the base
  * of that, so that no delta rests on another.  The pack of the copy at *at is needed from now on.
  */
-static bool choose_base(struct worker *k, const struct piece *p, struct hash *out, struct place *at)
+static bool choose_base(struct writer *w, const struct piece *p, struct hash *out, struct place *at)
 {
-    struct writer *w = k->writer;
     struct index *ix = w->repo->index;
 
     if (!takes_base(w, p) || !index_find_live(ix, &p->base, at))
@@ -237,7 +246,8 @@ static void store_piece(struct worker *k, const struct piece *p, struct slice by
     struct hash base;
     struct place at;
 
-    if (!choose_base(k, p, &base, &at) || !framer_gather_after(&k->framer, p, bytes, &base, &at))
+    if (!choose_base(k->writer, p, &base, &at) ||
+        !framer_gather_after(&k->framer, p, bytes, &base, &at))
         framer_gather(&k->framer, p, bytes);
 }
 
@@ -340,21 +350,37 @@ bool writer_open(struct repo *r, const struct writer_options *o, struct writer *
     open_pack_init(&w->content, r, CLASS_CONTENT, pack_size, w->full, w->spare);
     open_pack_init(&w->tree, r, CLASS_TREE, pack_size, w->full, w->spare);
     framer_init(&w->tree_framer, &w->tree, o->level);
+    page_queue_init(&w->pages, &w->tree_framer);
     w->tree_mac = mac_new(r->keys->chunk_id);
     start_threads(w);
     *out = w;
     return true;
 }
 
-bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes, struct hash *id,
-                     struct err *e)
+static void store_page(struct writer *w, const struct piece *p, struct slice bytes)
 {
-    struct piece p = {.size = bytes.size, .type = type};
+    struct hash base;
+    struct place at;
+
+    if (choose_base(w, p, &base, &at)) {
+        page_queue_add(&w->pages, p, bytes, &base, &at);
+        return;
+    }
+    framer_gather(&w->tree_framer, p, bytes);
+    framer_settle(&w->tree_framer);
+}
+
+bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes,
+                     const struct hash *base, struct hash *id, struct err *e)
+{
+    struct piece p = {.size = bytes.size, .type = type, .has_base = base != NULL};
     struct place at;
 
     assert(bytes.size > 0 && bytes.size <= CHUNK_MAX);
     if (first_failure_get(&w->failure, e))
         return false;
+    if (base != NULL)
+        p.base = *base;
     mac_sum(w->tree_mac, (uint8_t)type, bytes, &p.id);
     *id = p.id;
     if (index_find_or_claim(w->repo->index, id, (uint32_t)bytes.size, &at)) {
@@ -362,10 +388,8 @@ bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes,
         return true;
     }
     count_new(w, type, bytes.size);
-    if (w->options.is_dry_run)
-        return true;
-    framer_gather(&w->tree_framer, &p, bytes);
-    framer_settle(&w->tree_framer);
+    if (!w->options.is_dry_run)
+        store_page(w, &p, bytes);
     return true;
 }
 
@@ -401,6 +425,7 @@ bool writer_finish(struct writer *w, struct writer_stats *out, struct err *e)
     stop_workers(w);
     for (int i = 0; i < w->worker_count; i++)
         framer_flush(&w->workers[i].framer);
+    page_queue_flush(&w->pages);
     framer_flush(&w->tree_framer);
     atomic_store(&w->uploader.is_finishing, true);
     open_pack_flush(&w->content);
@@ -423,18 +448,18 @@ void writer_progress(struct writer *w, struct writer_stats *out)
 {
     const struct uploader *u = &w->uploader;
 
-    *out = (struct writer_stats){.data_chunks = atomic_load(&w->data_chunks),
-                                 .tree_chunks = atomic_load(&w->tree_chunks),
-                                 .bytes_added = atomic_load(&w->bytes_added),
-                                 .bytes_stored = atomic_load(&u->bytes_stored),
-                                 .frames =
-                                     atomic_load(&w->content.frames) + atomic_load(&w->tree.frames),
-                                 .frames_harder = atomic_load(&w->content.frames_harder) +
-                                                  atomic_load(&w->tree.frames_harder),
-                                 .frames_verified = atomic_load(&u->frames_verified),
-                                 .delta_chunks = atomic_load(&w->content.delta_chunks),
-                                 .delta_bytes = atomic_load(&w->content.delta_bytes),
-                                 .packs = atomic_load(&u->stored)};
+    *out = (struct writer_stats){
+        .data_chunks = atomic_load(&w->data_chunks),
+        .tree_chunks = atomic_load(&w->tree_chunks),
+        .bytes_added = atomic_load(&w->bytes_added),
+        .bytes_stored = atomic_load(&u->bytes_stored),
+        .frames = atomic_load(&w->content.frames) + atomic_load(&w->tree.frames),
+        .frames_harder =
+            atomic_load(&w->content.frames_harder) + atomic_load(&w->tree.frames_harder),
+        .frames_verified = atomic_load(&u->frames_verified),
+        .delta_chunks = atomic_load(&w->content.delta_chunks) + atomic_load(&w->tree.delta_chunks),
+        .delta_bytes = atomic_load(&w->content.delta_bytes) + atomic_load(&w->tree.delta_bytes),
+        .packs = atomic_load(&u->stored)};
 }
 
 bool writer_confirm(struct writer *w, bool *is_safe, struct err *e)
@@ -456,6 +481,7 @@ void writer_free(struct writer *w)
     for (int i = 0; i < w->worker_count; i++)
         worker_done(&w->workers[i]);
     mem_free(w->workers);
+    page_queue_done(&w->pages);
     framer_done(&w->tree_framer);
     mac_free(w->tree_mac);
     open_pack_done(&w->content);

@@ -6,7 +6,8 @@ set -eu
 
 make_repository
 
-# Rows as a database dumps them, one of a hundred changed each night; and small files, one line each.
+# Rows as a database dumps them, one of a hundred changed each night; small files, one line each; and folders of many files, of
+# which one changes in each folder.
 cat >night.py <<'END'
 import os, random, sys
 
@@ -26,6 +27,12 @@ for i in range(200):
     lines[chance.randrange(100)] += f"night {night}\n"
     with open(f"data/small/{i}", "w") as f:
         f.writelines(lines)
+for folder in range(12):
+    os.makedirs(f"data/many/{folder}", exist_ok=True)
+    for i in range(300):
+        if night in (0, i):
+            with open(f"data/many/{folder}/{i}", "w") as f:
+                f.write(f"file {i} of folder {folder}, night {night}\n")
 END
 for night in 0 1 2 3; do
     "$PYTHON" night.py $night
@@ -41,6 +48,19 @@ print(added)
 # Without deltas each night would take as much as the first.  Where chunks end depends on the repository's key, and in some
 # no base is found: nights took 1 to 13 % of the first in 25 repositories.
 assert sum(added[1:]) * 5 < 3 * added[0], added
+END
+
+# Of the folders only what changed is stored: the first night took more than three others together.
+for index in repo/index/*; do
+    status 0 "$HOLDFAST" inspect "index/${index##*/}"
+    cp out "said-${index##*/}"
+done
+"$PYTHON" - <<'END' || fail "pages of folders are not stored as deltas"
+import glob, json
+
+sizes = sorted(pack["size"] for name in glob.glob("said-*") for pack in json.load(open(name))["packs"] if pack["class"] == "tree")
+print(sizes)
+assert len(sizes) == 4 and sum(sizes[:3]) * 3 < sizes[3], sizes
 END
 status 0 "$HOLDFAST" stats --mode raw-data --json
 json out 'lines[0]["delta_count"] > 100 and lines[0]["delta_size"] * 10 < lines[0]["delta_plain_size"]'

@@ -302,7 +302,7 @@ static struct hash nested(struct repo *r, size_t depth, const char *bottom)
         page_begin(&page, PAGE_ENTRIES);
         entry_encode(&en, &page);
         page_finish(&page, 1);
-        CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), &tree, e));
+        CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), NULL, &tree, e));
     }
     CHECK_OK(writer_finish(w, &stats, e));
     repo_drop_index(r);

@@ -51,7 +51,7 @@ static struct hash tree_of(struct writer *w, const struct thing *things, size_t 
         entries++;
     }
     page_finish(&page, entries);
-    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), &id, e));
+    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), NULL, &id, e));
     return id;
 }
 

@@ -13,12 +13,13 @@ import time
 
 sys.dont_write_bytecode = True
 from forge import Forge, Row, compressed, delta_frame, plain_frame  # noqa: E402
-from holdfast_format import DATA, MIB, PAGE, TREE  # noqa: E402
+from holdfast_format import CONTENT, DATA, LIST, MIB, PAGE, TREE  # noqa: E402
 from holdfast_reader import restore, walk  # noqa: E402
 from tree_manifest import describe  # noqa: E402
 from workplace import Workplace, check, main, objects, refusal, rewrite, test  # noqa: E402
 
 TEXTS, KEPT = 60, 20  # how many, and how many of them do not change the second time
+NOTES = 60  # of which one changes each time
 DAMAGED = 13  # exit status of check
 NOISE = random.Random(4)
 A, B, C = (NOISE.randbytes(9000) for _ in range(3))
@@ -37,6 +38,9 @@ class World(Workplace):
         os.makedirs(self.at("source/texts"))
         for i in range(TEXTS):
             self.put(f"texts/{i}", b"".join(b"line %d of text %d: %x\n" % (k, i, NOISE.getrandbits(64)) for k in range(99)))
+        os.makedirs(self.at("source/notes"))
+        for i in range(NOTES):
+            self.put(f"notes/{i}", b"note %d\n" % i)
         self.put("large", NOISE.randbytes(12 * MIB))
         self.put("gone", NOISE.randbytes(5000))
         self.run("init", "-r", self.repo)
@@ -57,6 +61,7 @@ class World(Workplace):
             rewrite(self.at(f"source/texts/{i}"), lambda data: data.replace(b"line 50 ", b"line of another kind "))
             rewrite(self.at(f"source/texts/{i}"), lambda data: data + b"%x\n" % NOISE.getrandbits(64))
         rewrite(self.at("source/large"), self.edited)
+        rewrite(self.at("source/notes/7"), lambda data: data + b"more\n")
 
     @staticmethod
     def edited(data):
@@ -106,10 +111,12 @@ def inspected_chunks(world, repo):
     return found
 
 
+def find_entry(repository, snapshot, name):
+    return next(entry for path, entry in walk(repository, bytes.fromhex(snapshot["tree"])) if path.endswith(name))
+
+
 def ids_of(repository, snapshot, name):
-    for path, entry in walk(repository, bytes.fromhex(snapshot["tree"])):
-        if path.endswith(name):
-            return [id_.hex() for id_ in repository.content_ids(entry)]
+    return [id_.hex() for id_ in repository.content_ids(find_entry(repository, snapshot, name))]
 
 
 @test("texts and a large file that change are stored as deltas")
@@ -124,6 +131,15 @@ def stores_deltas(world):
         count = large.count("zstd after bases")
         check(count * 2 > len(large) > 5, f"of {len(large)} chunks of the large file {count} are deltas")
     check({c for c, base in chunks.values() if base} == {"zstd after bases"}, "a chunk of another frame has a base")
+
+
+@test("the page of a directory in which one file changes is stored as a delta of what it was")
+def stores_page_deltas(world):
+    repository = world.open()
+    chunks = inspected_chunks(world, world.repo)
+    first, *later = [find_entry(repository, s, b"/notes").tree.hex() for s in repository.snapshots()]
+    check(chunks[first][1] is None, "the first page is a delta")
+    check([chunks[page] for page in later] == [("zstd after bases", first)] * 2, "later pages do not rest on it")
 
 
 @test("no delta rests on another")
@@ -180,6 +196,7 @@ def outlives_prune(world):
     chunks = inspected_chunks(world, repo)
     check(all(chunks[ids_of(repository, repository.snapshots()[0], b"/texts/%d" % i)[0]][1] for i in range(TEXTS)),
           "a text is no delta any more")
+    check(chunks[find_entry(repository, repository.snapshots()[0], b"/notes").tree.hex()][1], "a page is no delta any more")
     check(refusal(world, repo) is None, refusal(world, repo))
     world.run("check", "-r", repo, "--read-data")
     restore(repository, repository.snapshots()[0], world.at("out"))
@@ -307,14 +324,26 @@ def base_is_itself(world):
     world.leaves("is a delta itself")
 
 
-@test("a delta in a pack of trees is refused")
+@test("pages and lists may be deltas, in packs of trees")
 def delta_of_tree(world):
-    for type_ in (PAGE, DATA):
+    for type_ in (PAGE, LIST):
         forge = world.forge()
-        forge.pack(plain_frame(A))
-        forge.pack(plain_frame(Row(A, type=PAGE)), class_=TREE)
-        forge.pack(delta_frame(A, Row(changed(A), forge.id_of(A), type_)), class_=TREE)
-        world.refuses("is no data" if type_ == PAGE else "a chunk is wrong")
+        forge.pack(plain_frame(Row(A, type=type_)), class_=TREE)
+        forge.pack(delta_frame(A, Row(changed(A), forge.id_of(A, type_), type_)), class_=TREE)
+        world.agrees()
+        forge.pack(delta_frame(B, Row(changed(B), forge.id_of(A, type_), type_)), class_=TREE)
+        world.refuses("its id is wrong")
+
+
+@test("a page in a pack of content and data in a pack of trees are refused, deltas or not")
+def type_of_class(world):
+    for class_, type_ in ((TREE, DATA), (CONTENT, PAGE)):
+        for base in (False, True):
+            forge = world.forge()
+            forge.pack(plain_frame(A))
+            row = Row(changed(A), forge.id_of(A) if base else None, type_)
+            forge.pack(delta_frame(A, row) if base else plain_frame(row), class_=class_)
+            world.refuses("a chunk is wrong")
 
 
 @test("encodings that do not go with the compression of their frame are refused")

@@ -182,7 +182,6 @@ def parse_directory(data, class_):
             demand(encoding in (0, 1), f"encoding {encoding} is unknown")
             demand(type_ in CHUNK_TYPES[class_] and 0 < length <= CHUNK_MAX, "a chunk is wrong")
             demand((encoding == 1) == (compression == AFTER_BASES), "a delta stands in a plain frame, or the other way round")
-            demand(encoding == 0 or type_ == DATA, "a delta is no data")
             chunks.append(Chunk(id_, type_, at, length, rest.take(32) if encoding == 1 else None))
             at += length
         demand(at == plain_size, "chunks do not fill their frame")

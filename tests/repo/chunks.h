@@ -167,7 +167,7 @@ static inline struct hash chunk_store(struct repo *r, enum chunk_type type, stru
         piece_add(b, bytes);
         CHECK_OK(writer_submit(w, b, e));
     } else {
-        CHECK_OK(writer_put_tree(w, type, bytes, &id, e));
+        CHECK_OK(writer_put_tree(w, type, bytes, NULL, &id, e));
     }
     CHECK_OK(writer_finish(w, &stats, e));
     repo_drop_index(r);

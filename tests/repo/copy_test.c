@@ -4,18 +4,21 @@
 #include "base/mem.h"
 #include "meddle.h"
 #include "pair.h"
+#include "repo/index.h"
 #define TEST_SECONDS 200
 #include "support/test.h"
 
-/* A file and what became of it: its chunks are deltas in the second and third. */
-static const struct plant first_plants[] = {{"file", 1, 400000, false}, {"other", 2, 90000, true}};
-static const struct plant second_plants[] = {{"file", EDITED(1, 1), 400000, false},
-                                             {"other", 3, 90000, true}};
-static const struct plant third_plants[] = {{"file", EDITED(1, 2), 400000, false},
-                                            {"other", 4, 90000, true}};
-static const struct planting first = {first_plants, 2, 0, 0};
-static const struct planting second = {second_plants, 2, 0, 2};
-static const struct planting third = {third_plants, 2, PACK_SIZE, 0};
+/* A file and what became of it, beside a directory of which one file changes: chunks of the one and
+ * the page of the other are deltas in the second and third. */
+static const struct plant first_plants[] = {
+    FORTY_FILES(5), {"file", 1, 400000, false}, {"other", 2, 90000, true}};
+static const struct plant second_plants[] = {
+    FORTY_FILES(6), {"file", EDITED(1, 1), 400000, false}, {"other", 3, 90000, true}};
+static const struct plant third_plants[] = {
+    FORTY_FILES(7), {"file", EDITED(1, 2), 400000, false}, {"other", 4, 90000, true}};
+static const struct planting first = {first_plants, FORTY + 2, .has_bases = true};
+static const struct planting second = {second_plants, FORTY + 2, .has_bases = true};
+static const struct planting third = {third_plants, FORTY + 2, PACK_SIZE, .has_bases = true};
 
 #define MANY 5
 
@@ -170,6 +173,22 @@ static size_t deltas_of(struct store *s)
     return sizes.delta_chunks;
 }
 
+/* Pages of trees among them. */
+static size_t page_deltas_of(struct store *s)
+{
+    AUTO(repo) struct repo *r = world_repo(s);
+    size_t count = 0;
+
+    CHECK_OK(repo_load_index(r, e));
+    for (uint32_t i = 0; i < index_frame_count(r->index); i++) {
+        const struct index_frame f = index_frame_at(r->index, i);
+
+        if (index_pack_at(r->index, f.pack)->class == CLASS_TREE)
+            count += f.base_count;
+    }
+    return count;
+}
+
 TEST(a_copy_has_all_snapshots_bit_for_bit_and_deltas_stay_deltas)
 {
     AUTO(sides) struct sides s = sides_new();
@@ -181,6 +200,7 @@ TEST(a_copy_has_all_snapshots_bit_for_bit_and_deltas_stay_deltas)
     ck_assert_uint_eq(check_copies(&s), s.count);
     CHECK(deltas_of(s.from) > 0);
     ck_assert_uint_eq(deltas_of(s.to), deltas_of(s.from));
+    CHECK(page_deltas_of(s.from) == 2 && page_deltas_of(s.to) == 2);
     check_whole(s.to);
 }
 END

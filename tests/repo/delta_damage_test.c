@@ -14,13 +14,24 @@ static const struct plant second_plants[] = {{"d/file", EDITED(1, 1), 400000, fa
 static const struct planting first = {first_plants, 2, 0, 0};
 static const struct planting second = {second_plants, 2, 0, 0};
 
+/* In a directory of many files one changes, and its page with it. */
+static const struct plant old_plants[] = {FORTY_FILES(5), {"kept", 9, 90000, false}};
+static const struct plant new_plants[] = {FORTY_FILES(6), {"kept", 9, 90000, false}};
+static const struct planting old_pages = {old_plants, FORTY + 1, .has_bases = true};
+static const struct planting new_pages = {new_plants, FORTY + 1, .has_bases = true};
+
 /* A snapshot of each. */
+static struct world two_of(const struct planting *one, const struct planting *two)
+{
+    struct world w = world_new(one);
+
+    CHECK_OK(world_plant(w.repo, two, &w.second, e));
+    return w;
+}
+
 static struct world changed_new(void)
 {
-    struct world w = world_new(&first);
-
-    CHECK_OK(world_plant(w.repo, &second, &w.second, e));
-    return w;
+    return two_of(&first, &second);
 }
 
 /* The pack with deltas, and the one with plain content that they rest on. */
@@ -93,13 +104,16 @@ static void spoil(struct store *s, const char *key, size_t at)
 
 TEST(check_reads_deltas_and_finds_nothing_wrong)
 {
-    AUTO(world) struct world w = changed_new();
-    AUTO(buf) struct buf told = {0};
+    for (int way = 0; way < 2; way++) {
+        AUTO(world)
+        struct world w = way == 0 ? changed_new() : two_of(&old_pages, &new_pages);
+        AUTO(buf) struct buf told = {0};
 
-    const struct check_stats stats = check(w.repo, true, &told);
+        const struct check_stats stats = check(w.repo, true, &told);
 
-    ck_assert_msg(told.size == 0, "%s", told.size == 0 ? "" : buf_string(&told));
-    CHECK(stats.packs_read == world_count(w.store, "packs/"));
+        ck_assert_msg(told.size == 0, "%s", told.size == 0 ? "" : buf_string(&told));
+        CHECK(stats.packs_read == world_count(w.store, "packs/"));
+    }
 }
 END
 
@@ -154,6 +168,65 @@ TEST(check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on
 
     CHECK(has_told(&told, CHECK_DAMAGED, s.base));
     CHECK(has_told(&told, CHECK_AFFECTED, "/d/file") && stats.affected_files == 1);
+}
+END
+
+/* Trees are read by every check. */
+TEST(check_tells_of_a_lost_or_damaged_base_of_a_page_and_of_the_directory_that_rests_on_it)
+{
+    for (int way = 0; way < 4; way++) {
+        AUTO(world) struct world w = two_of(&old_pages, &new_pages);
+        const struct stack s = stack_in(&w);
+        AUTO(buf) struct buf told = {0};
+
+        CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+        if (way < 2)
+            CHECK_OK(store_remove(w.store, s.base, e));
+        else
+            spoil(w.store, s.base, SEAL_HEADER_SIZE + 100);
+
+        const struct check_stats stats = check(w.repo, way % 2 == 1, &told);
+
+        CHECK(has_told(&told, CHECK_DAMAGED, s.base));
+        CHECK(has_told(&told, CHECK_AFFECTED, "/d") && !has_told(&told, CHECK_AFFECTED, "/kept"));
+        ck_assert_msg(way % 2 == 1 || stats.damaged_objects == 1, "%s", buf_string(&told));
+    }
+}
+END
+
+TEST(a_page_whose_base_is_damaged_is_never_read_and_a_prune_removes_nothing)
+{
+    AUTO(world) struct world w = two_of(&old_pages, &new_pages);
+    const struct stack s = stack_in(&w);
+    struct prune_stats stats;
+    struct err why;
+
+    CHECK_OK(snapshot_forget(w.repo, &w.snapshot, "test", e));
+    spoil(w.store, s.base, SEAL_HEADER_SIZE + 100);
+    CHECK(!world_harvest(w.repo, &w.second, &new_pages, &why) && why.code == ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, s.base));
+
+    const size_t packs = world_count(w.store, "packs/");
+
+    CHECK(!prune_run(w.repo, &eager, &stats, &why) && why.code == ERR_CORRUPT);
+    ck_assert_uint_eq(world_count(w.store, "packs/"), packs);
+}
+END
+
+TEST(parity_brings_back_the_base_of_a_page)
+{
+    AUTO(world) struct world w = two_of(&old_pages, &new_pages);
+    const struct stack s = stack_in(&w);
+    const char *const keys[] = {s.base};
+    const struct parity_work work = {0};
+    struct parity_figures figures;
+    struct heal_stats stats;
+
+    CHECK_OK(parity_enable(w.repo, &parity_rule_default, &work, &figures, e));
+    spoil(w.store, s.base, SEAL_HEADER_SIZE + 100);
+    CHECK_OK(heal_objects(w.repo, keys, 1, NULL, NULL, &stats, e));
+    CHECK(stats.healed == 1);
+    CHECK_OK(world_harvest(w.repo, &w.second, &new_pages, e));
 }
 END
 
@@ -357,6 +430,9 @@ TEST(a_backup_behind_a_loss_of_bases_stores_again_what_rested_on_them)
 END
 
 TESTS("delta damage", check_reads_deltas_and_finds_nothing_wrong,
+      check_tells_of_a_lost_or_damaged_base_of_a_page_and_of_the_directory_that_rests_on_it,
+      a_page_whose_base_is_damaged_is_never_read_and_a_prune_removes_nothing,
+      parity_brings_back_the_base_of_a_page,
       check_that_reads_data_says_nothing_of_a_delta_without_need_whose_base_is_gone,
       check_tells_of_a_missing_pack_of_bases_and_of_the_files_that_rest_on_it,
       check_that_reads_data_tells_of_a_damaged_base_and_of_the_files_that_rest_on_it,

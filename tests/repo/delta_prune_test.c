@@ -5,34 +5,53 @@
 #include "meddle.h"
 #include "pair.h"
 #include "repo/condemned_list.h"
-#include "repo/index.h"
+#include "repo/mark.h"
 #include "support/test.h"
 
-/* A file and what became of it; "other" changes wholly, so that packs are partly used. */
-static const struct plant first_plants[] = {{"file", 1, 400000, false}, {"other", 2, 90000, true}};
-static const struct plant second_plants[] = {{"file", EDITED(1, 1), 400000, false},
-                                             {"other", 3, 90000, true}};
-static const struct plant third_plants[] = {{"file", EDITED(1, 2), 400000, false},
-                                            {"other", 4, 90000, true}};
-static const struct planting first = {first_plants, 2, 0, 0};
-static const struct planting second = {second_plants, 2, 0, 0};
-static const struct planting third = {third_plants, 2, 0, 0};
+/* A file and what became of it, and a directory in which one file changes; "other" changes wholly,
+ * so that packs are partly used. */
+static const struct plant first_plants[] = {
+    FORTY_FILES(5), {"file", 1, 400000, false}, {"other", 2, 90000, true}};
+static const struct plant second_plants[] = {
+    FORTY_FILES(6), {"file", EDITED(1, 1), 400000, false}, {"other", 3, 90000, true}};
+static const struct plant third_plants[] = {
+    FORTY_FILES(7), {"file", EDITED(1, 2), 400000, false}, {"other", 4, 90000, true}};
+static const struct planting first = {first_plants, FORTY + 2, .has_bases = true};
+static const struct planting second = {second_plants, FORTY + 2, .has_bases = true};
+static const struct planting third = {third_plants, FORTY + 2, .has_bases = true};
 
 /* The file alone. */
-static const struct planting alone = {first_plants, 1, 0, 0};
-static const struct planting changed = {second_plants, 1, 0, 0};
+static const struct planting alone = {first_plants + FORTY, 1, 0, 0};
+static const struct planting changed = {second_plants + FORTY, 1, 0, 0};
 
 #define FILE_CHUNKS 10
 
-/* Where the chunks of "file" stand, as readers find them. */
+/* Where the chunks of "file" and the page of "d" stand, as readers find them. */
 struct places {
     size_t deltas;
     struct hash packs[FILE_CHUNKS], bases[FILE_CHUNKS]; /* names of packs */
+    bool is_page_delta;
+    struct hash page, page_base; /* packs */
 };
 
 static struct hash pack_of(const struct index *ix, const struct place *at)
 {
     return index_pack_at(ix, index_frame_at(ix, at->frame).pack)->id;
+}
+
+/* Whether a chunk is a delta; its pack, and that of its base. */
+static bool find_chunk(struct index *ix, const struct hash *id, struct hash *pack,
+                       struct hash *base_pack)
+{
+    struct place at, base;
+
+    CHECK(index_find(ix, id, &at));
+    *pack = pack_of(ix, &at);
+    if (index_base_of(ix, &at) == NULL)
+        return false;
+    CHECK(index_find_base(ix, index_base_of(ix, &at), &base));
+    *base_pack = pack_of(ix, &base);
+    return true;
 }
 
 static struct places places_of(struct store *s, const struct hash *snapshot)
@@ -50,18 +69,13 @@ static struct places places_of(struct store *s, const struct hash *snapshot)
     CHECK_OK(tree_find(rd, &shot->tree, "file", &keep, &en, e));
     CHECK(en.content.size == (size_t)FILE_CHUNKS * HASH_SIZE);
     for (size_t i = 0; i < FILE_CHUNKS; i++) {
-        struct place at, base;
         struct hash id;
 
         memcpy(id.bytes, en.content.data + i * HASH_SIZE, HASH_SIZE);
-        CHECK(index_find(r->index, &id, &at));
-        out.packs[i] = pack_of(r->index, &at);
-        if (index_base_of(r->index, &at) == NULL)
-            continue;
-        out.deltas++;
-        CHECK(index_find_base(r->index, index_base_of(r->index, &at), &base));
-        out.bases[i] = pack_of(r->index, &base);
+        out.deltas += find_chunk(r->index, &id, &out.packs[i], &out.bases[i]);
     }
+    if (tree_find(rd, &shot->tree, "d", &keep, &en, &(struct err){0}))
+        out.is_page_delta = find_chunk(r->index, &en.subtree, &out.page, &out.page_base);
     return out;
 }
 
@@ -121,22 +135,76 @@ TEST(prune_keeps_a_base_that_only_deltas_need_and_removes_it_with_them)
     const struct places at = places_of(s, &two);
 
     ck_assert_uint_eq(at.deltas, FILE_CHUNKS);
+    CHECK(at.is_page_delta && !hash_is_equal(&at.page, &at.page_base));
     forget(s, &one);
     (void)prune_now(s, &plain);
     CHECK(exists(s, &at.bases[0]) && exists(s, &at.packs[0]));
+    CHECK(exists(s, &at.page_base) && exists(s, &at.page));
     check_sound(s, &two, &second);
 
     const struct hash three = plant(s, &third);
+    const struct places then = places_of(s, &three);
 
-    ck_assert_uint_eq(places_of(s, &three).deltas, FILE_CHUNKS);
+    CHECK(then.deltas == FILE_CHUNKS && then.is_page_delta);
+    CHECK(hash_is_equal(&then.page_base, &at.page_base));
     forget(s, &two);
     (void)prune_now(s, &plain);
-    CHECK(exists(s, &at.bases[0]));
+    CHECK(exists(s, &at.bases[0]) && exists(s, &at.page_base));
     check_sound(s, &three, &third);
     forget(s, &three);
     (void)prune_now(s, &plain);
     CHECK(!exists(s, &at.bases[0]) && world_count(s, "packs/") == 0);
     check_clean(s);
+}
+END
+
+static struct hash tree_of(struct repo *r, const struct hash *snapshot)
+{
+    AUTO(snapshot) struct snapshot *shot = NULL;
+
+    CHECK_OK(snapshot_load(r, snapshot, &shot, e));
+    return shot->tree;
+}
+
+static bool on_fault(void *arg, enum mark_fault kind, const struct hash *chunk, struct err *why)
+{
+    (void)arg;
+    (void)kind;
+    (void)chunk;
+    ck_abort_msg("%s", why->text);
+    return false;
+}
+
+/* How many chunks two snapshots need, looked at in this order. */
+static uint64_t count_needed(struct repo *r, const struct hash *one, const struct hash *two)
+{
+    AUTO(marks) struct marks *m = marks_new(r);
+    const struct hash trees[] = {tree_of(r, one), tree_of(r, two)};
+
+    for (size_t i = 0; i < 2; i++)
+        CHECK_OK(marks_add(m, &trees[i], on_fault, NULL, e));
+    return marks_count(m);
+}
+
+/* What it names is needed although it was marked before, as a base, when the walk comes to it. */
+TEST(prune_keeps_what_a_page_names_that_is_the_base_of_another_in_whatever_order_it_looks)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    const struct hash one = plant(s, &first);
+    const struct hash two = plant(s, &second);
+    AUTO(repo) struct repo *r = world_repo(s);
+
+    CHECK(places_of(s, &two).is_page_delta);
+    CHECK_OK(repo_load_index(r, e));
+    ck_assert_uint_eq(count_needed(r, &two, &one), count_needed(r, &one, &two));
+    for (int round = 0; round < 8; round++) {
+        const struct hash three = plant(s, round % 2 == 0 ? &third : &first);
+
+        forget(s, &three);
+        (void)prune_now(s, &eager);
+        check_sound(s, &one, &first);
+        check_sound(s, &two, &second);
+    }
 }
 END
 
@@ -154,31 +222,38 @@ TEST(prune_that_repacks_bases_and_deltas_leaves_deltas)
 
     const struct places after = places_of(s, &three);
 
-    ck_assert_uint_eq(after.deltas, FILE_CHUNKS);
+    CHECK(after.deltas == FILE_CHUNKS && after.is_page_delta);
     CHECK(!exists(s, &before.bases[0]) && !exists(s, &before.packs[0]));
+    CHECK(!exists(s, &before.page_base) && !exists(s, &before.page));
     check_sound(s, &three, &third);
     check_clean(s);
     CHECK(prune_now(s, &eager).packs_removed == 0);
 }
 END
 
-/* Each by itself, because somebody else condemned it. */
+/* Each by itself, because somebody else condemned it: first those of content, then those of trees.
+ */
 TEST(prune_repacks_the_pack_of_bases_alone_and_that_of_deltas_alone)
 {
-    for (int way = 0; way < 2; way++) {
+    for (int way = 0; way < 4; way++) {
         AUTO(store) struct store *s = store_memory_new();
         const struct hash one = plant(s, &first);
         const struct hash two = plant(s, &second);
         const struct places before = places_of(s, &two);
-        const struct hash *gone = way == 0 ? &before.bases[0] : &before.packs[0];
-        const struct hash *kept = way == 0 ? &before.packs[0] : &before.bases[0];
+        const struct hash *of[][2] = {{&before.bases[0], &before.packs[0]},
+                                      {&before.page_base, &before.page}};
+        const struct hash *gone = of[way / 2][way % 2];
+        const struct hash *kept = of[way / 2][1 - way % 2];
         AUTO(mem) char *list = condemn(s, gone, 1);
         CHECK(list != NULL);
 
         forget(s, &one);
         CHECK(prune_now(s, &plain).packs_repacked == 1);
         CHECK(!exists(s, gone) && exists(s, kept));
-        ck_assert_uint_eq(places_of(s, &two).deltas, FILE_CHUNKS);
+
+        const struct places after = places_of(s, &two);
+
+        CHECK(after.deltas == FILE_CHUNKS && after.is_page_delta);
         check_sound(s, &two, &second);
         check_clean(s);
     }
@@ -420,6 +495,7 @@ TEST(prune_of_deltas_that_dies_at_any_call_loses_nothing)
 END
 
 TESTS("delta prune", prune_keeps_a_base_that_only_deltas_need_and_removes_it_with_them,
+      prune_keeps_what_a_page_names_that_is_the_base_of_another_in_whatever_order_it_looks,
       prune_that_repacks_bases_and_deltas_leaves_deltas,
       prune_repacks_the_pack_of_bases_alone_and_that_of_deltas_alone,
       prune_prefers_the_plain_copy_and_lets_deltas_and_bases_go,

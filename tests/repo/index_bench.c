@@ -202,7 +202,7 @@ static struct hash put_folder(struct garden *g, int depth)
         entry_encode(&en, &page);
     }
     page_finish(&page, count);
-    DEMAND(writer_put_tree(g->writer, CHUNK_TREE, buf_slice(&page), &id, &e));
+    DEMAND(writer_put_tree(g->writer, CHUNK_TREE, buf_slice(&page), NULL, &id, &e));
     return id;
 }
 

@@ -194,19 +194,13 @@ TEST(each_chunk_of_a_delta_has_its_base)
 }
 END
 
-TEST(a_base_is_found_in_plain_frames_of_content_only)
+TEST(a_base_is_found_in_plain_frames_only)
 {
     AUTO(index) struct index *ix = index_new();
-    const struct hash id = id_of(3), tree_id = id_of(UINT64_C(1) << 40 | 9);
-    AUTO(buf) struct buf tree = {0};
+    const struct hash id = id_of(3);
     struct place at;
-    uint32_t number;
 
     (void)add_deltas(ix, 0, PACK_LIVE, 0, 10, 500);
-    directory_of(0, 10, &tree);
-    for (size_t i = 0; i < 10; i++)
-        tree.data[8 + 13 + i * 38 + HASH_SIZE] = CHUNK_TREE;
-    CHECK_OK(index_add_pack(ix, &tree_id, CLASS_TREE, PACK_LIVE, buf_slice(&tree), &number, e));
     CHECK(index_find_live(ix, &id, &at));
     CHECK(!index_find_base(ix, &id, &at) && !index_find_live_base(ix, &id, &at));
 
@@ -395,7 +389,7 @@ TESTS("index", each_of_200000_chunks_is_found_where_it_stands,
       a_pack_that_is_added_twice_counts_once, a_chunk_is_claimed_once,
       a_live_chunk_cannot_be_claimed, a_condemned_chunk_can_be_read_but_not_relied_on,
       a_chunk_in_a_missing_pack_is_not_there, of_several_copies_a_live_one_comes_first,
-      each_chunk_of_a_delta_has_its_base, a_base_is_found_in_plain_frames_of_content_only,
+      each_chunk_of_a_delta_has_its_base, a_base_is_found_in_plain_frames_only,
       a_delta_is_as_live_as_the_best_copies_of_its_bases,
       a_delta_without_base_is_the_last_choice_in_whatever_order_copies_come,
       deltas_on_a_pack_that_is_distrusted_do_not_count_any_more,

@@ -44,14 +44,14 @@ static struct hash put_tree(struct repo *r, const uint64_t *numbers, size_t coun
         en.size = room * CHUNK_SIZE;
         en.content = buf_slice(&ids);
         if (files % 4 == 0) {
-            CHECK_OK(writer_put_tree(w, CHUNK_LIST, buf_slice(&ids), &list, e));
+            CHECK_OK(writer_put_tree(w, CHUNK_LIST, buf_slice(&ids), NULL, &list, e));
             en.flags = ENTRY_INDIRECT;
             en.content = SLICE_OF(list.bytes, HASH_SIZE);
         }
         entry_encode(&en, &page);
     }
     page_finish(&page, files);
-    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), &root, e));
+    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), NULL, &root, e));
     CHECK_OK(writer_finish(w, &stats, e));
     return root;
 }
@@ -311,13 +311,13 @@ TEST(a_chunk_of_another_type_is_told_and_not_marked)
     CHECK_OK(writer_open(l.repo, &o, &w, e));
     page_begin(&page, PAGE_ENTRIES);
     page_finish(&page, 0);
-    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), &inner, e));
+    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), NULL, &inner, e));
     page_begin(&page, PAGE_ENTRIES);
     en.content = SLICE_OF(inner.bytes, HASH_SIZE);
     en.size = 8;
     entry_encode(&en, &page);
     page_finish(&page, 1);
-    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), &root, e));
+    CHECK_OK(writer_put_tree(w, CHUNK_TREE, buf_slice(&page), NULL, &root, e));
     CHECK_OK(writer_finish(w, &stats, e));
     load(&l, true);
 

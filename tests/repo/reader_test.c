@@ -53,7 +53,7 @@ static void count_gets(void *arg, enum hook_op op, const char *key)
     *(int *)arg += op == HOOK_GET;
 }
 
-TEST(the_last_eight_frames_are_not_read_again)
+TEST(the_last_eight_long_frames_are_not_read_again)
 {
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(s);
@@ -78,6 +78,44 @@ TEST(the_last_eight_frames_are_not_read_again)
     ck_assert_int_eq(gets, 10);
     CHECK_OK(reader_frame(rd, 0, &plain, e));
     ck_assert_int_eq(gets, 11);
+}
+END
+
+/* Read frames of one size, all of the others left out. */
+static void read_frames(struct reader *rd, struct repo *r, size_t size)
+{
+    struct slice plain;
+
+    for (uint32_t f = 0; f < index_frame_count(r->index); f++)
+        if (repo_frame_size(r, f) == size)
+            CHECK_OK(reader_frame(rd, f, &plain, e));
+}
+
+/* Pages of a tree of which each night left some, as a walk meets them. */
+TEST(of_short_frames_many_are_kept_until_long_ones_take_their_place)
+{
+    AUTO(store) struct store *s = store_memory_new();
+    AUTO(repo) struct repo *r = fixture_repo(s);
+    struct hook h;
+    int gets = 0;
+
+    for (uint64_t n = 0; n < 60; n++)
+        (void)chunks_store(r, n, 1, 10000, 1);
+    (void)chunks_store(r, 100, 12, FRAME, 1);
+    hook_init(&h, s, count_gets, &gets);
+    r->store = &h.store;
+
+    AUTO(reader) struct reader *rd = reader_new(r);
+
+    read_frames(rd, r, 10000);
+    CHECK(gets >= 60);
+    gets = 0;
+    read_frames(rd, r, 10000);
+    ck_assert_int_eq(gets, 0);
+    read_frames(rd, r, FRAME);
+    gets = 0;
+    read_frames(rd, r, 10000);
+    ck_assert_int_eq(gets, 60);
 }
 END
 
@@ -252,7 +290,8 @@ TEST(a_list_with_half_an_id_is_corrupt)
 END
 
 TESTS("reader", a_chunk_that_no_pack_has_is_corrupt_and_named,
-      chunks_of_many_frames_are_read_in_any_order, the_last_eight_frames_are_not_read_again,
+      chunks_of_many_frames_are_read_in_any_order, the_last_eight_long_frames_are_not_read_again,
+      of_short_frames_many_are_kept_until_long_ones_take_their_place,
       chunks_of_more_packs_than_headers_are_kept_are_read,
       a_damaged_frame_is_named_with_its_pack_and_the_others_are_read,
       a_damaged_header_of_a_pack_is_corrupt,

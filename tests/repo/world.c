@@ -119,6 +119,7 @@ static bool put_content(struct growth *g, struct err *e)
 /* Pages of a directory that is being written. */
 struct pages {
     struct growth *growth;
+    const struct hash *base; /* of each; may be NULL */
     struct buf page, ids;
     uint32_t count, page_count;
 };
@@ -132,7 +133,7 @@ static void pages_auto(struct pages *p)
 static bool end_page(struct pages *p, struct hash *id, struct err *e)
 {
     page_finish(&p->page, p->count);
-    if (!writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), id, e))
+    if (!writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), p->base, id, e))
         return false;
     buf_append(&p->ids, id->bytes, HASH_SIZE);
     p->page_count++;
@@ -160,7 +161,7 @@ static bool end_pages(struct pages *p, struct hash *id, struct err *e)
     page_begin(&p->page, PAGE_PAGES);
     buf_append_slice(&p->page, buf_slice(&p->ids));
     page_finish(&p->page, p->page_count);
-    return writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), id, e);
+    return writer_put_tree(p->growth->writer, CHUNK_TREE, buf_slice(&p->page), p->base, id, e);
 }
 
 static bool add_file(struct pages *p, size_t number, struct slice name, struct err *e)
@@ -177,12 +178,27 @@ static bool add_file(struct pages *p, size_t number, struct slice name, struct e
                        .content = buf_slice(&p->growth->ids[number])};
 
     if (plant->is_indirect) {
-        if (!writer_put_tree(p->growth->writer, CHUNK_LIST, en.content, &list, e))
+        if (!writer_put_tree(p->growth->writer, CHUNK_LIST, en.content, NULL, &list, e))
             return false;
         en.flags = ENTRY_INDIRECT;
         en.content = SLICE_OF(list.bytes, HASH_SIZE);
     }
     return add_entry(p, &en, e);
+}
+
+/* The tree that the snapshot before has of the directory of a path's first bytes. */
+static bool find_former(const struct growth *g, const char *path, size_t size, struct hash *out)
+{
+    AUTO(buf) struct buf text = {0}, keep = {0};
+    struct err ignored;
+    struct entry en;
+
+    buf_append(&text, path, size);
+    if (g->reader == NULL ||
+        !tree_find(g->reader, &g->former, buf_string(&text), &keep, &en, &ignored))
+        return false;
+    *out = en.subtree;
+    return en.type == ENTRY_DIRECTORY;
 }
 
 /* The directory of plants from *next on whose paths begin with the first depth bytes. */
@@ -192,7 +208,10 @@ static bool put_directory(struct growth *g, size_t *next, size_t depth, struct h
     const struct planting *planting = g->planting;
     const char *prefix = planting->count == 0 ? "" : planting->plants[*next].path;
     AUTO(pages) struct pages p = {.growth = g};
+    struct hash former;
 
+    if (find_former(g, prefix, depth, &former))
+        p.base = &former;
     page_begin(&p.page, PAGE_ENTRIES);
     while (*next < planting->count && strncmp(planting->plants[*next].path, prefix, depth) == 0) {
         const char *name = planting->plants[*next].path + depth;
@@ -225,6 +244,25 @@ static struct snapshot *describe(const struct hash *tree)
     return s;
 }
 
+/* Let pages have those of the newest snapshot as bases. */
+static bool find_bases(struct growth *g, struct err *e)
+{
+    AUTO(snapshot_list) struct snapshot_list l = {0};
+
+    if (!snapshot_load_all(g->repo, 1U << SNAPSHOT_COMMITTED, NULL, NULL, &l, e))
+        return false;
+    if (l.count == 0)
+        return true;
+
+    size_t newest = 0; /* they are all of one moment */
+
+    for (size_t i = 1; i < l.count; i++)
+        newest = l.items[i]->seq > l.items[newest]->seq ? i : newest;
+    g->former = l.items[newest]->tree;
+    g->reader = reader_new(g->repo);
+    return true;
+}
+
 bool growth_open(struct growth *g, struct repo *r, const struct planting *p, struct err *e)
 {
     const struct writer_options o = {
@@ -232,7 +270,7 @@ bool growth_open(struct growth *g, struct repo *r, const struct planting *p, str
 
     *g = (struct growth){.repo = r, .planting = p, .ids = mem_array(p->count, sizeof(struct buf))};
     repo_drop_index(r);
-    return writer_open(r, &o, &g->writer, e);
+    return writer_open(r, &o, &g->writer, e) && (!p->has_bases || find_bases(g, e));
 }
 
 bool growth_put(struct growth *g, struct err *e)
@@ -268,6 +306,7 @@ void growth_auto(struct growth *g)
 {
     /* Its workers use the ids. */
     writer_free(g->writer);
+    reader_free(g->reader);
     for (size_t i = 0; g->ids != NULL && i < g->planting->count; i++)
         buf_done(&g->ids[i]);
     mem_free(g->ids);

@@ -37,14 +37,33 @@ struct planting {
     size_t pack_size; /* 0: default */
     uint32_t in_page; /* entries of a directory's page; 0: one page for all */
     int level;        /* of the writer */
+    bool has_bases;   /* a page has that of the snapshot before as its base */
 };
+
+/* Forty short files in "d", of which the last has this seed: its page hardly differs. */
+#define SHORT_FILE(n)                   \
+    {                                   \
+        "d/" #n, 1000 + (n), 200, false \
+    }
+#define NINE_FILES(t)                                                                         \
+    SHORT_FILE(t##0), SHORT_FILE(t##1), SHORT_FILE(t##2), SHORT_FILE(t##3), SHORT_FILE(t##4), \
+        SHORT_FILE(t##5), SHORT_FILE(t##6), SHORT_FILE(t##7), SHORT_FILE(t##8)
+#define FORTY_FILES(last)                                                                        \
+    NINE_FILES(1), SHORT_FILE(19), NINE_FILES(2), SHORT_FILE(29), NINE_FILES(3), SHORT_FILE(39), \
+        NINE_FILES(4),                                                                           \
+    {                                                                                            \
+        "d/49", last, 200, false                                                                 \
+    }
+#define FORTY 40
 
 /* A backup, step by step. */
 struct growth {
     struct repo *repo;
     struct writer *writer;
     const struct planting *planting;
-    struct buf *ids; /* per plant: those of its chunks */
+    struct buf *ids;       /* per plant: those of its chunks */
+    struct reader *reader; /* of the snapshot before; NULL: its pages are not bases */
+    struct hash former;    /* its tree */
     struct hash snapshot;
 };
 /* Load the index, which says what need not be stored. */

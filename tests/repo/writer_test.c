@@ -18,7 +18,7 @@ TEST(ids_are_what_the_format_says)
     b->cookie = &n.to;
     piece_add(b, slice_string("bytes of a chunk"));
     CHECK_OK(writer_submit(n.w, b, e));
-    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("bytes of a chunk"), &tree, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("bytes of a chunk"), NULL, &tree, e));
     (void)run_finish(&n);
     data = chunk_id(r, CHUNK_DATA, slice_string("bytes of a chunk"));
     CHECK(hash_is_equal(&n.to.last, &data));
@@ -88,9 +88,9 @@ TEST(a_tree_chunk_is_stored_once_and_in_a_pack_of_its_own)
 
     run_open(&n, r, (struct writer_options){0});
     CHECK_OK(chunks_submit(n.w, 0, 1, 10, e));
-    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), &first, e));
-    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), &second, e));
-    CHECK_OK(writer_put_tree(n.w, CHUNK_LIST, slice_string("list"), &second, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), NULL, &first, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), NULL, &second, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_LIST, slice_string("list"), NULL, &second, e));
 
     const struct writer_stats stats = run_finish(&n);
 
@@ -186,7 +186,7 @@ TEST(a_dry_run_names_chunks_and_stores_nothing)
 
     run_open(&n, r, (struct writer_options){.is_dry_run = true});
     CHECK_OK(chunks_submit(n.w, 0, 4, 1000, e));
-    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), &tree, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), NULL, &tree, e));
 
     const struct writer_stats stats = run_finish(&n);
 
@@ -337,7 +337,7 @@ static bool store_much(struct repo *r, struct store *flaky, struct err *e)
     for (uint64_t k = 0; k < 6; k++) {
         if (!chunks_submit(n.w, k, 1, BATCH_BYTES, e))
             return false;
-        if (!writer_put_tree(n.w, CHUNK_TREE, SLICE_OF(&k, sizeof(k)), &id, e))
+        if (!writer_put_tree(n.w, CHUNK_TREE, SLICE_OF(&k, sizeof(k)), NULL, &id, e))
             return false;
     }
     return writer_drain(n.w, e) && writer_finish(n.w, &stats, e);
@@ -508,7 +508,7 @@ TEST(a_tree_that_was_found_is_relied_on_too)
     char key[128];
 
     run_open(&n, r, (struct writer_options){0});
-    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), &id, e));
+    CHECK_OK(writer_put_tree(n.w, CHUNK_TREE, slice_string("tree"), NULL, &id, e));
     (void)run_finish(&n);
     CHECK(is_safe(&n));
     object_name(s, "packs/", 0, key);
