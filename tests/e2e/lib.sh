@@ -79,6 +79,7 @@ print(*[end.getsockname()[1] for end in ends])' "$1"
 
 # start_service VERB...: "serve" or "worker" goes on beside the case; what it says is in service.out and service.err.
 start_service() {
+    : >"$work/service.out" # what a former one said is not to be taken for this one's
     "$HOLDFAST" "$@" >"$work/service.out" 2>"$work/service.err" &
     service=$!
 }
