@@ -45,7 +45,8 @@ export function usePaged<T>(read: (after: string | null, signal: AbortSignal) =>
     const of = JSON.stringify(inputs);
     const [state, setState] = useState<State<T>>({ of, next: null });
     const [tries, setTries] = useState(0);
-    const [isBusy, setBusy] = useState(false);
+    const [isReading, setReading] = useState(false);
+    const isBusy = isReading || state.of !== of;
     const further = useRef<AbortController | null>(null);
     const fail = (error: unknown): void => setState((before) => ({ ...before, problem: problemFrom(error) }));
     useEffect(() => {
@@ -59,15 +60,15 @@ export function usePaged<T>(read: (after: string | null, signal: AbortSignal) =>
     useEffect(() => () => further.current?.abort(), [of]);
     function more(): void {
         const after = state.next;
-        if (after === null || isBusy || state.of !== of) return;
+        if (after === null || isBusy) return;
         const control = new AbortController();
         further.current = control;
-        setBusy(true);
+        setReading(true);
         read(after, control.signal).then((part) => {
             setState((before) => (before.of === of && before.next === after ? { of, items: [...before.items!, ...part.items], next: part.next } : before));
-        }, (error: unknown) => { if (!control.signal.aborted) fail(error); }).finally(() => setBusy(false));
+        }, (error: unknown) => { if (!control.signal.aborted) fail(error); }).finally(() => setReading(false));
     }
-    return { value: state.items, problem: state.problem, again: () => setTries(tries + 1), isWhole: state.next === null, isBusy: isBusy || state.of !== of, more };
+    return { value: state.items, problem: state.problem, again: () => setTries(tries + 1), isWhole: state.next === null, isBusy, more };
 }
 
 export function MoreButton({ list, text }: { list: Paged<unknown>; text?: string }) {
