@@ -183,11 +183,18 @@ await test('previews show dots and text nodes, and nothing runs', async () => {
     expectRefusals(); // what has no preview
     proveNow();
     await at(page, `#/snapshots/store/${snapshot}?path=/files${WORK}/data/look`);
+    await page.evaluate(() => { // notes what the picture shows at the moment it is in the page
+        new MutationObserver((_, observer) => {
+            const canvas = document.querySelector('canvas.picture');
+            if (!canvas) return;
+            window.dots = [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data];
+            observer.disconnect();
+        }).observe(document.body, { childList: true, subtree: true });
+    });
     let dialog = await look('picture.png');
     await dialog.getByRole('img', { name: 'picture.png' }).waitFor();
     await dialog.getByText('200 × 120').waitFor();
-    const dots = await page.evaluate(() => [...document.querySelector('canvas.picture').getContext('2d').getImageData(0, 0, 1, 1).data]);
-    assert.deepEqual(dots, [11, 110, 110, 255]);
+    assert.deepEqual(await page.evaluate(() => window.dots), [11, 110, 110, 255]);
     await examine(page, 'preview-picture');
     await closeLook();
     for (const [name, text] of [['drawing.svg', '<script>window.hit=1</script>'], ['page.html', 'second line \\u202e']]) {

@@ -1,5 +1,5 @@
 // Content of snapshots, which is for those who may restore and have just proved who they are.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Problem, ask, lines, path } from '../api';
 import { bytesText, visibleText } from '../format';
 import { texts } from '../texts';
@@ -32,7 +32,8 @@ function Picture({ picture, label }: { picture: ImageBitmap; label: string }) {
     const canvas = useRef<HTMLCanvasElement>(null);
     const scale = Math.min(1, EDGE_PX / Math.max(picture.width, picture.height));
     const [width, height] = [picture.width, picture.height].map((edge) => Math.max(1, Math.round(edge * scale))) as [number, number];
-    useEffect(() => canvas.current?.getContext('2d')?.drawImage(picture, 0, 0, width, height), [picture]);
+    // With the element, before anybody sees it empty.
+    useLayoutEffect(() => canvas.current?.getContext('2d')?.drawImage(picture, 0, 0, width, height), [picture]);
     return (
         <>
             <canvas class="picture" ref={canvas} width={width} height={height} role="img" aria-label={label} />
