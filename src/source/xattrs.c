@@ -23,14 +23,36 @@ void xattrs_auto(struct xattrs *x)
     xattrs_done(x);
 }
 
+/*
+ * The names of a file's attributes (name NULL), or the value of one.  The kernel sets memory aside
+ * for all the room it is offered, for each file anew: it is offered little, until it says that this
+ * is too little.
+ */
+static ssize_t ask(struct buf *out, int fd, const char *path, const char *name)
+{
+    static const size_t rooms[] = {256, XATTRS_KERNEL_MAX};
+    ssize_t size = -1;
+
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        buf_clear(out);
+        buf_reserve(out, rooms[i]);
+
+        char *to = (char *)out->data;
+
+        if (name == NULL)
+            size = fd >= 0 ? flistxattr(fd, to, rooms[i]) : llistxattr(path, to, rooms[i]);
+        else
+            size =
+                fd >= 0 ? fgetxattr(fd, name, to, rooms[i]) : lgetxattr(path, name, to, rooms[i]);
+        if (size >= 0 || errno != ERANGE)
+            return size;
+    }
+    return size;
+}
+
 static bool names_list(struct xattrs *x, int fd, const char *path, struct err *e)
 {
-    buf_clear(&x->names);
-    buf_reserve(&x->names, XATTRS_KERNEL_MAX);
-
-    char *names = (char *)x->names.data;
-    const ssize_t size = fd >= 0 ? flistxattr(fd, names, XATTRS_KERNEL_MAX)
-                                 : llistxattr(path, names, XATTRS_KERNEL_MAX);
+    const ssize_t size = ask(&x->names, fd, path, NULL);
 
     if (size < 0 && errno != ENOTSUP && errno != ENOENT)
         return err_sys(e, "list extended attributes");
@@ -40,11 +62,7 @@ static bool names_list(struct xattrs *x, int fd, const char *path, struct err *e
 
 static bool pair_add(struct xattrs *x, int fd, const char *path, const char *name, struct err *e)
 {
-    buf_clear(&x->value);
-    buf_reserve(&x->value, XATTRS_KERNEL_MAX);
-
-    const ssize_t size = fd >= 0 ? fgetxattr(fd, name, x->value.data, XATTRS_KERNEL_MAX)
-                                 : lgetxattr(path, name, x->value.data, XATTRS_KERNEL_MAX);
+    const ssize_t size = ask(&x->value, fd, path, name);
 
     if (size < 0 && (errno == ENODATA || errno == ENOENT))
         return true; /* removed since the list was read */
