@@ -1,10 +1,15 @@
 #include "cli/serve_read.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "codec/json.h"
+
+/* How often who waits for a place looks for one. */
+#define WAIT_LOOK_MS 20
 
 /* Whether this host does what there is to do with the set, else who does. */
 static bool check_host(const struct serve_read *s, const struct config_set *set, struct err *e)
@@ -158,12 +163,46 @@ static void place_give(struct serve_read *s, const char **place)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Whether one more may wait. */
+static bool wait_begin(struct serve_read *s)
+{
+    pthread_mutex_lock(&s->lock);
+
+    const bool may_wait = s->waiting < SERVE_WAITING_MAX;
+
+    s->waiting += may_wait ? 1 : 0;
+    pthread_mutex_unlock(&s->lock);
+    return may_wait;
+}
+
+static void wait_end(struct serve_read *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->waiting--;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static const char **place_to_read(struct serve_read *s, const struct service_reading *q)
+{
+    const int64_t until_ns = clock_monotonic_ns() + SERVE_WAIT_S * NS_PER_S;
+    const char **place = place_take(s, s->readings, SERVE_READINGS_MAX, SERVE_READINGS_OWN, q->who);
+
+    if (place != NULL || !wait_begin(s))
+        return place;
+    while (place == NULL && clock_monotonic_ns() < until_ns && q->is_wanted(q->arg)) {
+        (void)poll(NULL, 0, WAIT_LOOK_MS);
+        place = place_take(s, s->readings, SERVE_READINGS_MAX, SERVE_READINGS_OWN, q->who);
+    }
+    wait_end(s);
+    return place;
+}
+
 bool serve_read(struct serve_read *s, const struct service_reading *q, struct err *e)
 {
     const bool is_upload = q->give != NULL;
     const char **place =
         is_upload ? place_take(s, s->uploads, SERVE_UPLOADS_MAX, SERVE_UPLOADS_MAX, q->who)
-                  : place_take(s, s->readings, SERVE_READINGS_MAX, SERVE_READINGS_OWN, q->who);
+                  : place_to_read(s, q);
 
     if (place == NULL)
         return err_set(e, ERR_TRANSIENT, "%s already; try again",

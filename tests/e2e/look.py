@@ -1,5 +1,6 @@
 """WORK PORT PID: what 68-look.sh asks of a service; PID is its process."""
 
+import concurrent.futures
 import hashlib
 import http.client
 import io
@@ -242,6 +243,11 @@ class Look(unittest.TestCase):
             answer.link.close()
         self.assertEqual(await_none(), [])
         self.assertEqual(len(self.snapshots()["snapshots"]), 2)
+
+    def test_more_at_once_than_places_wait_for_one(self):
+        with concurrent.futures.ThreadPoolExecutor(7) as pool:
+            answers = list(pool.map(lambda _: get("shop/snapshots"), range(7)))
+        self.assertEqual([status for status, _ in answers], 7 * [200])
 
     def test_sets_of_others_are_said_to_be_elsewhere(self):
         status, body = get("far/snapshots")
