@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "repo/index_cache.h"
 #include "repo/nearby.h"
+#include "repo/shelf.h"
 
 /* An index object this long holds the directories of some 400,000 chunks. */
 #define INDEX_OBJECT_SIZE ((size_t)16 << 20)
@@ -368,6 +369,7 @@ void repo_drop_index(struct repo *r)
     aside_auto(&r->loading);
     r->is_loading = false;
     nearby_done(r);
+    shelf_forget(r->shelf);
     index_free(r->index);
     r->index = NULL;
 }

@@ -50,6 +50,7 @@ struct repo {
     bool keeps_index;       /* in that folder (index_cache.h) */
     bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
+    struct shelf *shelf;        /* frames that were expanded */
     struct object_locks *locks; /* NULL: the store locks nothing (object_locks.h) */
     char *mended;               /* the key of what was read from its parity to open it, or NULL */
     bool *near;                 /* which of its packs nearby.c has looked after */

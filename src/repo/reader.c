@@ -1,5 +1,5 @@
 /*
- * Reading chunks: find the frame, fetch it, open and expand it, keep the last few.
+ * Reading chunks: find the frame on the repository's shelf, or fetch, open and expand it.
  *
  * A frame is authentic once its section has been opened.  Whether a chunk in it is the one
  * that was asked for is proved by recomputing its id.
@@ -11,22 +11,13 @@
 #include "base/text.h"
 #include "repo/nearby.h"
 #include "repo/prefix.h"
+#include "repo/shelf.h"
 
-/* Frames kept per reader: enough for a walk that goes back and forth between two places, or from
- * page to page where each is of another night.  So much memory, or what the longest two take. */
-#define READER_FRAMES 64
-#define READER_BYTES  ((size_t)8 << 20)
 /* One request fetches so many bytes of frames, and at most so many between two for nothing. */
 #define AHEAD_MAX     ((uint64_t)4 << 20)
 #define AHEAD_GAP_MAX ((uint64_t)256 << 10)
 
 #define NO_NUMBER     UINT32_MAX
-
-struct kept_frame {
-    uint32_t frame;
-    uint64_t used; /* tick of the last use */
-    struct buf plain;
-};
 
 /* The header of a pack that no reader has read yet, fetched beside what follows it there. */
 struct pack_header {
@@ -45,12 +36,10 @@ struct reader {
     struct mac *mac;
     struct buf sealed, stored;
     struct prefix prefix; /* of the delta being read */
-    struct kept_frame frames[READER_FRAMES];
-    const struct kept_frame *filling; /* a delta, whose bases are read into the others */
-    struct buf ahead;                 /* bytes of ahead_pack from ahead_offset on */
+    struct shelved *held; /* the frame that was returned last, or NULL */
+    struct buf ahead;     /* bytes of ahead_pack from ahead_offset on */
     uint32_t ahead_pack;
     uint64_t ahead_offset;
-    uint64_t tick;
 };
 
 struct reader *reader_new(struct repo *r)
@@ -65,8 +54,7 @@ struct reader *reader_new(struct repo *r)
     rd->compressor = compressor_new(1);
     rd->mac = mac_new(r->keys->chunk_id);
     prefix_init(&rd->prefix, r, rd);
-    for (size_t i = 0; i < READER_FRAMES; i++)
-        rd->frames[i].frame = NO_NUMBER;
+    shelf_join(r->shelf);
     rd->ahead_pack = NO_NUMBER;
     return rd;
 }
@@ -84,8 +72,8 @@ void reader_free(struct reader *rd)
     buf_done(&rd->sealed);
     buf_done(&rd->stored);
     prefix_done(&rd->prefix);
-    for (size_t i = 0; i < READER_FRAMES; i++)
-        buf_done(&rd->frames[i].plain);
+    shelf_drop(rd->repo->shelf, rd->held);
+    shelf_leave(rd->repo->shelf);
     mem_free(rd);
 }
 
@@ -251,78 +239,27 @@ void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
     rd->ahead_offset = f.offset;
 }
 
-/* Of the places that hold memory, or of the others, the one that was used least lately; NULL: none.
- * The one that is being filled is left out. */
-static struct kept_frame *find_oldest(struct reader *rd, bool holds_memory)
-{
-    struct kept_frame *oldest = NULL;
-
-    for (size_t i = 0; i < READER_FRAMES; i++) {
-        struct kept_frame *k = &rd->frames[i];
-
-        if (k != rd->filling && (k->plain.room > 0) == holds_memory &&
-            (oldest == NULL || k->used < oldest->used))
-            oldest = k;
-    }
-    return oldest;
-}
-
-static size_t sum_memory(const struct reader *rd)
-{
-    size_t sum = 0;
-
-    for (size_t i = 0; i < READER_FRAMES; i++)
-        sum += rd->frames[i].plain.room;
-    return sum;
-}
-
-/* A place for a frame of this size.  The memory of the oldest serves again; what else is too much
- * goes. */
-static struct kept_frame *make_room(struct reader *rd, size_t size)
-{
-    struct kept_frame *place = find_oldest(rd, false);
-    struct kept_frame *old;
-
-    if (place == NULL || sum_memory(rd) + size > READER_BYTES) {
-        old = find_oldest(rd, true);
-        place = old != NULL ? old : place;
-    }
-    place->frame = NO_NUMBER;
-    place->used = ++rd->tick;
-    while (sum_memory(rd) - place->plain.room + size > READER_BYTES &&
-           (old = find_oldest(rd, true)) != NULL && old != place) {
-        buf_done(&old->plain);
-        old->frame = NO_NUMBER;
-    }
-    return place;
-}
-
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)
 {
-    for (size_t i = 0; i < READER_FRAMES; i++) {
-        struct kept_frame *k = &rd->frames[i];
+    struct shelf *shelf = rd->repo->shelf;
+    bool is_there;
 
-        if (k->frame == frame) {
-            k->used = ++rd->tick;
-            *out = buf_slice(&k->plain);
-            return true;
-        }
+    shelf_drop(shelf, TAKE(rd->held));
+
+    struct shelved *place = shelf_take(shelf, frame, repo_frame_size(rd->repo, frame), &is_there);
+
+    if (!is_there) {
+        /* The bases of a delta are read by this reader: the last of them is held then. */
+        is_there = fetch_frame(rd, frame, shelved_bytes(place), e);
+        shelf_filled(shelf, place, is_there);
+        shelf_drop(shelf, TAKE(rd->held));
     }
-
-    struct kept_frame *place = make_room(rd, repo_frame_size(rd->repo, frame));
-
-    if (index_frame_at(rd->repo->index, frame).base_count > 0)
-        rd->filling = place; /* one at a time: bases stand in plain frames */
-
-    const bool is_read = fetch_frame(rd, frame, &place->plain, e);
-
-    if (rd->filling == place)
-        rd->filling = NULL;
-    if (!is_read)
+    if (!is_there) {
+        shelf_drop(shelf, place);
         return false;
-    place->frame = frame;
-    place->used = ++rd->tick;
-    *out = buf_slice(&place->plain);
+    }
+    rd->held = place;
+    *out = buf_slice(shelved_bytes(place));
     return true;
 }
 

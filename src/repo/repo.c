@@ -14,6 +14,7 @@
 #include "repo/index.h"
 #include "repo/object_locks.h"
 #include "repo/parity_objects.h"
+#include "repo/shelf.h"
 #include "repo/slot.h"
 
 enum {
@@ -30,6 +31,7 @@ static struct repo *repo_new(struct store *s)
     r->keys = mem_secret_new(sizeof(*r->keys));
     pthread_mutex_init(&r->parity.lock, NULL);
     r->locks = object_locks_new(r->store);
+    r->shelf = shelf_new();
     return r;
 }
 
@@ -45,6 +47,7 @@ void repo_close(struct repo *r)
     if (r == NULL)
         return;
     repo_drop_index(r);
+    shelf_free(r->shelf);
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
     mem_secret_free(r->epochs);

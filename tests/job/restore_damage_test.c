@@ -106,12 +106,13 @@ TEST(a_damaged_directory_is_named_and_the_others_restored)
     AUTO(snapshot) struct snapshot *s = NULL;
 
     CHECK_OK(snapshot_load(w.repo, &good, &s, e));
-    AUTO(reader) struct reader *rd = reader_new(w.repo);
+    struct reader *rd = reader_new(w.repo);
     AUTO(buf) struct buf keep = {0};
     struct entry en;
     struct place at;
 
     CHECK_OK(tree_find(rd, &s->tree, path_in(w.dir.path, "b"), &keep, &en, e));
+    reader_free(rd); /* with it goes what it read, which would be restored from memory */
     CHECK(repo_find(w.repo, &en.subtree, &at));
     pack_key(&index_pack_at(w.repo->index, index_frame_at(w.repo->index, at.frame).pack)->id, key);
     object_damage(w.store, key, 150);
