@@ -83,18 +83,22 @@ job() {
 }
 [ "$(id -u)" != 0 ] || confined=true
 
-# Arguments and environments of all processes, looked at without end, with most of a processor left to them.
+# Arguments and environments of all processes that begin from here on, looked at without end.
 cat >scan.py <<'END'
-import glob, time
+import os, time
+before = {name for name in os.listdir("/proc") if name.isdigit()}
 while True:
     time.sleep(0.02)
-    for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
-        try:
-            with open(path, "rb") as f:
-                if b"canary-" + b"71c0ffee" in f.read():
-                    open("seen", "a").write(path + "\n")
-        except OSError:
-            pass
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        if number in before:
+            continue
+        for path in f"/proc/{number}/cmdline", f"/proc/{number}/environ":
+            try:
+                with open(path, "rb", 0) as f:
+                    if b"canary-" + b"71c0ffee" in f.read():
+                        open("seen", "a").write(path + "\n")
+            except OSError:
+                pass
     with open("looks", "a") as f:
         f.write(".")
 END

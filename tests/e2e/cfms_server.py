@@ -20,10 +20,6 @@ import sqlite3
 import sys
 import tarfile
 
-from cryptography.hazmat.primitives import hashes, padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 SCHEMA = """
 CREATE TABLE users(username VARCHAR(255) PRIMARY KEY, pass_hash TEXT NOT NULL, salt TEXT NOT NULL, created_time FLOAT NOT NULL);
 CREATE TABLE user_groups(group_name VARCHAR(255) PRIMARY KEY, group_display_name VARCHAR(128));
@@ -113,14 +109,21 @@ def rows(database):
         print(line)
 
 
+def cbc(key, iv):
+    """A cipher and its padding; loaded here, since that takes longer than what words do that need none."""
+    from cryptography.hazmat.primitives import padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    return Cipher(algorithms.AES(key), modes.CBC(iv)), padding.PKCS7(128)
+
+
 def read(archive, key_file, folder):
     with open(key_file, encoding="ascii") as f:
         said = json.load(f)
     assert said["algorithm"] == "AES-256-CBC", said
     with open(archive, "rb") as f:
         iv, sealed = f.read(16), f.read()
-    decryptor = Cipher(algorithms.AES(bytes.fromhex(said["key"])), modes.CBC(iv)).decryptor()
-    unpadder = padding.PKCS7(128).unpadder()
+    cipher, padding = cbc(bytes.fromhex(said["key"]), iv)
+    decryptor, unpadder = cipher.decryptor(), padding.unpadder()
     plain = unpadder.update(decryptor.update(sealed) + decryptor.finalize()) + unpadder.finalize()
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         tar.extractall(folder)
@@ -143,11 +146,13 @@ def write(folder, archive, key_file, mac=""):
     with tarfile.open(fileobj=plain, mode="w") as tar:
         tar.add(folder, arcname=".")
     key, iv = os.urandom(32), os.urandom(16)
-    padder = padding.PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    cipher, padding = cbc(key, iv)
+    encryptor, padder = cipher.encryptor(), padding.padder()
     sealed = iv + encryptor.update(padder.update(plain.getvalue()) + padder.finalize()) + encryptor.finalize()
     said = {"key": key.hex(), "algorithm": "AES-256-CBC", "created_at": 1795207798.0567257, "backup_name": "demo"}
     if mac:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
         derived = HKDF(hashes.SHA256(), 32, None, b"cfms-mac").derive(key)
         said.update(hmac_sha256=hmac.new(derived, sealed, hashlib.sha256).hexdigest(),
                     archive_sha256=hashlib.sha256(sealed).hexdigest(), archive_size=len(sealed))
