@@ -46,6 +46,18 @@ bool parity_rule_is_valid(const struct parity_rule *rule)
            rule->area <= PARITY_OBJECT_MAX / 2 / rule->parity;
 }
 
+/*
+ * The share of parity that the rule names, in an object of so many blocks: what is too short for as
+ * many shards as the rule has parity gets fewer, but at least one.
+ */
+static uint32_t parity_count(const struct parity_rule *rule, size_t blocks, uint32_t data)
+{
+    const size_t share = (blocks * rule->parity + rule->data - 1) / rule->data;
+    const uint32_t count = share < rule->parity ? (uint32_t)share : rule->parity;
+
+    return count < data ? count : data;
+}
+
 struct parity_shape parity_shape_of(const struct parity_rule *rule, size_t size)
 {
     size_t shard = (size + rule->data - 1) / rule->data;
@@ -60,7 +72,7 @@ struct parity_shape parity_shape_of(const struct parity_rule *rule, size_t size)
 
     const uint32_t data = (uint32_t)((size + shard - 1) / shard);
 
-    return (struct parity_shape){data, rule->parity < data ? rule->parity : data, (uint32_t)shard};
+    return (struct parity_shape){data, parity_count(rule, blocks_in(size), data), (uint32_t)shard};
 }
 
 static size_t table_size(const struct parity_shape *shape, size_t size)

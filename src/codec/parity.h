@@ -38,8 +38,11 @@ struct parity_shape {
 /* False for PARITY_COPY, too. */
 bool parity_rule_is_valid(const struct parity_rule *rule);
 
-/* The shape for an object of size bytes, 1 to PARITY_OBJECT_MAX.  An object that has no more shards
- * than the rule has parity can be worked out from parity alone. */
+/*
+ * The shape for an object of size bytes, 1 to PARITY_OBJECT_MAX: as many shards of parity as the
+ * rule has, but no more than one for each data/parity blocks begun (docs/decisions/0084), and no
+ * more than of data.  With as many of both the object can be worked out from parity alone.
+ */
 struct parity_shape parity_shape_of(const struct parity_rule *rule, size_t size);
 
 /* Bytes of the parity of an object of size bytes. */

@@ -171,7 +171,7 @@ static bool has_chunk(const struct base_chunk *chunks, size_t count, const struc
 {
     for (size_t i = 0; i < count; i++)
         if (chunks[i].offset == c->offset && chunks[i].size == c->size &&
-            hash_is_equal(&chunks[i].id, &c->id))
+            id_is_named(&chunks[i].id, &c->id))
             return true;
     return false;
 }

@@ -51,7 +51,7 @@ struct index_frame {
 
 /* The base of a chunk in a delta. */
 struct index_base {
-    struct hash id;
+    struct hash id;  /* its first bytes */
     uint32_t offset; /* of the chunk, in the plain frame */
 };
 

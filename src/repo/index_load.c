@@ -14,7 +14,7 @@
 #include "repo/nearby.h"
 #include "repo/shelf.h"
 
-/* An index object this long holds the directories of some 400,000 chunks. */
+/* An index object this long holds the directories of some 800,000 chunks. */
 #define INDEX_OBJECT_SIZE ((size_t)16 << 20)
 
 /* A collector that rewrites the index may outrun a reader this many times in a row. */

@@ -112,12 +112,12 @@ static json_t *frame_value(const struct pack_directory *d, const struct pack_fra
     for (size_t i = f->first_chunk; i < (size_t)f->first_chunk + f->chunk_count; i++) {
         const struct pack_chunk *c = &d->chunks[i];
 
-        json_t *j = json_pack("{s:o, s:s, s:I, s:I}", "id", hex_value(c->id.bytes, HASH_SIZE),
+        json_t *j = json_pack("{s:o, s:s, s:I, s:I}", "id", hex_value(c->id.bytes, ID_PREFIX_SIZE),
                               "type", type_word(c->type), "offset", (json_int_t)c->offset, "size",
                               (json_int_t)c->size);
 
         if (f->compression == COMPRESSION_ZSTD_AFTER)
-            json_object_set_new(j, "base", hex_value(c->base.bytes, HASH_SIZE));
+            json_object_set_new(j, "base", hex_value(c->base.bytes, ID_PREFIX_SIZE));
         json_array_append_new(chunks, j);
     }
     return json_pack("{s:I, s:I, s:I, s:s, s:o}", "offset", (json_int_t)f->offset, "sealed_size",

@@ -24,12 +24,22 @@ struct pack_frame {
     uint32_t chunk_count;
 };
 
+/*
+ * So many first bytes of an id name a chunk and a base in a directory, and in the index: an id is a
+ * keyed hash, so two chunks that share 128 bits do not happen.  A struct hash of such a name has
+ * zeros behind them.
+ */
+#define ID_PREFIX_SIZE 16
+struct hash id_prefix(const struct hash *id);
+/* Whether an id, as it was computed, is the one that is named, in whole or by its first bytes. */
+bool id_is_named(const struct hash *id, const struct hash *named);
+
 struct pack_chunk {
-    struct hash id;
+    struct hash id; /* its first bytes */
     enum chunk_type type;
     uint32_t size;
     uint32_t offset;  /* in the plain frame; derived */
-    struct hash base; /* in frames with COMPRESSION_ZSTD_AFTER only */
+    struct hash base; /* its first bytes; in frames with COMPRESSION_ZSTD_AFTER only */
 };
 
 /* A directory, decoded. */
@@ -46,6 +56,21 @@ MUST_CHECK bool pack_directory_decode(struct slice bytes, enum object_class clas
                                       struct pack_directory *out, struct err *e);
 /* The stored size of a pack with this directory of directory_size plain bytes. */
 uint64_t pack_size_of(const struct pack_directory *d, size_t directory_size);
+
+/* The rows of a directory under construction. */
+struct pack_rows {
+    struct buf frames, chunks;
+    uint32_t frame_count, chunk_count;
+};
+/* Add a frame with these chunks, whose sizes are its plain bytes. */
+void pack_rows_add(struct pack_rows *r, uint32_t sealed_size, enum compression compression,
+                   const struct pack_chunk *chunks, size_t count);
+/* Bytes of the directory, and what one more frame with so many chunks adds. */
+size_t pack_rows_size(const struct pack_rows *r);
+size_t pack_rows_size_of(enum compression compression, size_t count);
+void pack_rows_encode(const struct pack_rows *r, struct buf *out);
+void pack_rows_clear(struct pack_rows *r);
+void pack_rows_done(struct pack_rows *r);
 
 /* A pack under construction, expected to reach room bytes.  One thread at a time. */
 struct pack_builder;

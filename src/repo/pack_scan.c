@@ -152,7 +152,7 @@ static bool chunk_is(const struct pack_chunk *c, const struct hash *id, struct e
 {
     char text[65];
 
-    if (hash_is_equal(id, &c->id))
+    if (id_is_named(id, &c->id))
         return true;
     hex_encode(SLICE_OF(c->id.bytes, HASH_SIZE), text);
     return err_set(e, ERR_CORRUPT, "chunk %.16s holds other bytes than its id says", text);

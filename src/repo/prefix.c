@@ -1,5 +1,7 @@
 #include "repo/prefix.h"
 
+#include <string.h>
+
 #include "base/text.h"
 
 void prefix_init(struct prefix *p, struct repo *r, struct reader *reader)
@@ -40,7 +42,7 @@ static bool read_base(struct prefix *p, const struct place *at, struct slice *ou
 
 static bool is_last(const struct prefix *p, const struct hash *base)
 {
-    return p->bytes.size > 0 && hash_is_equal(&p->last, base);
+    return p->bytes.size > 0 && memcmp(p->last.bytes, base->bytes, ID_PREFIX_SIZE) == 0;
 }
 
 bool prefix_append(struct prefix *p, const struct hash *base, struct slice bytes, struct err *e)

@@ -503,6 +503,8 @@ MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *ou
 bool repo_may_join(struct repo *r, uint32_t first, uint32_t last, uint32_t next);
 void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last);
 
+/* Whether bytes are those of a chunk: their id is computed and compared with this one, or, where a
+ * directory names it (zeros behind 16 bytes), with so much of it. */
 MUST_CHECK bool reader_verify(struct reader *rd, enum chunk_type type, struct slice bytes,
                               const struct hash *id, struct err *e);
 

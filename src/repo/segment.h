@@ -23,7 +23,7 @@
 
 #define SEGMENT_BLOCK     ((size_t)16 << 10)
 #define SEGMENT_HEAD_SIZE ((size_t)4 << 10)
-#define PREFIX_SIZE       16
+#define PREFIX_SIZE       ID_PREFIX_SIZE
 
 /* One copy of a chunk. */
 struct index_entry {

@@ -11,7 +11,7 @@
 /* Says of the program that wrote a segment what has to be the same; the first bytes of a machine
  * with another order of bytes differ. */
 #define SEGMENT_MAGIC   UINT64_C(0x31746e656d676573)
-#define SEGMENT_VERSION 1
+#define SEGMENT_VERSION 2
 
 enum segment_part {
     PART_SOURCES,

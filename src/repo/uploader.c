@@ -10,7 +10,7 @@
 #define VERIFY_LAST_MAX ((size_t)8 << 20)
 
 /*
- * What is durable goes to the index at the latest after this many bytes of directories, some 27,000
+ * What is durable goes to the index at the latest after this many bytes of directories, some 55,000
  * chunks: a run that is interrupted later finds them again when it is repeated.
  */
 #define INDEX_PART ((size_t)1 << 20)

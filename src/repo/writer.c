@@ -221,8 +221,9 @@ static bool takes_base(const struct writer *w, const struct piece *p)
 }
 
 /*
- * The base to store a piece after: what it names when that stands in a plain frame, else the base
- * of that, so that no delta rests on another.  The pack of the copy at *at is needed from now on.
+ * The base to store a piece after, by its first bytes: what it names when that stands in a plain
+ * frame, else the base of that, so that no delta rests on another.  The pack of the copy at *at is
+ * needed from now on.
  */
 static bool choose_base(struct writer *w, const struct piece *p, struct hash *out, struct place *at)
 {
@@ -233,7 +234,7 @@ static bool choose_base(struct writer *w, const struct piece *p, struct hash *ou
 
     const struct hash *below = index_base_of(ix, at);
 
-    *out = below == NULL ? p->base : *below;
+    *out = id_prefix(below == NULL ? &p->base : below);
     if (!index_find_live_base(ix, out, at) || at->size / BASE_RATIO_MAX > p->size ||
         p->size / BASE_RATIO_MAX > at->size)
         return false;

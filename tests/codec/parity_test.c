@@ -179,6 +179,53 @@ TEST(as_many_areas_as_there_is_parity_always_heal)
 }
 END
 
+/* Sectors of a disk, and of a file, begin and end where blocks do. */
+static void lose_sectors(struct buf *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = below((b->size + PARITY_BLOCK - 1) / PARITY_BLOCK) * PARITY_BLOCK;
+
+        memset(b->data + at, 0, b->size - at < PARITY_BLOCK ? b->size - at : PARITY_BLOCK);
+    }
+}
+
+TEST(a_short_object_heals_a_lost_sector_for_each_128_kib_begun_at_eight_percent_at_most)
+{
+    for (size_t size = PARITY_BLOCK + 1; size <= 600 * KIB; size += 1 + below(3 * KIB)) {
+        AUTO(pair) struct pair p;
+        AUTO(buf) struct buf damaged = {0};
+        const size_t promised = (size + 128 * KIB - 1) / (128 * KIB);
+
+        pair_make(&p, &percent, size, size);
+        CHECK(p.shape.parity == (promised < 4 ? promised : 4));
+        CHECK(size < 60 * KIB || size > 512 * KIB || p.parity.size * 1000 < size * 80);
+        copy_of(&p.object, &damaged);
+        lose_sectors(&damaged, p.shape.parity);
+        CHECK_OK(heals(&p, buf_slice(&p.parity), buf_slice(&damaged), e));
+    }
+}
+END
+
+/* One more than is promised, in the same row, is told and gives nothing. */
+TEST(a_second_lost_sector_of_a_short_object_is_refused)
+{
+    AUTO(pair) struct pair p;
+    AUTO(buf) struct buf damaged = {0};
+
+    pair_make(&p, &percent, 60 * KIB, 1);
+    copy_of(&p.object, &damaged);
+    spoil(&damaged, 2 * PARITY_BLOCK, PARITY_BLOCK);
+    CHECK_OK(heals(&p, buf_slice(&p.parity), buf_slice(&damaged), e));
+    spoil(&damaged, 7 * PARITY_BLOCK, 1);
+    CHECK_ERR(heals(&p, buf_slice(&p.parity), buf_slice(&damaged), e), ERR_CORRUPT);
+    /* A byte that was cut off costs the block that it was in. */
+    CHECK_OK(heals(&p, buf_slice(&p.parity), SLICE_OF(p.object.data, p.object.size - 1), e));
+    CHECK_ERR(heals(&p, buf_slice(&p.parity),
+                    SLICE_OF(p.object.data, p.object.size - 2 * PARITY_BLOCK), e),
+              ERR_CORRUPT);
+}
+END
+
 TEST(what_was_cut_off_or_grew_heals)
 {
     AUTO(pair) struct pair p;
@@ -196,7 +243,7 @@ END
 TEST(an_object_that_is_gone_comes_back_from_a_copy_or_from_as_many_shards)
 {
     static const struct parity_rule rules[] = {PARITY_COPY, {128, 4, 0}, {128, 4, 512 * KIB}};
-    static const size_t sizes[] = {300 * KIB, 4 * PARITY_BLOCK, 2 * MIB};
+    static const size_t sizes[] = {300 * KIB, PARITY_BLOCK, 2 * MIB};
 
     for (size_t i = 0; i < 3; i++) {
         AUTO(pair) struct pair p;
@@ -331,7 +378,8 @@ TESTS("parity", the_checksum_is_crc_64_xz,
       a_pack_of_64_mib_at_128_and_4_heals_any_four_areas_of_512_kib,
       packs_of_any_size_heal_any_four_areas_of_512_kib_when_shards_are_that_long,
       no_pattern_of_damage_gives_other_bytes, as_many_areas_as_there_is_parity_always_heal,
-      what_was_cut_off_or_grew_heals,
+      a_short_object_heals_a_lost_sector_for_each_128_kib_begun_at_eight_percent_at_most,
+      a_second_lost_sector_of_a_short_object_is_refused, what_was_cut_off_or_grew_heals,
       an_object_that_is_gone_comes_back_from_a_copy_or_from_as_many_shards,
       one_damaged_head_is_no_loss_and_two_are_told, parity_of_another_object_heals_nothing,
       forged_checksums_are_seen_through_by_the_name, hostile_headers_are_refused, rules_have_bounds)

@@ -4,7 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-# damage areas SIZE: four areas of so many bytes in each pack, anywhere.
+# damage areas SIZE: four areas of so many bytes in each long pack, anywhere; one sector in each short one.
 # damage spoil KEY...: other bytes all over.
 cat >damage.py <<'PYTHON'
 import glob, os, random, sys
@@ -14,9 +14,12 @@ def spoil(path, at, size):
         f.write(os.urandom(size))
 if sys.argv[1] == "areas":
     for path in glob.glob("repo/packs/*/*"):
-        size = os.path.getsize(path)
-        for _ in range(4):
-            spoil(path, random.randrange(max(1, size - int(sys.argv[2]))), min(size, int(sys.argv[2])))
+        size, area = os.path.getsize(path), int(sys.argv[2])
+        if size <= area:
+            at = 4096 * random.randrange((size + 4095) // 4096)
+            spoil(path, at, min(4096, size - at))
+        for _ in range(4 if size > area else 0):
+            spoil(path, random.randrange(size - area), area)
 for key in sys.argv[2:] if sys.argv[1] == "spoil" else ():
     spoil(f"repo/{key}", 0, os.path.getsize(f"repo/{key}"))
 PYTHON
@@ -31,7 +34,7 @@ status 0 "$HOLDFAST" parity status --json
 json out 'lines[-1]["enabled"] and lines[-1]["unprotected"] == 0 and lines[-1]["parity_bytes"] < 0.04 * lines[-1]["bytes"]'
 cp -a repo right
 
-# 128+4: any four areas of 512 KiB of a pack of 64 MiB; small packs are healed all the same.
+# 128+4: any four areas of 512 KiB of a pack of 64 MiB, a lost sector of a short one.
 damage areas 524288
 status 13 "$HOLDFAST" check --read-data
 has err 'check --repair'

@@ -13,7 +13,7 @@ import time
 
 sys.dont_write_bytecode = True
 from forge import Forge, Row, compressed, delta_frame, plain_frame  # noqa: E402
-from holdfast_format import CONTENT, DATA, LIST, MIB, PAGE, TREE  # noqa: E402
+from holdfast_format import COMPACT, CONTENT, DATA, LIST, MIB, PAGE, TREE  # noqa: E402
 from holdfast_reader import restore, walk  # noqa: E402
 from tree_manifest import describe  # noqa: E402
 from workplace import Workplace, check, main, objects, refusal, rewrite, test  # noqa: E402
@@ -99,15 +99,15 @@ class World(Workplace):
 
 
 def inspected_chunks(world, repo):
-    """{id of a chunk: (compression of its frame, base)}, as holdfast shows its index; a delta only where there is no plain copy."""
+    """{first half of a chunk's id: (compression of its frame, base)}, as holdfast shows its index; a delta only where there is no plain copy."""
     found = {}
     for key in objects(repo):
         if key.startswith("index/"):
             for pack in json.loads(world.run("inspect", "-r", repo, key))["packs"]:
                 for frame in pack["frames"]:
                     for chunk in frame["chunks"]:
-                        if chunk["id"] not in found or "base" not in chunk:
-                            found[chunk["id"]] = frame["compression"], chunk.get("base")
+                        if chunk["id"][:32] not in found or "base" not in chunk:
+                            found[chunk["id"][:32]] = frame["compression"], chunk.get("base")
     return found
 
 
@@ -116,7 +116,7 @@ def find_entry(repository, snapshot, name):
 
 
 def ids_of(repository, snapshot, name):
-    return [id_.hex() for id_ in repository.content_ids(find_entry(repository, snapshot, name))]
+    return [id_[:16].hex() for id_ in repository.content_ids(find_entry(repository, snapshot, name))]
 
 
 @test("texts and a large file that change are stored as deltas")
@@ -137,7 +137,7 @@ def stores_deltas(world):
 def stores_page_deltas(world):
     repository = world.open()
     chunks = inspected_chunks(world, world.repo)
-    first, *later = [find_entry(repository, s, b"/notes").tree.hex() for s in repository.snapshots()]
+    first, *later = [find_entry(repository, s, b"/notes").tree[:16].hex() for s in repository.snapshots()]
     check(chunks[first][1] is None, "the first page is a delta")
     check([chunks[page] for page in later] == [("zstd after bases", first)] * 2, "later pages do not rest on it")
 
@@ -196,7 +196,7 @@ def outlives_prune(world):
     chunks = inspected_chunks(world, repo)
     check(all(chunks[ids_of(repository, repository.snapshots()[0], b"/texts/%d" % i)[0]][1] for i in range(TEXTS)),
           "a text is no delta any more")
-    check(chunks[find_entry(repository, repository.snapshots()[0], b"/notes").tree.hex()][1], "a page is no delta any more")
+    check(chunks[find_entry(repository, repository.snapshots()[0], b"/notes").tree[:16].hex()][1], "a page is no delta any more")
     check(refusal(world, repo) is None, refusal(world, repo))
     world.run("check", "-r", repo, "--read-data")
     restore(repository, repository.snapshots()[0], world.at("out"))
@@ -356,6 +356,36 @@ def mixed_encodings(world):
         forge.pack(plain_frame(A))
         forge.pack(frame)
         world.refuses("or the other way round")
+
+
+@test("directories of both forms are read, and packs of one rest on packs of the other")
+def forms(world):
+    for form in (0, COMPACT):
+        for other in (0, COMPACT):
+            forge = world.forge()
+            rows = forge.pack(plain_frame(A), form=form), forge.pack(delta_frame(A, Row(changed(A), forge.id_of(A))), form=other)
+            forge.index_of(*rows)
+            world.agrees()
+
+
+@test("a type and a length that the format does not allow are refused in compact directories too")
+def wrong_compact(world):
+    for type_ in (0, PAGE):
+        forge = world.forge()
+        forge.pack(plain_frame(Row(A, type=type_)), form=COMPACT)
+        world.refuses("a chunk is wrong")
+    forge = world.forge()
+    forge.pack((1, compressed(A), [Row(A), Row(b"", size=1)]), form=COMPACT)
+    world.refuses("chunks do not fill their frame")
+
+
+@test("an index that says something else than the pack is refused, in either form")
+def other_rows(world):
+    for form in (0, COMPACT):
+        forge = world.forge()
+        pack, class_, size, directory = forge.pack(plain_frame(A), form=form)
+        forge.index_of((pack, class_, size, directory.replace(forge.id_of(A)[:16], forge.id_of(B)[:16])))
+        world.refuses("an index says something else of it")
 
 
 @test("an encoding and a compression that the format does not know are refused")

@@ -7,10 +7,10 @@ import struct
 from collections import namedtuple
 
 import zstandard
-from holdfast_format import CIPHERS, CONTENT, DATA, DIRECTORY, DOCUMENT, FRAME, LABELS, Section, hkdf
+from holdfast_format import CIPHERS, COMPACT, CONTENT, DATA, DIRECTORY, DOCUMENT, FRAME, LABELS, Section, hkdf
 
-# A chunk's row says what it likes; base None: the row has none.
-Row = namedtuple("Row", "data base type encoding", defaults=(None, DATA, None))
+# A chunk's row says what it likes; base None: the row has none; size None: that of data.
+Row = namedtuple("Row", "data base type encoding size", defaults=(None, DATA, None, None))
 
 
 def compressed(plain, prefix=b""):
@@ -36,9 +36,12 @@ class Forge:
     def id_of(self, data, type_=DATA):
         return hmac.digest(self.repository.id_key, bytes([type_]) + data, "sha256")
 
-    def row(self, row):
+    def row(self, row, form):
+        id_, size = self.id_of(row.data, row.type), len(row.data) if row.size is None else row.size
+        if form == COMPACT:
+            return id_[:16] + (size - 1 | row.type << 22).to_bytes(3, "little") + (row.base or b"")[:16]
         encoding = row.encoding if row.encoding is not None else int(row.base is not None)
-        return self.id_of(row.data, row.type) + struct.pack("<BBI", row.type, encoding, len(row.data)) + (row.base or b"")
+        return id_ + struct.pack("<BBI", row.type, encoding, size) + (row.base or b"")
 
     def seal(self, class_):
         """A header, and what seals sections behind it."""
@@ -54,23 +57,34 @@ class Forge:
         return header, section
 
     def put(self, folder, data):
-        name = hashlib.sha256(data).hexdigest()
+        id_ = hashlib.sha256(data).digest()
+        name = id_.hex()
         path = os.path.join(self.folder, folder, name[:2] if folder == "packs" else "", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(data)
+        return id_
 
-    def pack(self, *frames, class_=CONTENT):
+    def pack(self, *frames, class_=CONTENT, form=0):
+        """What an index would say of it: id, class, size and directory."""
         data, section = self.seal(class_)
         heads = chunks = b""
         for number, (compression, stored, rows) in enumerate(frames):
             size = sum(len(row.data) for row in rows)
             data += section(stored, number, FRAME, compression, size)
             heads += struct.pack("<IIBI", len(stored) + 16, size, compression, len(rows))
-            chunks += b"".join(map(self.row, rows))
-        plain = struct.pack("<II", len(frames), sum(len(rows) for _, _, rows in frames)) + heads + chunks
+            chunks += b"".join(self.row(row, form) for row in rows)
+        plain = struct.pack("<II", len(frames) | form, sum(len(rows) for _, _, rows in frames)) + heads + chunks
         directory = section(plain, len(frames), DIRECTORY, 0, len(plain))
-        self.put("packs", data + directory + struct.pack("<II", len(directory), len(frames)) + b"HFPACKND")
+        data += directory + struct.pack("<II", len(directory), len(frames)) + b"HFPACKND"
+        return self.put("packs", data), class_, len(data), plain
+
+    def index_of(self, *packs):
+        """An index object of what pack() returned."""
+        plain = struct.pack("<I", len(packs))
+        for pack, class_, size, directory in packs:
+            plain += pack + struct.pack("<BQI", class_, size, len(directory)) + directory
+        self.index(0, plain, plain)
 
     def index(self, compression, plain, stored):
         """An index document with these bytes."""

@@ -27,12 +27,13 @@ FRAME, DIRECTORY, DOCUMENT = 1, 2, 3
 DATA, PAGE, LIST = 1, 2, 3
 CHUNK_TYPES = {CONTENT: (DATA,), TREE: (PAGE, LIST)}
 AFTER_BASES = 2  # the compression of frames of deltas
+COMPACT = 1 << 31  # stands beside the count of frames of directories of form 1
 CIPHERS = {1: AESGCM, 2: ChaCha20Poly1305}
 
 Section = namedtuple("Section", "number kind compression plain_size")
 Sealed = namedtuple("Sealed", "cipher header_hash class_")
 Frame = namedtuple("Frame", "offset size plain_size compression chunks")
-Chunk = namedtuple("Chunk", "id type offset size base")  # base: None for a plain chunk
+Chunk = namedtuple("Chunk", "id type offset size base")  # id and base: their first 16 bytes; base None for a plain chunk
 Entry = namedtuple("Entry", "type flags name mode uid gid user group mtime ctime device inode links "
                    "size xattrs tree target rdev holes cut content")
 
@@ -168,21 +169,31 @@ def parse_time(text):
     return datetime.fromisoformat(re.sub(r"\.\d+", lambda m: m[0][:7].ljust(7, "0"), text))
 
 
+def parse_row(rest, is_compact, is_delta):
+    """Id, type, length and base of a chunk; id and base by their first 16 bytes."""
+    if not is_compact:
+        id_, type_, encoding, length = rest.take(32), rest.u8(), rest.u8(), rest.u32()
+        demand(encoding in (0, 1), f"encoding {encoding} is unknown")
+        demand((encoding == 1) == is_delta, "a delta stands in a plain frame, or the other way round")
+        return id_[:16], type_, length, rest.take(32)[:16] if is_delta else None
+    id_, packed = rest.take(16), int.from_bytes(rest.take(3), "little")
+    return id_, packed >> 22, (packed & 0x3fffff) + 1, rest.take(16) if is_delta else None
+
+
 def parse_directory(data, class_):
     """The frames of a pack with their chunks."""
     rest = Take(data)
     frame_count, chunk_count = rest.u32(), rest.u32()
+    is_compact, frame_count = frame_count & COMPACT, frame_count & ~COMPACT
     heads = [(rest.u32(), rest.u32(), rest.u8(), rest.u32()) for _ in range(frame_count)]
     frames, offset = [], 128
     for size, plain_size, compression, count in heads:
         demand(size > 16 and 0 < plain_size <= FRAME_MAX and compression in (0, 1, AFTER_BASES), "a frame is wrong")
         chunks, at = [], 0
         for _ in range(count):
-            id_, type_, encoding, length = rest.take(32), rest.u8(), rest.u8(), rest.u32()
-            demand(encoding in (0, 1), f"encoding {encoding} is unknown")
+            id_, type_, length, base = parse_row(rest, is_compact, compression == AFTER_BASES)
             demand(type_ in CHUNK_TYPES[class_] and 0 < length <= CHUNK_MAX, "a chunk is wrong")
-            demand((encoding == 1) == (compression == AFTER_BASES), "a delta stands in a plain frame, or the other way round")
-            chunks.append(Chunk(id_, type_, at, length, rest.take(32) if encoding == 1 else None))
+            chunks.append(Chunk(id_, type_, at, length, base))
             at += length
         demand(at == plain_size, "chunks do not fill their frame")
         frames.append(Frame(offset, size, plain_size, compression, chunks))

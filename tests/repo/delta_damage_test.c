@@ -362,9 +362,9 @@ static void lie_about_bases(struct world *w, const struct stack *s)
             CHECK_OK(pack_directory_decode(buf_slice(&directory), class, &was, e));
 
             const struct hash *base = &was.chunks[was.frames[s->frame].first_chunk].base;
-            uint8_t *at = memmem(directory.data, directory.size, base->bytes, HASH_SIZE);
+            uint8_t *at = memmem(directory.data, directory.size, base->bytes, ID_PREFIX_SIZE);
 
-            memcpy(at, was.chunks[was.frames[s->frame].first_chunk + 1].base.bytes, HASH_SIZE);
+            memcpy(at, was.chunks[was.frames[s->frame].first_chunk + 1].base.bytes, ID_PREFIX_SIZE);
         }
         index_document_add(&d, &id, class, info.size, buf_slice(&directory));
     }

@@ -188,7 +188,7 @@ TEST(each_chunk_of_a_delta_has_its_base)
         const struct hash base = id_of(n < 10 ? n : n - 5);
 
         CHECK(index_find_live(ix, &id, &at) && index_base_of(ix, &at) != NULL);
-        CHECK(hash_is_equal(index_base_of(ix, &at), &base));
+        CHECK(id_is_named(&base, index_base_of(ix, &at)));
         CHECK(index_find(ix, &base, &at) && index_base_of(ix, &at) == NULL);
     }
 }

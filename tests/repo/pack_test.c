@@ -306,13 +306,35 @@ struct directory_case {
     struct chunk_row chunks[3];
     enum object_class class;
     bool is_fine;
+    bool is_wide; /* only form 0 can say this */
 };
 
-static void encode(const struct directory_case *c, struct buf *out)
+/* What stands beside the count of frames in form 1. */
+#define COMPACT 0x80000000U
+
+static void encode_row(const struct chunk_row *c, uint32_t form, struct buf *out)
 {
     static const uint8_t id[HASH_SIZE] = {1};
 
-    buf_put_u32(out, c->frame_count);
+    buf_append(out, id, form == COMPACT ? 16 : sizeof(id));
+    if (form != COMPACT) {
+        buf_put_u8(out, c->type);
+        buf_put_u8(out, c->encoding);
+        buf_put_u32(out, c->size);
+        if (c->base == BASE_GIVEN || (c->base == BASE_AS_ENCODED && c->encoding == 1))
+            buf_append(out, id, sizeof(id));
+        return;
+    }
+    buf_put_u8(out, (uint8_t)(c->size - 1));
+    buf_put_u8(out, (uint8_t)((c->size - 1) >> 8));
+    buf_put_u8(out, (uint8_t)((c->size - 1) >> 16 | (unsigned)c->type << 6));
+    if (c->encoding == 1)
+        buf_append(out, id, 16);
+}
+
+static void encode(const struct directory_case *c, uint32_t form, struct buf *out)
+{
+    buf_put_u32(out, form | c->frame_count);
     buf_put_u32(out, c->chunk_count);
     for (size_t i = 0; i < 2 && c->frames[i].sealed > 0; i++) {
         buf_put_u32(out, c->frames[i].sealed);
@@ -320,15 +342,8 @@ static void encode(const struct directory_case *c, struct buf *out)
         buf_put_u8(out, c->frames[i].compression);
         buf_put_u32(out, c->frames[i].chunks);
     }
-    for (size_t i = 0; i < 3 && c->chunks[i].type > 0; i++) {
-        buf_append(out, id, sizeof(id));
-        buf_put_u8(out, c->chunks[i].type);
-        buf_put_u8(out, c->chunks[i].encoding);
-        buf_put_u32(out, c->chunks[i].size);
-        if (c->chunks[i].base == BASE_GIVEN ||
-            (c->chunks[i].base == BASE_AS_ENCODED && c->chunks[i].encoding == 1))
-            buf_append(out, id, sizeof(id));
-    }
+    for (size_t i = 0; i < 3 && c->chunks[i].type > 0; i++)
+        encode_row(&c->chunks[i], form, out);
 }
 
 #define MIB (1U << 20)
@@ -355,19 +370,27 @@ static const struct directory_case cases[] = {
     {"delta without bases", 1, 1, {{50, 100, 2, 1}}, {{1, 0, 100}}, CLASS_CONTENT, false},
     {"mixed delta", 1, 2, {{50, 100, 2, 2}}, {{1, 1, 60}, {1, 0, 40}}, CLASS_CONTENT, false},
     {"mixed frame", 1, 2, {{50, 100, 1, 2}}, {{1, 0, 60}, {1, 1, 40}}, CLASS_CONTENT, false},
-    {"plain in a delta", 1, 1, {{50, 100, 2, 1}}, {{1, 0, 100, BASE_GIVEN}}, CLASS_CONTENT, false},
+    {"plain in a delta",
+     1,
+     1,
+     {{50, 100, 2, 1}},
+     {{1, 0, 100, BASE_GIVEN}},
+     CLASS_CONTENT,
+     false,
+     true},
     {"delta in a plain frame",
      1,
      1,
      {{50, 100, 1, 1}},
      {{1, 1, 100, BASE_LEFT_OUT}},
      CLASS_CONTENT,
-     false},
+     false,
+     true},
     {"fine deltas of trees", 1, 2, {{50, 100, 2, 2}}, {{2, 1, 60}, {3, 1, 40}}, CLASS_TREE, true},
     {"tree delta in content", 1, 1, {{50, 100, 2, 1}}, {{2, 1, 100}}, CLASS_CONTENT, false},
     {"data delta in tree", 1, 1, {{50, 100, 2, 1}}, {{1, 1, 100}}, CLASS_TREE, false},
-    {"encoding", 1, 1, {{50, 100, 2, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false},
-    {"encoding of a plain one", 1, 1, {{50, 100, 1, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false},
+    {"encoding", 1, 1, {{50, 100, 2, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false, true},
+    {"encoding of a plain one", 1, 1, {{50, 100, 1, 1}}, {{1, 2, 100}}, CLASS_CONTENT, false, true},
     {"empty frame", 1, 0, {{16, 0, 0, 0}}, {{0}}, CLASS_CONTENT, false},
     {"large frame",
      1,
@@ -389,9 +412,16 @@ static const struct directory_case cases[] = {
     {"delta", 1, 1, {{116, 100, 0, 1}}, {{1, 1, 100}}, CLASS_CONTENT, false},
     {"tree in content", 1, 1, {{116, 100, 0, 1}}, {{2, 0, 100}}, CLASS_CONTENT, false},
     {"data in tree", 1, 1, {{116, 100, 0, 1}}, {{1, 0, 100}}, CLASS_TREE, false},
-    {"unknown type", 1, 1, {{116, 100, 0, 1}}, {{4, 0, 100}}, CLASS_TREE, false},
-    {"empty chunk", 1, 2, {{116, 100, 0, 2}}, {{1, 0, 100}, {1, 0, 0}}, CLASS_CONTENT, false},
-    {"large chunk", 1, 1, {{99, 4 * MIB + 1, 1, 1}}, {{1, 0, 4 * MIB + 1}}, CLASS_CONTENT, false},
+    {"unknown type", 1, 1, {{116, 100, 0, 1}}, {{4, 0, 100}}, CLASS_TREE, false, true},
+    {"empty chunk", 1, 2, {{116, 100, 0, 2}}, {{1, 0, 100}, {1, 0, 0}}, CLASS_CONTENT, false, true},
+    {"large chunk",
+     1,
+     1,
+     {{99, 4 * MIB + 1, 1, 1}},
+     {{1, 0, 4 * MIB + 1}},
+     CLASS_CONTENT,
+     false,
+     true},
     {"too little", 1, 1, {{116, 100, 0, 1}}, {{1, 0, 99}}, CLASS_CONTENT, false},
     {"too much", 1, 2, {{116, 100, 0, 2}}, {{1, 0, 60}, {1, 0, 41}}, CLASS_CONTENT, false},
     {"chunks left", 1, 2, {{116, 100, 0, 1}}, {{1, 0, 100}, {1, 0, 100}}, CLASS_CONTENT, false},
@@ -413,32 +443,71 @@ static const struct directory_case cases[] = {
 
 TEST(a_directory_that_the_format_does_not_allow_is_corrupt)
 {
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct directory_case *c = &cases[i / 2];
         AUTO(pack_directory) struct pack_directory d = {0};
         AUTO(buf) struct buf bytes = {0};
         struct err e = {0};
 
-        encode(&cases[i], &bytes);
-        const bool ok = pack_directory_decode(buf_slice(&bytes), cases[i].class, &d, &e);
+        if (c->is_wide && i % 2 == 1)
+            continue;
+        encode(c, i % 2 * COMPACT, &bytes);
+        const bool ok = pack_directory_decode(buf_slice(&bytes), c->class, &d, &e);
 
-        ck_assert_msg(ok == cases[i].is_fine, "%s: %s", cases[i].name, e.text);
-        ck_assert_msg(ok || e.code == ERR_CORRUPT, "%s: %s", cases[i].name, e.text);
+        ck_assert_msg(ok == c->is_fine, "%s (%zu): %s", c->name, i % 2, e.text);
+        ck_assert_msg(ok || e.code == ERR_CORRUPT, "%s (%zu): %s", c->name, i % 2, e.text);
     }
+}
+END
+
+TEST(both_forms_of_a_directory_say_the_same)
+{
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        AUTO(pack_directory) struct pack_directory wide = {0}, d = {0};
+        AUTO(buf) struct buf first = {0}, bytes = {0};
+
+        if (!cases[i].is_fine)
+            continue;
+        encode(&cases[i], 0, &first);
+        encode(&cases[i], COMPACT, &bytes);
+        CHECK(bytes.size <= first.size - 19 * cases[i].chunk_count);
+        CHECK_OK(pack_directory_decode(buf_slice(&first), cases[i].class, &wide, e));
+        CHECK_OK(pack_directory_decode(buf_slice(&bytes), cases[i].class, &d, e));
+        CHECK(d.frame_count == wide.frame_count && d.chunk_count == wide.chunk_count);
+        for (size_t n = 0; n < d.frame_count; n++)
+            CHECK(memcmp(&d.frames[n], &wide.frames[n], sizeof(*d.frames)) == 0);
+        for (size_t n = 0; n < d.chunk_count; n++)
+            CHECK(memcmp(&d.chunks[n], &wide.chunks[n], sizeof(*d.chunks)) == 0);
+    }
+}
+END
+
+TEST(an_id_is_named_in_whole_or_by_its_first_half)
+{
+    const struct hash id = {{1, [15] = 2, [16] = 3, [31] = 4}};
+    struct hash other = id, half = id_prefix(&id);
+
+    CHECK(id_is_named(&id, &id) && id_is_named(&id, &half) && !id_is_named(&half, &id));
+    other.bytes[31] = 5;
+    CHECK(!id_is_named(&id, &other));
+    half.bytes[15] = 1;
+    CHECK(!id_is_named(&id, &half));
 }
 END
 
 TEST(every_truncation_of_a_directory_is_corrupt)
 {
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct directory_case *c = &cases[i / 2];
         AUTO(buf) struct buf bytes = {0};
 
-        if (!cases[i].is_fine)
+        if (!c->is_fine)
             continue;
-        encode(&cases[i], &bytes);
+        encode(c, i % 2 * COMPACT, &bytes);
         for (size_t size = 0; size < bytes.size; size++) {
             AUTO(pack_directory) struct pack_directory d = {0};
 
-            CHECK_ERR(pack_directory_decode(SLICE_OF(bytes.data, size), cases[i].class, &d, e),
+            CHECK_ERR(pack_directory_decode(SLICE_OF(bytes.data, size), c->class, &d, e),
                       ERR_CORRUPT);
         }
     }
@@ -478,5 +547,6 @@ TESTS("pack", a_pack_reads_back_as_it_was_built, a_scan_can_be_opened_again_for_
       frames_cannot_change_places, a_pack_of_another_repository_is_corrupt,
       the_size_of_a_finished_pack_is_foretold,
       a_directory_that_the_format_does_not_allow_is_corrupt,
-      every_truncation_of_a_directory_is_corrupt,
+      every_truncation_of_a_directory_is_corrupt, both_forms_of_a_directory_say_the_same,
+      an_id_is_named_in_whole_or_by_its_first_half,
       a_pack_in_the_store_gives_its_directory_or_is_named)

@@ -106,7 +106,7 @@ TEST(a_page_or_list_with_a_base_is_stored_as_what_differs_and_read_back)
 
         CHECK(stats.tree_chunks == 1 && stats.bytes_added == SIZE);
         CHECK(stats.delta_chunks == 1 && stats.delta_bytes == SIZE && stats.bytes_stored < 1000);
-        CHECK(found != NULL && hash_is_equal(found, &base));
+        CHECK(found != NULL && id_is_named(&base, found));
         rd = reader_new(r);
         check_page(rd, r, types[i], 0, SIZE, 1);
         CHECK(store(r, types[i], 1, 1, SIZE, 1).tree_chunks == 0);
@@ -123,7 +123,7 @@ TEST(a_page_whose_base_is_a_delta_gets_the_base_of_that)
     (void)store(r, CHUNK_TREE, 1, 1, SIZE, 0);
     for (uint8_t times = 1; times < 5; times++) {
         ck_assert_uint_eq(store(r, CHUNK_TREE, 1, 1, SIZE, times).delta_chunks, 1);
-        CHECK(hash_is_equal(base_of(r, CHUNK_TREE, 0, SIZE, times), &base));
+        CHECK(id_is_named(&base, base_of(r, CHUNK_TREE, 0, SIZE, times)));
         check_pages(r, 1, 1, SIZE, times);
     }
 }
