@@ -44,13 +44,14 @@ MUST_CHECK bool compressor_compress(struct compressor *c, struct slice in, enum 
 
 /*
  * The same with a prefix that the reader has too, at most COMPRESS_PREFIX_MAX bytes and not empty:
- * what in repeats of it costs next to nothing.  False when the result is not at most half as long
- * as without the prefix (which is estimated where that is clear), or does not expand to what it
- * was: that is tried here, where prefix and in are both at hand.
+ * what in repeats of it costs next to nothing: of CONTENT_LONG what stands in its place above all.
+ * False when the result is not at most half as long as without the prefix (which is estimated where
+ * that is clear), or does not expand to what it was: that is tried here, where prefix and in are
+ * both at hand.
  */
 #define COMPRESS_PREFIX_MAX ((size_t)8 << 20)
 MUST_CHECK bool compressor_compress_after(struct compressor *c, struct slice prefix,
-                                          struct slice in, struct buf *out);
+                                          struct slice in, enum content content, struct buf *out);
 
 /*
  * Append exactly plain_size bytes to *out, or fail with ERR_CORRUPT and *out as it was: in is

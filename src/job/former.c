@@ -39,20 +39,52 @@ static bool is_same_length(uint64_t a, uint64_t b)
     return difference * SAME_LENGTH <= b;
 }
 
-uint64_t former_expect(const struct former *f)
+/* The number of the former chunk that begins where the next chunk does. */
+static bool find_next(const struct former *f, size_t *number)
 {
-    const size_t count = f->ids.size / HASH_SIZE;
     struct hash id;
     struct place place;
 
-    if (f->at >= count || !chunk_at(f, f->at, &id, &place))
-        return 0;
+    *number = f->at;
     if (f->position == f->start)
-        return place.size;
-    if (f->position != f->start + place.size || f->at + 1 == count ||
-        !chunk_at(f, f->at + 1, &id, &place))
-        return 0;
-    return place.size;
+        return true;
+    *number = f->at + 1;
+    return f->at < f->ids.size / HASH_SIZE && chunk_at(f, f->at, &id, &place) &&
+           f->position == f->start + place.size;
+}
+
+bool former_cut(const struct former *f, enum cut_kind kind, struct slice in, bool at_end,
+                size_t *size)
+{
+    const struct cutter *c = repo_cutter(f->repo);
+    const size_t count = f->ids.size / HASH_SIZE;
+    size_t number, first = 0, start = 0;
+    struct hash id;
+    struct place place;
+
+    if (!find_next(f, &number))
+        return false;
+    for (; number < count && chunk_at(f, number, &id, &place); number++) {
+        const size_t end = start + place.size;
+        const bool is_last = number + 1 == count;
+
+        if (end > CHUNK_MAX || (at_end && end > in.size))
+            return false;
+        if (first == 0)
+            first = place.size;
+        /* Whether the file ends where it ended is seen at its end only. */
+        if (end > in.size || (is_last && !at_end && end == in.size)) {
+            *size = 0;
+            return true;
+        }
+        if ((is_last && at_end && end == in.size) ||
+            cutter_may_end(c, kind, SLICE_OF(in.data + start, place.size))) {
+            *size = first;
+            return true;
+        }
+        start = end;
+    }
+    return false;
 }
 
 bool former_next(struct former *f, uint64_t size, struct hash *out)

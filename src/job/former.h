@@ -25,9 +25,16 @@ void former_begin(struct former *f, struct reader *rd, const struct entry *befor
 void former_clear(struct former *f);
 void former_done(struct former *f);
 
-/* The length of the former chunk that begins where the next chunk of the file does, as far as the
- * walk knows; 0: none does. */
-MUST_CHECK uint64_t former_expect(const struct former *f);
+/*
+ * Whether the next chunk of the file, which in begins with, ends where the former one did that
+ * began at the same place, as far as the walk knows; at_end says that no bytes follow in.  It does
+ * when a chunk of this kind may end there, or where one of the former chunks behind it ended, as
+ * far as CHUNK_MAX reaches, or when the file ends where it did: so what stood at the former end
+ * changed in its place, and nothing was added or taken away.  True: *size is its length, or 0 when
+ * in has to be longer to tell.
+ */
+MUST_CHECK bool former_cut(const struct former *f, enum cut_kind kind, struct slice in, bool at_end,
+                           size_t *size);
 
 /* The counterpart of the next chunk of the file, which has this size.  False: none is known. */
 MUST_CHECK bool former_next(struct former *f, uint64_t size, struct hash *out);

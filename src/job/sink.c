@@ -311,21 +311,17 @@ static bool close_chunk(struct lane *n, size_t size, struct err *e)
 }
 
 /*
- * The length of the first chunk of in, as cutter_cut() says it; 0: more bytes are needed.  Where
- * the former chunk ended a chunk may end still, unless the bytes before it changed, and no search
- * is needed to see that.  A place before it where changed bytes would end a chunk is passed over.
+ * The length of the first chunk of in, as cutter_cut() says it; 0: more bytes are needed.  A chunk
+ * ends where the former one did when that can be told; a place before it where changed bytes would
+ * end a chunk is passed over.
  */
 static size_t find_size(struct lane *n, struct slice in, bool at_end)
 {
-    const struct cutter *c = repo_cutter(n->run->repo);
-    const uint64_t expected = n->scanned == 0 ? former_expect(&n->former) : 0;
+    size_t size = 0;
 
-    if (expected > in.size && !at_end)
-        return 0;
-    if (expected > 0 && expected <= in.size &&
-        cutter_may_end(c, n->kind, SLICE_OF(in.data, expected)))
-        return expected;
-    return cutter_cut(c, n->kind, in, at_end, &n->scanned);
+    if (n->scanned == 0 && former_cut(&n->former, n->kind, in, at_end, &size))
+        return size;
+    return cutter_cut(repo_cutter(n->run->repo), n->kind, in, at_end, &n->scanned);
 }
 
 static bool cut(struct lane *n, bool at_end, struct err *e)

@@ -136,6 +136,7 @@ void framer_init(struct framer *f, struct open_pack *pack, int level)
                              level < 0 ? NULL : compressor_new(level > 0 ? level : levels[0]),
                          .is_adaptive = level == 0};
     prefix_init(&f->prefix, pack->repo, NULL);
+    f->mac = mac_new(pack->repo->keys->chunk_id);
 }
 
 static void gather_done(struct gather *g)
@@ -150,6 +151,8 @@ void framer_done(struct framer *f)
     gather_done(&f->plain);
     gather_done(&f->deltas);
     prefix_done(&f->prefix);
+    mem_free(f->bases);
+    mac_free(f->mac);
     buf_done(&f->packed);
 }
 
@@ -176,10 +179,15 @@ static void choose_level(struct framer *f)
         atomic_fetch_add(&f->pack->frames_harder, 1);
 }
 
+static enum content content_of(const struct gather *g, struct slice plain)
+{
+    return plain.size >= g->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
+}
+
 /* A frame of these bytes, which are those of the chunks of g. */
 static void store_frame(struct framer *f, struct gather *g, struct slice plain)
 {
-    const enum content content = plain.size >= g->count * LONG_CHUNK ? CONTENT_LONG : CONTENT_MIXED;
+    const enum content content = content_of(g, plain);
     struct stored_frame frame = {.stored = plain,
                                  .compression = COMPRESSION_NONE,
                                  .plain_size = (uint32_t)plain.size,
@@ -203,7 +211,27 @@ static void flush_plain(struct framer *f)
     buf_clear(&f->plain.bytes);
 }
 
-/* As a delta, or, when that does not pay, as any other frame. */
+/* Ids are computed here for all bases of a delta: two at a time take little more than one. */
+static bool bases_are_sound(const struct framer *f)
+{
+    AUTO(mem) struct mac_message *messages = mem_array(f->base_count, sizeof(*messages));
+    const uint8_t *bytes = f->prefix.bytes.data;
+
+    for (size_t i = 0; i < f->base_count; i++) {
+        const struct framer_base *b = &f->bases[i];
+
+        messages[i] =
+            (struct mac_message){.in = SLICE_OF(bytes, b->size), .type = (uint8_t)b->type};
+        bytes += b->size;
+    }
+    mac_sum_all(f->mac, messages, f->base_count);
+    for (size_t i = 0; i < f->base_count; i++)
+        if (!hash_is_equal(&messages[i].sum, &f->bases[i].id))
+            return false;
+    return true;
+}
+
+/* As a delta, or, when that does not pay or cannot be relied on, as any other frame. */
 static void flush_deltas(struct framer *f)
 {
     struct gather *g = &f->deltas;
@@ -212,7 +240,8 @@ static void flush_deltas(struct framer *f)
     if (g->count == 0)
         return;
     buf_clear(&f->packed);
-    if (compressor_compress_after(f->compressor, buf_slice(&f->prefix.bytes), plain, &f->packed)) {
+    if (bases_are_sound(f) && compressor_compress_after(f->compressor, buf_slice(&f->prefix.bytes),
+                                                        plain, content_of(g, plain), &f->packed)) {
         atomic_fetch_add(&f->pack->delta_chunks, g->count);
         atomic_fetch_add(&f->pack->delta_bytes, plain.size);
         open_pack_add(f->pack, &(struct stored_frame){.stored = buf_slice(&f->packed),
@@ -226,7 +255,7 @@ static void flush_deltas(struct framer *f)
     }
     buf_clear(&g->bytes);
     prefix_clear(&f->prefix);
-    f->base_frame_count = 0;
+    f->base_count = f->base_frame_count = 0;
 }
 
 void framer_flush(struct framer *f)
@@ -275,6 +304,25 @@ static bool is_like(struct slice former, struct slice page)
     return likeness_new_bytes(former, page) <= page.size / PAGE_NEW_PART;
 }
 
+/* Of equal bases in a row the prefix has one. */
+static bool add_base(struct framer *f, enum chunk_type type, const struct hash *base,
+                     struct slice bytes)
+{
+    const size_t before = f->prefix.bytes.size;
+    struct err too_long;
+
+    if (!prefix_append(&f->prefix, base, bytes, &too_long))
+        return false;
+    if (f->prefix.bytes.size == before)
+        return true;
+    if (f->base_count == f->base_room) {
+        f->base_room = f->base_room == 0 ? 64 : f->base_room * 2;
+        f->bases = mem_resize(f->bases, f->base_room, sizeof(*f->bases));
+    }
+    f->bases[f->base_count++] = (struct framer_base){*base, type, bytes.size};
+    return true;
+}
+
 bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
                          const struct hash *base, const struct place *at)
 {
@@ -285,9 +333,9 @@ bool framer_gather_after(struct framer *f, const struct piece *p, struct slice b
         return false;
     if (!has_room(f, bytes.size, at->frame))
         flush_deltas(f);
-    if (!prefix_read_copy(&f->prefix, p->type, base, at, &former, &unreadable) ||
+    if (!prefix_read_copy(&f->prefix, base, at, &former, &unreadable) ||
         (f->pack->class == CLASS_TREE && !is_like(former, bytes)) ||
-        !prefix_append(&f->prefix, base, former, &unreadable))
+        !add_base(f, p->type, base, former))
         return false;
     if (f->pack->class == CLASS_TREE && !rests_on(f, at->frame))
         f->base_frames[f->base_frame_count++] = at->frame;

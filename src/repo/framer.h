@@ -56,6 +56,13 @@ struct gather {
     size_t count, room;
 };
 
+/* A base in the prefix of a delta. */
+struct framer_base {
+    struct hash id;
+    enum chunk_type type;
+    size_t size;
+};
+
 /* A delta of pages rests on so few frames, for who looks for one page reads all of them. */
 #define TREE_BASE_FRAMES 4
 
@@ -65,7 +72,10 @@ struct framer {
     struct compressor *compressor; /* NULL: store raw */
     bool is_adaptive;              /* its level follows the backlog of the pack */
     struct gather plain, deltas;
-    struct prefix prefix;                   /* the bases of deltas */
+    struct prefix prefix;      /* the bases of deltas */
+    struct framer_base *bases; /* the same, in order */
+    size_t base_count, base_room;
+    struct mac *mac;
     uint32_t base_frames[TREE_BASE_FRAMES]; /* where they stand; of trees only */
     size_t base_frame_count;
     struct buf packed;
@@ -79,9 +89,9 @@ void framer_gather(struct framer *f, const struct piece *p, struct slice bytes);
 
 /*
  * The same with a base of the same type, and the copy of it to rely on, in a plain frame.  False,
- * and it is not added, when that copy cannot be read or is not what the base's id says, for a page
- * of a tree that has little in common with it, and when the framer stores raw.  It becomes a delta
- * unless that saves less than half.
+ * and it is not added, when that copy cannot be read, for a page of a tree that has little in
+ * common with it, and when the framer stores raw.  It becomes a delta with others unless that saves
+ * less than half, or a base is not what its id says.
  */
 MUST_CHECK bool framer_gather_after(struct framer *f, const struct piece *p, struct slice bytes,
                                     const struct hash *base, const struct place *at);

@@ -78,14 +78,14 @@ bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
     return false;
 }
 
-bool prefix_read_copy(struct prefix *p, enum chunk_type type, const struct hash *base,
-                      const struct place *at, struct slice *bytes, struct err *e)
+bool prefix_read_copy(struct prefix *p, const struct hash *base, const struct place *at,
+                      struct slice *bytes, struct err *e)
 {
     if (is_last(p, base)) {
         *bytes = SLICE_OF(p->bytes.data + p->bytes.size - at->size, at->size);
         return true;
     }
-    return read_base(p, at, bytes, e) && reader_verify(p->reader, type, *bytes, base, e);
+    return read_base(p, at, bytes, e);
 }
 
 bool prefix_of_frame(struct prefix *p, uint32_t frame, struct err *e)

@@ -35,10 +35,9 @@ void prefix_clear(struct prefix *p);
  */
 MUST_CHECK bool prefix_add(struct prefix *p, const struct hash *base, struct err *e);
 
-/* The same in two steps, from one copy of a base of this type, whose id is computed again: bytes
- * are valid until the next call. */
-MUST_CHECK bool prefix_read_copy(struct prefix *p, enum chunk_type type, const struct hash *base,
-                                 const struct place *at, struct slice *bytes, struct err *e);
+/* The same in two steps, from one copy of a base: bytes are valid until the next call. */
+MUST_CHECK bool prefix_read_copy(struct prefix *p, const struct hash *base, const struct place *at,
+                                 struct slice *bytes, struct err *e);
 MUST_CHECK bool prefix_append(struct prefix *p, const struct hash *base, struct slice bytes,
                               struct err *e);
 

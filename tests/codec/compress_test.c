@@ -295,23 +295,54 @@ static void changed_append(struct buf *out, uint64_t seed, size_t size, size_t c
         out->data[before + size / (changes + 1) * (i + 1)] ^= 0x55;
 }
 
+static const enum content contents[] = {CONTENT_MIXED, CONTENT_LONG};
+
+static void check_repeats(struct compressor *c, enum content content, size_t size)
+{
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf small = {0};
+    AUTO(buf) struct buf again = {0};
+
+    changed_append(&prefix, size, size, 0);
+    changed_append(&plain, size, size, size > 300 ? 3 : 0);
+    buf_append(&small, "head", 4);
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), content, &small));
+    CHECK(small.size < 4 + 60 + size / 20 && memcmp(small.data, "head", 4) == 0);
+    CHECK_OK(compressor_expand(c, buf_slice(&prefix), SLICE_OF(small.data + 4, small.size - 4),
+                               size, &again, e));
+    CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+}
+
 TEST(what_repeats_the_prefix_costs_next_to_nothing_and_expands_to_itself)
 {
     AUTO(compressor) struct compressor *c = compressor_new(1);
 
-    for (size_t size = 100; size <= (size_t)4 << 20; size *= 3) {
-        AUTO(buf) struct buf prefix = {0};
-        AUTO(buf) struct buf plain = {0};
+    for (size_t size = 100; size <= (size_t)4 << 20; size *= 3)
+        for (size_t i = 0; i < 2; i++)
+            check_repeats(c, contents[i], size);
+}
+
+/* As a database does when it is rebuilt. */
+TEST(pages_that_stand_elsewhere_in_the_prefix_are_found)
+{
+    const size_t page = 4096, pages = 300;
+    AUTO(compressor) struct compressor *c = compressor_new(1);
+    AUTO(buf) struct buf prefix = {0};
+    AUTO(buf) struct buf plain = {0};
+
+    changed_append(&prefix, 7, page * pages, 0);
+    for (size_t i = 0; i < pages; i++)
+        buf_append(&plain, prefix.data + i * 77 % pages * page, page);
+    for (size_t i = 0; i < 2; i++) {
         AUTO(buf) struct buf small = {0};
         AUTO(buf) struct buf again = {0};
 
-        changed_append(&prefix, size, size, 0);
-        changed_append(&plain, size, size, size > 300 ? 3 : 0);
-        buf_append(&small, "head", 4);
-        CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), &small));
-        CHECK(small.size < 4 + 60 + size / 20 && memcmp(small.data, "head", 4) == 0);
-        CHECK_OK(compressor_expand(c, buf_slice(&prefix), SLICE_OF(small.data + 4, small.size - 4),
-                                   size, &again, e));
+        CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), contents[i],
+                                        &small));
+        CHECK(small.size < plain.size / 20);
+        CHECK_OK(
+            compressor_expand(c, buf_slice(&prefix), buf_slice(&small), plain.size, &again, e));
         CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
     }
 }
@@ -321,15 +352,20 @@ TEST(the_longest_prefix_serves_the_longest_frame_from_its_first_byte_on)
     AUTO(compressor) struct compressor *c = compressor_new(1);
     AUTO(buf) struct buf prefix = {0};
     AUTO(buf) struct buf plain = {0};
-    AUTO(buf) struct buf small = {0};
-    AUTO(buf) struct buf again = {0};
 
     changed_append(&prefix, 1, COMPRESS_PREFIX_MAX, 0);
     changed_append(&plain, 1, COMPRESS_PREFIX_MAX, 20);
-    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), &small));
-    CHECK(small.size < plain.size / 100);
-    CHECK_OK(compressor_expand(c, buf_slice(&prefix), buf_slice(&small), plain.size, &again, e));
-    CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(buf) struct buf small = {0};
+        AUTO(buf) struct buf again = {0};
+
+        CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&plain), contents[i],
+                                        &small));
+        CHECK(small.size < plain.size / 100);
+        CHECK_OK(
+            compressor_expand(c, buf_slice(&prefix), buf_slice(&small), plain.size, &again, e));
+        CHECK(slice_is_equal(buf_slice(&plain), buf_slice(&again)));
+    }
 }
 
 /* One that did not fit leaves the next one as it would have been. */
@@ -347,12 +383,15 @@ TEST(less_than_half_is_no_gain_however_often_it_is_tried)
     changed_append(&other, 2, 300000, 0);
     prose_append(&text, 300000);
     for (int i = 0; i < 3; i++) {
-        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&other), &out));
-        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&text), &out));
-        CHECK(!compressor_compress_after(c, buf_slice(&prefix), SLICE_OF("x", 1), &out));
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&other), CONTENT_MIXED,
+                                         &out));
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), buf_slice(&text), CONTENT_MIXED,
+                                         &out));
+        CHECK(!compressor_compress_after(c, buf_slice(&prefix), SLICE_OF("x", 1), CONTENT_MIXED,
+                                         &out));
         ck_assert_uint_eq(out.size, 0);
     }
-    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &out));
+    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), CONTENT_MIXED, &out));
 }
 
 /* Bytes of another prefix are taken where it is long enough; ids of chunks tell. */
@@ -367,7 +406,8 @@ TEST(another_prefix_or_none_yields_no_such_bytes)
     changed_append(&prefix, 1, 100000, 0);
     changed_append(&same, 1, 100000, 0);
     changed_append(&other, 2, 100000, 0);
-    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &small));
+    CHECK(
+        compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), CONTENT_MIXED, &small));
 
     const struct slice wrong[] = {buf_slice(&other), SLICE_OF(prefix.data, 99999),
                                   SLICE_OF(prefix.data, 10), (struct slice){0}};
@@ -396,7 +436,8 @@ TEST(frames_with_and_without_a_prefix_take_turns)
     changed_append(&prefix, 1, 100000, 0);
     changed_append(&same, 1, 100000, 0);
     prose_append(&text, 50000);
-    CHECK(compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), &after));
+    CHECK(
+        compressor_compress_after(c, buf_slice(&prefix), buf_slice(&same), CONTENT_MIXED, &after));
     CHECK(compressor_compress(c, buf_slice(&text), CONTENT_MIXED, &alone));
     for (int i = 0; i < 3; i++) {
         AUTO(buf) struct buf again = {0};
@@ -468,6 +509,7 @@ TESTS("compress", a_level_that_was_changed_counts_for_what_follows,
       empty_and_skippable_frames_behind_one_fail, a_frame_above_the_limit_is_not_expanded,
       frames_that_are_none_or_name_no_size_fail, no_flipped_bit_yields_another_length_or_harm,
       what_repeats_the_prefix_costs_next_to_nothing_and_expands_to_itself,
+      pages_that_stand_elsewhere_in_the_prefix_are_found,
       the_longest_prefix_serves_the_longest_frame_from_its_first_byte_on,
       less_than_half_is_no_gain_however_often_it_is_tried,
       another_prefix_or_none_yields_no_such_bytes, frames_with_and_without_a_prefix_take_turns)

@@ -207,6 +207,70 @@ END
 
 /* Trouble in the source */
 
+/* Where the chunks of a first backup end; returns how many there are. */
+static size_t find_ends(struct world *w, struct slice bytes, size_t *ends, size_t room)
+{
+    const struct cutter *c = repo_cutter(w->repo);
+    size_t count = 0;
+
+    for (size_t at = 0; at < bytes.size; at = ends[count++]) {
+        size_t scanned = 0;
+
+        ck_assert_uint_lt(count, room);
+        ends[count] = at + cutter_cut(c, CUT_GENERAL, SLICE_OF(bytes.data + at, bytes.size - at),
+                                      true, &scanned);
+    }
+    return count;
+}
+
+TEST(what_changes_in_its_place_at_the_ends_of_chunks_moves_none_of_them)
+{
+    AUTO(world) struct world w;
+    AUTO(buf) struct buf bytes = {0};
+    size_t ends[64] = {0};
+
+    world_init(&w);
+    size_t count = 0;
+
+    /* Until the third end is near enough to tell of the first. */
+    (void)buf_extend(&bytes, 8 * MIB);
+    for (uint64_t seed = 1; count < 9 || ends[2] > CHUNK_MAX; seed++) {
+        noise_fill(seed, bytes.data, bytes.size);
+        count = find_ends(&w, buf_slice(&bytes), ends, 64);
+    }
+    write_file(path_in(w.dir.path, "file"), buf_slice(&bytes));
+    clock_ahead();
+    back_up(&w);
+    ck_assert_uint_eq(content_size(&w, "file"), count);
+    for (size_t i = 0; i < 3; i++) {
+        /* Two in a row, the next but one, and the last but one: that is what counts as new. */
+        const size_t changed[] = {0, 1, 3, count - 2};
+
+        for (size_t k = 0; k < 4; k++)
+            memset(bytes.data + ends[changed[k]] - 10, (int)i, 10);
+        write_file(path_in(w.dir.path, "file"), buf_slice(&bytes));
+        clock_ahead();
+        back_up(&w);
+        ck_assert_uint_eq(w.result.counts.data_chunks, 4);
+        ck_assert_uint_lt(w.result.counts.bytes_stored, 64 << 10); /* deltas */
+        ck_assert_uint_eq(content_size(&w, "file"), count);
+        check_restores(&w);
+    }
+    /* Shorter, longer, and without its first byte: around the ends that changed chunks are others,
+     * and all else is found. */
+    const struct slice others[] = {SLICE_OF(bytes.data, ends[4] + 1000), buf_slice(&bytes),
+                                   SLICE_OF(bytes.data + 1, bytes.size - 1)};
+
+    for (size_t i = 0; i < 3; i++) {
+        write_file(path_in(w.dir.path, "file"), others[i]);
+        clock_ahead();
+        back_up(&w);
+        ck_assert_uint_le(w.result.counts.data_chunks, 5);
+        check_restores(&w);
+    }
+}
+END
+
 TEST(a_file_that_changes_while_it_is_read_is_stored_and_named)
 {
     AUTO(world) struct world w;
@@ -549,6 +613,7 @@ TESTS("backup", a_backup_comes_back_bit_for_bit,
       new_and_removed_entries_are_in_the_next_backup, a_type_that_changed_is_in_the_next_backup,
       a_large_file_with_more_chunks_than_an_entry_holds_comes_back,
       where_a_chunk_ended_it_ends_again_though_changed_bytes_before_could_end_one,
+      what_changes_in_its_place_at_the_ends_of_chunks_moves_none_of_them,
       a_file_that_changes_while_it_is_read_is_stored_and_named,
       what_cannot_be_read_is_left_out_and_named, a_path_that_is_missing_among_several_is_named,
       paths_that_are_all_missing_fail_and_commit_nothing, a_stream_comes_back_as_a_file,

@@ -166,23 +166,129 @@ TEST(the_only_chunk_of_a_small_file_is_the_counterpart_of_its_first_one_whatever
 }
 END
 
-TEST(the_length_of_a_former_chunk_is_expected_where_it_begins)
-{
-    AUTO(bench) struct bench b;
+/* A file of noise, backed up before and about to be cut again. */
+struct again {
+    struct bench b;
+    struct buf bytes;
+    size_t ends[COUNT]; /* of its former chunks */
+    size_t count;
+};
 
-    bench_init(&b, 4);
-    for (size_t i = 0; i < 2; i++) {
-        ck_assert_uint_eq(former_expect(&b.former), length_of(i));
-        ck_assert_uint_eq(next(&b, length_of(i)), i);
+static void again_cut_all(struct again *a)
+{
+    a->count = 0;
+    for (size_t at = 0; at < a->bytes.size; at = a->ends[a->count++]) {
+        const struct slice rest = SLICE_OF(a->bytes.data + at, a->bytes.size - at);
+        size_t scanned = 0;
+
+        ck_assert_uint_lt(a->count, COUNT);
+        a->ends[a->count] =
+            at + cutter_cut(repo_cutter(a->b.repo), CUT_GENERAL, rest, true, &scanned);
     }
-    (void)next(&b, length_of(2) / 2); /* in the middle of a former chunk */
-    ck_assert_uint_eq(former_expect(&b.former), 0);
-    former_begin(&b.former, b.reader,
-                 &(struct entry){.content = SLICE_OF(b.ids[0].bytes, HASH_SIZE)});
-    ck_assert_uint_eq(next(&b, length_of(0) + 1), 0); /* as good as the same length */
-    ck_assert_uint_eq(former_expect(&b.former), 0);   /* it was the last */
-    former_clear(&b.former);
-    ck_assert_uint_eq(former_expect(&b.former), 0);
+}
+
+static void again_init(struct again *a)
+{
+    struct hash ids[COUNT];
+
+    *a = (struct again){0};
+    bench_init(&a->b, 1);
+    (void)buf_extend(&a->bytes, (size_t)5 << 20);
+    /* Until there are enough ends, near enough to tell of each other. */
+    for (uint64_t seed = 1; a->count < 5 || a->ends[2] > CHUNK_MAX; seed++) {
+        noise_fill(seed, a->bytes.data, a->bytes.size);
+        again_cut_all(a);
+    }
+    for (size_t i = 0, at = 0; i < a->count; at = a->ends[i++])
+        ids[i] = chunk_store(a->b.repo, CHUNK_DATA, SLICE_OF(a->bytes.data + at, a->ends[i] - at));
+    reader_free(TAKE(a->b.reader));
+    a->b.reader = reader_new(a->b.repo);
+    former_begin(&a->b.former, a->b.reader,
+                 &(struct entry){.content = SLICE_OF(ids[0].bytes, a->count * HASH_SIZE)});
+}
+
+static void again_auto(struct again *a)
+{
+    buf_done(&a->bytes);
+    bench_auto(&a->b);
+}
+
+/* Other bytes where a former chunk ends. */
+static void again_change_end(struct again *a, size_t number)
+{
+    memset(a->bytes.data + a->ends[number] - 8, 0, 8);
+}
+
+/* What is said of the next chunk, which begins at from, when bytes up to end have been seen. */
+static size_t again_cut(struct again *a, size_t from, size_t end, bool at_end)
+{
+    const struct slice in = SLICE_OF(a->bytes.data + from, end - from);
+    size_t size = 0;
+
+    return former_cut(&a->b.former, CUT_GENERAL, in, at_end, &size) ? size : NONE;
+}
+
+TEST(a_chunk_ends_where_the_former_one_did_when_it_may)
+{
+    AUTO(again) struct again a;
+    struct hash id;
+
+    again_init(&a);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[0] - 1, false), 0);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[0], false), a.ends[0]);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[0] - 1, true), NONE); /* the file got shorter */
+    for (size_t i = 0, from = 0; i < a.count; from = a.ends[i++]) {
+        ck_assert_uint_eq(again_cut(&a, from, a.bytes.size, true), a.ends[i] - from);
+        CHECK(former_next(&a.b.former, a.ends[i] - from, &id));
+    }
+    ck_assert_uint_eq(again_cut(&a, 0, a.bytes.size, true), NONE); /* none is left */
+    former_clear(&a.b.former);
+    ck_assert_uint_eq(again_cut(&a, 0, a.bytes.size, true), NONE);
+}
+END
+
+TEST(where_a_former_end_changed_in_its_place_a_chunk_ends_all_the_same)
+{
+    AUTO(again) struct again a;
+
+    again_init(&a);
+    again_change_end(&a, 0);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[0], false), 0); /* the next end has to be seen */
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[1], false), a.ends[0]);
+    again_change_end(&a, 1);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[1], false), 0);
+    ck_assert_uint_eq(again_cut(&a, 0, a.ends[2], false), a.ends[0]);
+}
+END
+
+TEST(behind_bytes_that_came_or_went_no_former_end_counts)
+{
+    AUTO(again) struct again a;
+
+    again_init(&a);
+    ck_assert_uint_eq(again_cut(&a, 1, a.bytes.size, true), NONE);
+    ck_assert_uint_eq(again_cut(&a, 1, a.bytes.size, false), NONE);
+    (void)buf_extend(&a.bytes, 1);
+    memmove(a.bytes.data + 1, a.bytes.data, a.bytes.size - 1);
+    ck_assert_uint_eq(again_cut(&a, 0, a.bytes.size, true), NONE);
+}
+END
+
+TEST(the_end_of_a_file_that_is_as_long_as_before_stands_for_those_before_it)
+{
+    AUTO(again) struct again a;
+    struct hash id;
+    size_t from = 0;
+
+    again_init(&a);
+    for (size_t i = 0; i + 2 < a.count; from = a.ends[i++])
+        CHECK(former_next(&a.b.former, a.ends[i] - from, &id));
+    again_change_end(&a, a.count - 2);
+    ck_assert_uint_eq(again_cut(&a, from, a.bytes.size, false), 0);
+    ck_assert_uint_eq(again_cut(&a, from, a.bytes.size, true), a.ends[a.count - 2] - from);
+    ck_assert_uint_eq(again_cut(&a, from, a.bytes.size - 1, true), NONE);
+    buf_append(&a.bytes, "x", 1);
+    ck_assert_uint_eq(again_cut(&a, from, a.bytes.size, false), NONE);
 }
 END
 
@@ -256,7 +362,10 @@ TESTS("former", each_chunk_of_an_unchanged_file_is_its_own_counterpart,
       what_a_file_grew_by_at_its_end_has_no_counterpart,
       a_last_chunk_that_grew_or_shrank_much_has_its_counterpart,
       the_only_chunk_of_a_small_file_is_the_counterpart_of_its_first_one_whatever_its_length,
-      the_length_of_a_former_chunk_is_expected_where_it_begins,
+      a_chunk_ends_where_the_former_one_did_when_it_may,
+      where_a_former_end_changed_in_its_place_a_chunk_ends_all_the_same,
+      behind_bytes_that_came_or_went_no_former_end_counts,
+      the_end_of_a_file_that_is_as_long_as_before_stands_for_those_before_it,
       a_file_that_was_empty_or_is_not_known_gives_nothing, the_next_file_begins_anew,
       from_a_chunk_that_the_repository_lost_on_nothing_is_known,
       content_in_lists_is_found_and_a_list_that_is_lost_gives_nothing)
