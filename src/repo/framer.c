@@ -226,7 +226,7 @@ static bool bases_are_sound(const struct framer *f)
     }
     mac_sum_all(f->mac, messages, f->base_count);
     for (size_t i = 0; i < f->base_count; i++)
-        if (!hash_is_equal(&messages[i].sum, &f->bases[i].id))
+        if (!id_is_named(&messages[i].sum, &f->bases[i].id))
             return false;
     return true;
 }
