@@ -2,7 +2,7 @@
 // computed by the service; messages are listed.
 import assert from 'node:assert';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { SCREENSHOTS, WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, newPage, startService, test } from './desk.mjs';
+import { SCREENSHOTS, WORK, at, becomes, catalog, enter, enterFirst, examine, expectRefusals, finish, longestTask, newPage, proveNow, startService, test, watchTasks } from './desk.mjs';
 
 const FILE = `${WORK}/holdfast.yaml`;
 const before = readFileSync(FILE, 'utf8');
@@ -57,7 +57,7 @@ await test('a set of the file is shown without what is secret, and cannot be cha
 });
 
 await test('its next runs are those of its zone', async () => {
-    await page.getByText('times of Europe/Berlin').waitFor();
+    await page.getByText('Next runs, times of Europe/Berlin').waitFor();
     const runs = await page.locator('.runs li').allInnerTexts();
     assert.equal(runs.length, 10);
     for (const run of runs) assert.match(run, /\d{4}-\d\d-\d\d 0(2:30|3:00) \+0[12]:00/);
@@ -68,10 +68,7 @@ await test('what is kept is a calendar with reasons', async () => {
     const kept = await page.locator('.day.keep').count() - 1; // and one of the legend
     assert(kept >= 13 && kept <= 17, `${kept} kept`);
     assert(await page.locator('.month').count() >= 12);
-    await page.evaluate(() => {
-        window.longest = 0;
-        new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: 'longtask' });
-    });
+    await watchTasks(page);
     await page.locator('.month .day.keep').last().click();
     await page.getByRole('region', { name: 'Snapshots and why' }).getByText(/daily snapshot|proven/).first().waitFor();
     assert.equal(await page.getByRole('row').count(), 2);
@@ -82,7 +79,7 @@ await test('what is kept is a calendar with reasons', async () => {
     await page.getByText('0 of 0 snapshots').waitFor();
     await page.getByRole('button', { name: 'In a year' }).click();
     await page.getByText(/of 365 snapshots/).waitFor();
-    console.log(`    longest task: ${Math.round(await page.evaluate(() => window.longest))} ms`);
+    await longestTask(page, 'calendar');
     await examine(page, 'settings-set');
     await picture('settings-set');
 });
@@ -140,7 +137,7 @@ await test('plain choices and the expression are one', async () => {
     await page.getByLabel('Day of the week').selectOption('3');
     await page.getByLabel('Time', { exact: true }).fill('04:15');
     assert.equal(await page.getByLabel('Expression of cron').inputValue(), '15 4 * * 3');
-    await page.waitForFunction(() => [...document.querySelectorAll('.runs li')].every((one) => /Wed .* 04:15/.test(one.textContent)) && document.querySelectorAll('.runs li').length === 10);
+    await becomes(() => page.locator('.runs li').allInnerTexts(), (runs) => runs.length === 10 && runs.every((one) => /Wed .* 04:15/.test(one)), 'next runs');
     await page.getByLabel('Expression of cron').fill('0 0 32 * *');
     await page.getByText('32 is above 31').waitFor();
     assert.equal(await page.locator('.runs').count(), 0);
@@ -152,7 +149,7 @@ await test('plain choices and the expression are one', async () => {
     await page.locator('.wrong').first().waitFor();
     await page.getByLabel('Time zone').fill('Asia/Kolkata');
     await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
-    await page.waitForFunction(() => /06:30.*\+05:30/.test(document.querySelector('.runs li')?.textContent ?? ''));
+    await becomes(() => page.locator('.runs li').first().innerText(), (run) => /06:30 \+05:30/.test(run), 'first run');
     assert.equal(JSON.parse(await textBox.inputValue()).timezone, 'Asia/Kolkata');
     await page.getByLabel('Time zone').fill('');
     await page.getByText('Next runs, times of the host').waitFor();
@@ -190,8 +187,8 @@ await test('form, YAML and JSON are one document', async () => {
     const loaded = () => page.evaluate(() => performance.getEntriesByType('resource').filter((one) => /\/assets\/yaml-/.test(one.name)).length);
     assert.equal(await loaded(), 0);
     await page.getByRole('button', { name: 'YAML' }).click();
-    await page.waitForFunction(() => document.querySelector('.lines textarea').value.startsWith('id: uploads\n'));
-    assert.equal(await loaded(), 1);
+    await becomes(() => textBox.inputValue(), (text) => text.startsWith('id: uploads\n'), 'text');
+    await becomes(loaded, 1, 'parts loaded');
     await page.getByRole('button', { name: 'JSON' }).click();
     assert.equal(await textBox.inputValue(), json); // what was not changed stays as it was
     await page.getByRole('button', { name: 'YAML' }).click();
@@ -289,6 +286,7 @@ await test('who was slower sees how it is now, and chooses', async () => {
         assert.equal((await service('PUT', '/api/v1/configs/uploads', now.text.replace(/"name": "[^"]*"/, `"name": "${name}"`), { 'If-Match': now.etag })).status, 200);
     };
     const dialog = page.getByRole('dialog');
+    await page.getByLabel('Days').waitFor(); // it was read
     await change('Theirs');
     await page.getByLabel('Days').fill('3');
     await page.getByRole('button', { name: 'Save' }).click();
@@ -347,6 +345,7 @@ await test('messages are listed with what became of them, and secrets are not ke
 
 await test('who may only look changes nothing', async () => {
     const name = 'ann.settings@shop';
+    proveNow();
     const made = JSON.parse((await service('POST', '/api/v1/users', JSON.stringify({ name, role: 'viewer' }))).text);
     const other = await newPage();
     expectRefusals();
@@ -358,6 +357,7 @@ await test('who may only look changes nothing', async () => {
     await at(other, '#/notifications');
     await other.getByText('You may not do this').waitFor();
     await at(other, '#/settings');
+    await other.getByRole('row', { name: /shop/ }).waitFor();
     assert.equal(await other.getByRole('link', { name: 'New set' }).count(), 0);
     await other.context().close();
 });
