@@ -186,6 +186,26 @@ await test('a folder of 50,000 entries is a table of a few rows', async () => {
     await becomes(() => page.locator('tbody tr').count(), 10, 'rows that fit the filter');
 });
 
+await test('a folder never shows what another has, and has a filter of its own', async () => {
+    await page.evaluate(() => { // notes what is there whenever something changes
+        window.wrong = [];
+        new MutationObserver(() => {
+            const where = document.querySelector('nav.crumbs [aria-current]')?.textContent;
+            const rows = [...document.querySelectorAll('td.main')].map((cell) => cell.textContent);
+            if (where === 'data' && (rows.some((name) => name.startsWith('file-')) || document.querySelector('input[type=search]')?.value)) window.wrong.push(rows[0] ?? 'a filter');
+        }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
+    });
+    await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
+    await page.getByRole('link', { name: 'odd/' }).waitFor();
+    assert.equal(await page.getByLabel('Filter this folder').inputValue(), '');
+    assert.deepEqual(await page.evaluate(() => window.wrong), []);
+    // One that is left while it is read is no part of the next.
+    await page.getByRole('link', { name: 'long/' }).click();
+    await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
+    await page.getByText(/^\d entries$/).waitFor();
+    assert.deepEqual(await page.evaluate(() => window.wrong), []);
+});
+
 await test('who may only look finds nothing to order', async () => {
     proveNow();
     const name = 'ann.example@shop';
@@ -231,6 +251,26 @@ await test('a restart of the service is lived through', async () => {
     await startService();
     await page.locator('.live:not(.off)').waitFor();
     await page.getByRole('article', { name: 'shop' }).waitFor();
+});
+
+await test('a late answer to a session that is over ends no other', async () => {
+    expectRefusals();
+    await at(page, '#/snapshots/shop');
+    await page.getByText('proven', { exact: true }).waitFor();
+    catalog('DELETE FROM sessions');
+    const letGo = await hold(page, '**/api/v1/sets/shop/drill');
+    await page.getByRole('button', { name: 'Drill now' }).click();
+    await page.getByRole('button', { name: 'Back up now' }).or(page.getByRole('button', { name: 'Log in' })).click();
+    await page.getByLabel('Name').fill('admin');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByLabel('Code').fill(recovery[2]);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('heading', { name: 'shop' }).waitFor();
+    const told = await page.locator('.toast.bad').count();
+    await letGo();
+    await becomes(() => page.locator('.toast.bad').count(), told + 1, 'toasts of problems');
+    assert.equal(await page.getByRole('heading', { name: 'shop' }).count(), 1);
 });
 
 await test('a session that is over leads to the login and back to where one was', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, newPage, proveNow, startService, stopService, test } from './desk.mjs';
+import { WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, hold, newPage, proveNow, startService, stopService, test } from './desk.mjs';
 
 // A server of PostgreSQL of its own, which ends with this process.
 
@@ -106,6 +106,9 @@ await test('a first login, a backup and a drill', async () => {
 await test('a plan says what would be written, replaced and removed, and changes nothing', async () => {
     damage();
     assert.equal(state(), DAMAGED);
+    await at(page, '#/snapshots/app/latest');
+    await page.getByText('proven', { exact: true }).waitFor();
+    await at(page, '#/snapshots/app');
     await page.locator('tbody tr').first().getByRole('link').first().click();
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.getByRole('link', { name: 'Restore', exact: true }).click();
@@ -167,6 +170,11 @@ await test('a restore is undone, which is asked for by itself', async () => {
     await dialog.getByRole('button', { name: 'Undo the restore' }).click();
     await page.getByText('The restore is undone').waitFor();
     assert.equal(state(), DAMAGED);
+    const letGo = await hold(page, /runs\?kind=restore.*from=/); // what was done since is not known yet
+    await page.reload();
+    await page.getByRole('link', { name: 'The restore that it was about' }).waitFor();
+    assert.equal(await button('Undo the restore').count(), 0);
+    await letGo();
     await page.getByRole('link', { name: 'The restore that it was about' }).click();
     await page.getByText('and that was undone').waitFor();
     assert.equal(await page.getByText('The set is restored.').count(), 0);
@@ -381,6 +389,13 @@ await test('an upload that is stopped stores nothing and makes no job', async ()
     await button('Send it and check it').click();
     await page.waitForFunction(() => Number(document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')) > 3);
     await button('Stop sending').click();
+    await page.getByText('The upload was stopped').waitFor();
+    await page.reload(); // and one that waits for the word that nobody has to be asked who he is
+    await page.getByLabel('Archive', { exact: false }).first().setInputFiles({ name: 'slow.zip', mimeType: 'application/zip', buffer: Buffer.alloc(900000, 1) });
+    const letGo = await hold(page, '**/api/v1/auth/session');
+    await button('Send it and check it').click();
+    await button('Stop sending').click();
+    await letGo();
     await page.getByText('The upload was stopped').waitFor();
     await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
     assert.equal(await jobs(), before);

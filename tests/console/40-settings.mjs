@@ -2,7 +2,7 @@
 // computed by the service; messages are listed.
 import assert from 'node:assert';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { SCREENSHOTS, WORK, at, becomes, catalog, enter, enterFirst, examine, expectRefusals, finish, longestTask, newPage, proveNow, startService, test, watchTasks } from './desk.mjs';
+import { SCREENSHOTS, WORK, at, becomes, catalog, enter, enterFirst, examine, expectRefusals, finish, hold, longestTask, newPage, proveNow, startService, test, watchTasks } from './desk.mjs';
 
 const FILE = `${WORK}/holdfast.yaml`;
 const before = readFileSync(FILE, 'utf8');
@@ -149,7 +149,15 @@ await test('plain choices and the expression are one', async () => {
     await page.locator('.wrong').first().waitFor();
     await page.getByLabel('Time zone').fill('Asia/Kolkata');
     await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
-    await becomes(() => page.locator('.runs li').first().innerText(), (run) => /06:30 \+05:30/.test(run), 'first run');
+    for (const run of await page.locator('.runs li').allInnerTexts()) assert.match(run, /06:30 \+05:30/);
+    const letGo = await hold(page, '**/api/v1/schedules/next?*');
+    await page.getByLabel('Time zone').fill('Asia/Tokyo');
+    await page.locator('.next[aria-busy=true]').waitFor(); // what stands there is still that of the other zone, and says so
+    await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
+    await letGo();
+    await page.getByText('Next runs, times of Asia/Tokyo').waitFor();
+    for (const run of await page.locator('.runs li').allInnerTexts()) assert.match(run, /06:30 \+09:00/);
+    await page.getByLabel('Time zone').fill('Asia/Kolkata');
     assert.equal(JSON.parse(await textBox.inputValue()).timezone, 'Asia/Kolkata');
     await page.getByLabel('Time zone').fill('');
     await page.getByText('Next runs, times of the host').waitFor();
@@ -186,9 +194,13 @@ await test('form, YAML and JSON are one document', async () => {
     const json = await textBox.inputValue();
     const loaded = () => page.evaluate(() => performance.getEntriesByType('resource').filter((one) => /\/assets\/yaml-/.test(one.name)).length);
     assert.equal(await loaded(), 0);
+    const letGo = await hold(page, '**/assets/yaml-*');
     await page.getByRole('button', { name: 'YAML' }).click();
-    await becomes(() => textBox.inputValue(), (text) => text.startsWith('id: uploads\n'), 'text');
+    await page.getByLabel('Weeks').fill('6'); // while it is loaded
+    await letGo();
+    await becomes(() => textBox.inputValue(), (text) => text.startsWith('id: uploads\n') && text.includes('weekly: 6'), 'text');
     await becomes(loaded, 1, 'parts loaded');
+    await page.getByLabel('Weeks').fill('9');
     await page.getByRole('button', { name: 'JSON' }).click();
     assert.equal(await textBox.inputValue(), json); // what was not changed stays as it was
     await page.getByRole('button', { name: 'YAML' }).click();
@@ -225,6 +237,21 @@ await test('YAML that is none, or means something else, is marked on its line an
     await page.getByText('not saved').waitFor({ state: 'detached' });
     assert.equal(JSON.parse((await service('GET', '/api/v1/configs/uploads')).text).name, 'From YAML');
     await page.getByRole('button', { name: 'JSON' }).click();
+});
+
+await test('what is found wrong is said of the text that was sent, and of no other', async () => {
+    expectRefusals();
+    const good = await textBox.inputValue();
+    await textBox.fill(good.replace(/"path": ".*"/, '"path": "/etc/elsewhere"'));
+    const letGo = await hold(page, '**/api/v1/configs/uploads');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByLabel('Folder on the host').fill(`${WORK}/places/two`);
+    await letGo();
+    await page.locator('button:enabled', { hasText: /^Save$/ }).waitFor();
+    assert.equal(await page.locator('.wrong').count(), 0);
+    await page.getByLabel('Folder on the host').fill('/etc/elsewhere');
+    await page.locator('.form .wrong').getByText('lies outside').waitFor();
+    await textBox.fill(good);
 });
 
 await test('a set with sources of its own is made by the form, tried and backed up', async () => {
@@ -333,7 +360,10 @@ await test('a set is deleted when its name was typed', async () => {
 await test('messages are listed with what became of them, and secrets are not kept', async () => {
     await at(page, '#/notifications');
     await page.getByLabel('Channel').fill(`https://127.0.0.1:1/${SECRET}`);
+    const letGo = await hold(page, '**/api/v1/notifications/test');
     await page.getByRole('button', { name: 'Send a test' }).click();
+    assert(await page.getByRole('button', { name: 'Send a test' }).isDisabled()); // one is sent
+    await letGo();
     await page.getByText('is queued').waitFor();
     await page.getByRole('cell', { name: 'webhook' }).first().waitFor();
     assert.equal(await page.getByLabel('Channel').inputValue(), '');
