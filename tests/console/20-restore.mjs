@@ -33,7 +33,7 @@ sql('CREATE TABLE sale (id int PRIMARY KEY, name text); INSERT INTO sale SELECT 
 lite('CREATE TABLE book (id INTEGER PRIMARY KEY)');
 lite('INSERT INTO book VALUES (1), (2), (3)');
 mkdirSync(`${WORK}/site/${NASTY}`, { recursive: true });
-mkdirSync(`${WORK}/restored`);
+mkdirSync(`${WORK}/restored`, { recursive: true });
 writeFileSync(`${WORK}/site/page`, 'as it should be');
 writeFileSync(`${WORK}/site/gone`, 'it was here');
 writeFileSync(`${WORK}/site/${NASTY}/a\u202egpj.exe`, 'odd');

@@ -3,7 +3,7 @@ import assert from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { SCREENSHOTS, WORK, at, becomes, catalog, enter, examine, expectRefusals, finish, hold, longestTask, newPage, resize, scroll, startService, test, watchTasks } from './desk.mjs';
+import { SCREENSHOTS, WAIT_MS, WORK, at, becomes, catalog, enter, examine, expectRefusals, finish, hold, longestTask, newPage, resize, scroll, startService, test, watchTasks } from './desk.mjs';
 
 const { HOLDFAST } = process.env;
 const SNAPSHOTS = 10000;
@@ -94,7 +94,7 @@ await test('a filter looks through all snapshots, those too that were not read y
     await page.getByText(/others are being read/).waitFor();
     assert.equal(await page.getByText('Nothing fits the filter').count(), 0);
     await letGo();
-    await page.getByText('1 of 10,000 snapshots').waitFor();
+    await page.getByText('1 of 10,000 snapshots').waitFor({ timeout: 10 * WAIT_MS }); // ten pages, and it tells how far it is
     await rows(1);
     await longestTask(page, 'filter that reads all');
     await watchTasks(page);
