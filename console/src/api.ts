@@ -68,13 +68,19 @@ async function send(path: string, request: Request): Promise<Response> {
     }
 }
 
+// A request of this session was told that nobody is logged in.  Somebody may have come in anew since it was sent.
+function sessionOver(of: Session | null | undefined): void {
+    if (session.value?.csrf === of?.csrf) session.value = null;
+}
+
 // The answer of a request that succeeded; a Problem is thrown for all others.
 export async function ask(path: string, request: Request = {}): Promise<Response> {
     for (let tries = 0; ; tries++) {
+        const own = session.value;
         const answer = await send(path, request);
         if (answer.ok) return answer;
         const problem = await problemOf(answer);
-        if (problem.code === 'unauthenticated') session.value = null;
+        if (problem.code === 'unauthenticated') sessionOver(own);
         // Another window of this browser has proved itself, and the session has another word since.
         if (problem.code === 'csrf' && tries === 0 && (await readSession())) continue;
         if (problem.code === 'step_up_required' && tries < 2 && (await prove())) continue;
@@ -129,18 +135,21 @@ export async function lines<T>(path: string, take: (some: T[]) => void, signal: 
 // A form with files; sent(share) tells how much of it has left, which fetch cannot.  Nothing is tried again: a proof has to be there.
 export function sendForm<T>(path: string, form: FormData, sent: (share: number) => void, signal: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+        const stopped = (): void => reject(new Problem(0, 'upload_stopped', 'the upload was stopped'));
+        if (signal.aborted) return stopped();
+        const own = session.value;
         const request = new XMLHttpRequest();
         request.open('POST', path);
-        if (session.value) request.setRequestHeader('X-HF-CSRF', session.value.csrf);
+        if (own) request.setRequestHeader('X-HF-CSRF', own.csrf);
         request.upload.onprogress = (event) => { if (event.lengthComputable) sent(event.loaded / event.total); };
         request.onload = () => {
             if (request.status >= 200 && request.status < 300) return resolve(JSON.parse(request.responseText) as T);
             const problem = problemSaid(request.status, `${request.status} ${request.statusText}`, request.responseText, request.getResponseHeader('Retry-After'));
-            if (problem.code === 'unauthenticated') session.value = null;
+            if (problem.code === 'unauthenticated') sessionOver(own);
             reject(problem);
         };
         request.onerror = () => reject(new Problem(0, 'upload_broken', 'the upload broke off'));
-        request.onabort = () => reject(new Problem(0, 'upload_stopped', 'the upload was stopped'));
+        request.onabort = stopped;
         signal.addEventListener('abort', () => request.abort());
         request.send(form);
     });
@@ -148,8 +157,11 @@ export function sendForm<T>(path: string, form: FormData, sent: (share: number) 
 
 // Whether somebody is logged in.
 export async function readSession(): Promise<boolean> {
+    const own = session.value;
     try {
-        session.value = await api<Session>('/api/v1/auth/session');
+        const now = await api<Session>('/api/v1/auth/session');
+        if (own && !session.value) return false; // he left meanwhile
+        session.value = now;
         return true;
     } catch (error) {
         if (!(error instanceof Problem) || error.code !== 'unauthenticated') throw error;

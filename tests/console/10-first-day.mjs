@@ -1,13 +1,16 @@
 // From the first login to the last logout: overview, orders, jobs, snapshots, and what a browser lives through.
 import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
-import { PASSWORD, SCREENSHOTS, WORK, at, catalog, enterFirst, examine, expectRefusals, finish, firstPassword, newPage, origin, startService, stopService, test, totp } from './desk.mjs';
+import {
+    PASSWORD, SCREENSHOTS, WORK, at, becomes, catalog, enterFirst, examine, expectRefusals, finish, firstPassword, hold, longestTask, newPage, origin, proveNow, scroll, startService, stopService, test, totp,
+    watchTasks,
+} from './desk.mjs';
 
 const FIRST_LOAD = 120 * 1024;
 
 await startService();
 const page = await newPage({ acceptDownloads: true });
-const first = firstPassword();
+const first = await firstPassword();
 let secret = '';
 let recovery = [];
 
@@ -100,6 +103,7 @@ await test('a job that runs shows its progress after a reload and can be stopped
     await page.getByRole('article', { name: 'wiki' }).getByRole('progressbar').waitFor();
     await examine(page, 'overview');
     await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Jobs' }).click();
+    await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
     await page.getByRole('progressbar').waitFor();
     await examine(page, 'jobs');
     await page.getByRole('article').getByRole('link').first().click();
@@ -122,8 +126,9 @@ await test('snapshots are listed with what drills said, and filtered', async () 
     await page.getByLabel('Filter').fill('');
     for (let i = 2; i <= 3; i++) { // so that there is something to draw
         await page.getByRole('button', { name: 'Back up now' }).click();
-        await page.waitForFunction((n) => document.querySelectorAll('.mark').length >= n, i);
+        await becomes(() => page.getByRole('region', { name: 'Snapshots of shop' }).locator('tbody tr').count(), i, 'snapshots');
     }
+    await page.locator('.mark').nth(1).waitFor();
     await page.locator('.chart canvas').first().waitFor();
     await examine(page, 'snapshots');
 });
@@ -166,25 +171,43 @@ await test('a file is downloaded as it was, after a proof that is not old', asyn
 
 await test('a folder of 50,000 entries is a table of a few rows', async () => {
     await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
-    await page.evaluate(() => {
-        window.longest = 0;
-        new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: 'longtask' });
-    });
+    await watchTasks(page);
     await openFolder('long');
     await page.getByText('50000 entries').waitFor();
     const table = page.getByRole('region', { name: /Files in/ });
     for (const share of [0.5, 1, 0.25]) {
-        await table.evaluate((box, to) => (box.scrollTop = box.scrollHeight * to), share);
+        await scroll(table, share);
         const wanted = share === 1 ? 'file-49999' : `file-${String(Math.round(50000 * share)).padStart(5, '0')}`;
         await page.getByText(wanted, { exact: true }).waitFor();
         assert(await page.locator('tbody tr').count() < 100);
     }
-    console.log(`    longest task: ${Math.round(await page.evaluate(() => window.longest))} ms`);
+    await longestTask(page, 'reading and scrolling');
     await page.getByLabel('Filter this folder').fill('file-4321');
-    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 10);
+    await becomes(() => page.locator('tbody tr').count(), 10, 'rows that fit the filter');
+});
+
+await test('a folder never shows what another has, and has a filter of its own', async () => {
+    await page.evaluate(() => { // notes what is there whenever something changes
+        window.wrong = [];
+        new MutationObserver(() => {
+            const where = document.querySelector('nav.crumbs [aria-current]')?.textContent;
+            const rows = [...document.querySelectorAll('td.main')].map((cell) => cell.textContent);
+            if (where === 'data' && (rows.some((name) => name.startsWith('file-')) || document.querySelector('input[type=search]')?.value)) window.wrong.push(rows[0] ?? 'a filter');
+        }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
+    });
+    await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
+    await page.getByRole('link', { name: 'odd/' }).waitFor();
+    assert.equal(await page.getByLabel('Filter this folder').inputValue(), '');
+    assert.deepEqual(await page.evaluate(() => window.wrong), []);
+    // One that is left while it is read is no part of the next.
+    await page.getByRole('link', { name: 'long/' }).click();
+    await page.getByLabel('Folder').getByRole('link', { name: 'data' }).click();
+    await page.getByText(/^\d entries$/).waitFor();
+    assert.deepEqual(await page.evaluate(() => window.wrong), []);
 });
 
 await test('who may only look finds nothing to order', async () => {
+    proveNow();
     const name = 'ann.example@shop';
     const made = await page.evaluate(async (wanted) => {
         const { csrf } = await (await fetch('/api/v1/auth/session')).json();
@@ -205,18 +228,17 @@ await test('who may only look finds nothing to order', async () => {
 });
 
 await test('a slow network makes no second order', async () => {
-    const wire = await page.context().newCDPSession(page);
     const runs = () => page.evaluate(async () => (await (await fetch('/api/v1/runs?kind=backup&set=shop')).json()).runs.length);
     await at(page, '#/');
     await page.reload(); // without what was said of earlier orders
     const before = await runs();
-    await wire.send('Network.enable');
-    await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 2000, downloadThroughput: -1, uploadThroughput: -1 });
+    const letGo = await hold(page, '**/api/v1/sets/shop/backup');
     const button = page.getByRole('article', { name: 'shop' }).getByRole('button', { name: 'Back up now' });
     await button.click();
-    await button.click({ force: true, noWaitAfter: true, timeout: 1000 }).catch(() => {});
+    await button.click({ force: true });
+    assert(await button.isDisabled());
+    await letGo();
     await page.getByText('A backup of shop was ordered').waitFor();
-    await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
     assert.equal(await runs(), before + 1);
 });
 
@@ -229,6 +251,26 @@ await test('a restart of the service is lived through', async () => {
     await startService();
     await page.locator('.live:not(.off)').waitFor();
     await page.getByRole('article', { name: 'shop' }).waitFor();
+});
+
+await test('a late answer to a session that is over ends no other', async () => {
+    expectRefusals();
+    await at(page, '#/snapshots/shop');
+    await page.getByText('proven', { exact: true }).waitFor();
+    catalog('DELETE FROM sessions');
+    const letGo = await hold(page, '**/api/v1/sets/shop/drill');
+    await page.getByRole('button', { name: 'Drill now' }).click();
+    await page.getByRole('button', { name: 'Back up now' }).or(page.getByRole('button', { name: 'Log in' })).click();
+    await page.getByLabel('Name').fill('admin');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByLabel('Code').fill(recovery[2]);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('heading', { name: 'shop' }).waitFor();
+    const told = await page.locator('.toast.bad').count();
+    await letGo();
+    await becomes(() => page.locator('.toast.bad').count(), told + 1, 'toasts of problems');
+    assert.equal(await page.getByRole('heading', { name: 'shop' }).count(), 1);
 });
 
 await test('a session that is over leads to the login and back to where one was', async () => {

@@ -2,7 +2,7 @@
 // computed by the service; messages are listed.
 import assert from 'node:assert';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { SCREENSHOTS, WORK, at, catalog, enter, enterFirst, examine, expectRefusals, finish, newPage, startService, test } from './desk.mjs';
+import { SCREENSHOTS, WORK, at, becomes, catalog, enter, enterFirst, examine, expectRefusals, finish, hold, longestTask, newPage, proveNow, startService, test, watchTasks } from './desk.mjs';
 
 const FILE = `${WORK}/holdfast.yaml`;
 const before = readFileSync(FILE, 'utf8');
@@ -57,7 +57,7 @@ await test('a set of the file is shown without what is secret, and cannot be cha
 });
 
 await test('its next runs are those of its zone', async () => {
-    await page.getByText('times of Europe/Berlin').waitFor();
+    await page.getByText('Next runs, times of Europe/Berlin').waitFor();
     const runs = await page.locator('.runs li').allInnerTexts();
     assert.equal(runs.length, 10);
     for (const run of runs) assert.match(run, /\d{4}-\d\d-\d\d 0(2:30|3:00) \+0[12]:00/);
@@ -68,10 +68,7 @@ await test('what is kept is a calendar with reasons', async () => {
     const kept = await page.locator('.day.keep').count() - 1; // and one of the legend
     assert(kept >= 13 && kept <= 17, `${kept} kept`);
     assert(await page.locator('.month').count() >= 12);
-    await page.evaluate(() => {
-        window.longest = 0;
-        new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: 'longtask' });
-    });
+    await watchTasks(page);
     await page.locator('.month .day.keep').last().click();
     await page.getByRole('region', { name: 'Snapshots and why' }).getByText(/daily snapshot|proven/).first().waitFor();
     assert.equal(await page.getByRole('row').count(), 2);
@@ -82,7 +79,7 @@ await test('what is kept is a calendar with reasons', async () => {
     await page.getByText('0 of 0 snapshots').waitFor();
     await page.getByRole('button', { name: 'In a year' }).click();
     await page.getByText(/of 365 snapshots/).waitFor();
-    console.log(`    longest task: ${Math.round(await page.evaluate(() => window.longest))} ms`);
+    await longestTask(page, 'calendar');
     await examine(page, 'settings-set');
     await picture('settings-set');
 });
@@ -140,7 +137,7 @@ await test('plain choices and the expression are one', async () => {
     await page.getByLabel('Day of the week').selectOption('3');
     await page.getByLabel('Time', { exact: true }).fill('04:15');
     assert.equal(await page.getByLabel('Expression of cron').inputValue(), '15 4 * * 3');
-    await page.waitForFunction(() => [...document.querySelectorAll('.runs li')].every((one) => /Wed .* 04:15/.test(one.textContent)) && document.querySelectorAll('.runs li').length === 10);
+    await becomes(() => page.locator('.runs li').allInnerTexts(), (runs) => runs.length === 10 && runs.every((one) => /Wed .* 04:15/.test(one)), 'next runs');
     await page.getByLabel('Expression of cron').fill('0 0 32 * *');
     await page.getByText('32 is above 31').waitFor();
     assert.equal(await page.locator('.runs').count(), 0);
@@ -152,7 +149,15 @@ await test('plain choices and the expression are one', async () => {
     await page.locator('.wrong').first().waitFor();
     await page.getByLabel('Time zone').fill('Asia/Kolkata');
     await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
-    await page.waitForFunction(() => /06:30.*\+05:30/.test(document.querySelector('.runs li')?.textContent ?? ''));
+    for (const run of await page.locator('.runs li').allInnerTexts()) assert.match(run, /06:30 \+05:30/);
+    const letGo = await hold(page, '**/api/v1/schedules/next?*');
+    await page.getByLabel('Time zone').fill('Asia/Tokyo');
+    await page.locator('.next[aria-busy=true]').waitFor(); // what stands there is still that of the other zone, and says so
+    await page.getByText('Next runs, times of Asia/Kolkata').waitFor();
+    await letGo();
+    await page.getByText('Next runs, times of Asia/Tokyo').waitFor();
+    for (const run of await page.locator('.runs li').allInnerTexts()) assert.match(run, /06:30 \+09:00/);
+    await page.getByLabel('Time zone').fill('Asia/Kolkata');
     assert.equal(JSON.parse(await textBox.inputValue()).timezone, 'Asia/Kolkata');
     await page.getByLabel('Time zone').fill('');
     await page.getByText('Next runs, times of the host').waitFor();
@@ -189,9 +194,13 @@ await test('form, YAML and JSON are one document', async () => {
     const json = await textBox.inputValue();
     const loaded = () => page.evaluate(() => performance.getEntriesByType('resource').filter((one) => /\/assets\/yaml-/.test(one.name)).length);
     assert.equal(await loaded(), 0);
+    const letGo = await hold(page, '**/assets/yaml-*');
     await page.getByRole('button', { name: 'YAML' }).click();
-    await page.waitForFunction(() => document.querySelector('.lines textarea').value.startsWith('id: uploads\n'));
-    assert.equal(await loaded(), 1);
+    await page.getByLabel('Weeks').fill('6'); // while it is loaded
+    await letGo();
+    await becomes(() => textBox.inputValue(), (text) => text.startsWith('id: uploads\n') && text.includes('weekly: 6'), 'text');
+    await becomes(loaded, 1, 'parts loaded');
+    await page.getByLabel('Weeks').fill('9');
     await page.getByRole('button', { name: 'JSON' }).click();
     assert.equal(await textBox.inputValue(), json); // what was not changed stays as it was
     await page.getByRole('button', { name: 'YAML' }).click();
@@ -228,6 +237,21 @@ await test('YAML that is none, or means something else, is marked on its line an
     await page.getByText('not saved').waitFor({ state: 'detached' });
     assert.equal(JSON.parse((await service('GET', '/api/v1/configs/uploads')).text).name, 'From YAML');
     await page.getByRole('button', { name: 'JSON' }).click();
+});
+
+await test('what is found wrong is said of the text that was sent, and of no other', async () => {
+    expectRefusals();
+    const good = await textBox.inputValue();
+    await textBox.fill(good.replace(/"path": ".*"/, '"path": "/etc/elsewhere"'));
+    const letGo = await hold(page, '**/api/v1/configs/uploads');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByLabel('Folder on the host').fill(`${WORK}/places/two`);
+    await letGo();
+    await page.locator('button:enabled', { hasText: /^Save$/ }).waitFor();
+    assert.equal(await page.locator('.wrong').count(), 0);
+    await page.getByLabel('Folder on the host').fill('/etc/elsewhere');
+    await page.locator('.form .wrong').getByText('lies outside').waitFor();
+    await textBox.fill(good);
 });
 
 await test('a set with sources of its own is made by the form, tried and backed up', async () => {
@@ -289,6 +313,7 @@ await test('who was slower sees how it is now, and chooses', async () => {
         assert.equal((await service('PUT', '/api/v1/configs/uploads', now.text.replace(/"name": "[^"]*"/, `"name": "${name}"`), { 'If-Match': now.etag })).status, 200);
     };
     const dialog = page.getByRole('dialog');
+    await page.getByLabel('Days').waitFor(); // it was read
     await change('Theirs');
     await page.getByLabel('Days').fill('3');
     await page.getByRole('button', { name: 'Save' }).click();
@@ -335,7 +360,10 @@ await test('a set is deleted when its name was typed', async () => {
 await test('messages are listed with what became of them, and secrets are not kept', async () => {
     await at(page, '#/notifications');
     await page.getByLabel('Channel').fill(`https://127.0.0.1:1/${SECRET}`);
+    const letGo = await hold(page, '**/api/v1/notifications/test');
     await page.getByRole('button', { name: 'Send a test' }).click();
+    assert(await page.getByRole('button', { name: 'Send a test' }).isDisabled()); // one is sent
+    await letGo();
     await page.getByText('is queued').waitFor();
     await page.getByRole('cell', { name: 'webhook' }).first().waitFor();
     assert.equal(await page.getByLabel('Channel').inputValue(), '');
@@ -347,6 +375,7 @@ await test('messages are listed with what became of them, and secrets are not ke
 
 await test('who may only look changes nothing', async () => {
     const name = 'ann.settings@shop';
+    proveNow();
     const made = JSON.parse((await service('POST', '/api/v1/users', JSON.stringify({ name, role: 'viewer' }))).text);
     const other = await newPage();
     expectRefusals();
@@ -358,6 +387,7 @@ await test('who may only look changes nothing', async () => {
     await at(other, '#/notifications');
     await other.getByText('You may not do this').waitFor();
     await at(other, '#/settings');
+    await other.getByRole('row', { name: /shop/ }).waitFor();
     assert.equal(await other.getByRole('link', { name: 'New set' }).count(), 0);
     await other.context().close();
 });

@@ -1,7 +1,7 @@
 // What goes wrong in the middle of work: a slow network, a restart of the service, a session that ends, no mouse.
 import assert from 'node:assert';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { PASSWORD, WORK, at, catalog, enter, expectRefusals, finish, newPage, startService, stopService, test } from './desk.mjs';
+import { PASSWORD, WORK, at, becomes, catalog, enter, expectRefusals, finish, hold, newPage, proveNow, startService, stopService, test } from './desk.mjs';
 
 mkdirSync(`${WORK}/little/sub`, { recursive: true });
 for (const folder of ['restored', 'uploads']) { // of this case alone
@@ -22,8 +22,6 @@ const network = async (ms) => {
     await wire.send('Network.enable');
     await wire.send('Network.emulateNetworkConditions', { offline: false, latency: ms, downloadThroughput: -1, uploadThroughput: -1 });
 };
-// As if the proof of the login were of now, however long the tests before took.
-const proveNow = () => catalog(`UPDATE sessions SET stepped_up_ns = ${Date.now()}000000`);
 
 let recovery;
 await test('the first login', async () => {
@@ -58,6 +56,31 @@ await test('a restore over a slow network is planned and ordered once', async ()
     assert(readdirSync(`${WORK}/restored/slowly`).length > 0);
 });
 
+await test('news that come while a list is asked for do not ask for it anew', async () => {
+    await at(page, '#/');
+    const asked = { jobs: 0, runs: 0 };
+    const count = (request) => {
+        if (/\/api\/v1\/jobs$/.test(request.url())) asked.jobs++;
+        if (/\/api\/v1\/runs\?limit=100&ended=1$/.test(request.url())) asked.runs++;
+    };
+    const letGo = await hold(page, '**/api/v1/jobs');
+    await at(page, '#/jobs');
+    page.on('request', count);
+    const runs = () => page.evaluate(async () => (await (await fetch('/api/v1/runs?set=history&kind=backup&ended=1')).json()).runs.length);
+    const before = await runs();
+    await page.evaluate(async () => {
+        const { csrf } = await (await fetch('/api/v1/auth/session')).json();
+        await fetch('/api/v1/sets/history/backup', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-HF-CSRF': csrf }, body: '{}' });
+    });
+    await becomes(runs, before + 1, 'backups');
+    await becomes(() => asked.runs, (n) => n >= 1, 'other lists that were asked for');
+    assert.equal(asked.jobs, 0);
+    await letGo();
+    await becomes(() => asked.jobs, 1, 'lists that were asked for afterwards');
+    await page.getByText('Nothing runs').waitFor();
+    page.off('request', count);
+});
+
 await test('a restart of the service in the middle of a backup ends in what came of it', async () => {
     expectRefusals();
     await at(page, '#/');
@@ -90,16 +113,19 @@ await test('a session that ends in the middle of a form saves nothing, and one i
     expectRefusals();
     await at(page, '#/new-set');
     await page.getByLabel('Id').first().fill('halfway');
+    await page.locator('.runs li').first().waitFor(); // what the page asks by itself is answered
+    await page.getByRole('group', { name: 'Sources' }).waitFor();
     catalog('DELETE FROM sessions');
-    await button('Save').click();
+    await button('Save').or(button('Log in')).click(); // news may have told already that the session is over
     await comeBack();
     await page.getByRole('heading', { name: 'New set' }).waitFor();
     assert.equal(await page.evaluate(async () => (await fetch('/api/v1/configs/halfway')).status), 404);
     await at(page, '#/restore/history/latest?path=/');
     await page.getByRole('radio', { name: 'Into a new folder' }).check();
     await page.getByLabel('Name of the new folder').fill('never');
+    await page.getByText('not drilled').waitFor();
     catalog('DELETE FROM sessions');
-    await button('Show the plan').click();
+    await button('Show the plan').or(button('Log in')).click();
     await comeBack();
     await button('Show the plan').waitFor();
     assert(!existsSync(`${WORK}/restored/never`));

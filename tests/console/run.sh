@@ -2,6 +2,7 @@
 # The console: built again as it is committed, its own tests, and a browser that uses it against a real service.
 # Usage: run.sh [CASE...]    the beginnings of names of cases here, [0-9]*.mjs; all without
 # HOLDFAST is the program; screenshots go to SCREENSHOTS (build/console).  Ends with 77 where something is missing.
+# SLOW=6 has a browser that is six times slower, and each request of a page begin up to 300 ms later: what fails then only is a race.
 # shellcheck disable=SC2154 # lib.sh sets work
 set -eu
 cases=$(dirname "$(readlink -f "$0")")

@@ -30,12 +30,14 @@ function PresentFactor({ renewed, removed }: { renewed: (codes: string[]) => voi
     const t = texts.value.people;
     const [code, setCode] = useState('');
     const [wrong, setWrong] = useState('');
+    const [isBusy, setBusy] = useState(false);
 
     async function submit(event: SubmitEvent): Promise<void> {
         event.preventDefault();
         const isRemoval = (event.submitter as HTMLButtonElement | null)?.value === 'remove';
         const order = { method: 'POST' as const, body: { code: code.trim() } };
         setWrong('');
+        setBusy(true); // each code is good once
         try {
             if (isRemoval) {
                 await api('/api/v1/auth/totp/remove', order);
@@ -47,6 +49,7 @@ function PresentFactor({ renewed, removed }: { renewed: (codes: string[]) => voi
         } catch (error) {
             setWrong(problemText(problemFrom(error)));
         }
+        setBusy(false);
     }
     return (
         <form onSubmit={submit}>
@@ -58,8 +61,8 @@ function PresentFactor({ renewed, removed }: { renewed: (codes: string[]) => voi
             </label>
             {wrong && <p class="wrong" role="alert">{wrong}</p>}
             <div class="buttons">
-                <button type="submit">{t.codesRenew}</button>
-                <button type="submit" class="danger" value="remove">{t.factorRemove}</button>
+                <button type="submit" disabled={isBusy}>{t.codesRenew}</button>
+                <button type="submit" class="danger" value="remove" disabled={isBusy}>{t.factorRemove}</button>
             </div>
         </form>
     );

@@ -4,6 +4,7 @@ import { api, isAdmin } from '../api';
 import { exactText, numberText, visibleText } from '../format';
 import type { PageRow } from '../pages';
 import { At, Name } from '../parts/figures';
+import { MoreButton, usePaged } from '../parts/paged';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
@@ -115,25 +116,11 @@ function Audit() {
     const t = texts.value;
     const p = t.people;
     const [filter, setFilter] = useState(NONE);
-    const [older, setOlder] = useState<AuditRecord[]>([]);
-    const [isEnd, setEnd] = useState(false);
     const [isBusy, setBusy] = useState(false);
-    const reading = useRead(async (signal) => {
-        setOlder([]);
-        setEnd(false);
-        return api<{ records: AuditRecord[] }>(auditQuery(filter, PAGE), { signal });
-    }, [filter]);
-    const rows = [...(reading.value?.records ?? []), ...older];
-    const hasMore = !isEnd && reading.value?.records.length === PAGE;
-    const busy = (work: Promise<void>): void => {
-        setBusy(true);
-        void work.catch(tellProblem).finally(() => setBusy(false));
-    };
-    async function more(): Promise<void> {
-        const { records } = await api<{ records: AuditRecord[] }>(auditQuery(filter, PAGE, rows.at(-1)!.seq));
-        setOlder([...older, ...records]);
-        setEnd(records.length < PAGE);
-    }
+    const list = usePaged<AuditRecord>(async (after, signal) => {
+        const { records } = await api<{ records: AuditRecord[] }>(auditQuery(filter, PAGE, after === null ? undefined : Number(after)), { signal });
+        return { items: records, next: records.length < PAGE ? null : String(records.at(-1)!.seq) };
+    }, (one) => String(one.seq), [filter]);
     const columns: Column<AuditRecord>[] = [
         { title: '#', kind: 'wide', cell: (one) => <span class="faint number">{one.seq}</span> },
         { title: p.time, cell: (one) => <At time={one.time} /> },
@@ -147,13 +134,16 @@ function Audit() {
         <>
             <div class="title">
                 <h1>{p.audit}</h1>
-                <div class="buttons"><button type="button" disabled={isBusy} onClick={() => busy(exportRecords(filter))}>{p.export}</button></div>
+                <div class="buttons"><button type="button" disabled={isBusy} onClick={() => {
+                    setBusy(true);
+                    void exportRecords(filter).catch(tellProblem).finally(() => setBusy(false));
+                }}>{p.export}</button></div>
             </div>
             <Chain />
             <Filters filter={filter} choose={setFilter} />
-            <Trouble reading={reading} />
-            {reading.value ? <Table label={p.audit} columns={columns} rows={rows} rowKey={(one) => String(one.seq)} empty={p.noRecords} /> : !reading.problem && <Waiting />}
-            {hasMore && <p><button type="button" disabled={isBusy} onClick={() => busy(more())}>{t.jobs.more}</button></p>}
+            <Trouble reading={list} />
+            {list.value ? <Table label={p.audit} columns={columns} rows={list.value} rowKey={(one) => String(one.seq)} empty={p.noRecords} /> : !list.problem && <Waiting />}
+            <MoreButton list={list} />
         </>
     );
 }

@@ -20,25 +20,25 @@ interface Found<T> {
     problem: Problem | null;
 }
 
-// Lines of a list as they come, of those that are wanted; null: nothing is asked.
-export function useLines<T>(address: string | null, keep: (line: T) => boolean): Found<T> {
-    const [found, setFound] = useState<Found<T>>({ items: [], isWhole: false, problem: null });
+const NONE: Found<never> = { items: [], isWhole: false, problem: null };
+
+// Lines of a list as they come, of those that are wanted; never those of another address.
+export function useLines<T>(address: string, keep: (line: T) => boolean): Found<T> {
+    const [found, setFound] = useState<Found<T> & { of: string }>({ of: address, ...NONE });
     useEffect(() => {
         const control = new AbortController();
         const all: T[] = [];
         let shown = 0;
-        setFound({ items: [], isWhole: false, problem: null });
-        if (address === null) return;
-        const show = (isWhole: boolean, problem: Problem | null): void => setFound({ items: [...all], isWhole, problem });
+        const show = (isWhole: boolean, problem: Problem | null): void => { if (!control.signal.aborted) setFound({ of: address, items: [...all], isWhole, problem }); };
         lines<T>(address, (some) => {
             for (const line of some) if (keep(line)) all.push(line);
             if (Date.now() - shown < SHOWN_MS) return;
             shown = Date.now();
             show(false, null);
-        }, control.signal).then(() => show(true, null), (error: unknown) => { if (!control.signal.aborted) show(false, problemFrom(error)); });
+        }, control.signal).then(() => show(true, null), (error: unknown) => show(false, problemFrom(error)));
         return () => control.abort();
     }, [address]);
-    return found;
+    return found.of === address ? found : NONE;
 }
 
 const TONES = { '+': 'good', '-': 'bad', M: 'warn', T: 'warn', U: 'calm' };

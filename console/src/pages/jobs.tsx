@@ -22,7 +22,7 @@ const AGAIN: RunKind[] = ['backup', 'drill', 'verify', 'check'];
 
 function UnderWay() {
     const t = texts.value;
-    const reading = useRead((signal) => api<{ jobs: Job[] }>('/api/v1/jobs', { signal }), [changes.value]);
+    const reading = useRead((signal) => api<{ jobs: Job[] }>('/api/v1/jobs', { signal }), [], changes.value);
     return (
         <section>
             <h2>{t.jobs.underWay}</h2>
@@ -131,7 +131,7 @@ function Head({ run }: { run: Run | undefined }) {
 
 function JobPage({ values }: PageProps) {
     const id = values['job']!;
-    const reading = useRead((signal) => api<Job & { result: Run }>(path`/api/v1/jobs/${id}`, { signal }), [changes.value]);
+    const reading = useRead((signal) => api<Job & { result: Run }>(path`/api/v1/jobs/${id}`, { signal }), [], changes.value);
     const job = reading.value;
     const isOpen = job?.state === 'queued' || job?.state === 'running';
     return (
@@ -155,7 +155,7 @@ function JobPage({ values }: PageProps) {
 }
 
 function RunPage({ values }: PageProps) {
-    const reading = useRead((signal) => api<Run>(path`/api/v1/runs/${values['run']!}`, { signal }), [changes.value]);
+    const reading = useRead((signal) => api<Run>(path`/api/v1/runs/${values['run']!}`, { signal }), [], changes.value);
     return (
         <>
             <Head run={reading.value} />

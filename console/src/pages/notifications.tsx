@@ -19,8 +19,10 @@ const TONES = { waiting: 'busy', sent: 'good', failed: 'bad' };
 function Try({ done }: { done: () => void }) {
     const t = texts.value.settings.notices;
     const [channel, setChannel] = useState('');
+    const [isBusy, setBusy] = useState(false);
     async function send(event: Event): Promise<void> {
         event.preventDefault();
+        setBusy(true);
         try {
             const sent = await api<{ channel: string }>('/api/v1/notifications/test', { method: 'POST', body: { channel } });
             setChannel('');
@@ -29,6 +31,7 @@ function Try({ done }: { done: () => void }) {
         } catch (error) {
             tellProblem(error);
         }
+        setBusy(false);
     }
     return (
         <form class="card" onSubmit={send}>
@@ -37,7 +40,7 @@ function Try({ done }: { done: () => void }) {
                 <input type="password" required autocomplete="off" maxLength={2000} value={channel} aria-describedby="channel-help" onInput={(event) => setChannel(event.currentTarget.value)} />
                 <span id="channel-help" class="faint">{t.channelHelp}</span>
             </label>
-            <div class="buttons"><button type="submit" class="main">{t.send}</button></div>
+            <div class="buttons"><button type="submit" class="main" disabled={isBusy}>{t.send}</button></div>
         </form>
     );
 }

@@ -120,7 +120,7 @@ function Card({ set, state }: { set: BackupSet; state: Whole }) {
 
 function Overview() {
     const t = texts.value.overview;
-    const reading = useRead(readState, [changes.value]);
+    const reading = useRead(readState, [], changes.value);
     const state = reading.value;
     if (state === undefined) return <><h1>{t.title}</h1>{reading.problem ? <Trouble reading={reading} /> : <Waiting />}</>;
     const weight = (set: BackupSet): number => alarmsOf(set, state.jobs, state.at).length;

@@ -10,9 +10,9 @@ import { UnderWay, isOpen, useJob } from '../parts/follow';
 import { Trouble, Waiting, useRead } from '../parts/read';
 import { go, href } from '../router';
 import { texts } from '../texts';
-import type { BackupSet, JobSeen, Limits, PlannedSource, RestoreArguments, RestoreDetails, Run, Snapshot } from '../types';
+import type { BackupSet, JobSeen, Limits, PlannedSource, RestoreArguments, RestoreDetails, Snapshot } from '../types';
 import { BasePlan, ChooseDatabase, ChooseTables, isBase } from './restore_base';
-import { Verdict } from './snapshots';
+import { Verdict, useDrill } from './snapshots';
 
 const PLACE = /^\/(?:files|(?:sqlite|postgres|command|bundle)\/[^/]+)$/; // what the plan looks for among the set's sources
 
@@ -218,7 +218,7 @@ function RestorePage({ values, query }: PageProps) {
     const head = useRead((signal) => api<Snapshot>(path`/api/v1/sets/${name}/snapshots/${wanted}`, { signal }), [name, wanted]);
     const set = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${name}`, { signal }), [name]);
     const limits = useRead((signal) => (isAdmin() ? api<Limits>('/api/v1/limits', { signal }) : Promise.reject(new Problem(403, 'forbidden', 'no'))), []);
-    const drills = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1&snapshot=${head.value?.id ?? wanted}`, { signal }), [head.value?.id]);
+    const drill = useDrill(head.value);
     const plan = useJob<RestoreDetails, RestoreArguments>(planId);
     const snapshot = head.value;
     return (
@@ -231,7 +231,7 @@ function RestorePage({ values, query }: PageProps) {
             {snapshot && (
                 <dl class="facts">
                     <dt>{t.restore.from}</dt><dd><At time={snapshot.time} /> · <code title={snapshot.id}>{snapshot.short_id}</code> · <Name text={snapshot.hostname} /></dd>
-                    <dt>{t.snapshots.proof}</dt><dd>{drills.value ? <Verdict snapshot={snapshot} run={drills.value.runs[0]} /> : '–'}</dd>
+                    <dt>{t.snapshots.proof}</dt><dd><Verdict snapshot={snapshot} run={drill} /></dd>
                 </dl>
             )}
             {!isPlainPath(at) ? <p class="trouble">{t.snapshot.cannotWhy}</p>

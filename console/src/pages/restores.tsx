@@ -66,7 +66,7 @@ function useSince(job: Restore): Reading<Restore[]> {
         const all: Restore[] = [];
         for await (const some of pagesOf(read, path`&set=${job.result.set}&from=${job.result.created_at}`, signal)) all.push(...some);
         return all;
-    }, [job.id, changes.value]);
+    }, [job.id], changes.value);
 }
 
 // The restore that an undo is about, which came before it; null: it is not known here.
@@ -187,7 +187,7 @@ function MadeMeanwhile({ job }: { job: Restore }) {
     return made ? <p>{t.restores.safetyMade} <a href={href`/snapshots/${run.set}/${made.id}`}><code>{made.short_id}</code></a></p> : null;
 }
 
-function BackButtons({ job, all }: { job: Restore; all: Restore[] | undefined }) {
+function BackButtons({ job, all }: { job: Restore; all: Restore[] }) {
     const t = texts.value;
     const [asked, setAsked] = useState<'undo' | 'discard' | null>(null);
     const id = job.result.details!.restore_id!;
@@ -226,7 +226,7 @@ function Done({ job }: { job: Restore }) {
             <>
                 <p class="verdict good">{phases[said.phase ?? ''] ?? said.phase}</p>
                 {former && <p><a href={href`/restores/${former.id}`}>{t.restores.former}</a></p>}
-                {former && said.phase === 'undone' && <BackButtons job={former} all={all.value} />}
+                {former && said.phase === 'undone' && (all.value ? <BackButtons job={former} all={all.value} /> : <Trouble reading={all} />)}
             </>
         );
     }
@@ -250,8 +250,8 @@ function Done({ job }: { job: Restore }) {
         );
     }
     if (what !== 'place') return <p><State state={job.state} /></p>;
-    if (all.value === undefined && !all.problem) return <Waiting />;
-    const isUndone = all.value?.some((one) => one.state === 'success' && one.result.details?.restore_id === said.restore_id && one.result.details?.phase === 'undone');
+    if (all.value === undefined) return all.problem ? <Trouble reading={all} /> : <Waiting />;
+    const isUndone = all.value.some((one) => one.state === 'success' && one.result.details?.restore_id === said.restore_id && one.result.details?.phase === 'undone');
     return (
         <>
             <Trouble reading={all} />

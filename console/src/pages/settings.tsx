@@ -30,7 +30,7 @@ function SetState({ set }: { set: BackupSet }) {
 
 function SetList() {
     const t = texts.value;
-    const reading = useRead((signal) => api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }), [changes.value]);
+    const reading = useRead((signal) => api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }), [], changes.value);
     const columns: Column<BackupSet>[] = [
         { title: t.set, kind: 'main', cell: (set) => set.origin === 'history' ? <Name text={set.name} /> : <a href={href`/settings/${set.name}`}><Name text={set.name} /></a> },
         { title: t.settings.origin, cell: (set) => <Origin origin={set.origin} /> },
@@ -177,8 +177,8 @@ function SetSettings({ values }: PageProps) {
     const name = values['set']!;
     const t = texts.value.settings;
     const [job, setJob] = useState<string | null>(null);
-    const set = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${name}`, { signal }), [changes.value]);
-    const settings = useRead((signal) => isAdmin() ? api<Settings>(path`/api/v1/sets/${name}/settings`, { signal }) : Promise.resolve(null), [changes.value]);
+    const set = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${name}`, { signal }), [], changes.value);
+    const settings = useRead((signal) => isAdmin() ? api<Settings>(path`/api/v1/sets/${name}/settings`, { signal }) : Promise.resolve(null), [], changes.value);
     const of = settings.value;
     return (
         <>

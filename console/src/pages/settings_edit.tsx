@@ -76,19 +76,17 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
     const [saved, setSaved] = useState(first);
     const both = useTwoTexts(first.text);
     const places = useRead(async (signal) => isAdmin() ? api<SourcePlaces>('/api/v1/source-places', { signal }) : undefined, []);
-    const [fault, setFault] = useState<Fault | null>(null);
+    const [said, setSaid] = useState<{ of: string; fault: Fault } | null>(null);
     const [theirs, setTheirs] = useState<Saved | null>(null);
     const [job, setJob] = useState<string | null>(null);
     const [isBusy, setBusy] = useState(false);
     const [simulates, setSimulates] = useState(false);
     const { json: text, broken } = both;
+    const fault = said?.of === text ? said.fault : null; // what was found wrong was said of one text
+    const setFault = (found: Fault): void => setSaid({ of: text, fault: found });
     const value = both.value as { id?: unknown; schedule?: unknown; timezone?: unknown; retention?: unknown } | undefined;
     const wrong = broken ?? (fault && { line: both.lineAt(pathOf(fault.path)), sentence: fault.sentence });
 
-    // What was found wrong was said of another text.
-    function changed(): void {
-        setFault(null);
-    }
     async function showYaml(): Promise<void> {
         try {
             await both.showYaml();
@@ -104,7 +102,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
         try {
             const answer = await ask(path`/api/v1/configs/${id}`, { method: 'PUT', text, match: etag });
             setSaved({ text, etag: answer.headers.get('ETag') ?? '' });
-            setFault(null);
+            setSaid(null);
             changes.value++;
             tell(t.saved(visibleText(id)));
             if (set === null) go(href`/settings/${id}`);
@@ -153,7 +151,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
             {fault?.path === '' && <p class="wrong" role="alert">{fault.sentence}</p>}
             {job !== null && <JobOutcome job={job} />}
             <div class="beside">
-                {value !== undefined ? <ConfigForm form={{ value, fault, put: (at, one) => { both.put(at, one); changed(); } }} isNew={set === null} places={places.value} /> : <p class="note">{t.formWaits}</p>}
+                {value !== undefined ? <ConfigForm form={{ value, fault, put: both.put }} isNew={set === null} places={places.value} /> : <p class="note">{t.formWaits}</p>}
                 <section>
                     <h2>{t.text}</h2>
                     <div class="buttons" role="group" aria-label={t.notation}>
@@ -161,7 +159,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
                         <button type="button" aria-pressed={both.isYaml} disabled={broken !== null} onClick={() => void (both.isYaml || showYaml())}>YAML</button>
                     </div>
                     <p class="faint">{both.isYaml ? t.yamlHelp : t.textHelp}</p>
-                    <TextEditor label={t.text} text={both.shown} onChange={(next) => { both.write(next); changed(); }} wrong={wrong} />
+                    <TextEditor label={t.text} text={both.shown} onChange={both.write} wrong={wrong} />
                 </section>
             </div>
             {simulates && typeof value?.schedule === 'string' && typeof value.retention === 'object' && value.retention !== null
@@ -173,7 +171,7 @@ function Editor({ set, saved: first }: { set: string | null; saved: Saved }) {
                     <pre tabIndex={0} aria-label={t.conflict.theirs}>{theirs.text.split('\n').map(visibleText).join('\n')}</pre>
                     <div class="buttons">
                         <button type="button" autofocus onClick={() => setTheirs(null)}>{t.conflict.goOn}</button>
-                        <button type="button" onClick={() => { setSaved(theirs); both.reset(theirs.text); changed(); setTheirs(null); }}>{t.conflict.take}</button>
+                        <button type="button" onClick={() => { setSaved(theirs); both.reset(theirs.text); setTheirs(null); }}>{t.conflict.take}</button>
                         <button type="button" class="danger" onClick={() => void save(theirs.etag)}>{t.conflict.over}</button>
                     </div>
                 </Dialog>

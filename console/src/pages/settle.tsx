@@ -24,10 +24,12 @@ export function Password({ isFirst, done }: { isFirst?: boolean; done?: () => vo
     const [chosen, setChosen] = useState('');
     const [repeated, setRepeated] = useState('');
     const [wrong, setWrong] = useState('');
+    const [isBusy, setBusy] = useState(false);
 
     async function submit(event: Event): Promise<void> {
         event.preventDefault();
         if (chosen !== repeated) return setWrong(t.differ);
+        setBusy(true);
         try {
             session.value = await api<Session>('/api/v1/auth/password', { method: 'POST', body: { current, new: chosen } });
             setCurrent('');
@@ -38,6 +40,7 @@ export function Password({ isFirst, done }: { isFirst?: boolean; done?: () => vo
         } catch (error) {
             setWrong(problemText(problemFrom(error)));
         }
+        setBusy(false);
     }
     return (
         <form onSubmit={submit}>
@@ -61,7 +64,7 @@ export function Password({ isFirst, done }: { isFirst?: boolean; done?: () => vo
                     onInput={(event) => setRepeated(event.currentTarget.value)} />
             </label>
             {wrong && <p class="wrong" role="alert">{wrong}</p>}
-            <button type="submit" class="main">{t.save}</button>
+            <button type="submit" class="main" disabled={isBusy}>{t.save}</button>
         </form>
     );
 }
@@ -78,10 +81,12 @@ export function SecondFactor({ isFirst, done }: { isFirst?: boolean; done: () =>
     const made = useRead<Secret>(() => api('/api/v1/auth/totp/new', { method: 'POST' }), []);
     const [code, setCode] = useState('');
     const [wrong, setWrong] = useState('');
+    const [isBusy, setBusy] = useState(false);
     const [recovery, setRecovery] = useState<string[] | null>(null);
 
     async function submit(event: Event): Promise<void> {
         event.preventDefault();
+        setBusy(true);
         try {
             const kept = await api<{ recovery_codes: string[] }>('/api/v1/auth/totp/confirm', {
                 method: 'POST', body: { secret: made.value!.secret, code: code.trim() },
@@ -90,6 +95,7 @@ export function SecondFactor({ isFirst, done }: { isFirst?: boolean; done: () =>
         } catch (error) {
             setWrong(problemText(problemFrom(error)));
         }
+        setBusy(false);
     }
     if (recovery) return <Recovery codes={recovery} Title={Title} done={done} />;
     return (
@@ -108,7 +114,7 @@ export function SecondFactor({ isFirst, done }: { isFirst?: boolean; done: () =>
                             onInput={(event) => setCode(event.currentTarget.value)} />
                     </label>
                     {wrong && <p class="wrong" role="alert">{wrong}</p>}
-                    <button type="submit" class="main">{t.confirm}</button>
+                    <button type="submit" class="main" disabled={isBusy}>{t.confirm}</button>
                 </>
             )}
         </form>

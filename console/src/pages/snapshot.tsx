@@ -1,6 +1,6 @@
 // A snapshot: what it is, and its files, which can be walked through and downloaded.
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { Problem, api, isAdmin, lines, path } from '../api';
+import { useMemo, useState } from 'preact/hooks';
+import { api, isAdmin, path } from '../api';
 import { visibleText } from '../format';
 import { OrderButton } from '../orders';
 import type { PageProps, PageRow } from '../pages';
@@ -8,45 +8,14 @@ import { Preview } from '../parts/content';
 import type { Wanted } from '../parts/content';
 import { canBeAsked, contentOf, download } from '../parts/download';
 import { At, Bytes, Name } from '../parts/figures';
-import { Trouble, Waiting, problemFrom, problemText, useRead } from '../parts/read';
+import { Trouble, Waiting, problemText, useRead } from '../parts/read';
 import { Table } from '../parts/table';
 import type { Column } from '../parts/table';
 import { href } from '../router';
 import { texts } from '../texts';
-import type { Entry, Run, Snapshot } from '../types';
-import { Verdict } from './snapshots';
-
-interface Folder {
-    entries: Entry[];
-    isWhole: boolean;
-    problem: Problem | null;
-}
-
-// Directories first; else as the snapshot has them.
-function useFolder(set: string, snapshot: string, at: string): Folder {
-    const [folder, setFolder] = useState<Folder>({ entries: [], isWhole: false, problem: null });
-    useEffect(() => {
-        const control = new AbortController();
-        const directories: Entry[] = [];
-        const others: Entry[] = [];
-        let shown = 0;
-        setFolder({ entries: [], isWhole: false, problem: null });
-        const show = (isWhole: boolean, problem: Problem | null): void => setFolder({ entries: [...directories, ...others], isWhole, problem });
-        lines<Entry & { struct_type: string }>(path`/api/v1/sets/${set}/snapshots/${snapshot}/files?path=${at}`, (some) => {
-            for (const entry of some) {
-                if (entry.struct_type !== 'node' || entry.path === at) continue;
-                (entry.type === 'dir' ? directories : others).push(entry);
-            }
-            if (Date.now() - shown < 300) return;
-            shown = Date.now();
-            show(false, null);
-        }, control.signal).then(
-            () => show(true, null),
-            (error: unknown) => { if (!control.signal.aborted) show(false, problemFrom(error)); });
-        return () => control.abort();
-    }, [set, snapshot, at]);
-    return folder;
-}
+import type { Entry, Snapshot } from '../types';
+import { useLines } from './diff';
+import { Verdict, useDrill } from './snapshots';
 
 function Crumbs({ set, snapshot, at }: { set: string; snapshot: string; at: string }) {
     const parts = at.split('/').filter((part) => part !== '');
@@ -67,13 +36,15 @@ function SnapshotPage({ values, query }: PageProps) {
     const snapshot = values['snapshot']!;
     const at = query.get('path') ?? '/';
     const t = texts.value;
-    const [filter, setFilter] = useState('');
+    const [filter, setFilter] = useState({ at, text: '' });
     const head = useRead((signal) => api<Snapshot>(path`/api/v1/sets/${set}/snapshots/${snapshot}`, { signal }), [set, snapshot]);
-    const drills = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1&snapshot=${snapshot}`, { signal }), [snapshot]);
-    const folder = useFolder(set, snapshot, at);
-    useEffect(() => setFilter(''), [at]);
-    const word = filter.toLowerCase();
-    const rows = useMemo(() => word === '' ? folder.entries : folder.entries.filter((entry) => entry.name.toLowerCase().includes(word)), [folder.entries, word]);
+    const drill = useDrill(head.value);
+    const folder = useLines<Entry & { struct_type: string }>(path`/api/v1/sets/${set}/snapshots/${snapshot}/files?path=${at}`, (line) => line.struct_type === 'node' && line.path !== at);
+    // Directories first; else as the snapshot has them.
+    const entries = useMemo(() => [...folder.items.filter((entry) => entry.type === 'dir'), ...folder.items.filter((entry) => entry.type !== 'dir')], [folder.items]);
+    const text = filter.at === at ? filter.text : ''; // each folder has its own
+    const word = text.toLowerCase();
+    const rows = useMemo(() => word === '' ? entries : entries.filter((entry) => entry.name.toLowerCase().includes(word)), [entries, word]);
     const [looked, setLooked] = useState<Wanted | null>(null);
     const columns: Column<Entry>[] = [
         { title: t.snapshot.name, kind: 'main', cell: (entry) => entry.type === 'dir' && canBeAsked(entry)
@@ -120,18 +91,18 @@ function SnapshotPage({ values, query }: PageProps) {
                 <dl class="facts">
                     <dt>{t.snapshots.id}</dt><dd><code title={head.value.id}>{head.value.short_id}</code></dd>
                     <dt>{t.snapshots.host}</dt><dd><Name text={head.value.hostname} /></dd>
-                    <dt>{t.snapshots.proof}</dt><dd>{drills.value ? <Verdict snapshot={head.value} run={drills.value.runs[0]} /> : '–'}</dd>
+                    <dt>{t.snapshots.proof}</dt><dd><Verdict snapshot={head.value} run={drill} /></dd>
                     {head.value.summary?.total_bytes_processed !== undefined && <><dt>{t.overview.size}</dt><dd><Bytes n={head.value.summary.total_bytes_processed} /></dd></>}
                 </dl>
             )}
             <Crumbs set={set} snapshot={snapshot} at={at} />
-            {folder.problem && <div class="trouble" role="alert"><p>{problemText(folder.problem)} {folder.entries.length > 0 && t.snapshot.notWhole}</p></div>}
+            {folder.problem && <div class="trouble" role="alert"><p>{problemText(folder.problem)} {entries.length > 0 && t.snapshot.notWhole}</p></div>}
             {!folder.isWhole && !folder.problem && <Waiting />}
-            {(folder.isWhole || folder.entries.length > 0) && (
+            {(folder.isWhole || entries.length > 0) && (
                 <>
-                    <label class="filter">{t.snapshot.filter}<input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} /></label>
+                    <label class="filter">{t.snapshot.filter}<input type="search" value={text} onInput={(event) => setFilter({ at, text: event.currentTarget.value })} /></label>
                     <Table label={t.snapshot.filesOf(visibleText(at))} columns={columns} rows={rows} rowKey={(entry) => entry.path_b64 ?? entry.path} empty={word === '' ? t.snapshot.empty : t.snapshots.noMatch} />
-                    <p class="faint">{t.snapshot.entries(folder.entries.length)}</p>
+                    <p class="faint">{t.snapshot.entries(entries.length)}</p>
                 </>
             )}
             {looked && <Preview wanted={looked} onClose={() => setLooked(null)} />}

@@ -22,7 +22,7 @@ const DENSE = 60; // marks that touch each other
 
 function Sets() {
     const t = texts.value;
-    const reading = useRead((signal) => api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }), [changes.value]);
+    const reading = useRead((signal) => api<{ sets: BackupSet[] }>('/api/v1/sets', { signal }), [], changes.value);
     const columns: Column<BackupSet>[] = [
         { title: t.set, kind: 'main', cell: (set) => <a href={href`/snapshots/${set.name}`}><Name text={set.name} /></a> },
         { title: t.overview.lastBackup, cell: (set) => <When time={set.last_success_at} never={t.overview.never} zone={set.time_zone} /> },
@@ -122,8 +122,8 @@ function SetPage({ values }: PageProps) {
         const { snapshots, next } = await api<Page & { snapshots: Snapshot[] }>(page, { signal });
         return { items: snapshots.map(listed), next };
     }, (one) => one.id, [set, language.value]);
-    const drills = useRead((signal) => api<Page & { runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1000&set=${set}`, { signal }), [changes.value]);
-    const backups = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=backup&ended=1&limit=100&set=${set}`, { signal }), [changes.value]);
+    const drills = useRead((signal) => api<Page & { runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1000&set=${set}`, { signal }), [], changes.value);
+    const backups = useRead((signal) => api<{ runs: Run[] }>(path`/api/v1/runs?kind=backup&ended=1&limit=100&set=${set}`, { signal }), [], changes.value);
     const whole = useRead((signal) => api<BackupSet>(path`/api/v1/sets/${set}`, { signal }), [set]);
     const zone = whole.value?.time_zone;
     const all = list.value ?? [];
@@ -192,6 +192,12 @@ function verdicts(drills: (Page & { runs: Run[] }) | undefined): (one: Listed) =
     const newest = new Map(drills.runs.filter((run) => run.snapshot !== null).reverse().map((run) => [run.snapshot, run]));
     const since = drills.next === null ? 0 : Date.parse(drills.runs.at(-1)!.created_at);
     return (one) => newest.get(one.id) ?? (one.at >= since ? undefined : null);
+}
+
+// The newest drill of one snapshot; null where it is not known (yet) whether there was one.
+export function useDrill(snapshot: Snapshot | undefined): Run | undefined | null {
+    const drills = useRead(async (signal) => snapshot ? api<{ runs: Run[] }>(path`/api/v1/runs?kind=drill&ended=1&limit=1&snapshot=${snapshot.id}`, { signal }) : null, [snapshot?.id], changes.value);
+    return drills.value ? drills.value.runs[0] : null;
 }
 
 // What the newest drill of a snapshot said; null: that is not known.

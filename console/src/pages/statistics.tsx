@@ -82,15 +82,16 @@ function StatisticsPage() {
     const isChosen = set !== '' || type !== 'all';
     const chosen = useRead((signal) => isChosen ? api<Statistics>(`/api/v1/statistics?days=${days}` + (set === '' ? '' : path`&set=${set}`)
         + (type === 'all' ? '' : path`&type=${type}`), { signal }) : Promise.resolve(null), [days, set, type]);
-    const shown = isChosen ? chosen.value ?? undefined : whole.value;
+    const shown = (isChosen ? chosen : whole).value ?? undefined;
+    const known = whole.value ?? whole.former;
     const typeText = (name: string): string => name === '' ? t.look.asSet : name;
     return (
         <>
             <h1>{t.look.statistics}</h1>
             <div class="choices">
                 <Choice label={t.look.span} value={days} options={SPANS.map((n) => [String(n), t.look.days(n)])} onChange={setDays} />
-                <Choice label={t.set} value={set} options={[['', t.jobs.all], ...(whole.value?.sets ?? []).map((one): [string, string] => [one.name!, one.name!])]} onChange={setSet} />
-                <Choice label={t.look.type} value={type} options={[['all', t.jobs.all], ...(whole.value?.types ?? []).map((one): [string, string] => [one.name!, typeText(one.name!)])]} onChange={setType} />
+                <Choice label={t.set} value={set} options={[['', t.jobs.all], ...(known?.sets ?? []).map((one): [string, string] => [one.name!, one.name!])]} onChange={setSet} />
+                <Choice label={t.look.type} value={type} options={[['all', t.jobs.all], ...(known?.types ?? []).map((one): [string, string] => [one.name!, typeText(one.name!)])]} onChange={setType} />
             </div>
             <Trouble reading={isChosen ? chosen : whole} />
             {shown === undefined ? !whole.problem && !chosen.problem && <Waiting /> : (

@@ -42,7 +42,7 @@ function StoreState({ store }: { store: Store | undefined }) {
 function Stores() {
     const t = texts.value;
     const p = t.people;
-    const reading = useRead(readKnown, [changes.value]);
+    const reading = useRead(readKnown, [], changes.value);
     const columns: Column<Known>[] = [
         { title: p.repository, kind: 'main', cell: (one) => <a href={href`/repositories/${one.name}`}><Name text={one.name} /></a>, sort: (a, b) => a.name.localeCompare(b.name) },
         { title: t.jobs.state, cell: (one) => <><StoreState store={one.store} />{hasLeft(one.store) && <> <span class="chip warn">{t.epochs.chip}</span></>}</> },
@@ -214,7 +214,7 @@ function StorePage({ values }: PageProps) {
         const known = all.find((one) => one.name === name);
         const told: Told = known ? await readTold(name, known.sets, signal) : {};
         return { known, told, job: open.jobs.find((one) => isReencrypting(one) && isOf(one, name)) };
-    }, [name, changes.value]);
+    }, [name], changes.value);
     const { known, told, job } = reading.value ?? {};
     const set = known?.sets[0]?.name;
     return (

@@ -1,5 +1,5 @@
 // A chart over time.  Colours come from styles.css; who cannot see it gets its words.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { locale } from '../texts';
 import { theme } from '../theme';
@@ -32,7 +32,7 @@ function timesText(splits: number[]): string[] {
 
 export function Chart({ label, times, series, text, isBytes }: Props) {
     const box = useRef<HTMLDivElement>(null);
-    useEffect(() => {
+    useLayoutEffect(() => { // with the element, before anybody sees it empty
         const at = box.current!;
         const style = getComputedStyle(at);
         const color = (name: string): string => style.getPropertyValue(name).trim();

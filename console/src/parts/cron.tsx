@@ -1,5 +1,5 @@
 // When a set runs: plain choices and the expression that they stand for, and its next runs as the service computes them.
-import { useEffect, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { api, path } from '../api';
 import { exactText, weekdayText } from '../format';
 import { texts } from '../texts';
@@ -94,19 +94,21 @@ const PAUSE_MS = 300; // after a key, before the service is asked
 
 export function NextRuns({ cron, zone }: { cron: string; zone: string }) {
     const t = texts.value.settings.cron;
-    const [asked, setAsked] = useState({ cron, zone });
-    useEffect(() => {
-        const timer = setTimeout(() => setAsked({ cron, zone }), PAUSE_MS);
-        return () => clearTimeout(timer);
+    const isTyping = useRef(false);
+    const reading = useRead(async (signal) => {
+        if (isTyping.current) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        isTyping.current = true;
+        const { next } = await api<{ next: NextRun[] }>(path`/api/v1/schedules/next?cron=${cron}&timezone=${zone}`, { signal });
+        return { zone, next };
     }, [cron, zone]);
-    const reading = useRead((signal) => api<{ next: NextRun[] }>(path`/api/v1/schedules/next?cron=${asked.cron}&timezone=${asked.zone}`, { signal }), [asked]);
     if (reading.problem) return <p class="wrong" role="status">{problemText(reading.problem)}</p>;
-    if (reading.value === undefined) return <Waiting />;
+    const shown = reading.value ?? reading.former;
+    if (shown === undefined) return <Waiting />;
     return (
-        <div aria-live="polite">
-            <p><b>{asked.zone === 'local' ? t.nextLocal : t.next(asked.zone)}</b></p>
+        <div class="next" aria-live="polite" aria-busy={reading.value === undefined}>
+            <p><b>{shown.zone === 'local' ? t.nextLocal : t.next(shown.zone)}</b></p>
             <ol class="runs">
-                {reading.value.next.map((run) => (
+                {shown.next.map((run) => (
                     <li key={run.at}>
                         <time dateTime={run.at} title={exactText(run.at)}>{weekdayText(new Date(`${run.local.slice(0, 10)}T00:00Z`).getUTCDay(), 'short')} {run.local.slice(0, 10)} {run.local.slice(11, 16)}</time>
                         {' '}<span class="faint">{run.local.slice(19)}</span>

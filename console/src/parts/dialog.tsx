@@ -1,11 +1,11 @@
 // A question that has to be answered first.  The browser keeps the focus in it and closes it by Escape.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 export function Dialog({ title, onClose, isWide, children }: { title: string; onClose: () => void; isWide?: boolean; children: ComponentChildren }) {
     const box = useRef<HTMLDialogElement>(null);
     const id = useId();
-    useEffect(() => {
+    useLayoutEffect(() => { // what is behind it cannot be pressed from now on
         const former = document.activeElement;
         box.current?.showModal();
         return () => { if (former instanceof HTMLElement) former.focus(); };

@@ -8,10 +8,8 @@ import { Progress } from './figures';
 import { useRead } from './read';
 import type { Reading } from './read';
 
-// Never that of another id, which was shown before.
 export function useJob<D, A extends object = object>(id: string | null): Reading<JobSeen<D, A> | null> {
-    const reading = useRead(async (signal) => (id === null ? null : api<JobSeen<D, A>>(path`/api/v1/jobs/${id}`, { signal })), [id, changes.value]);
-    return { ...reading, value: reading.value?.id === id ? reading.value : undefined };
+    return useRead(async (signal) => (id === null ? null : api<JobSeen<D, A>>(path`/api/v1/jobs/${id}`, { signal })), [id], changes.value);
 }
 
 export const isOpen = (job: JobSeen<unknown>): boolean => job.state === 'queued' || job.state === 'running';

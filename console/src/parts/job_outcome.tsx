@@ -10,7 +10,7 @@ import { Trouble, Waiting, useRead } from './read';
 
 export function JobOutcome({ job }: { job: string }) {
     const t = texts.value;
-    const reading = useRead((signal) => api<Job>(path`/api/v1/jobs/${job}`, { signal }), [job, changes.value]);
+    const reading = useRead((signal) => api<Job>(path`/api/v1/jobs/${job}`, { signal }), [job], changes.value);
     const run = reading.value?.result;
     return (
         <section class="card" aria-live="polite" aria-label={t.jobs.one}>

@@ -24,10 +24,13 @@ export function lineText(line: string): string {
 }
 
 export function RunLog({ run }: { run: Run }) {
+    return isAdmin() ? <Log run={run} /> : null;
+}
+
+function Log({ run }: { run: Run }) {
     const t = texts.value.people;
     const news = run.job === null ? 0 : logged.value.get(run.job) ?? 0;
-    const reading = useRead((signal) => (isAdmin() ? api<{ lines: LogLine[] }>(path`/api/v1/runs/${run.id}/log`, { signal }) : Promise.resolve(null)), [run.id, run.state, news]);
-    if (reading.value === null) return null;
+    const reading = useRead((signal) => api<{ lines: LogLine[] }>(path`/api/v1/runs/${run.id}/log`, { signal }), [run.id], `${run.state} ${news}`);
     return (
         <section aria-label={t.log}>
             <h2>{t.log}</h2>

@@ -4,7 +4,7 @@ import { path } from '../api';
 import type { Problem } from '../api';
 import { changes } from '../events';
 import { texts } from '../texts';
-import { problemFrom } from './read';
+import { problemFrom, useNews } from './read';
 import type { Reading } from './read';
 
 const PAGE = 100;
@@ -40,23 +40,30 @@ export function joined<T>(first: Part<T>, before: Part<T>, keyOf: (item: T) => s
     return at < 0 ? first : { items: [...first.items, ...before.items.slice(at + 1)], next: at + 1 < before.items.length ? before.next : first.next };
 }
 
-// inputs: what the list is of; with others it begins anew.
+// inputs: what the list is of; with others it begins anew, and is not there until it is read.
 export function usePaged<T>(read: (after: string | null, signal: AbortSignal) => Promise<Part<T>>, keyOf: (item: T) => string, inputs: unknown[]): Paged<T> {
     const of = JSON.stringify(inputs);
     const [state, setState] = useState<State<T>>({ of, next: null });
     const [tries, setTries] = useState(0);
     const [isReading, setReading] = useState(false);
-    const isBusy = isReading || state.of !== of;
+    const isOwn = state.of === of;
+    const isBusy = isReading || !isOwn;
+    const { news, since } = useNews(changes.value);
     const further = useRef<AbortController | null>(null);
-    const fail = (error: unknown): void => setState((before) => ({ ...before, problem: problemFrom(error) }));
+    const fail = (error: unknown): void => setState((before) => ({ ...(before.of === of ? before : { of, next: null }), problem: problemFrom(error) }));
     useEffect(() => {
         const control = new AbortController();
-        read(null, control.signal).then((first) => {
+        since.current = Date.now();
+        read(null, control.signal).then(
+            (first) => () => setState((before) => ({ of, ...(before.of === of && before.items ? joined(first, { items: before.items, next: before.next }, keyOf) : first) })),
+            (error: unknown) => () => fail(error),
+        ).then((show) => {
             if (control.signal.aborted) return;
-            setState((before) => ({ of, ...(before.of === of && before.items ? joined(first, { items: before.items, next: before.next }, keyOf) : first) }));
-        }, (error: unknown) => { if (!control.signal.aborted) fail(error); });
+            since.current = 0;
+            show();
+        });
         return () => control.abort();
-    }, [of, changes.value, tries]);
+    }, [of, news, tries]);
     useEffect(() => () => further.current?.abort(), [of]);
     function more(): void {
         const after = state.next;
@@ -68,9 +75,9 @@ export function usePaged<T>(read: (after: string | null, signal: AbortSignal) =>
             setState((before) => (before.of === of && before.next === after ? { of, items: [...before.items!, ...part.items], next: part.next } : before));
         }, (error: unknown) => { if (!control.signal.aborted) fail(error); }).finally(() => setReading(false));
     }
-    return { value: state.items, problem: state.problem, again: () => setTries(tries + 1), isWhole: state.next === null, isBusy, more };
+    return { value: isOwn ? state.items : undefined, problem: isOwn ? state.problem : undefined, again: () => setTries((before) => before + 1), isWhole: isOwn && state.next === null, isBusy, more };
 }
 
 export function MoreButton({ list, text }: { list: Paged<unknown>; text?: string }) {
-    return list.isWhole ? null : <p><button type="button" disabled={list.isBusy} onClick={list.more}>{text ?? texts.value.jobs.more}</button></p>;
+    return list.value === undefined || list.isWhole ? null : <p><button type="button" disabled={list.isBusy} onClick={list.more}>{text ?? texts.value.jobs.more}</button></p>;
 }

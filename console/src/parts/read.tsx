@@ -1,5 +1,5 @@
 // Reading from the service for as long as a component is shown.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Problem } from '../api';
 import { texts } from '../texts';
 
@@ -9,19 +9,46 @@ export interface Reading<T> {
     again: () => void;
 }
 
-export function useRead<T>(read: (signal: AbortSignal) => Promise<T>, inputs: unknown[]): Reading<T> {
-    const [state, setState] = useState<{ value?: T; problem?: Problem }>({});
+interface State<T> {
+    of: unknown[];
+    value?: T;
+    problem?: Problem;
+}
+
+const PATIENCE_MS = 60000;
+
+// News to ask for: those that come while an answer is under way wait for it, else what takes longer than they do would never be there.
+// The caller keeps since: when he asked, 0 when he was answered and draws that.
+export function useNews(now: unknown): { news: unknown; since: { current: number } } {
+    const since = useRef(0);
+    const news = useRef(now);
+    if (Date.now() - since.current > PATIENCE_MS) news.current = now;
+    return { news: news.current, since };
+}
+
+const areSame = (a: unknown[], b: unknown[]): boolean => a.every((one, i) => Object.is(one, b[i]));
+
+// inputs: what is asked; the value is never that of others, which is there as the former one for who shows that it is old.
+// now: when it changes the same is asked again, and what was read stays until it is answered.
+export function useRead<T>(read: (signal: AbortSignal) => Promise<T>, inputs: unknown[], now: unknown = 0): Reading<T> & { former: T | undefined } {
+    const [state, setState] = useState<State<T>>({ of: inputs });
     const [tries, setTries] = useState(0);
+    const { news, since } = useNews(now);
+    const own = areSame(state.of, inputs) ? state : undefined;
     useEffect(() => {
         const control = new AbortController();
+        const end = (next: (before: State<T>) => State<T>): void => {
+            if (control.signal.aborted) return;
+            since.current = 0;
+            setState(next);
+        };
+        since.current = Date.now();
         read(control.signal).then(
-            (value) => { if (!control.signal.aborted) setState({ value }); },
-            (error: unknown) => {
-                if (!control.signal.aborted) setState((before) => ({ ...before, problem: problemFrom(error) }));
-            });
+            (value) => end(() => ({ of: inputs, value })),
+            (error: unknown) => end((before) => ({ ...(areSame(before.of, inputs) ? before : { of: inputs }), problem: problemFrom(error) })));
         return () => control.abort();
-    }, [...inputs, tries]);
-    return { value: state.value, problem: state.problem, again: () => setTries(tries + 1) };
+    }, [...inputs, news, tries]);
+    return { value: own?.value, former: own ? undefined : state.value, problem: own?.problem, again: () => setTries((before) => before + 1) };
 }
 
 export function problemFrom(error: unknown): Problem {

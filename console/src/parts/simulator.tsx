@@ -43,6 +43,7 @@ export function Simulator({ set, rules, schedule, drill = null, check = null }: 
             snapshots: present.value.map((one) => ({ id: one.id, time: one.time, pinned: one.tags?.includes('pin') ?? false })),
         },
     }), [present.value, days, key]);
+    const shown = reading.value ?? reading.former;
     return (
         <section class="simulation">
             <div class="title">
@@ -54,7 +55,7 @@ export function Simulator({ set, rules, schedule, drill = null, check = null }: 
             </div>
             <p class="faint">{t.how}</p>
             <Trouble reading={present} />
-            {reading.problem ? <Trouble reading={{ ...reading, value: undefined }} /> : reading.value ? <Result simulation={reading.value} zone={schedule?.timezone ?? 'local'} /> : !present.problem && <Waiting />}
+            {reading.problem ? <Trouble reading={{ ...reading, value: undefined }} /> : shown ? <div class="next" aria-busy={reading.value === undefined}><Result simulation={shown} zone={schedule?.timezone ?? 'local'} /></div> : !present.problem && <Waiting />}
         </section>
     );
 }

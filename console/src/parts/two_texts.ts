@@ -1,5 +1,5 @@
 // A document as JSON, which is what is saved, and as YAML when somebody asks for it.  Each follows the other as soon as it can be read.
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { JsonFault, lineAt, lineOf, putJson, readJson } from '../json_text';
 import type { Path } from '../json_text';
 import { texts } from '../texts';
@@ -53,6 +53,8 @@ export function useTwoTexts(first: string): TwoTexts {
     const [json, setJson] = useState(first);
     const [yaml, setYaml] = useState<{ code: YamlText; text: string } | null>(null);
     const { value, broken } = useMemo(() => readShown(json, yaml), [json, yaml]);
+    const latest = useRef(json);
+    latest.current = json;
 
     function write(text: string): void {
         if (!yaml) return setJson(text);
@@ -74,7 +76,8 @@ export function useTwoTexts(first: string): TwoTexts {
         reset: (text) => { setJson(text); setYaml(null); },
         showYaml: async () => {
             const code = await load();
-            setYaml({ code, text: code.writeYaml(readJson(json)) });
+            const now = readShown(latest.current, null); // somebody may have typed on meanwhile
+            if (!now.broken) setYaml({ code, text: code.writeYaml(now.value) });
         },
         showJson: () => setYaml(null),
         lineAt: (path) => yaml ? yaml.code.lineAtYaml(yaml.text, path) : lineAt(json, path),
