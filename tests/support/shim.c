@@ -12,6 +12,8 @@
  *   SHIM_SHORT=1   writes of two bytes or more take only the first half
  *   SHIM_KILL=n    the process dies by SIGKILL at the n-th such call: a write takes its
  *                  first half before, every other call does not happen
+ *   SHIM_NOTE=path  a file that is made when a call fails, since how many there are can
+ *                  depend on which thread comes first
  *
  * A test can also hold it, set the variables itself and call shim_arm().
  *
@@ -35,6 +37,7 @@
 /* Read from the environment before main(). */
 static struct {
     const char *kind;
+    const char *note; /* or NULL */
     unsigned at, kill_at;
     int error;
     bool is_sticky, is_short;
@@ -59,6 +62,7 @@ __attribute__((constructor)) void shim_arm(void)
     const unsigned error = number_of("SHIM_ERRNO");
 
     plan.kind = kind == NULL ? "any" : kind;
+    plan.note = getenv("SHIM_NOTE");
     plan.at = number_of("SHIM_AT");
     plan.kill_at = number_of("SHIM_KILL");
     plan.error = error == 0 ? EIO : (int)error;
@@ -79,7 +83,12 @@ static enum fate fate_of(const char *kind)
 
     if (n == plan.kill_at)
         return DIE;
-    return plan.at != 0 && (n == plan.at || (plan.is_sticky && n > plan.at)) ? FAIL : PASS;
+    if (plan.at == 0 || n < plan.at || (n > plan.at && !plan.is_sticky))
+        return PASS;
+    if (plan.note != NULL)
+        (void)syscall(SYS_close,
+                      syscall(SYS_openat, AT_FDCWD, plan.note, O_CREAT | O_CLOEXEC, 0600));
+    return FAIL;
 }
 
 __attribute__((noreturn)) static void die(void)
