@@ -274,19 +274,35 @@ static const struct known *find_by(const struct moved *m, const struct entry *no
     return best;
 }
 
+/* An inode is soon another file's.  So who has the inode and another name comes behind who had this
+ * name in a directory of the same name. */
+static const struct known *find_file(const struct moved *m, const struct entry *now,
+                                     const uint64_t keys[KEYS])
+{
+    const uint64_t name = exact_name(now);
+    const struct known *found = find_by(m, now, keys[KEY_INODE], KEY_INODE);
+    const struct known *named;
+
+    if (found != NULL && found->name == name)
+        return found;
+    named = find_by(m, now, keys[KEY_PLACE], KEY_PLACE);
+    if (named != NULL && (found == NULL || named->name == name))
+        return named;
+    return found != NULL ? found : find_by(m, now, keys[KEY_NAME], KEY_NAME);
+}
+
 bool moved_find(const struct moved *m, const struct entry *now, struct slice folder,
                 struct content_before *out)
 {
-    const enum key_kind ways = now->type == ENTRY_FILE ? KEYS : KEY_PLACE;
-    const struct known *found = NULL;
+    const struct known *found;
     uint64_t keys[KEYS];
 
     if (m->count == 0 ||
         (now->type != ENTRY_DIRECTORY && (now->type != ENTRY_FILE || now->size < SIZE_MIN)))
         return false;
     find_keys(now, folder, keys);
-    for (enum key_kind by = KEY_INODE; by < ways && found == NULL; by++)
-        found = find_by(m, now, keys[by], by);
+    found = now->type == ENTRY_FILE ? find_file(m, now, keys)
+                                    : find_by(m, now, keys[KEY_INODE], KEY_INODE);
     if (found == NULL)
         return false;
     *out = found->before;

@@ -32,8 +32,9 @@ void moved_add_all(struct moved *m, struct reader *rd, const struct hash *root);
 
 /*
  * Find what a file or directory was: what had the same inode, and for a file else what had the same
- * name but for its digits and about the same size, preferably in a directory of the same name.  Any
- * thread.
+ * name but for its digits and about the same size, preferably in a directory of the same name.  A
+ * file of just this name in such a directory comes before one that had the inode and another name,
+ * for inodes are used again.  Any thread.
  */
 MUST_CHECK bool moved_find(const struct moved *m, const struct entry *now, struct slice folder,
                            struct content_before *out);

@@ -55,6 +55,8 @@ stored() {
 mv data/tree data/renamed
 "$PYTHON" edit.py data/renamed
 stored 'a folder renamed, its files edited'
+# Each after the file that it was, although editors' new files have inodes of other former ones.
+[ $((added * 40)) -lt "$first" ] || fail "files of a renamed folder: $added bytes are added, the first backup took $first"
 
 mkdir -p data/deep/below
 mv "data/renamed/part 3" "data/deep/below/moved"

@@ -141,6 +141,21 @@ TEST(a_file_is_taken_for_one_of_its_name_but_for_digits_and_of_its_size)
 }
 END
 
+/* An editor's new file has the inode of one that another editor replaced. */
+TEST(a_file_of_this_very_name_comes_before_one_that_had_its_inode)
+{
+    static const struct thing in_a[] = {{"a", "v1.c", 1, 1000, '1', false},
+                                        {"a", "v2.c", 2, 1000, '2', false}};
+    AUTO(bench) struct bench b;
+
+    bench_init(&b, in_a, 2, "a");
+    CHECK(taken_for(&b, &(struct thing){"a", "v1.c", 2, 1000, 0, false}) == '1');
+    /* Not one whose name differs in digits, nor one in another folder. */
+    CHECK(taken_for(&b, &(struct thing){"a", "v3.c", 1, 1000, 0, false}) == '1');
+    CHECK(taken_for(&b, &(struct thing){"b", "v1.c", 2, 1000, 0, false}) == '2');
+}
+END
+
 TEST(of_files_that_are_alike_the_place_then_the_whole_name_then_the_size_decides)
 {
     static const struct thing in_a[] = {{"a", "v1.c", 1, 1000, '1', false},
@@ -199,6 +214,7 @@ END
 
 TESTS("moved", what_has_the_inode_is_taken_for_what_had_it,
       a_file_is_taken_for_one_of_its_name_but_for_digits_and_of_its_size,
+      a_file_of_this_very_name_comes_before_one_that_had_its_inode,
       of_files_that_are_alike_the_place_then_the_whole_name_then_the_size_decides,
       nothing_is_found_where_nothing_is_known_or_the_tree_is_lost,
       many_files_of_one_name_are_no_trouble)
