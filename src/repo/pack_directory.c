@@ -1,9 +1,12 @@
 /*
  * Directories of packs: what stands where.  docs/FORMAT.md, "Packs", and docs/decisions/0085.
  *
- *     directory = form (1 bit) and count of frames (31 bits) u32 | count of chunks u32 | frames |
- * chunks frame     = sealed size u32 | plain size u32 | compression u8 | count of chunks u32 chunk
- * = id (16) | size - 1 and type, 3 bytes | base (16), in deltas
+ *     directory = form (1 bit) and count of frames (31 bits) u32 | count of chunks u32
+ *                 | frames | chunks
+ *
+ *     frame     = sealed size u32 | plain size u32 | compression u8 | count of chunks u32
+ *
+ *     chunk     = id (16) | size - 1 and type, 3 bytes | base (16), in deltas
  *
  * This is form 1.  Form 0, which is still read, has
  *

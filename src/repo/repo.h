@@ -490,7 +490,9 @@ void reader_auto(struct reader **rd);
 
 /*
  * The plain bytes of a frame, valid until the next call with this reader.  Authentic, but
- * the ids of its chunks are not recomputed: reader_verify() does that for one chunk.
+ * the ids of its chunks are not recomputed: reader_verify() does that for one chunk.  They may
+ * have been read from the store before, by any reader of this repository that is still open or was
+ * beside this one.
  */
 MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e);
 

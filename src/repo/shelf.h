@@ -14,7 +14,7 @@ struct shelf;
 struct shelf *shelf_new(void);
 void shelf_free(struct shelf *s); /* accepts NULL; no reader is left */
 
-/* One reader more, and one fewer: memory is kept for each (SHELF_BYTES), with the last all goes. */
+/* One reader more, and one fewer: 8 MiB are kept for each, with the last all goes. */
 void shelf_join(struct shelf *s);
 void shelf_leave(struct shelf *s);
 
@@ -26,9 +26,10 @@ void shelf_forget(struct shelf *s);
 struct shelved;
 
 /*
- * *is_there: expanded.  Otherwise it is the caller's to be filled, with about so many bytes, which
- * shelf_filled() ends; that takes no other frame but those that need none.  The place of what could
- * not be read is nobody's when it is dropped.
+ * The place of a frame of so many bytes; waits while another thread fills it.  *is_there: its bytes
+ * are expanded.  Otherwise the caller fills them, tells shelf_filled() whether it could, and drops
+ * the place when it could not: who waited then tries itself.  While a reader fills a place it may
+ * take those of frames that rest on no others, or two readers could wait for each other.
  */
 struct shelved *shelf_take(struct shelf *s, uint32_t frame, size_t size, bool *is_there);
 void shelf_filled(struct shelf *s, struct shelved *place, bool is_good);
