@@ -1,9 +1,10 @@
 /*
  * Planning and writing files.
  *
- * Workers take frames in ascending order.  A file is opened by whoever writes its first piece
- * and finished (size, owner, mode, times) by whoever writes its last, so small files are
- * opened, written and closed in one go, in the order of their paths.
+ * Workers take frames in the order in which they are stored, deltas behind what they rest on.  A
+ * file is opened by whoever writes its first piece and finished (size, owner, mode, times) by
+ * whoever writes its last, so small files are opened, written and closed in one go, in the order of
+ * their paths.
  */
 #include "job/restore_plan.h"
 
@@ -42,6 +43,12 @@ struct planned_write {
     const uint8_t *id;
 };
 
+/* The writes [first, end) out of one frame. */
+struct planned_frame {
+    uint32_t frame, turn; /* repo_expect_frames() */
+    uint32_t first, end;
+};
+
 struct restore_plan {
     struct restore_run *run;
     struct arena arena;
@@ -49,9 +56,11 @@ struct restore_plan {
     size_t file_count, file_room;
     struct planned_write *writes;
     size_t write_count, write_room;
+    struct planned_frame *frames; /* of all writes, in the order in which they are read */
+    size_t frame_count;
     pthread_mutex_t locks[FILE_LOCKS]; /* by file: guard planned_file */
-    atomic_size_t next_write;          /* the first one nobody has taken */
-    pthread_mutex_t take_lock;         /* guards the step from one frame to the next */
+    pthread_mutex_t take_lock;         /* guards next_frame */
+    size_t next_frame;                 /* the first one nobody has taken */
     _Atomic int open_files;
 };
 
@@ -73,6 +82,7 @@ void restore_plan_free(struct restore_plan *p)
     arena_done(&p->arena);
     mem_free(p->files);
     mem_free(p->writes);
+    mem_free(p->frames);
     mem_free(p);
 }
 
@@ -267,20 +277,20 @@ static void fail_piece(struct restore_plan *p, const struct planned_write *w, co
 
 /* All pieces out of one frame.  Pieces of the same chunk stand together, so its id is
  * computed once. */
-static void restore_frame(struct restore_plan *p, struct reader *rd, size_t first, size_t end)
+static void restore_frame(struct restore_plan *p, struct reader *rd, const struct planned_frame *f)
 {
     struct slice frame;
     struct err e = {0};
-    bool ok = reader_frame(rd, p->writes[first].frame, &frame, &e);
+    bool ok = reader_frame(rd, f->frame, &frame, &e);
     const bool is_open = ok;
 
-    for (size_t i = first; i < end; i++) {
+    for (size_t i = f->first; i < f->end; i++) {
         const struct planned_write *w = &p->writes[i];
         struct hash id;
         struct place at;
 
         memcpy(id.bytes, w->id, HASH_SIZE);
-        if (is_open && (i == first || memcmp(w->id, p->writes[i - 1].id, HASH_SIZE) != 0))
+        if (is_open && (i == f->first || memcmp(w->id, p->writes[i - 1].id, HASH_SIZE) != 0))
             ok = repo_find(p->run->repo, &id, &at) &&
                  reader_verify(rd, CHUNK_DATA, SLICE_OF(frame.data + at.offset, at.size), &id, &e);
         if (ok)
@@ -290,37 +300,20 @@ static void restore_frame(struct restore_plan *p, struct reader *rd, size_t firs
     }
 }
 
-/* Behind the writes of a frame. */
-static size_t frame_end(const struct restore_plan *p, size_t first)
-{
-    size_t end = first;
-
-    while (end < p->write_count && p->writes[end].frame == p->writes[first].frame)
-        end++;
-    return end;
-}
-
-/* Take the writes of the next frame, and of those behind it that one request may fetch with it. */
+/* Take the next frame, and those behind it that one request may fetch with it. */
 static bool take_frames(struct restore_plan *p, size_t *first, size_t *end)
 {
+    const struct planned_frame *f = p->frames;
+
     pthread_mutex_lock(&p->take_lock);
-    *first = p->next_write;
-    *end = frame_end(p, *first);
-    while (*end < p->write_count && repo_may_join(p->run->repo, p->writes[*first].frame,
-                                                  p->writes[*end - 1].frame, p->writes[*end].frame))
-        *end = frame_end(p, *end);
-    p->next_write = *end;
+    *first = p->next_frame;
+    *end = *first < p->frame_count ? *first + 1 : *first;
+    while (*first < *end && *end < p->frame_count &&
+           repo_may_join(p->run->repo, f[*first].frame, f[*end - 1].frame, f[*end].frame))
+        (*end)++;
+    p->next_frame = *end;
     pthread_mutex_unlock(&p->take_lock);
     return *first < *end;
-}
-
-static void restore_frames(struct restore_plan *p, struct reader *rd, size_t first, size_t end)
-{
-    reader_fetch_ahead(rd, p->writes[first].frame, p->writes[end - 1].frame);
-    for (size_t next; first < end; first = next) {
-        next = frame_end(p, first);
-        restore_frame(p, rd, first, next);
-    }
 }
 
 static void *writer_main(void *arg)
@@ -329,8 +322,12 @@ static void *writer_main(void *arg)
     AUTO(reader) struct reader *rd = reader_new(p->run->repo);
     size_t first, end;
 
-    while (!cancel_is_requested() && restore_goes_on(p->run, NULL) && take_frames(p, &first, &end))
-        restore_frames(p, rd, first, end);
+    while (!cancel_is_requested() && restore_goes_on(p->run, NULL) &&
+           take_frames(p, &first, &end)) {
+        reader_fetch_ahead(rd, p->frames[first].frame, p->frames[end - 1].frame);
+        for (size_t i = first; i < end; i++)
+            restore_frame(p, rd, &p->frames[i]);
+    }
     return NULL;
 }
 
@@ -348,6 +345,40 @@ static int compare_writes(const void *a, const void *b)
     if (order != 0)
         return order;
     return x->file < y->file ? -1 : x->file > y->file;
+}
+
+static int compare_frames(const void *a, const void *b)
+{
+    const struct planned_frame *x = a, *y = b;
+
+    if (x->turn != y->turn)
+        return x->turn < y->turn ? -1 : 1;
+    return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+/* Put the writes in order, and the frames that they are out of. */
+static void order_frames(struct restore_plan *p)
+{
+    AUTO(mem) uint32_t *numbers = mem_array(p->write_count, sizeof(*numbers));
+    AUTO(mem) uint32_t *turns = NULL;
+    size_t first = 0;
+
+    qsort(p->writes, p->write_count, sizeof(*p->writes), compare_writes);
+    for (size_t i = 0; i < p->write_count; i++)
+        if (i == 0 || p->writes[i].frame != p->writes[i - 1].frame)
+            numbers[p->frame_count++] = p->writes[i].frame;
+    turns = mem_array(p->frame_count, sizeof(*turns));
+    p->frames = mem_array(p->frame_count, sizeof(*p->frames));
+    repo_expect_frames(p->run->repo, numbers, p->frame_count, turns);
+    for (size_t i = 0; i < p->frame_count; i++) {
+        struct planned_frame *f = &p->frames[i];
+
+        *f = (struct planned_frame){numbers[i], turns[i], (uint32_t)first, (uint32_t)first};
+        while (f->end < p->write_count && p->writes[f->end].frame == f->frame)
+            f->end++;
+        first = f->end;
+    }
+    qsort(p->frames, p->frame_count, sizeof(*p->frames), compare_frames);
 }
 
 /* Files without any content have no piece that would finish them. */
@@ -369,7 +400,10 @@ static void clear(struct restore_plan *p)
     arena_done(&p->arena);
     p->file_count = 0;
     p->write_count = 0;
-    p->next_write = 0;
+    repo_expect_frames(p->run->repo, NULL, 0, NULL);
+    mem_free(TAKE(p->frames));
+    p->frame_count = 0;
+    p->next_frame = 0;
     p->open_files = 0;
 }
 
@@ -380,7 +414,7 @@ bool restore_plan_run(struct restore_plan *p, struct err *e)
 
     restore_empty_files(p);
     if (p->write_count > 0)
-        qsort(p->writes, p->write_count, sizeof(*p->writes), compare_writes);
+        order_frames(p);
     for (int i = 0; i < count; i++)
         thread_start(&threads[i], writer_main, p, "restore");
     for (int i = 0; i < count; i++)

@@ -473,6 +473,23 @@ static bool read_packs(struct reading *g, struct err *e)
     return !g->has_failed;
 }
 
+/* The frames of these packs are going to be read. */
+static void expect_packs(struct check *c, const uint32_t *packs, size_t count)
+{
+    const struct index *ix = c->repo->index;
+    AUTO(mem) uint32_t *frames = NULL;
+    size_t frame_count = 0;
+
+    for (size_t i = 0; i < count; i++)
+        frame_count += index_pack_at(ix, packs[i])->frame_count;
+    frames = mem_array(frame_count, sizeof(*frames));
+    frame_count = 0;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t n = 0; n < index_pack_at(ix, packs[i])->frame_count; n++)
+            frames[frame_count++] = index_pack_at(ix, packs[i])->first_frame + n;
+    repo_expect_frames(c->repo, frames, frame_count, NULL);
+}
+
 bool check_packs(struct check *c, struct err *e)
 {
     AUTO(mem) uint32_t *packs = mem_array(index_pack_count(c->repo->index), sizeof(*packs));
@@ -493,5 +510,10 @@ bool check_packs(struct check *c, struct err *e)
                              .total = count,
                              .changed = PTHREAD_COND_INITIALIZER};
 
-    return read_packs(&deltas, e) && read_packs(&others, e);
+    expect_packs(c, packs, with);
+
+    const bool is_read = read_packs(&deltas, e);
+
+    repo_expect_frames(c->repo, NULL, 0, NULL);
+    return is_read && read_packs(&others, e);
 }

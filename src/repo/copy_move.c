@@ -360,6 +360,15 @@ static size_t make_jobs(const struct index *ix, const struct copy_frames *f, str
     return count;
 }
 
+static void expect_frames(struct repo *from, const struct copy_frames *f)
+{
+    AUTO(mem) uint32_t *frames = mem_array(f->count, sizeof(*frames));
+
+    for (size_t i = 0; i < f->count; i++)
+        frames[i] = f->items[i].frame;
+    repo_expect_frames(from, frames, f->count, NULL);
+}
+
 static void run_phase(struct move *m, const struct copy_frames *f)
 {
     AUTO(mem) struct job *jobs = mem_array(f->count, sizeof(*jobs));
@@ -367,6 +376,7 @@ static void run_phase(struct move *m, const struct copy_frames *f)
 
     if (job_count == 0 || is_ended(m))
         return;
+    expect_frames(m->copy->from, f);
     m->jobs = queue_new(job_count);
     for (size_t i = 0; i < job_count; i++)
         if (!queue_put(m->jobs, &jobs[i]))
@@ -377,6 +387,7 @@ static void run_phase(struct move *m, const struct copy_frames *f)
     for (int i = 0; i < m->mover_count; i++)
         thread_join(m->movers[i].thread);
     queue_free(m->jobs);
+    repo_expect_frames(m->copy->from, NULL, 0, NULL);
 }
 
 /* As many as there are processors, or requests that the source answers side by side. */

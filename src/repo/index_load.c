@@ -370,6 +370,7 @@ void repo_drop_index(struct repo *r)
     r->is_loading = false;
     nearby_done(r);
     shelf_forget(r->shelf);
+    repo_expect_frames(r, NULL, 0, NULL);
     index_free(r->index);
     r->index = NULL;
 }

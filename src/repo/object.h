@@ -51,6 +51,7 @@ struct repo {
     bool has_bad_condemned; /* a condemned list was damaged when the index was loaded */
     struct parity_state parity;
     struct shelf *shelf;        /* frames that were expanded */
+    struct base_cache *bases;   /* of frames that are going to be read; or NULL */
     struct object_locks *locks; /* NULL: the store locks nothing (object_locks.h) */
     char *mended;               /* the key of what was read from its parity to open it, or NULL */
     bool *near;                 /* which of its packs nearby.c has looked after */

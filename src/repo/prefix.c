@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "repo/base_cache.h"
 
 void prefix_init(struct prefix *p, struct repo *r, struct reader *reader)
 {
@@ -56,6 +57,15 @@ bool prefix_append(struct prefix *p, const struct hash *base, struct slice bytes
     return true;
 }
 
+static bool append_kept(struct prefix *p, const struct hash *base, const struct place *at)
+{
+    if (p->repo->bases == NULL || p->bytes.size + at->size > COMPRESS_PREFIX_MAX ||
+        !base_cache_take(p->repo->bases, at, &p->bytes))
+        return false;
+    p->last = *base;
+    return true;
+}
+
 bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
 {
     struct index *ix = p->repo->index;
@@ -70,6 +80,8 @@ bool prefix_add(struct prefix *p, const struct hash *base, struct err *e)
         return err_set(e, ERR_CORRUPT, "base %.16s is in no pack that exists", text);
     }
     do {
+        if (append_kept(p, base, &at))
+            return true;
         if (read_base(p, &at, &bytes, e))
             return prefix_append(p, base, bytes, e);
         last = at;

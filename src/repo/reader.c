@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/base_cache.h"
 #include "repo/nearby.h"
 #include "repo/prefix.h"
 #include "repo/shelf.h"
@@ -239,6 +240,13 @@ void reader_fetch_ahead(struct reader *rd, uint32_t first, uint32_t last)
     rd->ahead_offset = f.offset;
 }
 
+void repo_expect_frames(struct repo *r, const uint32_t *frames, size_t count, uint32_t *turns)
+{
+    base_cache_free(TAKE(r->bases));
+    if (count > 0)
+        r->bases = base_cache_new(r->index, frames, count, turns);
+}
+
 bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e)
 {
     struct shelf *shelf = rd->repo->shelf;
@@ -251,6 +259,8 @@ bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct e
     if (!is_there) {
         /* The bases of a delta are read by this reader: the last of them is held then. */
         is_there = fetch_frame(rd, frame, shelved_bytes(place), e);
+        if (is_there && rd->repo->bases != NULL)
+            base_cache_fill(rd->repo->bases, frame, buf_slice(shelved_bytes(place)));
         shelf_filled(shelf, place, is_there);
         shelf_drop(shelf, TAKE(rd->held));
     }

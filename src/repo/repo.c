@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "codec/random.h"
+#include "repo/base_cache.h"
 #include "repo/epochs.h"
 #include "repo/index.h"
 #include "repo/object_locks.h"
@@ -48,6 +49,7 @@ void repo_close(struct repo *r)
         return;
     repo_drop_index(r);
     shelf_free(r->shelf);
+    base_cache_free(r->bases);
     cutter_free(r->cutter);
     mem_secret_free(r->keys);
     mem_secret_free(r->epochs);

@@ -497,6 +497,15 @@ void reader_auto(struct reader **rd);
 MUST_CHECK bool reader_frame(struct reader *rd, uint32_t frame, struct slice *out, struct err *e);
 
 /*
+ * These frames are going to be read, each once: what deltas among them need of others is kept when
+ * it passes by (up to 64 MiB).  Each is read best when all frames up to turns[i] were, a delta
+ * after those that it rests on and a plain frame in its place; deltas of the same turn in their
+ * order. turns may be NULL.  Until the next call; count 0: that was all.  No reader reads
+ * meanwhile.
+ */
+void repo_expect_frames(struct repo *r, const uint32_t *frames, size_t count, uint32_t *turns);
+
+/*
  * Fetching frames that stand close together with one request, where the store is far away.
  * repo_may_join(): whether next, the frame needed after last, is worth being fetched with
  * [first, last].  reader_fetch_ahead(): fetch frames [first, last] of one pack; reader_frame()

@@ -1,46 +1,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "repo/chunks.h"
+#include "repo/edited.h"
 #include "repo/pack.h"
 
 #define KIB  ((size_t)1 << 10)
 #define SIZE ((size_t)30000)
-
-/* Chunk number n after so many small changes; released with release(). */
-static struct slice edited_bytes(uint64_t n, size_t size, uint8_t times)
-{
-    const struct slice bytes = chunk_bytes(n, size);
-
-    ((uint8_t *)(uintptr_t)bytes.data)[size / 2] ^= times;
-    return bytes;
-}
-
-static void release(struct slice bytes)
-{
-    mem_free((void *)(uintptr_t)bytes.data);
-}
-
-static struct hash edited_id(const struct repo *r, uint64_t n, size_t size, uint8_t times)
-{
-    const struct slice bytes = edited_bytes(n, size, times);
-    const struct hash id = chunk_id(r, CHUNK_DATA, bytes);
-
-    release(bytes);
-    return id;
-}
-
-static void piece_add_after(struct batch *b, struct slice bytes, const struct hash *base)
-{
-    const struct piece p = {.offset = b->bytes.size,
-                            .size = bytes.size,
-                            .type = CHUNK_DATA,
-                            .has_base = true,
-                            .base = *base};
-
-    buf_append_slice(&b->bytes, bytes);
-    batch_add(b, &p);
-}
 
 /* Submit a chunk that was edited with what it was before as its base. */
 static void edited_submit(struct run *n, struct repo *r, uint64_t number, size_t size,
@@ -53,31 +18,6 @@ static void edited_submit(struct run *n, struct repo *r, uint64_t number, size_t
     piece_add_after(b, bytes, &base);
     release(bytes);
     CHECK_OK(writer_submit(n->w, b, e));
-}
-
-static void reload(struct repo *r)
-{
-    repo_drop_index(r);
-    CHECK_OK(repo_load_index(r, e));
-}
-
-/* A run that stores one chunk with this base. */
-static struct writer_stats store_after(struct repo *r, struct slice bytes, const struct hash *base,
-                                       struct writer_options o)
-{
-    AUTO(run) struct run n;
-
-    reload(r);
-    run_open(&n, r, o);
-    struct batch *b = writer_batch(n.w);
-
-    piece_add_after(b, bytes, base);
-    CHECK_OK(writer_submit(n.w, b, e));
-
-    const struct writer_stats stats = run_finish(&n);
-
-    reload(r);
-    return stats;
 }
 
 /* The same with chunk 0, edited so often. */
