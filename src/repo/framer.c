@@ -105,6 +105,9 @@ void open_pack_add(struct open_pack *p, const struct stored_frame *f)
     struct pack_builder *full = NULL;
 
     pthread_mutex_lock(&p->lock);
+    while (p->naming != NULL && p->naming == p->builder &&
+           pack_builder_will_move(p->builder, f->stored.size))
+        pthread_cond_wait(&p->named, &p->lock);
     if (p->builder != NULL &&
         pack_builder_size_with(p->builder, f->stored.size, f->compression, f->count) > p->size_max)
         full = TAKE(p->builder);

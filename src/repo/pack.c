@@ -13,6 +13,9 @@
 
 #define SIZE_USUAL ((size_t)32 << 20)
 
+/* Most packs are short: the rest of the room is for those that get this long. */
+#define ROOM_FIRST ((size_t)1 << 20)
+
 static const char trailer_magic[8] = {'H', 'F', 'P', 'A', 'C', 'K', 'N', 'D'};
 
 size_t pack_size_usual(const struct repo *r)
@@ -24,6 +27,7 @@ struct pack_builder {
     enum object_class class;
     struct seal_box *box;
     struct buf object;
+    size_t room;           /* that object is going to need */
     struct pack_rows rows; /* of the directory */
     struct buf directory;
     struct sha256_stream *name; /* of the first so many bytes of object: */
@@ -36,8 +40,8 @@ struct pack_builder *pack_builder_new(struct repo *r, enum object_class class, s
 
     b->box = seal_box_new();
     b->name = sha256_stream_new();
-    buf_reserve(&b->object, room);
-    mem_prefer_huge(b->object.data, room);
+    b->room = room;
+    buf_reserve(&b->object, room < ROOM_FIRST ? room : ROOM_FIRST);
     pack_builder_restart(b, r, class);
     return b;
 }
@@ -69,6 +73,19 @@ void pack_builder_auto(struct pack_builder **b)
     pack_builder_free(*b);
 }
 
+bool pack_builder_will_move(const struct pack_builder *b, size_t stored_size)
+{
+    return b->object.room - b->object.size < stored_size + SEAL_TAG_SIZE;
+}
+
+static void grow(struct pack_builder *b)
+{
+    if (b->object.room >= b->room)
+        return;
+    buf_reserve(&b->object, b->room - b->object.size);
+    mem_prefer_huge(b->object.data, b->object.room);
+}
+
 uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum compression compression,
                           uint32_t plain_size, const struct pack_chunk *chunks, size_t chunk_count)
 {
@@ -81,6 +98,8 @@ uint32_t pack_builder_add(struct pack_builder *b, struct slice stored, enum comp
     for (size_t i = 0; i < chunk_count; i++)
         sum += chunks[i].size;
     assert(sum == plain_size);
+    if (pack_builder_will_move(b, stored.size))
+        grow(b);
     seal_section(b->box, &s, stored, &b->object);
     pack_rows_add(&b->rows, (uint32_t)(stored.size + SEAL_TAG_SIZE), compression, chunks,
                   chunk_count);

@@ -89,12 +89,14 @@ size_t pack_builder_size(const struct pack_builder *b);
  * chunks were its last. */
 size_t pack_builder_size_with(const struct pack_builder *b, size_t stored_size,
                               enum compression compression, size_t chunk_count);
+/* Whether a frame of stored_size bytes needs more memory, so that the bytes so far move. */
+bool pack_builder_will_move(const struct pack_builder *b, size_t stored_size);
 size_t pack_builder_frames(const struct pack_builder *b);
 enum object_class pack_builder_class(const struct pack_builder *b);
 /*
  * mac_sum_all(), and beside it the pack's name over some of its first size bytes.  size is what
- * pack_builder_size() once said.  Meanwhile another thread may add frames, as long as the pack
- * stays within its room, but not finish it.
+ * pack_builder_size() once said.  Meanwhile another thread may add frames that do not move the
+ * bytes so far, but not finish it.
  */
 void pack_builder_sum_beside(struct pack_builder *b, size_t size, struct mac *m,
                              struct mac_message *messages, size_t count);
