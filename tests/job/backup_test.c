@@ -256,8 +256,8 @@ TEST(what_changes_in_its_place_at_the_ends_of_chunks_moves_none_of_them)
         ck_assert_uint_eq(content_size(&w, "file"), count);
         check_restores(&w);
     }
-    /* Shorter, longer, and without its first byte: around the ends that changed chunks are others,
-     * and all else is found. */
+    /* Shorter, longer, and without its first byte: around the ends that changed, four of them,
+     * chunks are others, up to where content tells of an end again, and what is behind is found. */
     const struct slice others[] = {SLICE_OF(bytes.data, ends[4] + 1000), buf_slice(&bytes),
                                    SLICE_OF(bytes.data + 1, bytes.size - 1)};
 
@@ -265,7 +265,7 @@ TEST(what_changes_in_its_place_at_the_ends_of_chunks_moves_none_of_them)
         write_file(path_in(w.dir.path, "file"), others[i]);
         clock_ahead();
         back_up(&w);
-        ck_assert_uint_le(w.result.counts.data_chunks, 5);
+        ck_assert_uint_le(w.result.counts.data_chunks, i < 2 ? 2 : count - 2);
         check_restores(&w);
     }
 }
