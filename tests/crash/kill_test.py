@@ -21,9 +21,10 @@ import rig
 
 SEED = int(os.environ.get("CRASH_SEED", "20"))
 LEAST_KILLS = 300  # in all, also where the sweep takes a sample of the calls
-SWEEP_KILLS, DICE_KILLS = (330, 200) if rig.EVERY == 1 else (180, 130)
+SWEEP_KILLS, DICE_KILLS = (600, 200) if rig.EVERY == 1 else (180, 130)
 KEPT = 5  # snapshots kept alive in each repository
 EXPENSIVE_EVERY = 20  # kills between looks at everything
+TIDY_EVERY = 8  # kills of a sweep between prunes that nobody disturbs
 
 verdicts = rig.Verdicts()
 
@@ -221,6 +222,12 @@ class World:
             for i in surplus:
                 self.forgotten[i] = self.states.pop(i)
 
+    def tidy(self):
+        """Remove what those who were killed left: a prune that has to remove more of it than a sweep
+        comes forward with each kill would never survive its sweep."""
+        self.age()
+        return self.run("prune").complaints(rig.OK)
+
     def rekey(self):
         """Clean up after kills of key commands: one key file opens, others are removed."""
         complaints = []
@@ -360,6 +367,9 @@ def sweep(world):
                     return
                 if result.status != -9:
                     break
+                if world.kills % TIDY_EVERY == 0:
+                    with verdicts.case(f"{world.name}: a prune behind {world.kills} kills ends well") as complaints:
+                        complaints += world.tidy()
 
 
 def kill_later(world, words, delay):
