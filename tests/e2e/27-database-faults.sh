@@ -65,9 +65,9 @@ told() {
     [ "$(grep -c '^holdfast:' err)" = 1 ] || fail "more or less than one sentence"
     [ "$(count)" = "$snapshots" ] || fail "there is a snapshot"
 }
-# held: a backup of "strict" stops in the middle of what the server sends; its end is in the file status.
+# held: a backup of "strict" stops in the middle of the rows of a table; its end is in the file status.
 held() {
-    start_proxy hold "$((bytes / 4))"
+    start_proxy hold 300000
     (got=0 && "$HOLDFAST" backup --set strict >out 2>err || got=$?; echo "$got" >status) &
     backup=$!
     until_true 60 test -e way/held

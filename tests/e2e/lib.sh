@@ -166,7 +166,7 @@ start_postgres() {
     [ -n "$bin" ] && [ -x "$bin/initdb" ] || exit 77
     as=
     # Above the work folder, which a server's user may not be able to enter.
-    postgres=$(mktemp -d /tmp/holdfast-postgres.XXXXXX)
+    postgres=$(mktemp -d "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)/holdfast-postgres.XXXXXX")
     server=$postgres
     if [ "$(id -u)" = 0 ]; then
         as='setpriv --reuid=postgres --regid=postgres --clear-groups --'
