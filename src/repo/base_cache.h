@@ -13,7 +13,7 @@
 
 struct base_cache;
 
-/* For repo_expect_frames(): frames and turns as it says. */
+/* For repo_expect_frames(): frames and turns as it says.  The index is not used afterwards. */
 struct base_cache *base_cache_new(struct index *ix, const uint32_t *frames, size_t count,
                                   uint32_t *turns);
 void base_cache_free(struct base_cache *c); /* accepts NULL */

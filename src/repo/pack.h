@@ -129,7 +129,8 @@ struct pack_scan *pack_scan_new(struct repo *r);
 void pack_scan_free(struct pack_scan *s); /* accepts NULL */
 void pack_scan_auto(struct pack_scan **s);
 /* Header, trailer and directory; object is borrowed until the next open. */
-/* fn is told each frame that deltas are read after, whole, several times perhaps. */
+/* fn is told each frame that this scan reads deltas after, whole, several times perhaps, or never
+ * when what is wanted of it was kept (repo_expect_frames()). */
 typedef void frame_fn(void *arg, uint32_t frame, struct slice plain);
 void pack_scan_watch(struct pack_scan *s, frame_fn *fn, void *arg);
 MUST_CHECK bool pack_scan_open(struct pack_scan *s, struct slice object, struct err *e);

@@ -14,7 +14,7 @@ struct prefix {
     struct repo *repo;
     struct reader *reader; /* of bases; NULL until the first */
     bool is_owned;         /* the reader */
-    frame_fn *on_frame;    /* told of each frame that holds a base; may be NULL */
+    frame_fn *on_frame;    /* told of each frame that is read for a base; may be NULL */
     void *arg;
     struct buf bytes;
     struct hash last; /* the base that bytes end with */
