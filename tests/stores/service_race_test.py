@@ -71,7 +71,8 @@ def children_of(pid):
 
 
 def keepers_in(state):
-    """pid of each keeper of a state folder, and the job it keeps."""
+    """pid of each keeper of a state folder, and the job it keeps.  A job that its keeper has forked bears the keeper's
+    command line until it has become itself: it is no keeper."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -84,7 +85,8 @@ def keepers_in(state):
         for place in words[2:3]:
             if words[1] == b"--keep-job" and place.startswith(os.fsencode(state) + b"/jobs/"):
                 found[int(name)] = os.path.basename(os.fsdecode(place)).rpartition(".")[0]
-    return found
+    jobs = {child for pid in found for child in children_of(pid)}
+    return {pid: job for pid, job in found.items() if pid not in jobs}
 
 
 def kill(pid):
