@@ -69,9 +69,9 @@ def children():
 
 def await_children(wanted):
     end = time.monotonic() + 60
-    while len(children()) != wanted and time.monotonic() < end:
+    while (count := len(children())) != wanted and time.monotonic() < end:
         time.sleep(0.05)
-    return len(children())
+    return count
 
 
 def peak_mb(pid):
