@@ -26,6 +26,9 @@
 /* The kernel's own read-ahead is enough for less. */
 #define BIG_FILE ((off_t)8 << 20)
 
+/* Of one file, ahead of its reading: behind that its own read-ahead is under way. */
+#define ASK_BYTES ((uint64_t)1 << 20)
+
 /* How often to ask whether to go on. */
 #define ASK_EVERY ((uint64_t)1 << 20)
 
@@ -210,6 +213,17 @@ static bool send_stable(struct reading *r, struct err *left_out, bool *is_fuzzy,
             return false;
         r->st = now;
     }
+}
+
+void content_ask(const struct worker *w, const struct folder *f, size_t slot)
+{
+    const struct entry *en = &f->entries[slot];
+    const uint64_t size = en->size < ASK_BYTES ? en->size : ASK_BYTES;
+    AUTO(fd) int fd = -1;
+    struct err ignored = {0};
+
+    if (size > 0 && over_find(w, f, slot) == NULL && open_file(f, en, &fd, &ignored))
+        (void)posix_fadvise(fd, 0, (off_t)size, POSIX_FADV_WILLNEED);
 }
 
 bool content_send(struct worker *w, const struct folder *f, size_t slot, struct err *e)

@@ -5,11 +5,16 @@
  * files, in batches that several threads can share, then its subdirectories, each of which
  * goes on top in turn.  So the walk goes down before it goes on, few directories are open at
  * a time, and names come roughly in order.
+ *
+ * A thread whose last files came from a disk asks for all of the next ones before it reads the
+ * first: a disk is fastest when much is asked of it at once.  Where files come from memory that
+ * would be work for nothing.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -141,6 +146,29 @@ static void run_fail(struct run *r, const struct err *e)
     (void)pthread_mutex_unlock(&r->lock);
 }
 
+/* What this thread has had read from disks so far; 0 where the kernel does not count it. */
+static long blocks_read(void)
+{
+    struct rusage used;
+
+    return getrusage(RUSAGE_THREAD, &used) == 0 ? used.ru_inblock : 0;
+}
+
+static bool files_send(struct worker *w, const struct piece *p, struct err *e)
+{
+    const struct folder *f = p->folder;
+    const size_t end = p->first + p->count;
+    const long before = blocks_read();
+
+    for (size_t i = p->first; w->is_cold && p->count > 1 && i < end; i++)
+        content_ask(w, f, f->order[i]);
+    for (size_t i = p->first; i < end; i++)
+        if (!worker_go_on(w, e) || !content_send(w, f, f->order[i], e))
+            return false;
+    w->is_cold = blocks_read() != before;
+    return true;
+}
+
 static bool piece_work(struct worker *w, const struct piece *p, struct folder **added,
                        struct err *e)
 {
@@ -150,10 +178,7 @@ static bool piece_work(struct worker *w, const struct piece *p, struct folder **
         return false;
     if (p->is_directory)
         return walk_visit(w, f, f == NULL ? 0 : f->order[p->first], added, e);
-    for (size_t i = 0; i < p->count; i++)
-        if (!worker_go_on(w, e) || !content_send(w, f, f->order[p->first + i], e))
-            return false;
-    return true;
+    return files_send(w, p, e);
 }
 
 static void worker_done(struct worker *w)

@@ -51,6 +51,7 @@ struct worker {
     struct buf path, link, holes;
     uint64_t disk; /* the device that is_rotational speaks of */
     bool has_disk, is_rotational;
+    bool is_cold; /* the last files it sent came from a disk, not from memory */
 };
 
 /*
@@ -86,6 +87,12 @@ MUST_CHECK bool over_apply(struct worker *w, struct folder *f, struct listing *l
 const struct over_file *over_find(const struct worker *w, const struct folder *f, size_t slot);
 MUST_CHECK bool over_send(struct worker *w, const struct folder *f, size_t slot,
                           const struct over_file *file, struct err *e);
+
+/*
+ * Have the kernel fetch the beginning of the file in a slot, which is going to be sent; does not
+ * wait for it.  Advice: what goes wrong is found when the file is sent.
+ */
+void content_ask(const struct worker *w, const struct folder *f, size_t slot);
 
 /* Send the bytes of the file in a slot. */
 MUST_CHECK bool content_send(struct worker *w, const struct folder *f, size_t slot, struct err *e);

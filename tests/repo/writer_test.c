@@ -227,11 +227,15 @@ TEST(what_a_long_run_stored_is_found_when_it_is_interrupted)
     AUTO(store) struct store *s = store_memory_new();
     AUTO(repo) struct repo *r = fixture_repo(s);
     AUTO(run) struct run n;
+    const int64_t until_ns = clock_monotonic_ns() + 30 * NS_PER_S;
 
     run_open(&n, r, (struct writer_options){.pack_size = 1 << 20, .workers = 1});
     for (uint64_t k = 0; k < 120000; k += 1000)
         CHECK_OK(chunks_submit(n.w, k, 1000, 40, e));
     CHECK_OK(writer_drain(n.w, e));
+    /* Who stores the packs may be behind. */
+    while (object_count(s, "index/") == 0 && clock_monotonic_ns() < until_ns)
+        (void)usleep(1000);
     writer_free(TAKE(n.w));
     repo_drop_index(r);
     CHECK_OK(repo_load_index(r, e));
