@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Run the stages of script/test.
 
-"all" is what every change has to pass, in some twenty-five minutes of two cores: sweeps that do the same
+"all" is what every change has to pass, in some twenty minutes of two cores: sweeps that do the same
 with each call failing in turn take a sample, and so do programs that another build runs, too
 (SAMPLE_PROGRAMS); it differs from commit to commit.  What THOROUGH and TSAN_WITHOUT name is left out, and
 so is fuzz, whose corpora are in unit and asan, too.  "thorough" is all of everything; so is a stage that is named.
