@@ -27,7 +27,7 @@
 #define BIG_FILE ((off_t)8 << 20)
 
 /* Of one file, ahead of its reading: behind that its own read-ahead is under way. */
-#define ASK_BYTES ((uint64_t)1 << 20)
+#define READ_AHEAD_MAX ((uint64_t)1 << 20)
 
 /* How often to ask whether to go on. */
 #define ASK_EVERY ((uint64_t)1 << 20)
@@ -215,10 +215,10 @@ static bool send_stable(struct reading *r, struct err *left_out, bool *is_fuzzy,
     }
 }
 
-void content_ask(const struct worker *w, const struct folder *f, size_t slot)
+void content_read_ahead(const struct worker *w, const struct folder *f, size_t slot)
 {
     const struct entry *en = &f->entries[slot];
-    const uint64_t size = en->size < ASK_BYTES ? en->size : ASK_BYTES;
+    const uint64_t size = en->size < READ_AHEAD_MAX ? en->size : READ_AHEAD_MAX;
     AUTO(fd) int fd = -1;
     struct err ignored = {0};
 

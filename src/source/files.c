@@ -161,7 +161,7 @@ static bool files_send(struct worker *w, const struct piece *p, struct err *e)
     const long before = blocks_read();
 
     for (size_t i = p->first; w->is_cold && p->count > 1 && i < end; i++)
-        content_ask(w, f, f->order[i]);
+        content_read_ahead(w, f, f->order[i]);
     for (size_t i = p->first; i < end; i++)
         if (!worker_go_on(w, e) || !content_send(w, f, f->order[i], e))
             return false;

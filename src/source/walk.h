@@ -92,7 +92,7 @@ MUST_CHECK bool over_send(struct worker *w, const struct folder *f, size_t slot,
  * Have the kernel fetch the beginning of the file in a slot, which is going to be sent; does not
  * wait for it.  Advice: what goes wrong is found when the file is sent.
  */
-void content_ask(const struct worker *w, const struct folder *f, size_t slot);
+void content_read_ahead(const struct worker *w, const struct folder *f, size_t slot);
 
 /* Send the bytes of the file in a slot. */
 MUST_CHECK bool content_send(struct worker *w, const struct folder *f, size_t slot, struct err *e);
