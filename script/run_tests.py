@@ -31,7 +31,7 @@ BUILD = TOP + "/build/release"
 HOLDFAST = BUILD + "/src/holdfast"
 CORES = os.cpu_count() or 1
 PLACES = CORES + max(1, CORES // 2)  # cases at once, whatever they do
-PLACES_IDLE = 4 * CORES  # and as long as a processor idles
+PLACES_IDLE = 6 * CORES  # and as long as part of a processor idles (Idleness)
 PLACES_WAITING = 3  # beside them, for cases of WAITING
 SKIPPED = 77  # exit status of an e2e case that cannot run here
 
@@ -423,6 +423,7 @@ def with_gateway(cases, gateway, totals):
 class Idleness:
     """How many processors of the machine had nothing to do lately, whoever keeps the others busy."""
     LATELY_S = 1.0
+    IDLE = 0.25  # with 0.5 the processors idled for 17 % of a run of all
 
     def __init__(self):
         self.start_over()
@@ -437,13 +438,13 @@ class Idleness:
         return int(fields[4]) + int(fields[5])  # idle, and waiting for a disk
 
     def has_processor(self):
-        """Whether most of one processor idled since the last look, which lies LATELY_S back at least."""
+        """Whether IDLE of a processor had nothing to do since the last look, which lies LATELY_S back at least."""
         seconds = time.monotonic() - self.since
         if seconds < self.LATELY_S:
             return False
         idle = (self.idle_ticks() - self.ticks) / os.sysconf("SC_CLK_TCK") / seconds
         self.start_over()
-        return idle > 0.5
+        return idle > self.IDLE
 
 
 def run_all(cases, totals):
