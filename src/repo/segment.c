@@ -9,6 +9,9 @@
 #define ROWS_MAX ((uint64_t)1 << 40)
 #define BITS_MAX 32
 
+/* Entries that are looked at beside a place that was guessed, first. */
+#define NEAR_ENTRIES 4
+
 struct segment {
     char *name;
     struct slice file; /* mapped */
@@ -222,6 +225,40 @@ static bool may_have(struct segment *s, uint64_t number)
     return fuse_has(filter, &slots);
 }
 
+static bool is_before(const struct index_entry *en, const uint8_t prefix[PREFIX_SIZE])
+{
+    const uint64_t a = segment_number(en->prefix), b = segment_number(prefix);
+
+    return a != b ? a < b : memcmp(en->prefix, prefix, PREFIX_SIZE) < 0;
+}
+
+/*
+ * Less of a range of the fan, [*low, *high), to search: ids are even, so what is looked for stands
+ * near the place that its bits behind those of the fan say, mostly in the same line of a
+ * processor's cache.
+ */
+static void narrow(const struct index_entry *entries, const uint8_t prefix[PREFIX_SIZE],
+                   uint32_t fan_bits, size_t *low, size_t *high)
+{
+    const uint64_t part = segment_number(prefix) << fan_bits >> 32;
+    const size_t guess = *low + (size_t)(part * (*high - *low) >> 32);
+    size_t step = NEAR_ENTRIES;
+
+    if (*low == *high)
+        return;
+    if (is_before(&entries[guess], prefix)) {
+        *low = guess + 1;
+        for (; *low + step < *high && is_before(&entries[*low + step], prefix); step *= 2)
+            *low += step + 1;
+        *high = *low + step < *high ? *low + step : *high;
+    } else {
+        *high = guess;
+        for (; *low + step < *high && !is_before(&entries[*high - 1 - step], prefix); step *= 2)
+            *high -= step + 1;
+        *low = *low + step < *high ? *high - step : *low;
+    }
+}
+
 bool segment_seek(struct segment *s, const uint8_t prefix[PREFIX_SIZE], size_t *number)
 {
     const struct index_entry *entries = s->tables.entries;
@@ -235,10 +272,11 @@ bool segment_seek(struct segment *s, const uint8_t prefix[PREFIX_SIZE], size_t *
 
     if (!check(s, &entries[low], (high - low) * sizeof(*entries)))
         return false;
+    narrow(entries, prefix, s->head.fan_bits, &low, &high);
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
 
-        if (memcmp(entries[middle].prefix, prefix, PREFIX_SIZE) < 0)
+        if (is_before(&entries[middle], prefix))
             low = middle + 1;
         else
             high = middle;

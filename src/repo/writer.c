@@ -38,6 +38,9 @@
  * ones holds little else that is wanted. */
 #define FAR_BASE_MIN ((size_t)128 << 10)
 
+/* Chunks of a kept file that need no memory of their own. */
+#define KEPT_FEW 16
+
 /* Names the chunks of batches and stores the new ones; one thread each. */
 struct worker {
     struct writer *writer;
@@ -396,18 +399,20 @@ bool writer_put_tree(struct writer *w, enum chunk_type type, struct slice bytes,
 
 bool writer_keep(struct writer *w, struct slice ids)
 {
-    struct place at;
+    const size_t count = ids.size / HASH_SIZE;
+    struct place few[KEPT_FEW];
+    AUTO(mem) struct place *many = count > KEPT_FEW ? mem_array(count, sizeof(*many)) : NULL;
+    struct place *at = many != NULL ? many : few;
     struct hash id;
 
     /* Looked up first, marked afterwards: a file that must be read again marks nothing. */
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i + HASH_SIZE <= ids.size; i += HASH_SIZE) {
-            memcpy(id.bytes, ids.data + i, HASH_SIZE);
-            if (!index_find_live(w->repo->index, &id, &at))
-                return false;
-            if (pass == 1)
-                needed_packs_found(&w->needed, &at);
-        }
+    for (size_t i = 0; i < count; i++) {
+        memcpy(id.bytes, ids.data + i * HASH_SIZE, HASH_SIZE);
+        if (!index_find_live(w->repo->index, &id, &at[i]))
+            return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        needed_packs_found(&w->needed, &at[i]);
     return true;
 }
 

@@ -156,6 +156,17 @@ TEST(a_large_index_says_the_same_from_segments)
 }
 END
 
+TEST(ids_that_crowd_together_are_found_as_well)
+{
+    ids_are_crowded = true;
+    AUTO(large) struct large l = large_new(1);
+
+    reload(l.repo);
+    CHECK(count_segments(l.folder, NULL) == 1);
+    check_index(l.repo, 1);
+}
+END
+
 TEST(a_small_index_makes_no_file)
 {
     AUTO(large) struct large l = large_new(0);
@@ -524,7 +535,8 @@ END
 
 TESTS("index cache", a_filter_has_all_that_went_in_and_little_else,
       a_filter_of_a_number_twice_is_none, a_large_index_says_the_same_from_segments,
-      a_small_index_makes_no_file, segments_of_like_size_become_one,
+      ids_that_crowd_together_are_found_as_well, a_small_index_makes_no_file,
+      segments_of_like_size_become_one,
       chunks_that_are_located_together_are_where_one_by_one_they_are,
       claims_beside_segments_are_pending_once, a_delta_in_a_segment_is_as_live_as_its_bases,
       what_only_a_removed_index_object_named_is_gone,
