@@ -1,5 +1,6 @@
 #include "cli/restore_into_call.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -177,6 +178,7 @@ static void put_fate(const struct restore_into_options *o, const struct postgres
 {
     char size[TEXT_SIZE_MAX];
 
+    assert(o->part != NULL); /* or there are no tables to tell of */
     size_format(t->present_bytes, size);
     if (!t->is_there)
         buf_printf(out, "is made");
@@ -314,12 +316,13 @@ static bool run(struct call *call, const struct restore_into_args *args, struct 
         return false;
 
     const struct report report = progress_report(&view);
+    struct restore_into_options o = r->options;
 
-    r->options.report = &report;
-    if (!restore_into_run(r->session.repo, &r->options, &result, e))
+    o.report = &report;
+    if (!restore_into_run(r->session.repo, &o, &result, e))
         return false;
     progress_end(&view);
-    tell_into(call, &r->options, &result);
+    tell_into(call, &o, &result);
     return true;
 }
 

@@ -447,13 +447,14 @@ void service_run(struct service_parts *p)
 {
     const int64_t beat_ms = p->supervisor.watchdog_ns / 1000000 / 4;
     const int step_ms = beat_ms == 0 || beat_ms > STEP_MS ? STEP_MS : (int)beat_ms;
+    const bool has_news = p->told != NULL && catalog_is_shared(p->catalog);
     pthread_t schedules, messages, news;
     struct err e = {0};
 
     atomic_store(&p->schedules_at_ns, clock_monotonic_ns());
     thread_start(&schedules, schedules_main, p, "schedules");
     thread_start(&messages, messages_main, p, "messages");
-    if (p->told != NULL && catalog_is_shared(p->catalog)) {
+    if (has_news) {
         p->news = news_new(p->catalog, p->told, p->told_arg);
         thread_start(&news, news_main, p, "news");
     }
@@ -470,6 +471,6 @@ void service_run(struct service_parts *p)
         on_failure(p, &e);
     thread_join(schedules);
     thread_join(messages);
-    if (p->news != NULL)
+    if (has_news)
         thread_join(news);
 }

@@ -2,6 +2,7 @@
  * What the previous snapshot has of the directories of a backup: files that did not change are
  * taken over, and for others it is found out which former bytes theirs are probably much like.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -130,7 +131,10 @@ bool backup_run_tree_before(const struct backup_run *run, const struct sink_dir 
 
 static struct slice name_of(const struct sink_dir *d)
 {
-    return d->parent == NULL ? (struct slice){0} : d->parent->listing->entries[d->parent_slot].name;
+    if (d->parent == NULL)
+        return (struct slice){0};
+    assert(d->parent->listing->entries != NULL); /* d is one of them */
+    return d->parent->listing->entries[d->parent_slot].name;
 }
 
 /* All that the previous snapshot has; read when the first asks, while others wait for it. */

@@ -129,6 +129,7 @@ static struct shelved *find_oldest(const struct shelf *s, bool has_memory)
     for (size_t i = 0; i < s->count; i++) {
         struct shelved *p = s->places[i];
 
+        assert(p != NULL); /* grow() */
         if (p->holders == 0 && (p->room > 0) == has_memory &&
             (oldest == NULL || p->used < oldest->used))
             oldest = p;

@@ -84,7 +84,7 @@ static bool skip_blanks(struct script *s, bool *is_there, struct err *e)
 {
     for (;;) {
         const struct slice rest = rest_of(s);
-        const uint8_t *end = memchr(rest.data, '\n', rest.size);
+        const uint8_t *end = rest.size == 0 ? NULL : memchr(rest.data, '\n', rest.size);
 
         if (rest.size > 0 &&
             (rest.data[0] == ' ' || (rest.data[0] >= '\t' && rest.data[0] <= '\r'))) {
