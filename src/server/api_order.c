@@ -80,8 +80,8 @@ struct kind {
     enum catalog_run_kind kind;
     bool names_repository; /* works on one, which has to be said when the set has several */
     bool is_restore;       /* one at a time of a set */
-    const char *command;   /* what several of one kind are told apart by (job.h); or NULL */
     bool is_dry_run;
+    const char *command; /* what several of one kind are told apart by (job.h); or NULL */
 };
 
 #define REENCRYPT "key reencrypt"
@@ -90,24 +90,28 @@ static const struct kind kinds[] = {
     {"backup", "backup", backup_fields, RUN_BACKUP, false, false},
     {"drill", "verify", drill_fields, RUN_DRILL, false, false},
     {"check", "check", check_fields, RUN_CHECK, true, false},
-    {"test", "config.test", no_fields, RUN_CHECK, false, false, "config test"},
+    {"test", "config.test", no_fields, RUN_CHECK, false, false, false, "config test"},
     {"copy", "copy", copy_fields, RUN_COPY, false, false},
     {"prune", "prune", prune_fields, RUN_PRUNE, true, false},
     {"forget", "retention", forget_fields, RUN_RETENTION, false, false},
     {"restore/plan", "restore.plan", plan_fields, RUN_RESTORE, false, false},
     {"restore", "restore", restore_fields, RUN_RESTORE, false, true},
     {"undo", "restore.undo", undo_fields, RUN_RESTORE, false, true},
-    {"tag", "tag", tag_fields, RUN_RETENTION, true, false, "tag"},
-    {"stats", "stats", repository_fields, RUN_CHECK, true, false, "stats"},
-    {"keys", "key.list", repository_fields, RUN_CHECK, true, false, "key list"},
-    {"keys/epochs", "key.epochs", repository_fields, RUN_CHECK, true, false, REENCRYPT, true},
-    {"keys/reencrypt", "key.reencrypt", reencrypt_fields, RUN_PRUNE, true, false, REENCRYPT},
-    {"parity/status", "parity.status", repository_fields, RUN_CHECK, true, false, "parity status"},
-    {"parity/enable", "parity.enable", parity_fields, RUN_CHECK, true, false, "parity enable"},
-    {"parity/disable", "parity.disable", repository_fields, RUN_CHECK, true, false,
+    {"tag", "tag", tag_fields, RUN_RETENTION, true, false, false, "tag"},
+    {"stats", "stats", repository_fields, RUN_CHECK, true, false, false, "stats"},
+    {"keys", "key.list", repository_fields, RUN_CHECK, true, false, false, "key list"},
+    {"keys/epochs", "key.epochs", repository_fields, RUN_CHECK, true, false, true, REENCRYPT},
+    {"keys/reencrypt", "key.reencrypt", reencrypt_fields, RUN_PRUNE, true, false, false, REENCRYPT},
+    {"parity/status", "parity.status", repository_fields, RUN_CHECK, true, false, false,
+     "parity status"},
+    {"parity/enable", "parity.enable", parity_fields, RUN_CHECK, true, false, false,
+     "parity enable"},
+    {"parity/disable", "parity.disable", repository_fields, RUN_CHECK, true, false, false,
      "parity disable"},
-    {"repair/index", "repair.index", repository_fields, RUN_CHECK, true, false, "repair index"},
-    {"repair/packs", "repair.packs", repository_fields, RUN_CHECK, true, false, "repair packs"},
+    {"repair/index", "repair.index", repository_fields, RUN_CHECK, true, false, false,
+     "repair index"},
+    {"repair/packs", "repair.packs", repository_fields, RUN_CHECK, true, false, false,
+     "repair packs"},
 };
 
 struct order {
